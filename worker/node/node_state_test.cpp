@@ -1,0 +1,139 @@
+#include "worker/node/node_state.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace germline;
+using namespace germline::worker;
+
+namespace {
+
+node_state make_node(int slots = 1) {
+  return node_state({.worker_id = "w", .base_digest = "b", .version = "0", .slots = slots});
+}
+
+v1::CoordinatorMessage lease_of(const std::string& attempt, std::int64_t fence = 1) {
+  v1::CoordinatorMessage message;
+  message.mutable_lease()->set_attempt_id(attempt);
+  message.mutable_lease()->set_fence(fence);
+  message.mutable_lease()->set_lease_ms(20'000);
+  return message;
+}
+
+v1::CoordinatorMessage reply_to(std::int64_t sent) {
+  v1::CoordinatorMessage message;
+  message.mutable_heartbeat_reply()->set_sent_boot_ms(sent);
+  return message;
+}
+
+template <class Effect>
+const Effect* only(const node_effects& effects) {
+  const Effect* found = nullptr;
+  for (const auto& effect : effects) {
+    if (const auto* match = std::get_if<Effect>(&effect)) {
+      REQUIRE(found == nullptr);
+      found = match;
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("a lease is counted from the last answered sending, never from its arrival") {
+  auto node = make_node();
+  node.on_connected(1'000);
+  node.on_tick(5'000);
+  node.on_message(reply_to(5'000));
+  const auto effects = node.on_message(lease_of("a"));
+  const auto* start = only<start_attempt>(effects);
+  REQUIRE(start != nullptr);
+  CHECK(start->lease_until_boot_ms == 25'000);
+}
+
+TEST_CASE("only a heartbeat that named the attempt, once answered, renews its lease") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_tick(100);  // names nothing
+  node.on_message(lease_of("a"));
+  CHECK(node.on_message(reply_to(100)).empty());
+  node.on_tick(5'000);
+  const auto renewed = node.on_message(reply_to(5'000));
+  REQUIRE(only<renew_attempt>(renewed) != nullptr);
+  CHECK(only<renew_attempt>(renewed)->lease_until_boot_ms == 25'000);
+  CHECK(node.on_message(reply_to(5'000)).empty());  // answered once
+}
+
+TEST_CASE("an attempt whose lease ran out is cancelled, and no more named") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a"));
+  const auto effects = node.on_tick(20'000);
+  REQUIRE(only<cancel_attempt>(effects) != nullptr);
+  CHECK(only<send_message>(effects)->message.heartbeat().attempts().empty());
+  CHECK(only<cancel_attempt>(node.on_tick(25'000)) == nullptr);  // once
+}
+
+TEST_CASE("a kill is answered with cleaned only when nothing runs any more") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a"));
+  v1::CoordinatorMessage kill;
+  kill.mutable_kill()->set_attempt_id("a");
+  const auto effects = node.on_message(kill);
+  CHECK(only<cancel_attempt>(effects) != nullptr);
+  CHECK(only<send_message>(effects) == nullptr);
+  const auto cleaned = node.on_cleaned("a");
+  CHECK(only<send_message>(cleaned)->message.cleaned().attempt_id() == "a");
+  // A kill of what is not here is proof at once.
+  CHECK(only<send_message>(node.on_message(kill))->message.has_cleaned());
+}
+
+TEST_CASE("a result of a cancelled attempt is never reported as one") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a"));
+  v1::CoordinatorMessage kill;
+  kill.mutable_kill()->set_attempt_id("a");
+  node.on_message(kill);
+  v1::AttemptResult result;
+  result.set_attempt_id("a");
+  const auto effects = node.on_finished(result);
+  CHECK(only<send_message>(effects)->message.has_cleaned());
+}
+
+TEST_CASE("results are kept over a broken stream and repeated until answered") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a", 3));
+  node.on_disconnected();
+  v1::AttemptResult result;
+  result.set_attempt_id("a");
+  result.set_fence(3);
+  CHECK(node.on_finished(result).empty());
+  CHECK(node.free_slots() == 1);
+  const auto effects = node.on_connected(9'000);
+  REQUIRE(effects.size() == 2);
+  CHECK(std::get<send_message>(effects[0]).message.hello().running_attempts(0) == "a");
+  CHECK(std::get<send_message>(effects[1]).message.result().fence() == 3);
+  v1::CoordinatorMessage reply;
+  reply.mutable_result_reply()->set_attempt_id("a");
+  node.on_message(reply);
+  CHECK(node.attempts().empty());
+}
+
+TEST_CASE("a lease beyond the slots is not taken, nor one twice") {
+  auto node = make_node(1);
+  node.on_connected(0);
+  CHECK(only<start_attempt>(node.on_message(lease_of("a"))) != nullptr);
+  CHECK(node.on_message(lease_of("a")).empty());
+  CHECK(node.on_message(lease_of("b")).empty());
+}
+
+TEST_CASE("what the coordinator has given to others is cancelled on reconnect") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a"));
+  v1::CoordinatorMessage welcome;
+  welcome.mutable_welcome()->add_forget_attempts("a");
+  CHECK(only<cancel_attempt>(node.on_message(welcome)) != nullptr);
+}
