@@ -1,0 +1,47 @@
+// run_captured: starts one process in a sandbox, feeds its stdin, drains its outputs and waits. It
+// is how files go in and out (cat, tar, git through pipes): the trusted side never opens a path
+// inside. Blocking, bounded in time and bytes; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sandbox/backend.hpp"
+
+namespace germline {
+
+struct capture_limits {
+  std::size_t stdout_bytes_max = 1 << 20;
+  std::size_t stderr_bytes_max = 256 * 1024;
+  std::size_t report_bytes_max = 1 << 20;
+  std::int64_t wall_ms = 60'000;
+  bool merge_stderr = false;  // stderr goes where stdout goes
+  bool want_report = false;   // descriptor 3 inside is a pipe, captured as `report`
+};
+
+/// What was kept of a stream: all of it, or its head and its tail with a cut between.
+struct captured_bytes {
+  std::string head;
+  std::string tail;             // empty unless bytes_cut > 0
+  std::uint64_t bytes_cut = 0;  // how many are missing between head and tail
+
+  bool complete() const noexcept { return bytes_cut == 0; }
+  /// head, "\n[... N bytes cut ...]\n", tail; or just the head where nothing was cut.
+  std::string text() const;
+};
+
+struct captured_run {
+  process_outcome outcome;
+  captured_bytes out;
+  captured_bytes err;
+  captured_bytes report;
+};
+
+/// `spec` must come without descriptors. An outcome of kind setup_error, or an error, means that
+/// the program never ran.
+result<captured_run> run_captured(sandbox& where, process_spec spec, std::string_view stdin_bytes,
+                                  const capture_limits& limits);
+
+}  // namespace germline
