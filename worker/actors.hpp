@@ -1,0 +1,68 @@
+// Every typed actor interface of the worker, with its messages. Reads as the worker's diagram:
+//
+//   fleet_client ─messages─▶ node_actor ─start/renew/cancel─▶ iteration_actor (one per attempt)
+//        ▲                        │  ▲                               │
+//        └──── what to send ──────┘  └──── progress, finished ───────┘
+//
+// node_actor is event-based and never blocks: it carries out the effects of node_state. An
+// iteration_actor is detached, since it waits for sandboxes; it lives as long as its attempt.
+// Protos travel behind shared_ptr inside this process only; gRPC is the only wire.
+#pragma once
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/type_id.hpp>
+#include <caf/typed_actor.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "germline/v1/fleet.pb.h"
+
+namespace germline::worker {
+
+using coordinator_message_ptr = std::shared_ptr<const v1::CoordinatorMessage>;
+using attempt_progress_ptr = std::shared_ptr<const v1::AttemptProgress>;
+using attempt_result_ptr = std::shared_ptr<const v1::AttemptResult>;
+
+}  // namespace germline::worker
+
+CAF_BEGIN_TYPE_ID_BLOCK(germline_worker, first_custom_type_id)
+CAF_ADD_TYPE_ID(germline_worker, (germline::worker::coordinator_message_ptr))
+CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_progress_ptr))
+CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_result_ptr))
+CAF_ADD_ATOM(germline_worker, germline::worker, connected_atom, "connected")
+CAF_ADD_ATOM(germline_worker, germline::worker, broken_atom, "broken")
+CAF_ADD_ATOM(germline_worker, germline::worker, tick_atom, "tick")
+CAF_ADD_ATOM(germline_worker, germline::worker, cleaned_atom, "cleaned")
+CAF_ADD_ATOM(germline_worker, germline::worker, stop_atom, "stop")
+CAF_ADD_ATOM(germline_worker, germline::worker, begin_atom, "begin")
+CAF_END_TYPE_ID_BLOCK(germline_worker)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::coordinator_message_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_progress_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_result_ptr)
+
+namespace germline::worker {
+
+using node_actor = caf::typed_actor<
+    /// The stream to the coordinator stands, or broke.
+    caf::reacts_to<connected_atom>, caf::reacts_to<broken_atom>,
+    /// The coordinator said something.
+    caf::reacts_to<coordinator_message_ptr>,
+    /// Heartbeat time; sent by the actor to itself.
+    caf::reacts_to<tick_atom>,
+    /// An attempt got on; from the gateway and from iteration actors.
+    caf::reacts_to<attempt_progress_ptr>,
+    /// An attempt ended by itself; nothing of it is left.
+    caf::reacts_to<attempt_result_ptr>,
+    /// A cancelled attempt has ended; nothing of it is left.
+    caf::reacts_to<cleaned_atom, std::string>,
+    /// Cancel everything; the actor ends when the last attempt is gone.
+    caf::reacts_to<stop_atom>>;
+
+using iteration_actor = caf::typed_actor<
+    /// Run the attempt from start to end, then report to the node actor and quit. Blocks.
+    caf::reacts_to<begin_atom>>;
+
+}  // namespace germline::worker

@@ -1,0 +1,267 @@
+#include "worker/node/fleet_client.hpp"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "common/hash.hpp"
+#include "germline/v1/fleet.grpc.pb.h"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t chunk_bytes = 1 << 20;
+constexpr std::size_t max_queued = 4'096;
+constexpr auto bulk_deadline = std::chrono::minutes(2);
+constexpr std::int64_t first_backoff_ms = 100;
+constexpr std::int64_t last_backoff_ms = 5'000;
+
+error from_status(std::string_view doing, const grpc::Status& status) {
+  auto code = error_code::unavailable;
+  switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      code = error_code::invalid_argument;
+      break;
+    case grpc::StatusCode::NOT_FOUND:
+      code = error_code::not_found;
+      break;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      code = error_code::failed_precondition;
+      break;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      code = error_code::resource_exhausted;
+      break;
+    case grpc::StatusCode::DATA_LOSS:
+      code = error_code::data_loss;
+      break;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      code = error_code::deadline_exceeded;
+      break;
+    default:
+      break;
+  }
+  return error(code, status.error_message()).within(doing);
+}
+
+void set_deadline(grpc::ClientContext& context) {
+  gpr_timespec span = gpr_time_from_seconds(
+      std::chrono::duration_cast<std::chrono::seconds>(bulk_deadline).count(), GPR_TIMESPAN);
+  context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span));
+}
+
+template <class Reader>
+result<std::string> read_all(Reader& reader, grpc::ClientContext& context, std::int64_t max_bytes,
+                             std::string_view doing) {
+  std::string bytes;
+  v1::Chunk chunk;
+  while (reader.Read(&chunk)) {
+    if (static_cast<std::int64_t>(bytes.size() + chunk.data().size()) > max_bytes) {
+      context.TryCancel();
+      reader.Finish();
+      return error(error_code::resource_exhausted,
+                   std::string(doing) + ": more than " + std::to_string(max_bytes) + " bytes");
+    }
+    bytes += chunk.data();
+  }
+  if (const auto status = reader.Finish(); !status.ok()) return from_status(doing, status);
+  return bytes;
+}
+
+template <class Writer>
+void write_all(Writer& writer, const put_ticket& ticket, const std::string& bytes) {
+  v1::PutRequest request;
+  auto* header = request.mutable_header();
+  header->set_worker_id(ticket.worker_id);
+  header->set_attempt_id(ticket.attempt_id);
+  header->set_fence(ticket.fence);
+  header->set_sha256(sha256_hex(bytes));
+  header->set_size_bytes(static_cast<std::int64_t>(bytes.size()));
+  bool open = writer.Write(request);
+  for (std::size_t at = 0; open && at < bytes.size(); at += chunk_bytes) {
+    request.mutable_chunk()->set_data(bytes.substr(at, chunk_bytes));
+    open = writer.Write(request);
+  }
+  writer.WritesDone();
+}
+
+}  // namespace
+
+struct fleet_client::impl {
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<v1::Fleet::Stub> stub;
+  random_source& random;
+  callbacks handlers;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopping = false;
+  bool standing = false;
+  std::deque<v1::WorkerMessage> queue;
+  grpc::ClientContext* context = nullptr;  // of the present stream
+  std::thread dialler;
+
+  impl(const std::string& address, random_source& source) : random(source) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(8 << 20);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(last_backoff_ms));
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(first_backoff_ms));
+    channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    stub = v1::Fleet::NewStub(channel);
+  }
+
+  /// Writes what is queued until the stream ends.
+  void write_loop(grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>& stream) {
+    for (;;) {
+      v1::WorkerMessage message;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return stopping || !standing || !queue.empty(); });
+        if (stopping || !standing) return;
+        message = std::move(queue.front());
+        queue.pop_front();
+      }
+      if (!stream.Write(message)) return;
+    }
+  }
+
+  /// One stream from dialling to its end. True when it stood for a while.
+  bool converse() {
+    grpc::ClientContext own;
+    {
+      const std::scoped_lock lock(mutex);
+      if (stopping) return false;
+      context = &own;
+    }
+    auto stream = stub->Join(&own);
+    const bool reached = channel->GetState(false) == GRPC_CHANNEL_READY ||
+                         channel->WaitForConnected(gpr_time_from_millis(2'000, GPR_TIMESPAN));
+    if (reached) {
+      {
+        const std::scoped_lock lock(mutex);
+        queue.clear();
+        standing = true;
+      }
+      handlers.connected();
+      std::thread writer([&] { write_loop(*stream); });
+      v1::CoordinatorMessage message;
+      while (stream->Read(&message)) handlers.message(message);
+      {
+        const std::scoped_lock lock(mutex);
+        standing = false;
+      }
+      changed.notify_all();
+      own.TryCancel();
+      writer.join();
+      handlers.disconnected();
+    }
+    own.TryCancel();
+    stream->Finish();
+    const std::scoped_lock lock(mutex);
+    context = nullptr;
+    return reached;
+  }
+
+  void dial_loop() {
+    auto backoff_ms = first_backoff_ms;
+    for (;;) {
+      if (converse()) backoff_ms = first_backoff_ms;
+      std::unique_lock lock(mutex);
+      const auto wait_ms = random.below(static_cast<std::uint64_t>(backoff_ms)) + 1;
+      changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping; });
+      if (stopping) return;
+      backoff_ms = std::min(backoff_ms * 2, last_backoff_ms);
+    }
+  }
+};
+
+fleet_client::fleet_client(const std::string& address, random_source& random)
+    : impl_(std::make_unique<impl>(address, random)) {}
+
+fleet_client::~fleet_client() {
+  stop();
+}
+
+void fleet_client::start(callbacks handlers) {
+  GERMLINE_ASSERT(!impl_->dialler.joinable());
+  impl_->handlers = std::move(handlers);
+  impl_->dialler = std::thread([this] { impl_->dial_loop(); });
+}
+
+void fleet_client::stop() {
+  {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->stopping = true;
+    if (impl_->context != nullptr) impl_->context->TryCancel();
+  }
+  impl_->changed.notify_all();
+  if (impl_->dialler.joinable()) impl_->dialler.join();
+}
+
+void fleet_client::send(v1::WorkerMessage message) {
+  {
+    const std::scoped_lock lock(impl_->mutex);
+    if (!impl_->standing) return;
+    if (impl_->queue.size() >= max_queued) {
+      if (message.has_progress()) return;
+      if (impl_->context != nullptr) impl_->context->TryCancel();
+      return;
+    }
+    impl_->queue.push_back(std::move(message));
+  }
+  impl_->changed.notify_all();
+}
+
+result<std::string> fleet_client::fetch_objects(const std::string& worker_id,
+                                                const std::vector<std::string>& want,
+                                                std::int64_t max_bytes) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::FetchObjectsRequest request;
+  request.set_worker_id(worker_id);
+  for (const auto& id : want) request.add_want(id);
+  auto reader = impl_->stub->FetchObjects(&context, request);
+  return read_all(*reader, context, max_bytes, "fetching objects from the coordinator");
+}
+
+result<std::string> fleet_client::fetch_artefact(const std::string& worker_id,
+                                                 const std::string& artefact_id,
+                                                 std::int64_t max_bytes) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::FetchArtefactRequest request;
+  request.set_worker_id(worker_id);
+  request.set_artefact_id(artefact_id);
+  auto reader = impl_->stub->FetchArtefact(&context, request);
+  return read_all(*reader, context, max_bytes, "fetching an artefact from the coordinator");
+}
+
+result<void> fleet_client::put_objects(const put_ticket& ticket, const std::string& pack) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::PutReply reply;
+  auto writer = impl_->stub->PutObjects(&context, &reply);
+  write_all(*writer, ticket, pack);
+  if (const auto status = writer->Finish(); !status.ok()) {
+    return from_status("putting objects to the coordinator", status);
+  }
+  return {};
+}
+
+result<std::string> fleet_client::put_artefact(const put_ticket& ticket, const std::string& tar) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::PutReply reply;
+  auto writer = impl_->stub->PutArtefact(&context, &reply);
+  write_all(*writer, ticket, tar);
+  if (const auto status = writer->Finish(); !status.ok()) {
+    return from_status("putting the artefact to the coordinator", status);
+  }
+  return reply.id();
+}
+
+}  // namespace germline::worker

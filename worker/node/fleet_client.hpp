@@ -1,0 +1,64 @@
+// fleet_client: the worker's side of fleet.proto. One control stream that is dialled again with
+// backoff and jitter when it breaks, and bulk transfers, each on a call of its own.
+// It knows nothing of attempts; what messages mean is node_state's.
+// Owns two threads (reader, writer). Callbacks come from the reader thread; `send` and the bulk
+// calls may be made from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/random.hpp"
+#include "common/result.hpp"
+#include "germline/v1/fleet.pb.h"
+
+namespace germline::worker {
+
+/// Names the attempt that a transfer belongs to.
+struct put_ticket {
+  std::string worker_id;
+  std::string attempt_id;
+  std::int64_t fence = 0;
+};
+
+class fleet_client {
+ public:
+  struct callbacks {
+    std::function<void()> connected;
+    std::function<void()> disconnected;
+    std::function<void(const v1::CoordinatorMessage&)> message;
+  };
+
+  /// `address` is "unix:/path" or "127.0.0.1:PORT".
+  fleet_client(const std::string& address, random_source& random);
+  ~fleet_client();
+  fleet_client(const fleet_client&) = delete;
+  fleet_client& operator=(const fleet_client&) = delete;
+
+  /// Starts dialling. REQUIRES that it was not started before.
+  void start(callbacks handlers);
+  /// Ends the stream and the threads; no callback comes after it returned.
+  void stop();
+
+  /// Queues a message for the present stream. Messages queued while none stands are dropped: the
+  /// node says what matters again on the next connect. At most 4,096 wait; beyond that progress is
+  /// dropped and anything else breaks the stream.
+  void send(v1::WorkerMessage message);
+
+  result<std::string> fetch_objects(const std::string& worker_id,
+                                    const std::vector<std::string>& want, std::int64_t max_bytes);
+  result<std::string> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
+                                     std::int64_t max_bytes);
+  result<void> put_objects(const put_ticket& ticket, const std::string& pack);
+  /// Returns the artefact id that the coordinator computed.
+  result<std::string> put_artefact(const put_ticket& ticket, const std::string& tar);
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace germline::worker
