@@ -1,0 +1,322 @@
+#include "coordinator/dispatch/dispatch_state.hpp"
+
+#include <algorithm>
+
+namespace germline::dispatch {
+namespace {
+
+using effects = std::vector<effect>;
+
+std::int64_t expiry(const state& s, std::int64_t now_ms) {
+  return now_ms + s.times.lease_ms + s.times.guard_ms;
+}
+
+item_entry* by_attempt(state& s, const std::string& attempt) {
+  for (auto& [id, entry] : s.items) {
+    if (!entry.attempt.empty() && entry.attempt.str() == attempt) return &entry;
+  }
+  return nullptr;
+}
+
+/// Ends the kill of `scope` once nothing of it is left.
+void prove_if_gone(state& s, const std::string& scope, effects& out) {
+  const auto kill = s.kills.find(scope);
+  if (kill == s.kills.end()) return;
+  for (const auto& [id, entry] : s.items) {
+    if (entry.offer.scope == scope) return;
+  }
+  for (const auto& [id, rest] : s.leftovers) {
+    if (rest.scope == scope) return;
+  }
+  for (int i = 0; i < kill->second.count; ++i) {
+    out.push_back(kill_proved{scope, kill->second.how});
+  }
+  s.kills.erase(kill);
+}
+
+void note_proof(state& s, const std::string& scope, proof how) {
+  const auto kill = s.kills.find(scope);
+  if (kill != s.kills.end() && kill->second.how != proof::lease_expired) kill->second.how = how;
+}
+
+/// Free slots of the connected workers that have any.
+std::map<std::string, int> free_slots(const state& s) {
+  std::map<std::string, int> free;
+  for (const auto& [name, worker] : s.workers) {
+    if (worker.connected) free[name] = worker.slots;
+  }
+  for (const auto& [id, entry] : s.items) {
+    const auto holder = entry.at == phase::queued ? free.end() : free.find(entry.worker);
+    if (holder != free.end()) --holder->second;
+  }
+  std::erase_if(free, [](const auto& worker) { return worker.second <= 0; });
+  return free;
+}
+
+/// Leases queued items to free slots: the oldest item first, to the worker with most room.
+void assign(state& s, effects& out) {
+  auto free = free_slots(s);
+  if (free.empty()) return;
+  std::vector<item_entry*> queued;
+  for (auto& [id, entry] : s.items) {
+    if (entry.at == phase::queued) queued.push_back(&entry);
+  }
+  std::sort(queued.begin(), queued.end(),
+            [](const item_entry* a, const item_entry* b) { return a->order < b->order; });
+  for (item_entry* entry : queued) {
+    auto best = free.end();
+    for (auto worker = free.begin(); worker != free.end(); ++worker) {
+      const std::string& base = entry->offer.base_digest;
+      const bool fits = base.empty() || base == s.workers.at(worker->first).base_digest;
+      if (fits && (best == free.end() || worker->second > best->second)) best = worker;
+    }
+    if (best == free.end()) continue;
+    entry->at = phase::granting;
+    entry->worker = best->first;
+    ++entry->offer.fence;
+    out.push_back(record_grant{entry->offer, best->first});
+    if (--best->second == 0) free.erase(best);
+    if (free.empty()) return;
+  }
+}
+
+/// The attempt of `entry` is gone without a result: queue the item again, or give it up.
+void lose(state& s, item_entry& entry, effects& out) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt});
+  ++entry.offer.lost;
+  if (entry.offer.lost >= s.times.lost_limit) {
+    const item_id item = entry.offer.item;
+    const std::string scope = entry.offer.scope;
+    s.items.erase(item.str());
+    out.push_back(item_given_up{item});
+    prove_if_gone(s, scope, out);
+    return;
+  }
+  entry.at = phase::queued;
+  entry.attempt = {};
+  entry.worker.clear();
+}
+
+/// The killed attempt of `entry` is known to be gone.
+void bury(state& s, item_entry& entry, proof how, effects& out) {
+  const std::string scope = entry.offer.scope;
+  if (!entry.attempt.empty()) out.push_back(attempt_gone{entry.attempt});
+  note_proof(s, scope, how);
+  s.items.erase(entry.offer.item.str());
+  prove_if_gone(s, scope, out);
+}
+
+void on(state& s, const item_offered& e, effects&) {
+  if (s.items.contains(e.offer.item.str())) return;
+  item_entry entry;
+  entry.offer = e.offer;
+  entry.order = s.next_order++;
+  s.items.emplace(e.offer.item.str(), std::move(entry));
+}
+
+void on(state& s, const item_withdrawn& e, effects&) {
+  const auto found = s.items.find(e.item.str());
+  if (found != s.items.end() && found->second.at == phase::queued) s.items.erase(found);
+}
+
+void on(state& s, const lease_restored& e, effects&) {
+  item_entry entry;
+  entry.offer = e.offer;
+  entry.order = s.next_order++;
+  entry.at = e.killing ? phase::killing : phase::leased;
+  entry.attempt = e.attempt;
+  entry.worker = e.worker;
+  entry.expires_ms = expiry(s, e.now_ms);
+  s.items.insert_or_assign(e.offer.item.str(), std::move(entry));
+}
+
+void on(state& s, const worker_joined& e, effects& out) {
+  auto& worker = s.workers[e.worker];
+  worker = {e.base_digest, e.slots, true, e.now_ms};
+  send_welcome welcome{e.worker, {}};
+  for (const auto& attempt : e.running) {
+    item_entry* entry = by_attempt(s, attempt);
+    const bool holds = entry != nullptr && entry->worker == e.worker && entry->at == phase::leased;
+    if (holds) {
+      entry->expires_ms = expiry(s, e.now_ms);
+    } else {
+      welcome.forget.push_back(attempt);
+    }
+  }
+  out.push_back(std::move(welcome));
+  for (const auto& [id, entry] : s.items) {
+    if (entry.at == phase::killing && entry.worker == e.worker && !entry.attempt.empty()) {
+      out.push_back(send_kill{e.worker, entry.attempt.str()});
+    }
+  }
+}
+
+void on(state& s, const worker_left& e, effects&) {
+  const auto found = s.workers.find(e.worker);
+  if (found != s.workers.end()) found->second.connected = false;
+}
+
+void on(state& s, const heartbeat& e, effects& out) {
+  const auto worker = s.workers.find(e.worker);
+  if (worker == s.workers.end()) return;
+  worker->second.last_seen_ms = e.now_ms;
+  for (const auto& attempt : e.attempts) {
+    // A worker in reach that still runs something renews it, even while it is being killed: a kill
+    // is not proved by the clock as long as the worker says otherwise.
+    item_entry* entry = by_attempt(s, attempt);
+    const auto rest = s.leftovers.find(attempt);
+    const bool holds = entry != nullptr && entry->worker == e.worker;
+    if (holds) {
+      entry->expires_ms = expiry(s, e.now_ms);
+    } else if (rest != s.leftovers.end() && rest->second.worker == e.worker) {
+      rest->second.expires_ms = expiry(s, e.now_ms);
+      continue;
+    }
+    if (!holds || entry->at == phase::killing) out.push_back(send_kill{e.worker, attempt});
+  }
+}
+
+void on(state& s, const grant_recorded& e, effects& out) {
+  const auto found = s.items.find(e.item.str());
+  if (found == s.items.end()) return;
+  item_entry& entry = found->second;
+  entry.attempt = e.attempt;
+  if (entry.kill_when_granted) {  // recorded, but never sent: nothing of it can run
+    bury(s, entry, proof::nothing_ran, out);
+    return;
+  }
+  if (entry.at != phase::granting) return;
+  entry.at = phase::leased;
+  entry.expires_ms = expiry(s, e.now_ms);
+  out.push_back(send_lease{entry.worker, e.item, e.attempt});
+}
+
+void on(state& s, const grant_refused& e, effects& out) {
+  const auto found = s.items.find(e.item.str());
+  if (found == s.items.end() || found->second.at == phase::leased) return;
+  const std::string scope = found->second.offer.scope;
+  s.items.erase(found);
+  prove_if_gone(s, scope, out);
+}
+
+void on(state& s, const result_arrived& e, effects& out) {
+  item_entry* entry = by_attempt(s, e.attempt);
+  if (entry == nullptr || entry->worker != e.worker || entry->offer.fence != e.fence) {
+    out.push_back(
+        reply_result{e.worker, e.attempt, false, "this attempt no longer holds the lease"});
+    return;
+  }
+  if (entry->at == phase::killing) {
+    out.push_back(reply_result{e.worker, e.attempt, false, "the lineage was killed"});
+    return;
+  }
+  if (entry->at == phase::judging) return;  // sent twice; the first is being judged
+  entry->at = phase::judging;
+  out.push_back(judge{entry->offer.item, entry->attempt});
+}
+
+void on(state& s, const result_judged& e, effects& out) {
+  const auto found = s.items.find(e.item.str());
+  if (found == s.items.end() || found->second.at != phase::judging) return;
+  item_entry& entry = found->second;
+  out.push_back(reply_result{entry.worker, entry.attempt.str(), e.accepted, e.why});
+  if (!e.is_final) {
+    entry.at = phase::leased;
+    return;
+  }
+  s.leftovers[entry.attempt.str()] = {entry.offer.scope, entry.worker, expiry(s, e.now_ms)};
+  s.items.erase(found);
+}
+
+void on(state& s, const attempt_cleaned& e, effects& out) {
+  const auto rest = s.leftovers.find(e.attempt);
+  if (rest != s.leftovers.end() && rest->second.worker == e.worker) {
+    const std::string scope = rest->second.scope;
+    s.leftovers.erase(rest);
+    note_proof(s, scope, proof::killed);
+    prove_if_gone(s, scope, out);
+    return;
+  }
+  item_entry* entry = by_attempt(s, e.attempt);
+  if (entry == nullptr || entry->worker != e.worker) return;
+  if (entry->at == phase::killing) {
+    bury(s, *entry, proof::killed, out);
+  } else if (entry->at == phase::leased) {
+    lose(s, *entry, out);
+  }
+}
+
+void on(state& s, const kill_requested& e, effects& out) {
+  auto [kill, fresh] = s.kills.try_emplace(e.scope);
+  if (!fresh) ++kill->second.count;
+  std::vector<item_id> queued;
+  for (auto& [id, entry] : s.items) {
+    if (entry.offer.scope != e.scope) continue;
+    switch (entry.at) {
+      case phase::queued:
+        queued.push_back(entry.offer.item);
+        break;
+      case phase::granting:
+        entry.at = phase::killing;
+        entry.kill_when_granted = true;
+        break;
+      case phase::judging:  // its result will be refused by the record
+      case phase::leased:
+        entry.at = phase::killing;
+        [[fallthrough]];
+      case phase::killing:
+        if (!entry.attempt.empty()) out.push_back(send_kill{entry.worker, entry.attempt.str()});
+        break;
+    }
+  }
+  for (const auto& item : queued) s.items.erase(item.str());
+  for (const auto& [attempt, rest] : s.leftovers) {
+    if (rest.scope == e.scope) out.push_back(send_kill{rest.worker, attempt});
+  }
+  prove_if_gone(s, e.scope, out);
+}
+
+void on(state& s, const tick& e, effects& out) {
+  std::vector<std::string> due;
+  for (const auto& [id, entry] : s.items) {
+    const bool runs = entry.at == phase::leased || entry.at == phase::killing;
+    if (runs && !entry.kill_when_granted && entry.expires_ms <= e.now_ms) due.push_back(id);
+  }
+  for (const auto& id : due) {
+    item_entry& entry = s.items.at(id);
+    if (entry.at == phase::killing) {
+      bury(s, entry, proof::lease_expired, out);
+    } else {
+      lose(s, entry, out);
+    }
+  }
+  std::vector<std::string> expired;
+  for (const auto& [attempt, rest] : s.leftovers) {
+    if (rest.expires_ms <= e.now_ms) expired.push_back(attempt);
+  }
+  for (const auto& attempt : expired) {
+    const std::string scope = s.leftovers.at(attempt).scope;
+    s.leftovers.erase(attempt);
+    note_proof(s, scope, proof::lease_expired);
+    prove_if_gone(s, scope, out);
+  }
+}
+
+}  // namespace
+
+int busy_slots(const state& current, const std::string& worker) {
+  int busy = 0;
+  for (const auto& [id, entry] : current.items) {
+    if (entry.at != phase::queued && entry.worker == worker) ++busy;
+  }
+  return busy;
+}
+
+std::vector<effect> apply(state& current, const event& what) {
+  effects out;
+  std::visit([&](const auto& e) { on(current, e, out); }, what);
+  assign(current, out);
+  return out;
+}
+
+}  // namespace germline::dispatch

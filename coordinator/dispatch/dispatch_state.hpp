@@ -1,0 +1,209 @@
+// dispatch_state: which work item is leased to which worker, as a pure state machine. It knows
+// fences, slots, leases and the proofs that a kill returns with. It is not an actor, does no I/O,
+// reads no clock (every event carries `now_ms`, from clock::boot_ms) and makes no ids.
+//
+// One item at a time goes through
+//   queued -> granting (being recorded) -> leased -> judging (its result is with its owner) -> gone
+// and from any of these to `killing`, which ends only with a proof. A lease is granted again only
+// after lease_ms + guard_ms without renewal, or after its worker said that all of it is gone.
+// A plain value: held by the dispatcher alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/ids.hpp"
+
+namespace germline::dispatch {
+
+struct timing {
+  std::int64_t heartbeat_ms = 5'000;
+  std::int64_t lease_ms = 20'000;
+  std::int64_t guard_ms = 5'000;
+  int lost_limit = 3;  // after so many lost attempts an item is given up
+};
+
+/// What is asked to be leased. `scope` is what a kill names: the lineage, or the run of a found
+/// item. `base_digest` is empty where any worker will do.
+struct item_offer {
+  item_id item;
+  std::string scope;
+  std::int64_t fence = 0;  // the last fence used; the next lease has a greater one
+  int lost = 0;            // attempts lost so far
+  std::string base_digest;
+
+  bool operator==(const item_offer&) const = default;
+};
+
+enum class proof { nothing_ran, killed, lease_expired };
+
+// Events.
+struct item_offered {
+  item_offer offer;
+};
+/// Leaves the queue if it is not leased yet; otherwise nothing happens.
+struct item_withdrawn {
+  item_id item;
+};
+/// At start: an attempt that the record says is leased (or was being killed).
+struct lease_restored {
+  item_offer offer;
+  attempt_id attempt;
+  std::string worker;
+  bool killing = false;
+  std::int64_t now_ms = 0;
+};
+struct worker_joined {
+  std::string worker;
+  std::string base_digest;
+  int slots = 0;
+  std::vector<std::string> running;
+  std::int64_t now_ms = 0;
+};
+struct worker_left {
+  std::string worker;
+};
+struct heartbeat {
+  std::string worker;
+  std::vector<std::string> attempts;
+  std::int64_t now_ms = 0;
+};
+struct grant_recorded {
+  item_id item;
+  attempt_id attempt;
+  std::int64_t now_ms = 0;
+};
+struct grant_refused {
+  item_id item;
+};
+struct result_arrived {
+  std::string worker;
+  std::string attempt;
+  std::int64_t fence = 0;
+};
+/// The owner's answer to `judge`. `is_final` is false where the result could not be recorded: the
+/// attempt then counts as lost once its lease is over.
+struct result_judged {
+  item_id item;
+  bool accepted = false;
+  bool is_final = true;
+  std::string why;
+  std::int64_t now_ms = 0;
+};
+struct attempt_cleaned {
+  std::string worker;
+  std::string attempt;
+};
+struct kill_requested {
+  std::string scope;
+  std::int64_t now_ms = 0;
+};
+struct tick {
+  std::int64_t now_ms = 0;
+};
+
+using event = std::variant<item_offered, item_withdrawn, lease_restored, worker_joined, worker_left,
+                           heartbeat, grant_recorded, grant_refused, result_arrived, result_judged,
+                           attempt_cleaned, kill_requested, tick>;
+
+// Effects, in the order in which they are to be done.
+/// Record a new attempt with this fence, then answer with grant_recorded or grant_refused.
+struct record_grant {
+  item_offer offer;  // with the new fence
+  std::string worker;
+};
+struct send_lease {
+  std::string worker;
+  item_id item;
+  attempt_id attempt;
+};
+struct send_welcome {
+  std::string worker;
+  std::vector<std::string> forget;
+};
+struct send_kill {
+  std::string worker;
+  std::string attempt;
+};
+struct judge {
+  item_id item;
+  attempt_id attempt;
+};
+struct reply_result {
+  std::string worker;
+  std::string attempt;
+  bool accepted = false;
+  std::string why;
+};
+struct record_lost {
+  item_id item;
+  attempt_id attempt;
+};
+/// Too many attempts were lost; the item has left the dispatcher.
+struct item_given_up {
+  item_id item;
+};
+/// A killed attempt is known to be gone: its money can be settled.
+struct attempt_gone {
+  attempt_id attempt;
+};
+/// Every attempt of `scope` is gone. Once for each kill_requested.
+struct kill_proved {
+  std::string scope;
+  proof how = proof::nothing_ran;
+};
+
+using effect = std::variant<record_grant, send_lease, send_welcome, send_kill, judge, reply_result,
+                            record_lost, item_given_up, attempt_gone, kill_proved>;
+
+enum class phase { queued, granting, leased, judging, killing };
+
+struct item_entry {
+  item_offer offer;
+  phase at = phase::queued;
+  std::uint64_t order = 0;  // first come, first leased
+  attempt_id attempt;       // from `leased` on
+  std::string worker;       // from `granting` on
+  std::int64_t expires_ms = 0;
+  bool kill_when_granted = false;
+};
+
+/// An attempt whose result was accepted and whose remains the worker has not yet reported gone.
+struct leftover {
+  std::string scope;
+  std::string worker;
+  std::int64_t expires_ms = 0;
+};
+
+struct worker_entry {
+  std::string base_digest;
+  int slots = 0;
+  bool connected = false;
+  std::int64_t last_seen_ms = 0;
+};
+
+struct pending_kill {
+  proof how = proof::nothing_ran;
+  int count = 1;  // how many kill_requested wait for it
+};
+
+struct state {
+  timing times;
+  std::map<std::string, item_entry> items;    // by item id
+  std::map<std::string, leftover> leftovers;  // by attempt id
+  std::map<std::string, worker_entry> workers;
+  std::map<std::string, pending_kill> kills;  // by scope
+  std::uint64_t next_order = 0;
+};
+
+/// Applies `what` to `current`, in place; returns what is to be done about it.
+std::vector<effect> apply(state& current, const event& what);
+
+/// How many attempts hold a slot of `worker`.
+int busy_slots(const state& current, const std::string& worker);
+
+}  // namespace germline::dispatch

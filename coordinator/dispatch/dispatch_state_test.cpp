@@ -1,0 +1,331 @@
+#include "coordinator/dispatch/dispatch_state.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "common/clock.hpp"
+#include "common/random.hpp"
+
+using namespace germline;
+using namespace germline::dispatch;
+
+namespace {
+
+struct fixture {
+  seeded_random random{7};
+  manual_clock time;
+  state s;
+
+  item_id offer(const std::string& scope = "lin_a") {
+    const item_id item = item_id::make(time, random);
+    out = apply(s, item_offered{{item, scope, 0, 0, {}}});
+    return item;
+  }
+  attempt_id grant(const item_id& item) {
+    const attempt_id attempt = attempt_id::make(time, random);
+    out = apply(s, grant_recorded{item, attempt, time.boot_ms()});
+    return attempt;
+  }
+  void join(const std::string& worker, int slots = 1, std::vector<std::string> running = {}) {
+    out = apply(s, worker_joined{worker, "base", slots, std::move(running), time.boot_ms()});
+  }
+  template <class Effect>
+  const Effect* find() const {
+    for (const auto& e : out) {
+      if (const auto* found = std::get_if<Effect>(&e)) return found;
+    }
+    return nullptr;
+  }
+  std::vector<effect> out;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "an item waits for a free slot and is leased with a new fence") {
+  const auto item = offer();
+  CHECK(find<record_grant>() == nullptr);
+  join("w1");
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->offer.fence == 1);
+  const auto attempt = grant(item);
+  REQUIRE(find<send_lease>() != nullptr);
+  CHECK(find<send_lease>()->attempt == attempt);
+  offer("lin_b");
+  CHECK(find<record_grant>() == nullptr);  // the only slot is taken
+}
+
+TEST_CASE_FIXTURE(fixture, "a worker with another base is not leased the item") {
+  join("w1");
+  out = apply(s, item_offered{{item_id::make(time, random), "lin_a", 0, 0, "other base"}});
+  CHECK(find<record_grant>() == nullptr);
+}
+
+TEST_CASE_FIXTURE(fixture, "an item is leased again only after the lease and the guard") {
+  join("w1", 2);
+  const auto item = offer();
+  grant(item);
+  time.advance(24'999);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(out.empty());
+  time.advance(1);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(find<record_lost>() != nullptr);
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->offer.fence == 2);
+  CHECK(find<record_grant>()->offer.lost == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a heartbeat renews what it names and stops what it should not run") {
+  join("w1");
+  const auto item = offer();
+  const auto attempt = grant(item);
+  time.advance(20'000);
+  out = apply(s, heartbeat{"w1", {attempt.str(), "att_unknown"}, time.boot_ms()});
+  REQUIRE(find<send_kill>() != nullptr);
+  CHECK(find<send_kill>()->attempt == "att_unknown");
+  time.advance(20'000);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(find<record_lost>() == nullptr);
+}
+
+TEST_CASE_FIXTURE(fixture, "after three lost attempts the item is given up") {
+  join("w1");
+  const auto item = offer();
+  for (int i = 0; i < 3; ++i) {
+    const auto attempt = grant(item);
+    out = apply(s, attempt_cleaned{"w1", attempt.str()});
+    CHECK(find<record_lost>() != nullptr);
+  }
+  CHECK(find<item_given_up>() != nullptr);
+  CHECK(s.items.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "only the attempt that holds the fence is judged") {
+  join("w1");
+  const auto item = offer();
+  const auto first = grant(item);
+  time.advance(25'000);
+  out = apply(s, tick{time.boot_ms()});
+  const auto second = grant(item);
+  out = apply(s, result_arrived{"w1", first.str(), 1});
+  REQUIRE(find<reply_result>() != nullptr);
+  CHECK_FALSE(find<reply_result>()->accepted);
+  out = apply(s, result_arrived{"w1", second.str(), 1});
+  CHECK(find<judge>() == nullptr);  // the right attempt with an old fence
+  out = apply(s, result_arrived{"w2", second.str(), 2});
+  CHECK(find<judge>() == nullptr);  // another worker
+  out = apply(s, result_arrived{"w1", second.str(), 2});
+  CHECK(find<judge>() != nullptr);
+  out = apply(s, result_judged{item, true, true, "", time.boot_ms()});
+  REQUIRE(find<reply_result>() != nullptr);
+  CHECK(find<reply_result>()->accepted);
+}
+
+TEST_CASE_FIXTURE(fixture, "a kill proves how the target ended") {
+  SUBCASE("nothing was leased") {
+    offer();
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK(find<kill_proved>()->how == proof::nothing_ran);
+  }
+  SUBCASE("the worker reports that all is gone") {
+    join("w1");
+    const auto attempt = grant(offer());
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    CHECK(find<kill_proved>() == nullptr);
+    REQUIRE(find<send_kill>() != nullptr);
+    out = apply(s, attempt_cleaned{"w1", attempt.str()});
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK(find<kill_proved>()->how == proof::killed);
+    CHECK(find<attempt_gone>() != nullptr);
+  }
+  SUBCASE("the worker is out of reach") {
+    join("w1");
+    grant(offer());
+    out = apply(s, worker_left{"w1"});
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    time.advance(24'999);
+    out = apply(s, tick{time.boot_ms()});
+    CHECK(find<kill_proved>() == nullptr);
+    time.advance(1);
+    out = apply(s, tick{time.boot_ms()});
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK(find<kill_proved>()->how == proof::lease_expired);
+  }
+  SUBCASE("the lease is being recorded") {
+    join("w1");
+    const auto item = offer();
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    CHECK(find<kill_proved>() == nullptr);
+    grant(item);
+    CHECK(find<send_lease>() == nullptr);
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK(find<kill_proved>()->how == proof::nothing_ran);
+  }
+  SUBCASE("the result was accepted but the remains are not reported gone") {
+    join("w1");
+    const auto item = offer();
+    const auto attempt = grant(item);
+    out = apply(s, result_arrived{"w1", attempt.str(), 1});
+    out = apply(s, result_judged{item, true, true, "", time.boot_ms()});
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    CHECK(find<kill_proved>() == nullptr);
+    out = apply(s, attempt_cleaned{"w1", attempt.str()});
+    REQUIRE(find<kill_proved>() != nullptr);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "after a restart leases go on, and what lost its fence is forgotten") {
+  const auto item = item_id::make(time, random);
+  const auto attempt = attempt_id::make(time, random);
+  out = apply(s, lease_restored{{item, "lin_a", 4, 0, {}}, attempt, "w1", false, 0});
+  join("w1", 1, {attempt.str(), "att_old"});
+  REQUIRE(find<send_welcome>() != nullptr);
+  CHECK(find<send_welcome>()->forget == std::vector<std::string>{"att_old"});
+  out = apply(s, result_arrived{"w1", attempt.str(), 4});
+  CHECK(find<judge>() != nullptr);
+}
+
+namespace {
+
+/// Plays workers, an owner and people at random against the state, and holds the invariants.
+struct walk {
+  explicit walk(std::uint64_t random_seed) : random(random_seed) {}
+
+  struct running {
+    std::string worker;
+    std::string scope;
+    std::int64_t fence = 0;
+    std::int64_t until_ms = 0;  // the worker itself stops by then
+  };
+
+  void perform(const std::vector<effect>& effects) {
+    for (const auto& e : effects) {
+      if (const auto* grant = std::get_if<record_grant>(&e)) {
+        REQUIRE(grant->offer.fence > fences[grant->offer.item.str()]);
+        fences[grant->offer.item.str()] = grant->offer.fence;
+        pending.push_back(*grant);
+      } else if (const auto* lease = std::get_if<send_lease>(&e)) {
+        for (const auto& [id, other] : live) {
+          REQUIRE_MESSAGE(items[id] != lease->item.str(), "two attempts of one item run");
+        }
+        const auto& offer = s.items.at(lease->item.str()).offer;
+        live[lease->attempt.str()] = {lease->worker, offer.scope, offer.fence,
+                                      time.boot_ms() + s.times.lease_ms};
+        items[lease->attempt.str()] = lease->item.str();
+      } else if (const auto* asked = std::get_if<judge>(&e)) {
+        judged.push_back(asked->item);
+      } else if (const auto* reply = std::get_if<reply_result>(&e)) {
+        if (reply->accepted) REQUIRE(born.insert(items[reply->attempt]).second);
+      } else if (const auto* proved = std::get_if<kill_proved>(&e)) {
+        for (const auto& [id, run] : live) {
+          REQUIRE_MESSAGE(run.scope != proved->scope, "killed with proof, yet it runs");
+        }
+      }
+    }
+  }
+
+  void stop_expired() {
+    std::erase_if(live, [&](const auto& run) { return run.second.until_ms <= time.boot_ms(); });
+  }
+
+  std::string pick_live() {
+    if (live.empty()) return {};
+    return std::next(live.begin(), static_cast<long>(random.below(live.size())))->first;
+  }
+
+  void step() {
+    const std::string worker = "w" + std::to_string(random.below(3));
+    switch (random.below(10)) {
+      case 0: {
+        const auto item = item_id::make(time, random);
+        perform(apply(s, item_offered{{item, "lin_" + std::to_string(next_scope++), 0, 0, {}}}));
+        break;
+      }
+      case 1: {
+        std::vector<std::string> here;
+        for (const auto& [id, run] : live) {
+          if (run.worker == worker) here.push_back(id);
+        }
+        perform(apply(s, worker_joined{worker, "base", 2, here, time.boot_ms()}));
+        break;
+      }
+      case 2:
+        perform(apply(s, worker_left{worker}));
+        break;
+      case 3: {  // a heartbeat may be sent and then held up on its way
+        std::vector<std::string> here;
+        const auto sent = time.boot_ms();
+        for (auto& [id, run] : live) {
+          if (run.worker == worker) here.push_back(id);
+        }
+        time.advance(static_cast<std::int64_t>(random.below(2'000)));
+        for (const auto& id : here) live[id].until_ms = sent + s.times.lease_ms;
+        stop_expired();
+        perform(apply(s, heartbeat{worker, here, time.boot_ms()}));
+        break;
+      }
+      case 4:
+      case 5:
+        time.advance(static_cast<std::int64_t>(random.below(9'000)));
+        stop_expired();
+        perform(apply(s, tick{time.boot_ms()}));
+        break;
+      case 6:
+        if (!pending.empty()) {
+          const auto grant = pending.front();
+          pending.erase(pending.begin());
+          perform(apply(
+              s, grant_recorded{grant.offer.item, attempt_id::make(time, random), time.boot_ms()}));
+        }
+        break;
+      case 7:
+        if (const auto id = pick_live(); !id.empty()) {
+          perform(apply(s, result_arrived{live[id].worker, id, live[id].fence}));
+        }
+        break;
+      case 8:
+        if (!judged.empty()) {
+          const auto item = judged.front();
+          judged.erase(judged.begin());
+          const bool is_final = random.below(4) != 0;
+          const bool accepted = is_final && random.below(4) != 0;
+          perform(apply(s, result_judged{item, accepted, is_final, "", time.boot_ms()}));
+        } else if (const auto id = pick_live(); !id.empty()) {
+          const auto gone = live[id].worker;
+          live.erase(id);
+          perform(apply(s, attempt_cleaned{gone, id}));
+        }
+        break;
+      default:
+        if (next_scope > 0) {
+          const auto scope = "lin_" + std::to_string(random.below(next_scope));
+          perform(apply(s, dispatch::kill_requested{scope, time.boot_ms()}));
+        }
+    }
+  }
+
+  seeded_random random;
+  manual_clock time;
+  state s;
+  std::uint64_t next_scope = 0;
+  std::map<std::string, std::int64_t> fences;
+  std::map<std::string, running> live;  // what really runs, by attempt
+  std::map<std::string, std::string> items;
+  std::set<std::string> born;
+  std::vector<record_grant> pending;
+  std::vector<item_id> judged;
+};
+
+}  // namespace
+
+TEST_CASE("random walks keep the invariants of leases, births and kills" *
+          doctest::test_suite("sim")) {
+  for (std::uint64_t random_seed = 1; random_seed <= 200; ++random_seed) {
+    CAPTURE(random_seed);
+    walk w(random_seed);
+    for (int i = 0; i < 1'000; ++i) w.step();
+    CHECK_MESSAGE(!w.fences.empty(), "a walk that leases nothing shows nothing");
+  }
+}

@@ -1,0 +1,108 @@
+// lineage_state: what one lineage does next, as a pure state machine: (state, event) -> (state,
+// effects). It decides when an iteration begins, what an ending does to the head, and when the
+// lineage pauses. It is not an actor, writes nothing, and knows neither workers nor git.
+// A plain value: held by the lineage's actor, and written whole by the store with each transaction.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/ids.hpp"
+
+namespace germline::lineage {
+
+enum class status { active = 1, paused = 2, killed = 3, retired = 4 };
+enum class pause_reason {
+  none = 0,
+  person = 1,
+  policy = 2,
+  diverged = 3,
+  budget = 4,
+  approval = 5,
+  done = 6,
+};
+enum class ending { none = 0, evolved = 1, stalled = 2, rejected = 3, failed = 4, killed = 5 };
+
+struct state {
+  lineage_id id;
+  status at = status::active;
+  pause_reason why_paused = pause_reason::none;
+  std::string details;
+  generation_id head_generation;  // empty until the seed is founded
+  std::string head_commit;        // of the head generation, or of a context commit after it
+  std::int64_t depth = 0;
+  std::int64_t last_number = 0;  // the newest generation's number; never used again
+  std::int64_t iterations_done = 0;
+  std::int64_t max_iterations = 0;  // 0: no end
+  int failures_in_row = 0;
+  item_id live;  // the live iteration's item; empty when there is none
+
+  bool operator==(const state&) const = default;
+};
+
+/// After so many `failed` iterations in a row the lineage pauses for a person to look.
+constexpr int failures_before_pause = 5;
+
+// Events.
+struct founded {
+  generation_id generation;
+  std::string commit;
+};
+struct seed_refused {
+  std::string details;
+};
+/// The item that begin_iteration asked for is recorded.
+struct iteration_begun {
+  item_id item;
+};
+/// `commit` is the new head where there is one (evolved: the generation's; else the context's).
+struct iteration_ended {
+  ending how = ending::failed;
+  std::string commit;
+  generation_id generation;  // evolved only
+};
+struct pause_requested {
+  pause_reason why = pause_reason::person;
+  std::string details;
+};
+struct resume_requested {};
+struct kill_requested {
+  std::string why;
+};
+
+using event = std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
+                           resume_requested, kill_requested>;
+
+// Effects.
+/// Record a work item of the next iteration, from the head, and offer it.
+struct begin_iteration {};
+/// Offer the live item to the dispatcher (again).
+struct offer_item {};
+/// Take the live item back if it is not leased.
+struct withdraw_item {};
+/// Bring the branch to the head.
+struct project_branch {};
+/// Prove that nothing runs.
+struct prove_killed {};
+
+using effect =
+    std::variant<begin_iteration, offer_item, withdraw_item, project_branch, prove_killed>;
+
+struct transition {
+  state next;
+  std::vector<effect> effects;
+  std::string refused;  // not empty: the event does not fit the state; `next` is unchanged
+};
+
+transition apply(const state& current, const event& what);
+
+/// What a lineage that was just loaded from the record has to do.
+std::vector<effect> after_load(const state& loaded);
+
+const char* to_string(status value);
+const char* to_string(pause_reason value);
+const char* to_string(ending value);
+
+}  // namespace germline::lineage

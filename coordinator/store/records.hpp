@@ -1,0 +1,106 @@
+// records: the rows that go into and out of the coordinator's record, as plain values. They are not
+// the wire and not actors. Messages hold them by value.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.hpp"
+#include "coordinator/dispatch/dispatch_state.hpp"
+#include "coordinator/lineage/lineage_state.hpp"
+#include "germline/v1/fleet.pb.h"
+#include "germline/v1/types.pb.h"
+
+namespace germline::records {
+
+struct new_run {
+  run_id id;
+  std::string name, repository, branch, folder, seed_commit, genome_toml, model, goal;
+  std::int64_t budget_nanousd = 0;
+  std::uint64_t random_seed = 0;
+  std::int64_t max_iterations = 0;
+  v1::IterationLimits limits;
+  std::int64_t now_ms = 0;
+  item_id found_item;
+  std::vector<lineage_id> lineages;
+};
+
+struct grant_request {
+  item_id item;
+  attempt_id attempt;
+  std::int64_t fence = 0;
+  std::string worker;
+  std::int64_t now_ms = 0;
+};
+
+/// What an accepted result says, reduced to what the record keeps.
+struct verdict {
+  item_id item;
+  attempt_id attempt;  // empty: nobody's result (the item was given up)
+  std::int64_t fence = 0;
+  lineage::ending how = lineage::ending::failed;
+  std::string reason, details, action, commit;
+  v1::Usage usage;
+  std::vector<v1::TestOutcome> tests;
+  std::int64_t now_ms = 0;
+};
+
+struct birth {
+  generation_id id;
+  generation_id parent;  // empty for the seed
+  std::int64_t depth = 0;
+  std::int64_t number = 0;
+  std::string commit, source_id, build_id, artefact_id;
+};
+
+struct iteration_end {
+  verdict judged;
+  lineage::state next;        // of the lineage, written whole
+  std::optional<birth> born;  // evolved only
+};
+
+struct seed_end {
+  run_id run;
+  verdict judged;
+  std::optional<birth> born;  // founded; else the run is refused with judged.details
+  std::vector<std::string> protected_tests;
+  std::string base_digest;
+};
+
+struct new_iteration {
+  item_id item;
+  lineage::state next;
+  std::int64_t now_ms = 0;
+};
+
+/// One live item, as the dispatcher takes it up again at start.
+struct open_item {
+  dispatch::item_offer offer;
+  run_id run;
+  std::string lineage;  // empty: a found item
+  attempt_id attempt;   // not empty: leased, or killed and not known to be gone
+  std::string worker;
+  bool killing = false;
+};
+
+struct loaded_lineage {
+  lineage::state state;
+  run_id run;
+  std::string branch_commit;  // last projected
+};
+
+struct loaded_run {
+  run_id run;
+  std::string found_state, found_details, seed_commit, base_digest;
+  generation_id generation_0;
+};
+
+struct loaded {
+  std::vector<loaded_run> runs;
+  std::vector<loaded_lineage> lineages;
+  std::vector<open_item> items;
+};
+
+}  // namespace germline::records

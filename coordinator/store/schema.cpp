@@ -1,0 +1,101 @@
+#include "coordinator/store/schema.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+
+#include <array>
+#include <string>
+
+namespace germline {
+namespace {
+
+// Enumerations are stored by the numbers of germline/v1/types.proto. Ids are text. `limits` and
+// `usage` are serialized IterationLimits and Usage.
+constexpr const char* version_1 = R"sql(
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, repository TEXT NOT NULL, branch TEXT NOT NULL,
+  folder TEXT NOT NULL, seed_commit TEXT NOT NULL, genome_toml TEXT NOT NULL, model TEXT NOT NULL,
+  budget_nanousd INTEGER NOT NULL, spent_nanousd INTEGER NOT NULL DEFAULT 0, goal TEXT NOT NULL,
+  random_seed INTEGER NOT NULL, max_iterations INTEGER NOT NULL, limits BLOB NOT NULL,
+  created_ms INTEGER NOT NULL, found_state TEXT NOT NULL DEFAULT 'pending',
+  found_details TEXT NOT NULL DEFAULT '', base_digest TEXT NOT NULL DEFAULT '');
+CREATE TABLE protected_tests (
+  run_id TEXT NOT NULL REFERENCES runs(id), name TEXT NOT NULL, PRIMARY KEY (run_id, name));
+CREATE TABLE lineages (
+  id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id), ordinal INTEGER NOT NULL,
+  state INTEGER NOT NULL, pause_reason INTEGER NOT NULL, details TEXT NOT NULL,
+  head_generation TEXT NOT NULL, head_commit TEXT NOT NULL, depth INTEGER NOT NULL,
+  last_number INTEGER NOT NULL, iterations_done INTEGER NOT NULL, max_iterations INTEGER NOT NULL,
+  failures_in_row INTEGER NOT NULL, live_item TEXT NOT NULL,
+  spent_nanousd INTEGER NOT NULL DEFAULT 0, branch_commit TEXT NOT NULL DEFAULT '',
+  UNIQUE (run_id, ordinal));
+CREATE TABLE generations (
+  id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id),
+  lineage_id TEXT REFERENCES lineages(id), depth INTEGER NOT NULL, number INTEGER NOT NULL,
+  commit_id TEXT NOT NULL, source_id TEXT NOT NULL, build_id TEXT NOT NULL,
+  artefact_id TEXT NOT NULL, born_ms INTEGER NOT NULL,
+  born_of_item TEXT NOT NULL UNIQUE REFERENCES items(id), UNIQUE (lineage_id, number));
+CREATE INDEX generations_of_run ON generations (run_id);
+CREATE TABLE generation_parents (
+  generation_id TEXT NOT NULL REFERENCES generations(id),
+  parent_id TEXT NOT NULL REFERENCES generations(id), role TEXT NOT NULL,
+  PRIMARY KEY (generation_id, parent_id));
+CREATE TABLE items (
+  id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id),
+  lineage_id TEXT REFERENCES lineages(id), kind INTEGER NOT NULL, number INTEGER NOT NULL,
+  parent_generation TEXT NOT NULL, parent_commit TEXT NOT NULL, fence INTEGER NOT NULL DEFAULT 0,
+  lost INTEGER NOT NULL DEFAULT 0, ending INTEGER NOT NULL DEFAULT 0,
+  reason TEXT NOT NULL DEFAULT '', details TEXT NOT NULL DEFAULT '',
+  action TEXT NOT NULL DEFAULT '', commit_id TEXT NOT NULL DEFAULT '',
+  generation_id TEXT NOT NULL DEFAULT '', phase INTEGER NOT NULL DEFAULT 0,
+  usage BLOB NOT NULL DEFAULT x'', started_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX items_of_run ON items (run_id);
+CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0;
+CREATE TABLE attempts (
+  id TEXT PRIMARY KEY, item_id TEXT NOT NULL REFERENCES items(id), fence INTEGER NOT NULL,
+  state INTEGER NOT NULL, worker_id TEXT NOT NULL, leased_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0, reserved_nanousd INTEGER NOT NULL,
+  cost_nanousd INTEGER NOT NULL DEFAULT 0, settled INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (item_id, fence));
+CREATE UNIQUE INDEX one_lease ON attempts (item_id) WHERE state = 1;
+CREATE INDEX unsettled ON attempts (settled) WHERE settled = 0;
+CREATE TABLE ledger (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL REFERENCES runs(id),
+  attempt_id TEXT NOT NULL UNIQUE REFERENCES attempts(id), nanousd INTEGER NOT NULL,
+  reported INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+CREATE TABLE test_outcomes (
+  item_id TEXT NOT NULL REFERENCES items(id), name TEXT NOT NULL, status TEXT NOT NULL,
+  message TEXT NOT NULL, is_protected INTEGER NOT NULL);
+CREATE INDEX tests_of_item ON test_outcomes (item_id);
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, attempt_id TEXT NOT NULL REFERENCES attempts(id),
+  event BLOB NOT NULL);
+CREATE INDEX events_of_attempt ON events (attempt_id, seq);
+)sql";
+
+constexpr std::array migrations = {version_1};
+
+}  // namespace
+
+int schema_version() {
+  return static_cast<int>(migrations.size());
+}
+
+result<void> migrate(SQLite::Database& db) {
+  const int found = db.execAndGet("PRAGMA user_version").getInt();
+  if (found > schema_version()) {
+    return error(error_code::failed_precondition,
+                 "the record has schema version " + std::to_string(found) +
+                     "; this build knows up to " + std::to_string(schema_version()));
+  }
+  for (int version = found; version < schema_version(); ++version) {
+    SQLite::Transaction transaction(db);
+    db.exec(migrations.at(static_cast<std::size_t>(version)));
+    db.exec("PRAGMA user_version = " + std::to_string(version + 1));
+    transaction.commit();
+  }
+  return {};
+}
+
+}  // namespace germline

@@ -1,0 +1,86 @@
+// sql: the few helpers that store and reader share over SQLiteCpp. Internal to coordinator/store.
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
+#include <SQLiteCpp/Transaction.h>
+
+#include <string>
+#include <type_traits>
+
+#include "common/result.hpp"
+
+namespace germline::sql {
+
+inline error to_error(const SQLite::Exception& failure) {
+  return {error_code::internal, std::string("record: ") + failure.what()};
+}
+
+/// Runs `work`; an exception of SQLite becomes an error.
+template <class Work>
+std::invoke_result_t<Work> guarded(Work&& work) {
+  try {
+    return work();
+  } catch (const SQLite::Exception& failure) {
+    return to_error(failure);
+  }
+}
+
+inline void bind_one(SQLite::Statement& s, int i, const std::string& v) {
+  s.bind(i, v);
+}
+inline void bind_one(SQLite::Statement& s, int i, const char* v) {
+  s.bind(i, std::string(v));
+}
+template <class Int>
+  requires(std::is_integral_v<Int> || std::is_enum_v<Int>)
+void bind_one(SQLite::Statement& s, int i, Int v) {
+  s.bind(i, static_cast<std::int64_t>(v));
+}
+/// Binary bytes, e.g. a serialized message.
+struct blob {
+  std::string bytes;
+};
+inline void bind_one(SQLite::Statement& s, int i, const blob& v) {
+  s.bind(i, static_cast<const void*>(v.bytes.data()), static_cast<int>(v.bytes.size()));
+}
+/// Text, or NULL where it is empty.
+struct nullable {
+  std::string text;
+};
+inline void bind_one(SQLite::Statement& s, int i, const nullable& v) {
+  if (v.text.empty()) {
+    s.bind(i);
+  } else {
+    s.bind(i, v.text);
+  }
+}
+
+template <class... Args>
+void bind_all(SQLite::Statement& statement, const Args&... args) {
+  int index = 0;
+  (bind_one(statement, ++index, args), ...);
+}
+
+/// Runs a statement that returns no rows; returns how many rows it changed.
+template <class... Args>
+int exec(SQLite::Database& db, const char* text, const Args&... args) {
+  SQLite::Statement statement(db, text);
+  bind_all(statement, args...);
+  return statement.exec();
+}
+
+inline std::string text(SQLite::Statement& row, int i) {
+  return row.getColumn(i).getString();
+}
+inline std::int64_t integer(SQLite::Statement& row, int i) {
+  return row.getColumn(i).getInt64();
+}
+inline std::string bytes(SQLite::Statement& row, int i) {
+  const auto column = row.getColumn(i);
+  const auto size = static_cast<std::size_t>(column.getBytes());
+  return size == 0 ? std::string() : std::string(static_cast<const char*>(column.getBlob()), size);
+}
+
+}  // namespace germline::sql

@@ -1,0 +1,466 @@
+#include "coordinator/store/store.hpp"
+
+#include <algorithm>
+
+#include "coordinator/store/schema.hpp"
+#include "coordinator/store/sql.hpp"
+
+namespace germline {
+namespace {
+
+using sql::bind_all;
+using sql::exec;
+using sql::integer;
+using sql::text;
+
+constexpr std::int64_t smallest_slice_nanousd = 1'000'000'000;  // one dollar
+
+error stale(const std::string& why) {
+  return {error_code::failed_precondition, why};
+}
+
+void write_lineage(SQLite::Database& db, const lineage::state& s) {
+  exec(db,
+       "UPDATE lineages SET state=?, pause_reason=?, details=?, head_generation=?, head_commit=?,"
+       " depth=?, last_number=?, iterations_done=?, max_iterations=?, failures_in_row=?,"
+       " live_item=? WHERE id=?",
+       s.at, s.why_paused, s.details, s.head_generation.str(), s.head_commit, s.depth,
+       s.last_number, s.iterations_done, s.max_iterations, s.failures_in_row, s.live.str(),
+       s.id.str());
+}
+
+/// Books what an attempt cost, once. Without `reported` its whole reservation is spent.
+void book(SQLite::Database& db, const std::string& attempt, std::optional<std::int64_t> reported,
+          std::int64_t now_ms) {
+  SQLite::Statement row(db,
+                        "SELECT a.reserved_nanousd, i.run_id, i.lineage_id FROM attempts a JOIN"
+                        " items i ON i.id = a.item_id WHERE a.id = ? AND a.settled = 0");
+  bind_all(row, attempt);
+  if (!row.executeStep()) return;
+  const std::int64_t cost = std::max<std::int64_t>(0, reported.value_or(integer(row, 0)));
+  const std::string run = text(row, 1);
+  const std::string lineage = text(row, 2);
+  exec(db, "UPDATE attempts SET settled=1, cost_nanousd=? WHERE id=?", cost, attempt);
+  exec(db, "UPDATE runs SET spent_nanousd = spent_nanousd + ? WHERE id=?", cost, run);
+  exec(db, "UPDATE lineages SET spent_nanousd = spent_nanousd + ? WHERE id=?", cost, lineage);
+  exec(db, "INSERT INTO ledger (run_id, attempt_id, nanousd, reported, at_ms) VALUES (?,?,?,?,?)",
+       run, attempt, cost, reported.has_value() ? 1 : 0, now_ms);
+}
+
+/// Whether `judged` comes from the attempt that holds the item's fence, and the item is open.
+result<void> check_fence(SQLite::Database& db, const records::verdict& judged) {
+  SQLite::Statement item(db, "SELECT ending, fence FROM items WHERE id = ?");
+  bind_all(item, judged.item.str());
+  if (!item.executeStep()) return stale("no such item");
+  if (integer(item, 0) != 0) return stale("the iteration has ended already");
+  if (judged.attempt.empty()) return {};
+  if (integer(item, 1) != judged.fence) return stale("the fence has moved on");
+  SQLite::Statement attempt(db,
+                            "SELECT 1 FROM attempts WHERE id=? AND item_id=? AND fence=?"
+                            " AND state=?");
+  bind_all(attempt, judged.attempt.str(), judged.item.str(), judged.fence,
+           v1::ATTEMPT_STATE_LEASED);
+  if (!attempt.executeStep()) return stale("this attempt no longer holds the lease");
+  return {};
+}
+
+void write_verdict(SQLite::Database& db, const records::verdict& judged,
+                   const std::string& generation) {
+  exec(db,
+       "UPDATE items SET ending=?, reason=?, details=?, action=?, commit_id=?, generation_id=?,"
+       " usage=?, ended_ms=? WHERE id=?",
+       judged.how, judged.reason, judged.details, judged.action, judged.commit, generation,
+       sql::blob{judged.usage.SerializeAsString()}, judged.now_ms, judged.item.str());
+  for (const auto& test : judged.tests) {
+    exec(db, "INSERT INTO test_outcomes VALUES (?,?,?,?,?)", judged.item.str(), test.name(),
+         test.status(), test.message(), test.is_protected() ? 1 : 0);
+  }
+  if (judged.attempt.empty()) return;
+  exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=?", v1::ATTEMPT_STATE_FINISHED,
+       judged.now_ms, judged.attempt.str());
+  book(db, judged.attempt.str(), judged.usage.cost_nanousd(), judged.now_ms);
+}
+
+void write_birth(SQLite::Database& db, const records::birth& born, const std::string& run,
+                 const std::string& lineage, const records::verdict& judged) {
+  exec(db, "INSERT INTO generations VALUES (?,?,?,?,?,?,?,?,?,?,?)", born.id.str(), run,
+       sql::nullable{lineage}, born.depth, born.number, born.commit, born.source_id, born.build_id,
+       born.artefact_id, judged.now_ms, judged.item.str());
+  if (!born.parent.empty()) {
+    exec(db, "INSERT INTO generation_parents VALUES (?,?,'primary')", born.id.str(),
+         born.parent.str());
+  }
+}
+
+/// What of the run's budget the next lease may hold: a share that leaves room for the other
+/// lineages and shrinks towards the end. 0: nothing is left.
+std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64_t budget,
+                        std::int64_t spent, std::int64_t limit) {
+  SQLite::Statement held(db,
+                         "SELECT COALESCE(SUM(a.reserved_nanousd), 0) FROM attempts a JOIN items i"
+                         " ON i.id = a.item_id WHERE i.run_id = ? AND a.settled = 0");
+  bind_all(held, run);
+  held.executeStep();
+  const std::int64_t free = budget - spent - integer(held, 0);
+  if (free <= 0) return 0;
+  SQLite::Statement waiting(
+      db,
+      "SELECT COUNT(*) FROM lineages l WHERE l.run_id = ? AND l.state = 1 AND NOT EXISTS (SELECT 1"
+      " FROM items i JOIN attempts a ON a.item_id = i.id WHERE i.lineage_id = l.id AND"
+      " a.settled = 0)");
+  bind_all(waiting, run);
+  waiting.executeStep();
+  const std::int64_t shares = std::max<std::int64_t>(1, integer(waiting, 0));
+  std::int64_t slice =
+      std::max(free / (2 * shares), std::min(free / shares, smallest_slice_nanousd));
+  if (limit > 0) slice = std::min(slice, limit);
+  return slice;
+}
+
+v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
+                     const records::grant_request& request, std::int64_t slice) {
+  v1::Lease lease;
+  lease.set_attempt_id(request.attempt.str());
+  lease.set_item_id(request.item.str());
+  lease.set_fence(request.fence);
+  lease.set_kind(static_cast<v1::WorkKind>(integer(row, 2)));
+  lease.set_run_id(text(row, 3));
+  lease.set_lineage_id(text(row, 4));
+  lease.set_number(integer(row, 5));
+  lease.set_parent_generation(text(row, 6));
+  lease.set_parent_commit(text(row, 7));
+  lease.set_seed_commit(text(row, 8));
+  lease.set_folder(text(row, 9));
+  lease.mutable_limits()->ParseFromString(sql::bytes(row, 10));
+  lease.mutable_limits()->set_budget_nanousd(slice);
+  lease.set_model(text(row, 11));
+  lease.set_goal(text(row, 12));
+  lease.set_random_seed(static_cast<std::uint64_t>(integer(row, 13)) +
+                        static_cast<std::uint64_t>(integer(row, 5)));
+  lease.set_genome_toml(text(row, 14));
+  SQLite::Statement parent(db, "SELECT artefact_id FROM generations WHERE id = ?");
+  bind_all(parent, lease.parent_generation());
+  if (parent.executeStep()) lease.set_parent_artefact_id(text(parent, 0));
+  SQLite::Statement names(db, "SELECT name FROM protected_tests WHERE run_id=? ORDER BY name");
+  bind_all(names, lease.run_id());
+  while (names.executeStep()) lease.add_protected_tests(text(names, 0));
+  return lease;
+}
+
+constexpr const char* select_for_lease =
+    "SELECT i.ending, i.fence, i.kind, i.run_id, i.lineage_id, i.number, i.parent_generation,"
+    " i.parent_commit, r.seed_commit, r.folder, r.limits, r.model, r.goal, r.random_seed,"
+    " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1) FROM items i"
+    " JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.id = ?";
+
+/// Ends an open item as killed and moves its fence past every attempt.
+void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
+               std::int64_t now_ms) {
+  exec(db,
+       "UPDATE items SET ending=?, reason='killed', details=?, fence=fence+1, ended_ms=?"
+       " WHERE id=? AND ending=0",
+       v1::ENDING_KILLED, why, now_ms, item);
+  exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE item_id=? AND state=?",
+       v1::ATTEMPT_STATE_KILLED, now_ms, item, v1::ATTEMPT_STATE_LEASED);
+}
+
+}  // namespace
+
+struct store::impl {
+  explicit impl(const std::string& path)
+      : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}
+
+  /// Runs `work` in one transaction, which is kept only if it returns without error.
+  template <class Work>
+  std::invoke_result_t<Work> transact(Work&& work) {
+    return sql::guarded([&]() -> std::invoke_result_t<Work> {
+      SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+      auto outcome = work();
+      if (outcome) transaction.commit();
+      return outcome;
+    });
+  }
+
+  SQLite::Database db;
+};
+
+store::store(std::unique_ptr<impl> opened) : impl_(std::move(opened)) {}
+store::~store() = default;
+
+result<std::unique_ptr<store>> store::open(const std::string& path) {
+  return sql::guarded([&]() -> result<std::unique_ptr<store>> {
+    auto opened = std::make_unique<impl>(path);
+    opened->db.exec("PRAGMA journal_mode = WAL");
+    opened->db.exec("PRAGMA synchronous = FULL");
+    opened->db.exec("PRAGMA foreign_keys = ON");
+    GERMLINE_TRY(migrate(opened->db));
+    return std::unique_ptr<store>(new store(std::move(opened)));
+  });
+}
+
+result<void> store::create_run(const records::new_run& run) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    exec(db,
+         "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
+         " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms) VALUES"
+         " (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
+         run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
+         run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms);
+    int ordinal = 0;
+    for (const auto& id : run.lineages) {
+      exec(db,
+           "INSERT INTO lineages (id, run_id, ordinal, state, pause_reason, details,"
+           " head_generation, head_commit, depth, last_number, iterations_done, max_iterations,"
+           " failures_in_row, live_item) VALUES (?,?,?,1,0,'','','',0,0,0,?,0,'')",
+           id.str(), run.id.str(), ordinal++, run.max_iterations);
+    }
+    exec(db,
+         "INSERT INTO items (id, run_id, kind, number, parent_generation, parent_commit,"
+         " started_ms) VALUES (?,?,?,0,'',?,?)",
+         run.found_item.str(), run.id.str(), v1::WORK_KIND_FOUND, run.seed_commit, run.now_ms);
+    return {};
+  });
+}
+
+result<v1::Lease> store::grant(const records::grant_request& request) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<v1::Lease> {
+    SQLite::Statement row(db, select_for_lease);
+    bind_all(row, request.item.str());
+    if (!row.executeStep()) return stale("no such item");
+    if (integer(row, 0) != 0) return stale("the iteration has ended already");
+    if (integer(row, 1) >= request.fence) return stale("the fence is not newer than the last");
+    if (integer(row, 17) != v1::LINEAGE_STATE_ACTIVE) return stale("the lineage is not active");
+    v1::IterationLimits limits;
+    limits.ParseFromString(sql::bytes(row, 10));
+    std::int64_t slice = 0;
+    const bool spends = integer(row, 15) > 0 && integer(row, 2) == v1::WORK_KIND_ITERATE;
+    if (spends) {
+      slice =
+          next_slice(db, text(row, 3), integer(row, 15), integer(row, 16), limits.budget_nanousd());
+      if (slice == 0) {
+        return error(error_code::resource_exhausted, "the run's budget is spent or held");
+      }
+    }
+    v1::Lease lease = make_lease(db, row, request, slice);
+    exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
+    exec(db,
+         "INSERT INTO attempts (id, item_id, fence, state, worker_id, leased_ms, reserved_nanousd)"
+         " VALUES (?,?,?,?,?,?,?)",
+         request.attempt.str(), request.item.str(), request.fence, v1::ATTEMPT_STATE_LEASED,
+         request.worker, request.now_ms, slice);
+    return lease;
+  });
+}
+
+result<void> store::lose(const attempt_id& attempt, std::int64_t now_ms) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    const int changed =
+        exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=? AND state=?",
+             v1::ATTEMPT_STATE_LOST, now_ms, attempt.str(), v1::ATTEMPT_STATE_LEASED);
+    if (changed == 0) return {};
+    exec(db,
+         "UPDATE items SET lost = lost + 1 WHERE id = (SELECT item_id FROM attempts WHERE id=?)",
+         attempt.str());
+    book(db, attempt.str(), std::nullopt, now_ms);
+    return {};
+  });
+}
+
+result<void> store::settle(const attempt_id& attempt, std::optional<std::int64_t> reported_nanousd,
+                           std::int64_t now_ms) {
+  return impl_->transact([&]() -> result<void> {
+    book(impl_->db, attempt.str(), reported_nanousd, now_ms);
+    return {};
+  });
+}
+
+result<void> store::end_seed(const records::seed_end& end) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    GERMLINE_TRY(check_fence(db, end.judged));
+    write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
+    if (end.born) write_birth(db, *end.born, end.run.str(), "", end.judged);
+    for (const auto& name : end.protected_tests) {
+      exec(db, "INSERT OR IGNORE INTO protected_tests VALUES (?,?)", end.run.str(), name);
+    }
+    exec(db, "UPDATE runs SET found_state=?, found_details=?, base_digest=? WHERE id=?",
+         end.born ? "founded" : "refused", end.judged.details, end.base_digest, end.run.str());
+    return {};
+  });
+}
+
+result<void> store::begin_iteration(const records::new_iteration& begin) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    const auto& s = begin.next;
+    exec(db,
+         "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
+         " parent_commit, started_ms) SELECT ?, run_id, id, ?, ?, ?, ?, ? FROM lineages"
+         " WHERE id=?",
+         begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, s.head_generation.str(),
+         s.head_commit, begin.now_ms, s.id.str());
+    write_lineage(db, s);
+    return {};
+  });
+}
+
+result<void> store::end_iteration(const records::iteration_end& end) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    GERMLINE_TRY(check_fence(db, end.judged));
+    SQLite::Statement row(db, "SELECT run_id, state FROM lineages WHERE id=? AND live_item=?");
+    bind_all(row, end.next.id.str(), end.judged.item.str());
+    if (!row.executeStep()) return stale("this is not the lineage's live iteration");
+    if (integer(row, 1) >= v1::LINEAGE_STATE_KILLED) return stale("the lineage is killed");
+    const std::string run = text(row, 0);
+    write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
+    if (end.born) write_birth(db, *end.born, run, end.next.id.str(), end.judged);
+    write_lineage(db, end.next);
+    return {};
+  });
+}
+
+result<void> store::refuse_result(const attempt_id& attempt, std::int64_t now_ms) {
+  return impl_->transact([&]() -> result<void> {
+    exec(impl_->db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=? AND state=?",
+         v1::ATTEMPT_STATE_REFUSED, now_ms, attempt.str(), v1::ATTEMPT_STATE_LOST);
+    return {};
+  });
+}
+
+result<void> store::save_lineage(const lineage::state& state) {
+  return impl_->transact([&]() -> result<void> {
+    write_lineage(impl_->db, state);
+    return {};
+  });
+}
+
+result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_ms) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    SQLite::Statement live(db, "SELECT id FROM items WHERE lineage_id=? AND ending=0");
+    bind_all(live, killed.id.str());
+    while (live.executeStep()) kill_item(db, text(live, 0), killed.details, now_ms);
+    write_lineage(db, killed);
+    return {};
+  });
+}
+
+result<void> store::kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    SQLite::Statement live(db, "SELECT id FROM items WHERE run_id=? AND kind=? AND ending=0");
+    bind_all(live, run.str(), v1::WORK_KIND_FOUND);
+    if (!live.executeStep()) return {};
+    kill_item(db, text(live, 0), why, now_ms);
+    exec(db, "UPDATE runs SET found_state='refused', found_details=? WHERE id=?", "killed: " + why,
+         run.str());
+    return {};
+  });
+}
+
+result<void> store::set_branch(const lineage_id& lineage, const std::string& commit) {
+  return impl_->transact([&]() -> result<void> {
+    exec(impl_->db, "UPDATE lineages SET branch_commit=? WHERE id=?", commit, lineage.str());
+    return {};
+  });
+}
+
+result<void> store::add_event(const v1::ProgressEvent& event, int limit) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    exec(db,
+         "UPDATE items SET phase=? WHERE ending=0 AND id=(SELECT item_id FROM attempts WHERE id=?)",
+         event.phase(), event.attempt_id());
+    exec(db,
+         "INSERT INTO events (attempt_id, event) SELECT id, ? FROM attempts WHERE id=?"
+         " AND (SELECT COUNT(*) FROM events WHERE attempt_id=?) < ?",
+         sql::blob{event.SerializeAsString()}, event.attempt_id(), event.attempt_id(), limit);
+    return {};
+  });
+}
+
+namespace {
+
+lineage::state read_lineage(SQLite::Statement& row) {
+  lineage::state s;
+  s.id = *lineage_id::parse(text(row, 0));
+  s.at = static_cast<lineage::status>(integer(row, 1));
+  s.why_paused = static_cast<lineage::pause_reason>(integer(row, 2));
+  s.details = text(row, 3);
+  if (auto head = generation_id::parse(text(row, 4))) s.head_generation = *head;
+  s.head_commit = text(row, 5);
+  s.depth = integer(row, 6);
+  s.last_number = integer(row, 7);
+  s.iterations_done = integer(row, 8);
+  s.max_iterations = integer(row, 9);
+  s.failures_in_row = static_cast<int>(integer(row, 10));
+  if (auto live = item_id::parse(text(row, 11))) s.live = *live;
+  return s;
+}
+
+void read_items(SQLite::Database& db, records::loaded& out) {
+  // Open items, and ended ones that have a killed attempt not known to be gone.
+  SQLite::Statement row(
+      db,
+      "SELECT i.id, i.run_id, i.lineage_id, i.fence, i.lost, r.base_digest, a.id, a.worker_id,"
+      " a.state FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN attempts a ON a.item_id ="
+      " i.id AND a.settled = 0 AND a.state IN (1, 5) WHERE i.ending = 0 OR a.id IS NOT NULL"
+      " ORDER BY i.started_ms, i.id");
+  while (row.executeStep()) {
+    records::open_item item;
+    const auto run = run_id::parse(text(row, 1));
+    const auto id = item_id::parse(text(row, 0));
+    if (!run || !id) continue;
+    item.run = *run;
+    item.lineage = text(row, 2);
+    item.offer = {*id, item.lineage.empty() ? text(row, 1) : item.lineage, integer(row, 3),
+                  static_cast<int>(integer(row, 4)), text(row, 5)};
+    if (auto attempt = attempt_id::parse(text(row, 6))) {
+      item.attempt = *attempt;
+      item.worker = text(row, 7);
+      item.killing = integer(row, 8) == v1::ATTEMPT_STATE_KILLED;
+    }
+    out.items.push_back(std::move(item));
+  }
+}
+
+}  // namespace
+
+result<records::loaded> store::load() {
+  auto& db = impl_->db;
+  return sql::guarded([&]() -> result<records::loaded> {
+    records::loaded out;
+    SQLite::Statement runs(
+        db,
+        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, g.id FROM runs"
+        " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
+    while (runs.executeStep()) {
+      records::loaded_run run{*run_id::parse(text(runs, 0)),
+                              text(runs, 1),
+                              text(runs, 2),
+                              text(runs, 3),
+                              text(runs, 4),
+                              {}};
+      if (auto first = generation_id::parse(text(runs, 5))) run.generation_0 = *first;
+      out.runs.push_back(std::move(run));
+    }
+    SQLite::Statement lineages(
+        db,
+        "SELECT id, state, pause_reason, details, head_generation, head_commit, depth,"
+        " last_number, iterations_done, max_iterations, failures_in_row, live_item, run_id,"
+        " branch_commit FROM lineages ORDER BY run_id, ordinal");
+    while (lineages.executeStep()) {
+      out.lineages.push_back(
+          {read_lineage(lineages), *run_id::parse(text(lineages, 12)), text(lineages, 13)});
+    }
+    read_items(db, out);
+    return out;
+  });
+}
+
+}  // namespace germline

@@ -1,0 +1,65 @@
+// store: the coordinator's record in SQLite (WAL, synchronous=FULL, foreign keys). Every method
+// that writes is one transaction: when it returned without error, its effect survives any crash;
+// otherwise nothing of it is there. A fence is checked in the same transaction that uses it.
+// Owns the database connection. One thread at a time: held by the store actor. For reading beside
+// it see reader.hpp.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.hpp"
+#include "coordinator/store/records.hpp"
+
+namespace germline {
+
+class store {
+ public:
+  /// Opens or makes the record at `path` and migrates it.
+  static result<std::unique_ptr<store>> open(const std::string& path);
+  ~store();
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+
+  result<void> create_run(const records::new_run& run);
+
+  /// Records an attempt with a new fence and reserves its money. What is returned is complete but
+  /// for lease_ms. `resource_exhausted`: the run's budget leaves nothing to lease with.
+  /// `failed_precondition`: the item has ended, or the fence is not newer than the last.
+  result<v1::Lease> grant(const records::grant_request& request);
+  /// The attempt's worker went away: it is `lost`, and its whole reservation counts as spent.
+  result<void> lose(const attempt_id& attempt, std::int64_t now_ms);
+  /// Ends the reservation of a killed attempt; without `reported_nanousd` all of it is spent.
+  result<void> settle(const attempt_id& attempt, std::optional<std::int64_t> reported_nanousd,
+                      std::int64_t now_ms);
+
+  /// The seed is founded or refused. `failed_precondition`: the fence does not stand.
+  result<void> end_seed(const records::seed_end& end);
+  result<void> begin_iteration(const records::new_iteration& begin);
+  /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
+  /// `failed_precondition`: the fence does not stand, or the lineage is killed.
+  result<void> end_iteration(const records::iteration_end& end);
+  /// Marks an attempt whose result was refused, without touching its item.
+  result<void> refuse_result(const attempt_id& attempt, std::int64_t now_ms);
+
+  result<void> save_lineage(const lineage::state& state);
+  /// The fence first: the lineage is killed, its live item ended, the fence advanced.
+  result<void> kill_lineage(const lineage::state& killed, std::int64_t now_ms);
+  /// The same for a run whose seed is not founded yet.
+  result<void> kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms);
+  result<void> set_branch(const lineage_id& lineage, const std::string& commit);
+
+  /// Keeps one progress event, up to `limit` for each attempt; more are dropped. Sets the item's
+  /// phase.
+  result<void> add_event(const v1::ProgressEvent& event, int limit);
+
+  /// Everything that goes on after a start.
+  result<records::loaded> load();
+
+ private:
+  struct impl;
+  explicit store(std::unique_ptr<impl> opened);
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace germline

@@ -1,0 +1,229 @@
+#include "coordinator/store/store.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "common/clock.hpp"
+#include "common/random.hpp"
+
+using namespace germline;
+
+namespace {
+
+struct fixture {
+  fixture() {
+    char name[] = "/tmp/germline-store-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    dir = name;
+    reopen();
+  }
+  ~fixture() { std::filesystem::remove_all(dir); }
+
+  void reopen() {
+    record.reset();
+    auto opened = store::open((dir / "record.sqlite").string());
+    REQUIRE(opened);
+    record = std::move(*opened);
+  }
+
+  void create(std::int64_t budget = 0, int lineages = 1) {
+    run.id = run_id::make(time, random);
+    run.name = "r";
+    run.seed_commit = std::string(40, '1');
+    run.genome_toml = "schema = 1\n";
+    run.budget_nanousd = budget;
+    run.found_item = item_id::make(time, random);
+    for (int i = 0; i < lineages; ++i) run.lineages.push_back(lineage_id::make(time, random));
+    REQUIRE(record->create_run(run));
+  }
+
+  result<v1::Lease> lease(const item_id& item, std::int64_t fence) {
+    attempt = attempt_id::make(time, random);
+    return record->grant({item, attempt, fence, "w1", time.utc_ms()});
+  }
+
+  records::birth make_birth(const generation_id& parent, std::int64_t number) {
+    return {generation_id::make(time, random),
+            parent,
+            number,
+            number,
+            std::string(40, '2'),
+            "src",
+            "bld",
+            "art"};
+  }
+
+  /// Founds the seed and brings the first lineage to its first live iteration.
+  lineage::state first_iteration() {
+    REQUIRE(lease(run.found_item, 1));
+    records::seed_end end;
+    end.run = run.id;
+    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
+    end.born = make_birth({}, 0);
+    end.protected_tests = {"b", "a"};
+    REQUIRE(record->end_seed(end));
+    lineage::state s;
+    s.id = run.lineages.front();
+    s.head_generation = end.born->id;
+    s.head_commit = run.seed_commit;
+    return begin(s);
+  }
+
+  lineage::state begin(lineage::state s) {
+    s.live = item_id::make(time, random);
+    REQUIRE(record->begin_iteration({s.live, s, 7}));
+    return s;
+  }
+
+  records::iteration_end make_end(const lineage::state& s, std::int64_t fence) {
+    records::iteration_end end;
+    end.judged = {s.live, attempt, fence, lineage::ending::evolved, "", "", "did", "c", {}, {}, 9};
+    end.born = make_birth(s.head_generation, s.last_number + 1);
+    end.next = s;
+    end.next.head_generation = end.born->id;
+    end.next.last_number = s.last_number + 1;
+    end.next.live = {};
+    return end;
+  }
+
+  seeded_random random{11};
+  manual_clock time;
+  std::filesystem::path dir;
+  std::unique_ptr<store> record;
+  records::new_run run;
+  attempt_id attempt;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "a lease carries what the record knows; the fence must grow") {
+  create();
+  const auto s = first_iteration();
+  const auto given = lease(s.live, 1);
+  REQUIRE(given);
+  CHECK(given->kind() == v1::WORK_KIND_ITERATE);
+  CHECK(given->number() == 1);
+  CHECK(given->parent_artefact_id() == "art");
+  REQUIRE(given->protected_tests_size() == 2);
+  CHECK(given->protected_tests(0) == "a");
+  const auto again = lease(s.live, 1);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code() == error_code::failed_precondition);
+}
+
+TEST_CASE_FIXTURE(fixture, "a birth happens once, from the attempt that holds the fence") {
+  create();
+  const auto s = first_iteration();
+  REQUIRE(lease(s.live, 1));
+  const auto old = attempt;
+  const auto late = make_end(s, 1);
+  REQUIRE(record->lose(old, 8));
+  REQUIRE(lease(s.live, 2));
+  CHECK_FALSE(record->end_iteration(late));
+  const auto end = make_end(s, 2);
+  REQUIRE(record->end_iteration(end));
+  CHECK_FALSE(record->end_iteration(end));
+  reopen();
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  CHECK(loaded->lineages.at(0).state == end.next);
+  CHECK(loaded->items.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a killed lineage takes no result and no lease") {
+  create();
+  auto s = first_iteration();
+  REQUIRE(lease(s.live, 1));
+  auto killed = s;
+  killed.at = lineage::status::killed;
+  killed.live = {};
+  REQUIRE(record->kill_lineage(killed, 8));
+  CHECK_FALSE(record->end_iteration(make_end(s, 1)));
+  CHECK_FALSE(lease(s.live, 5));
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  REQUIRE(loaded->items.size() == 1);  // killed, and not yet known to be gone
+  CHECK(loaded->items[0].killing);
+  REQUIRE(record->settle(loaded->items[0].attempt, std::nullopt, 9));
+  CHECK(record->load()->items.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "leases never hold more than the budget has left") {
+  create(3'000'000'000, 1);
+  const auto s = first_iteration();
+  const auto first = lease(s.live, 1);
+  REQUIRE(first);
+  CHECK(first->limits().budget_nanousd() == 1'500'000'000);
+  REQUIRE(record->lose(attempt, 8));  // charged whole
+  const auto second = lease(s.live, 2);
+  REQUIRE(second);
+  CHECK(second->limits().budget_nanousd() == 1'000'000'000);
+  REQUIRE(record->lose(attempt, 8));
+  const auto third = lease(s.live, 3);
+  REQUIRE(third);
+  CHECK(third->limits().budget_nanousd() == 500'000'000);
+  REQUIRE(record->lose(attempt, 8));
+  const auto none = lease(s.live, 4);
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code() == error_code::resource_exhausted);
+}
+
+TEST_CASE_FIXTURE(fixture, "what was reported survives kill -9 at any moment, and nothing twice") {
+  create();
+  auto s = first_iteration();
+  record.reset();
+  int births_before = 0;
+  for (int round = 0; round < 6; ++round) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {  // births without end; each is reported after its transaction
+      ::close(ends[0]);
+      auto opened = store::open((dir / "record.sqlite").string());
+      if (!opened) ::_exit(2);
+      record = std::move(*opened);
+      seeded_random own(static_cast<std::uint64_t>(1000 + round));
+      random = own;
+      for (std::int64_t fence = 100 * (round + 1);; ++fence) {
+        if (!lease(s.live, fence)) ::_exit(3);
+        const auto end = make_end(s, fence);
+        if (!record->end_iteration(end)) ::_exit(4);
+        const auto number = static_cast<std::int32_t>(end.next.last_number);
+        if (::write(ends[1], &number, sizeof number) != sizeof number) ::_exit(5);
+        s = begin(end.next);
+      }
+    }
+    ::close(ends[1]);
+    std::int32_t reported = 0;
+    for (int i = 0; i < 5 + 3 * round; ++i) {
+      std::int32_t number = 0;
+      if (::read(ends[0], &number, sizeof number) == sizeof number) reported = number;
+    }
+    ::kill(child, SIGKILL);
+    std::int32_t number = 0;
+    while (::read(ends[0], &number, sizeof number) == sizeof number) reported = number;
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::close(ends[0]);
+    CHECK(WIFSIGNALED(status));
+    reopen();
+    const auto loaded = record->load();
+    REQUIRE(loaded);
+    s = loaded->lineages.at(0).state;
+    CHECK(s.last_number >= reported);
+    CHECK(s.last_number <= reported + 1);
+    CHECK(reported > births_before);
+    births_before = static_cast<int>(s.last_number);
+    for (const auto& item : loaded->items) {
+      if (!item.attempt.empty()) REQUIRE(record->lose(item.attempt, 9));
+    }
+    if (s.live.empty()) s = begin(s);
+    record.reset();
+  }
+}
