@@ -1,0 +1,39 @@
+// context: reads, compares and extends agent_context.json. The agent may fold the oldest entries
+// into one summary entry, {"action": "summary", "summarizes": N, …} first in the history, where N
+// counts the original entries that it stands for; anything else that the parent's history held must
+// still be there, in order, before what is new. Unknown members survive.
+// Pure; may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+#include "worker/importer/job.hpp"
+
+namespace germline::worker {
+
+struct context_limits {
+  std::int64_t bytes = 1 << 20;
+  std::int64_t depth = 64;
+};
+
+/// Whether `text` is a context: JSON within the bounds, with "goalState" and well-formed "history".
+result<void> check_context(std::string_view text, const context_limits& limits);
+
+/// Whether `candidate` keeps all entries of `parent` (see above). Both must pass check_context; a
+/// parent that does not has nothing to keep.
+result<void> keeps_history(std::string_view parent, std::string_view candidate,
+                           const context_limits& limits);
+
+/// `base` with the entry appended; the oldest entries are folded into a summary when it would
+/// otherwise pass the bound. A base that is no context is replaced by an empty one.
+result<std::string> append_entry(std::string_view base, const context_entry& entry,
+                                 const context_limits& limits);
+
+/// The "action" of the last entry that `candidate` has beyond `parent`; empty when there is none.
+std::string last_new_action(std::string_view parent, std::string_view candidate,
+                            const context_limits& limits);
+
+}  // namespace germline::worker
