@@ -1,0 +1,167 @@
+#include "common/artefact/artefact_store.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/artefact/tar.hpp"
+
+using namespace germline;
+using namespace germline::artefact;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct tar_entry {
+  std::string path;
+  std::string contents;
+  mode_t type = AE_IFREG;
+  std::string hardlink = {};
+};
+
+std::string make_tar(const std::vector<tar_entry>& entries) {
+  std::string bytes(1 << 20, '\0');
+  std::size_t used = 0;
+  auto* writer = archive_write_new();
+  archive_write_set_format_pax_restricted(writer);
+  REQUIRE(archive_write_open_memory(writer, bytes.data(), bytes.size(), &used) == ARCHIVE_OK);
+  for (const auto& made : entries) {
+    auto* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, made.path.c_str());
+    archive_entry_set_filetype(entry, made.type);
+    archive_entry_set_perm(entry, 0755);
+    if (!made.hardlink.empty()) archive_entry_set_hardlink(entry, made.hardlink.c_str());
+    if (made.type == AE_IFLNK) archive_entry_set_symlink(entry, "/etc/passwd");
+    const bool has_data = made.type == AE_IFREG && made.hardlink.empty();
+    archive_entry_set_size(entry, has_data ? static_cast<long>(made.contents.size()) : 0);
+    archive_write_header(writer, entry);
+    if (has_data) archive_write_data(writer, made.contents.data(), made.contents.size());
+    archive_entry_free(entry);
+  }
+  archive_write_close(writer);
+  archive_write_free(writer);
+  bytes.resize(used);
+  return bytes;
+}
+
+std::string why_refused(const std::vector<tar_entry>& entries,
+                        const std::vector<std::string>& declared = {}, const limits& bounds = {}) {
+  const auto read = read_tar(make_tar(entries), declared, bounds);
+  return read ? "" : read.error().message();
+}
+
+struct scratch {
+  fs::path path;
+  scratch() {
+    std::string name = (fs::temp_directory_path() / "artefact-XXXXXX").string();
+    path = ::mkdtemp(name.data());
+  }
+  ~scratch() { fs::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("the id depends on paths, modes and contents, not on the order in the stream") {
+  const auto id_of = [](const std::vector<tar_entry>& entries) {
+    const auto files = read_tar(make_tar(entries), {}, {});
+    REQUIRE(files);
+    return artefact_id(*seal(*files, {}));
+  };
+  CHECK(id_of({{"b", "2"}, {"a/x", "1"}}) == id_of({{"a/x", "1"}, {"b", "2"}}));
+  CHECK(id_of({{"b", "2"}}) != id_of({{"b", "3"}}));
+  CHECK(id_of({{"b", "2"}}) != id_of({{"c", "2"}}));
+}
+
+TEST_CASE("hostile entries are refused, each by name") {
+  const auto says = [](const std::string& why, const char* what) {
+    CHECK_MESSAGE(why.find(what) != std::string::npos, why);
+  };
+  says(why_refused({{"../x", "1"}}), "clean relative");
+  says(why_refused({{"/etc/x", "1"}}), "clean relative");
+  says(why_refused({{"a/../../x", "1"}}), "clean relative");
+  says(why_refused({{"link", "", AE_IFLNK}}), "regular file");
+  says(why_refused({{"fifo", "", AE_IFIFO}}), "regular file");
+  says(why_refused({{"dev", "", AE_IFBLK}}), "regular file");
+  says(why_refused({{"a", "1"}, {"b", "", AE_IFREG, "a"}}), "hard link");
+  says(why_refused({{"a", "1"}, {"a", "2"}}), "twice");
+  says(why_refused({{"a", "1"}, {"a.b", "3"}, {"a/b", "2"}}), "file and a folder");
+  says(why_refused({{"other", "1"}}, {"build/agent"}), "artefact list");
+  says(why_refused({{"build/agent", "1"}}, {"build/agent", "lib"}), "not built");
+  says(why_refused({{"a", "12345"}}, {}, {.total_bytes = 4}), "limit");
+  says(why_refused({{"a", "1"}, {"b", "1"}}, {}, {.files = 1}), "more than 1");
+  says(why_refused({{"d", "", AE_IFDIR}}), "no file");
+  says(why_refused({{"caf\x01", "1"}}), "control characters");
+}
+
+TEST_CASE("truncated and foreign bytes are refused") {
+  const auto whole = make_tar({{"a", std::string(5'000, 'x')}});
+  CHECK_FALSE(read_tar(whole.substr(0, 2'000), {}, {}));
+  CHECK_FALSE(read_tar("not a tar", {}, {}));
+  CHECK_FALSE(read_tar("", {}, {}));
+}
+
+TEST_CASE("a manifest survives its text, and damage to the text is found") {
+  const auto sealed = seal({{"a", true, "1"}, {"b", false, "2"}}, {});
+  REQUIRE(sealed);
+  const auto text = to_json(*sealed);
+  CHECK(*parse_manifest(text, {}) == *sealed);
+  CHECK(sealed->total_bytes() == 2);
+  CHECK_FALSE(parse_manifest(text.substr(1), {}));
+  CHECK_FALSE(parse_manifest(R"({"schema":1,"files":[{"path":"../x","mode":"0644","size":1,
+      "sha256":"0"}]})",
+                             {}));
+  CHECK_FALSE(parse_manifest(R"({"schema":2,"files":[]})", {}));
+}
+
+TEST_CASE("what is stored comes back, whole and read-only, under any umask") {
+  const scratch dir;
+  const auto before = ::umask(0077);
+  auto store = artefact_store::open(dir.path.string());
+  REQUIRE(store);
+  const auto files = read_tar(make_tar({{"build/agent", "#!"}}), {"build/agent"}, {});
+  REQUIRE(files);
+  const auto id = store->put(*files);
+  REQUIRE(id);
+  CHECK(*store->put(*files) == *id);
+  ::umask(before);
+  const auto back = store->get(*id);
+  REQUIRE(back);
+  CHECK((*back)[0].bytes == "#!");
+  const auto place = *store->tree_path(*id);
+  CHECK((fs::status(place + "/build/agent").permissions() & fs::perms(0777)) == fs::perms(0555));
+  CHECK((fs::status(place + "/build").permissions() & fs::perms(0777)) == fs::perms(0755));
+  CHECK((fs::status(place + "/..").permissions() & fs::perms(0777)) == fs::perms(0755));
+  const auto tar = write_tar(*back);
+  REQUIRE(tar);
+  CHECK(artefact_id(*seal(*read_tar(*tar, {}, {}), {})) == *id);
+  CHECK(*store->list() == std::vector<std::string>{*id});
+  REQUIRE(store->remove(*id));
+  CHECK(store->list()->empty());
+}
+
+TEST_CASE("damage on disk is found, and what a crash left half-made is swept once it is old") {
+  const scratch dir;
+  fs::create_directories(dir.path / ".incoming-old/x");
+  fs::create_directories(dir.path / ".incoming-new");
+  const timeval long_ago[2] = {{1'000, 0}, {1'000, 0}};
+  REQUIRE(::utimes((dir.path / ".incoming-old").c_str(), long_ago) == 0);
+  auto store = artefact_store::open(dir.path.string());
+  REQUIRE(store);
+  CHECK_FALSE(fs::exists(dir.path / ".incoming-old"));
+  CHECK(fs::exists(dir.path / ".incoming-new"));
+  const auto id = store->put({{"a", false, "1"}});
+  REQUIRE(id);
+  const auto place = fs::path(*store->tree_path(*id)) / "a";
+  fs::permissions(place, fs::perms(0644));
+  std::ofstream(place) << "2";
+  const auto back = store->get(*id);
+  REQUIRE_FALSE(back);
+  CHECK(back.error().code() == error_code::data_loss);
+  CHECK_FALSE(store->contains("../" + *id));
+}
