@@ -1,0 +1,206 @@
+#include "worker/gateway/client.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace germline::worker {
+namespace {
+
+constexpr int control_fd = 3;  // in the child
+constexpr int key_fd = 4;      // in the child
+
+/// Runs in the child between fork and exec: async-signal-safe calls only.
+[[noreturn]] void become_gateway(const gateway_spec& spec, char* const* argv, char* const* envp,
+                                 int socket, int key) {
+  // Out of the way of 3 and 4 first, so that neither duplication overwrites the other's source.
+  const int socket_copy = ::fcntl(socket, F_DUPFD, 10);
+  const int key_copy = ::fcntl(key, F_DUPFD, 10);
+  if (socket_copy < 0 || key_copy < 0 || ::dup2(socket_copy, control_fd) < 0 ||
+      ::dup2(key_copy, key_fd) < 0) {
+    ::_exit(126);
+  }
+  ::close_range(key_fd + 1, ~0U, 0);
+  if (spec.gid || spec.uid) {
+    if (::setgroups(0, nullptr) != 0) ::_exit(126);
+    if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) != 0) ::_exit(126);
+    if (spec.uid && ::setresuid(*spec.uid, *spec.uid, *spec.uid) != 0) ::_exit(126);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(argv[0], argv, envp);
+  ::_exit(127);
+}
+
+error gone_error() {
+  return {error_code::unavailable, "the gateway process is gone; its log says why"};
+}
+
+}  // namespace
+
+result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
+                                                              gateway_callbacks callbacks) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return errno_error("making the gateway's control socket", errno);
+  }
+  unique_fd ours(pair[0]);
+  unique_fd theirs(pair[1]);
+  int pipe_ends[2];
+  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) {
+    return errno_error("making the gateway's key pipe", errno);
+  }
+  unique_fd key_read(pipe_ends[0]);
+  unique_fd key_write(pipe_ends[1]);
+  if (spec.api_key.size() > 4000) {  // what a pipe surely takes without a reader
+    return error(error_code::invalid_argument, "the API key is too long");
+  }
+  const ssize_t wrote = ::write(key_write.get(), spec.api_key.data(), spec.api_key.size());
+  const bool key_is_sent = wrote == static_cast<ssize_t>(spec.api_key.size());
+  ::explicit_bzero(spec.api_key.data(), spec.api_key.size());
+  if (!key_is_sent) return errno_error("handing the key to the gateway", errno);
+  key_write.reset();
+
+  std::string arguments[] = {spec.binary, "--config", spec.config_file, "--control-fd", "3",
+                             "--key-fd",  "4"};
+  char* argv[std::size(arguments) + 1] = {};
+  for (std::size_t i = 0; i < std::size(arguments); ++i) argv[i] = arguments[i].data();
+  std::string path = "PATH=/usr/bin:/bin";
+  char* envp[] = {path.data(), nullptr};
+
+  const pid_t pid = ::fork();
+  if (pid < 0) return errno_error("forking the gateway", errno);
+  if (pid == 0) become_gateway(spec, argv, envp, theirs.get(), key_read.get());
+  theirs.reset();
+  key_read.reset();
+  auto client = std::unique_ptr<gateway_client>(
+      new gateway_client(pid, std::move(ours), std::move(callbacks)));
+  // The first answer proves that it started: an unknown attempt is refused.
+  control_message hello;
+  hello.op = control_op::renew;
+  auto answer = client->ask(std::move(hello), -1, std::chrono::seconds(20));
+  if (!answer) return answer.error().within("starting " + spec.binary);
+  return client;
+}
+
+gateway_client::gateway_client(pid_t pid, unique_fd socket, gateway_callbacks callbacks)
+    : pid_(pid), socket_(std::move(socket)), callbacks_(std::move(callbacks)) {
+  reader_ = std::thread([this] { read_replies(); });
+}
+
+gateway_client::~gateway_client() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  ::shutdown(socket_.get(), SHUT_RDWR);  // the gateway ends at this
+  reader_.join();
+  for (int waited_ms = 0; waited_ms < 2000; waited_ms += 10) {
+    const pid_t ended = ::waitpid(pid_, nullptr, WNOHANG);
+    if (ended == pid_ || (ended < 0 && errno == ECHILD)) return;
+    ::usleep(10'000);
+  }
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+result<void> gateway_client::open(gateway_open request, std::chrono::milliseconds timeout) {
+  control_message message;
+  message.op = control_op::open;
+  message.attempt_id = std::move(request.attempt_id);
+  message.token = std::move(request.token);
+  message.model = std::move(request.model);
+  message.deadline_boot_ms = request.deadline_boot_ms;
+  message.limits = request.limits;
+  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), request.listener.get(), timeout));
+  if (answer.op == control_op::opened) return {};
+  return error(error_code::invalid_argument, "the gateway refused: " + answer.message);
+}
+
+result<void> gateway_client::renew(const std::string& attempt_id, std::int64_t deadline_boot_ms,
+                                   std::chrono::milliseconds timeout) {
+  control_message message;
+  message.op = control_op::renew;
+  message.attempt_id = attempt_id;
+  message.deadline_boot_ms = deadline_boot_ms;
+  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
+  if (answer.op == control_op::renewed) return {};
+  return error(error_code::failed_precondition, "the gateway refused: " + answer.message);
+}
+
+result<gateway_usage> gateway_client::close(const std::string& attempt_id,
+                                            std::chrono::milliseconds timeout) {
+  control_message message;
+  message.op = control_op::close;
+  message.attempt_id = attempt_id;
+  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
+  if (answer.op == control_op::closed) return answer.usage;
+  return error(error_code::not_found, "the gateway refused: " + answer.message);
+}
+
+result<control_message> gateway_client::ask(control_message request, int fd,
+                                            std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  if (gone_) return gone_error();
+  const std::uint64_t seq = next_seq_++;
+  request.seq = seq;
+  waiting_.emplace(seq, std::nullopt);
+  lock.unlock();
+  const auto sent = send_packet(socket_.get(), encode(request), fd);
+  lock.lock();
+  const auto answered = [&] { return gone_ || waiting_.at(seq).has_value(); };
+  const bool in_time = sent && changed_.wait_for(lock, timeout, answered);
+  auto answer = std::move(waiting_.at(seq));
+  waiting_.erase(seq);
+  if (answer) return std::move(*answer);
+  if (gone_ || !sent) return gone_error();
+  GERMLINE_ASSERT(!in_time);
+  return error(error_code::deadline_exceeded,
+               "the gateway did not answer '" + std::string(to_string(request.op)) + "' in time");
+}
+
+void gateway_client::read_replies() {
+  for (;;) {
+    auto packet = receive_packet(socket_.get());
+    if (!packet || packet->bytes.empty()) break;
+    auto message = decode(packet->bytes);
+    if (!message) break;  // it speaks another language: as good as gone
+    deliver(std::move(*message));
+  }
+  bool unasked = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    gone_ = true;
+    unasked = !stopping_;
+  }
+  changed_.notify_all();
+  if (unasked && callbacks_.on_gone) callbacks_.on_gone();
+}
+
+void gateway_client::deliver(control_message message) {
+  if (message.op == control_op::event) {
+    if (callbacks_.on_event) callbacks_.on_event(message.attempt_id, message.event_json);
+    return;
+  }
+  if (message.op == control_op::usage) {
+    if (callbacks_.on_usage) callbacks_.on_usage(message.attempt_id, message.usage);
+    return;
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto waiter = waiting_.find(message.seq);
+    if (waiter == waiting_.end()) return;  // gave up waiting
+    waiter->second = std::move(message);
+  }
+  changed_.notify_all();
+}
+
+}  // namespace germline::worker

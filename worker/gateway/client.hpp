@@ -1,0 +1,99 @@
+// gateway_client: the node's handle on the gateway process: starts it, opens and closes the doors
+// of attempts, passes on what it reports. Owns the process (killed on destruction) and the control
+// socket. Not a way to speak to a model, and it keeps no copy of the API key.
+//
+// open, renew and close block, at most for their timeout, and may be called from any thread at
+// once. Callbacks come from the client's own reader thread: they must be quick, and must not call
+// open, renew, close or destroy the client.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <sys/types.h>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "worker/gateway/control.hpp"
+
+namespace germline::worker {
+
+struct gateway_spec {
+  std::string binary;       // path of germline-gateway
+  std::string config_file;  // docs/gateway.md; readable by the gateway's uid
+  /// Whom the gateway runs as. Without them it keeps the caller's uid, and refuses to run as root.
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  /// The upstream's API key. It goes through a pipe and is in no environment and no argument
+  /// list. Empty: none (an upstream on loopback). start() wipes it from its copy of the spec.
+  std::string api_key;
+};
+
+struct gateway_callbacks {
+  /// An event line of the agent in `attempt_id`: one JSON object, at most 8 KiB, hostile.
+  std::function<void(const std::string& attempt_id, const std::string& event_json)> on_event;
+  /// The attempt's totals after each request.
+  std::function<void(const std::string& attempt_id, const gateway_usage& usage)> on_usage;
+  /// The gateway process went away unasked. Every attempt's door is closed by that.
+  std::function<void()> on_gone;
+};
+
+struct gateway_open {
+  std::string attempt_id;  // att_… ; at most 64 of [A-Za-z0-9_-]
+  std::string token;       // what the sandbox shows as its API key; at least 16 characters
+  std::string model;       // the one allowed model; refused if it has no price
+  std::int64_t deadline_boot_ms = 0;
+  gateway_limits limits;
+  unique_fd listener;  // bound and listening in the sandbox's network namespace
+};
+
+class gateway_client {
+ public:
+  static constexpr std::chrono::milliseconds default_timeout{5000};
+
+  /// Starts the process. An error of the gateway's own start-up (its config, its prices) shows in
+  /// its log on standard error and as `unavailable` from here.
+  static result<std::unique_ptr<gateway_client>> start(gateway_spec spec,
+                                                       gateway_callbacks callbacks);
+  ~gateway_client();
+  gateway_client(const gateway_client&) = delete;
+  gateway_client& operator=(const gateway_client&) = delete;
+
+  /// Serves the attempt from now until close() or its deadline.
+  result<void> open(gateway_open request, std::chrono::milliseconds timeout = default_timeout);
+  /// Moves the deadline. `failed_precondition` when it has passed already: that is final.
+  result<void> renew(const std::string& attempt_id, std::int64_t deadline_boot_ms,
+                     std::chrono::milliseconds timeout = default_timeout);
+  /// Cuts the attempt's streams, closes its listener and returns its final totals. When this
+  /// returns no request of the attempt is under way and none will start.
+  result<gateway_usage> close(const std::string& attempt_id,
+                              std::chrono::milliseconds timeout = default_timeout);
+
+  pid_t pid() const { return pid_; }
+
+ private:
+  gateway_client(pid_t pid, unique_fd socket, gateway_callbacks callbacks);
+  result<control_message> ask(control_message request, int fd, std::chrono::milliseconds timeout);
+  void read_replies();
+  void deliver(control_message message);
+
+  const pid_t pid_;
+  const unique_fd socket_;
+  const gateway_callbacks callbacks_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint64_t, std::optional<control_message>> waiting_;
+  std::uint64_t next_seq_ = 1;
+  bool gone_ = false;
+  bool stopping_ = false;
+  std::thread reader_;
+};
+
+}  // namespace germline::worker

@@ -1,0 +1,76 @@
+// control: the messages between the worker node and the gateway, over one SOCK_SEQPACKET Unix
+// socket. Each message is one packet with one JSON object of at most max_control_bytes; `open`
+// carries a listening socket by SCM_RIGHTS. Both ends use these functions.
+//
+//   node → gateway: open, renew, close              each answered by the same seq:
+//   gateway → node: opened, renewed, closed, refused     and unasked: event, usage
+//
+// Plain values and system calls; no thread affinity.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace germline::worker {
+
+constexpr std::size_t max_control_bytes = 64 * 1024;
+
+/// The hard caps of one attempt. All must be at least 1, the budget at least 0.
+struct gateway_limits {
+  std::int64_t max_requests = 1000;
+  std::int64_t max_requests_per_minute = 60;
+  std::int64_t max_input_tokens = 10'000'000;
+  std::int64_t max_output_tokens = 1'000'000;
+  std::int64_t budget_nanousd = 0;
+};
+
+/// What an attempt has used so far. Money is charged by the upstream's own usage; a request whose
+/// usage never arrived is charged by its bound and counted in charged_by_bound.
+struct gateway_usage {
+  std::int64_t requests = 0;
+  std::int64_t input_tokens = 0;
+  std::int64_t output_tokens = 0;
+  std::int64_t cache_write_tokens = 0;
+  std::int64_t cache_read_tokens = 0;
+  std::int64_t cost_nanousd = 0;
+  std::int64_t charged_by_bound = 0;
+  bool operator==(const gateway_usage&) const = default;
+};
+
+enum class control_op { open, renew, close, opened, renewed, closed, refused, event, usage };
+std::string_view to_string(control_op op) noexcept;
+
+/// One message; only the members of its op mean anything.
+struct control_message {
+  control_op op = control_op::renew;
+  std::uint64_t seq = 0;
+  std::string attempt_id;
+  std::string token;                  // open
+  std::string model;                  // open: the one model that may be asked for
+  std::int64_t deadline_boot_ms = 0;  // open, renew: on CLOCK_BOOTTIME
+  gateway_limits limits;              // open
+  gateway_usage usage;                // closed, usage: totals of the attempt
+  std::string event_json;             // event: one JSON object, one line
+  std::string message;                // refused: why
+};
+
+std::string encode(const control_message& message);
+result<control_message> decode(std::string_view packet);
+
+/// Sends one packet. `fd` < 0: none goes with it. `unavailable` when the socket would block.
+result<void> send_packet(int socket, std::string_view packet, int fd = -1);
+
+struct received_packet {
+  std::string bytes;  // empty: the other end is gone
+  unique_fd fd;
+};
+/// Receives one packet; a packet that is too long or carries several descriptors is an error.
+/// `unavailable` when the socket would block.
+result<received_packet> receive_packet(int socket);
+
+}  // namespace germline::worker
