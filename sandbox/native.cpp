@@ -1,0 +1,142 @@
+#include "sandbox/native.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <vector>
+
+#include "sandbox/native_sandbox.hpp"
+#include "sandbox/protocol.hpp"
+#include "sandbox/seqpacket.hpp"
+
+namespace germline {
+namespace {
+
+using protocol::kind;
+constexpr int zygote_timeout_ms = 60'000;
+
+result<void> check_helper(const std::string& path) {
+  if (::access(path.c_str(), X_OK) == 0) return {};
+  return errno_error("the helper program '" + path + "'", errno);
+}
+
+/// In the forked child: no allocation, only system calls.
+[[noreturn]] void exec_zygote(char* const* argv, int socket) {
+  const int high = ::fcntl(socket, F_DUPFD, 64);
+  if (high < 0 || ::dup2(high, 3) < 0) ::_exit(127);
+  ::close_range(4, ~0U, 0);
+  ::setsid();  // a terminal's interrupt is for the worker, which then ends us
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  char* const env[] = {nullptr};
+  ::execve(argv[0], argv, env);
+  ::_exit(127);
+}
+
+std::vector<std::string> zygote_arguments(const native_options& options) {
+  return {options.zygote_path,
+          "--init",
+          options.init_path,
+          "--as-candidate",
+          options.as_candidate_path,
+          "--exports",
+          options.exports_root,
+          "--instance",
+          options.instance,
+          "--slots",
+          std::to_string(options.slots),
+          "--uid-base",
+          std::to_string(options.uid_base)};
+}
+
+result<packet> ask(int socket, const std::string& request) {
+  GERMLINE_TRY(send_packet(socket, request));
+  GERMLINE_TRY_ASSIGN(auto answer, receive_packet(socket, zygote_timeout_ms));
+  if (answer.end) return error(error_code::unavailable, "the zygote is gone; its stderr says why");
+  wire::reader in(answer.bytes);
+  if (static_cast<kind>(in.u8()) == kind::failed) {
+    in.u32();
+    const auto code = static_cast<error_code>(in.u8());
+    return error(code, in.text());
+  }
+  return answer;
+}
+
+}  // namespace
+
+void native_backend::find_helpers(native_options& options) {
+  std::array<char, PATH_MAX> self{};
+  const auto size = ::readlink("/proc/self/exe", self.data(), self.size() - 1);
+  const std::string path(self.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  const auto folder = path.substr(0, path.rfind('/'));
+  const std::pair<std::string*, const char*> helpers[] = {
+      {&options.zygote_path, "germline-zygote"},
+      {&options.init_path, "germline-init"},
+      {&options.as_candidate_path, "germline-as-candidate"}};
+  for (const auto& [where, name] : helpers) {
+    const auto beside = folder + "/" + name;
+    if (where->empty()) {
+      *where =
+          ::access(beside.c_str(), X_OK) == 0 ? beside : folder + "/../libexec/germline/" + name;
+    }
+  }
+}
+
+result<std::unique_ptr<native_backend>> native_backend::start(const native_options& options) {
+  if (::geteuid() != 0) {
+    return error(error_code::permission_denied, "the native sandbox must be started by root");
+  }
+  for (const auto* path : {&options.zygote_path, &options.init_path, &options.as_candidate_path}) {
+    GERMLINE_TRY(check_helper(*path));
+  }
+  GERMLINE_TRY_ASSIGN(auto ends, make_seqpacket_pair());
+  auto words = zygote_arguments(options);
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const auto pid = ::fork();
+  if (pid < 0) return errno_error("fork of the zygote", errno);
+  if (pid == 0) exec_zygote(argv.data(), ends.second.get());
+  ends.second.reset();
+  return std::unique_ptr<native_backend>(new native_backend(std::move(ends.first), pid));
+}
+
+std::unique_ptr<native_backend> native_backend::adopt(unique_fd zygote_socket) {
+  return std::unique_ptr<native_backend>(new native_backend(std::move(zygote_socket), 0));
+}
+
+native_backend::~native_backend() {
+  socket_.reset();  // which ends the zygote
+  if (zygote_pid_ > 0) ::waitpid(zygote_pid_, nullptr, 0);
+}
+
+result<std::unique_ptr<sandbox>> native_backend::prepare(const sandbox_policy& policy) {
+  wire::writer out;
+  out.u8(static_cast<std::uint8_t>(kind::create)).text(policy.encode());
+  std::unique_lock lock(mutex_);
+  GERMLINE_TRY_ASSIGN(auto answer, ask(socket_.get(), out.bytes()));
+  lock.unlock();
+  wire::reader in(answer.bytes);
+  if (static_cast<kind>(in.u8()) != kind::created || answer.fds.size() != 1) {
+    return error(error_code::internal, "the zygote's answer is malformed");
+  }
+  return native_sandbox::connect(std::move(answer.fds[0]), static_cast<pid_t>(in.u32()));
+}
+
+result<void> native_backend::recover() {
+  wire::writer out;
+  out.u8(static_cast<std::uint8_t>(kind::recover));
+  const std::lock_guard lock(mutex_);
+  GERMLINE_TRY(ask(socket_.get(), out.bytes()));
+  return {};
+}
+
+}  // namespace germline

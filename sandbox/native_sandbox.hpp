@@ -1,0 +1,67 @@
+// native_sandbox: the client's end of one supervisor. Private to native.cpp and its tests.
+// Thread-safe: of the threads that wait for messages, one at a time reads the socket and hands out
+// what arrives.
+#pragma once
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "sandbox/backend.hpp"
+#include "sandbox/wire.hpp"
+
+namespace germline {
+
+class native_sandbox final : public sandbox {
+ public:
+  /// Waits until the supervisor says that the sandbox is ready, or why it is not.
+  static result<std::unique_ptr<sandbox>> connect(unique_fd socket, pid_t supervisor);
+  ~native_sandbox() override;
+
+  result<process_handle> start(process_spec spec) override;
+  result<process_outcome> wait(process_handle process, std::int64_t timeout_ms) override;
+  result<void> signal(process_handle process, int signal_number) override;
+  result<sandbox_usage> read_usage() override;
+  result<void> renew(std::int64_t deadline_boot_ms) override;
+  result<kill_report> kill() override;
+  result<void> destroy() override;
+  unique_fd take_gateway_listener() override;
+
+  /// For tests that kill it.
+  pid_t supervisor_pid() const noexcept { return supervisor_; }
+
+ private:
+  native_sandbox(unique_fd socket, pid_t supervisor)
+      : socket_(std::move(socket)), supervisor_(supervisor) {}
+
+  using request_body = std::string;
+  /// Sends one request and waits for its answer's body (after the request number).
+  result<std::string> call(std::uint8_t what, const request_body& body,
+                           const std::vector<int>& fds = {});
+  /// Waits until `done`, reading the socket when no other thread does. REQUIRES the lock.
+  template <class Done>
+  result<void> await(std::unique_lock<std::mutex>& lock, std::int64_t timeout_ms, Done done);
+  void dispatch(const std::string& bytes);
+  void lose_connection();
+
+  unique_fd socket_;
+  pid_t supervisor_;
+  unique_fd listener_;
+  std::mutex mutex_;
+  std::mutex send_mutex_;
+  std::condition_variable changed_;
+  bool reading_ = false;
+  bool lost_ = false;
+  bool destroyed_ = false;
+  std::uint32_t next_request_ = 1;
+  std::map<std::uint32_t, std::string> answers_;
+  std::map<std::uint32_t, error> refusals_;
+  std::set<std::uint32_t> live_;  // started, and not yet collected by wait()
+  std::map<std::uint32_t, process_outcome> outcomes_;
+};
+
+}  // namespace germline
