@@ -94,6 +94,10 @@ class repository {
   result<std::string> tree_with_file_from(const std::string& source_commit, const std::string& path,
                                           const std::string& from_commit);
 
+  /// source_id (source_id.hpp) of a commit.
+  result<std::string> source_id_of(const std::string& commit, std::string_view folder,
+                                   std::string_view context_path) const;
+
   // Refs. Names are full ("refs/heads/lineages/…").
   /// The commit that a ref points to; none when there is no such ref.
   result<std::optional<std::string>> resolve(const std::string& ref) const;
@@ -120,8 +124,9 @@ class repository {
   result<void> export_branch(const std::string& commit, const std::string& path,
                              const std::string& branch) const;
 
+  struct impl;  // for the library's own sources
+
  private:
-  struct impl;
   explicit repository(std::unique_ptr<impl> state, std::string path);
   std::unique_ptr<impl> impl_;
   std::string path_;

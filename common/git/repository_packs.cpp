@@ -1,0 +1,215 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+
+#include <filesystem>
+#include <limits>
+#include <set>
+
+#include "common/git/commit.hpp"
+#include "common/git/pack_writer.hpp"
+#include "common/git/repository_impl.hpp"
+#include "common/unique_fd.hpp"
+
+namespace germline::git {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr auto any_number = std::numeric_limits<std::int64_t>::max();
+
+/// A directory of its own that is gone when this goes.
+class quarantine {
+ public:
+  static result<quarantine> make(const std::string& beneath) {
+    std::string path = beneath + "germline-quarantine-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return errno_error("making " + path, errno);
+    return quarantine(std::move(path));
+  }
+  quarantine(quarantine&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  quarantine& operator=(quarantine&&) = delete;
+  ~quarantine() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  explicit quarantine(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+result<void> sync_directory(const std::string& path) {
+  const unique_fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || ::fsync(dir.get()) != 0) return errno_error("syncing " + path, errno);
+  return {};
+}
+
+/// The type of an object in a pack that is being judged or in the store.
+result<object_type> type_in(const oid& id, const pack_view& view, const repository::impl& store) {
+  if (const auto* entry = view.find(id)) return entry->type;
+  auto type = store.type_of(id);
+  if (!type) {
+    return error(error_code::invalid_argument, "the pack refers to object " + id.hex() +
+                                                   ", which is neither in it nor in the store");
+  }
+  return type;
+}
+
+result<void> expect_type(const oid& id, object_type wanted, const pack_view& view,
+                         const repository::impl& store) {
+  GERMLINE_TRY_ASSIGN(const auto type, type_in(id, view, store));
+  if (type != wanted) {
+    return error(error_code::invalid_argument,
+                 "object " + id.hex() + " is a " + std::string(to_string(type)) +
+                     " in place of a " + std::string(to_string(wanted)));
+  }
+  return {};
+}
+
+/// Judges every commit and tree of a pack for itself, and that all it refers to is there.
+result<void> judge_pack(const pack_view& view, const repository::impl& store,
+                        const object_limits& limits) {
+  for (const auto& [id, entry] : view.entries()) {
+    if (entry.type == object_type::blob) continue;
+    GERMLINE_TRY_ASSIGN(const auto bytes, view.read(entry));
+    if (entry.type == object_type::commit) {
+      GERMLINE_TRY_ASSIGN(const auto header, parse_commit(bytes));
+      GERMLINE_TRY(expect_type(header.tree, object_type::tree, view, store));
+      for (const auto& parent : header.parents) {
+        GERMLINE_TRY(expect_type(parent, object_type::commit, view, store));
+      }
+      continue;
+    }
+    GERMLINE_TRY_ASSIGN(const auto entries, parse_tree(bytes, limits.tree_entries));
+    GERMLINE_TRY(judge_tree(bytes, entries));
+    for (const auto& child : entries) {
+      GERMLINE_TRY(expect_type(child.id, child.is_tree() ? object_type::tree : object_type::blob,
+                               view, store));
+    }
+  }
+  return {};
+}
+
+/// Collects what a pack must hold, each object once.
+class packer {
+ public:
+  packer(const repository::impl& store, std::int64_t max_bytes)
+      : store_(store), max_bytes_(static_cast<std::size_t>(max_bytes)) {}
+
+  /// Marks a tree and all beneath it as known to the other side.
+  result<void> exclude(const oid& tree) { return visit(tree, false); }
+  result<void> include_commit(const oid& id, const oid& tree) {
+    GERMLINE_TRY(put(id, object_type::commit));
+    return visit(tree, true);
+  }
+  std::string finish() && { return std::move(writer_).finish(); }
+
+ private:
+  result<void> put(const oid& id, object_type type) {
+    GERMLINE_TRY_ASSIGN(const auto bytes, store_.read_object(id, type));
+    writer_.add(type, bytes);
+    if (writer_.bytes() > max_bytes_) {
+      return error(error_code::resource_exhausted,
+                   "the pack would have more than " + std::to_string(max_bytes_) + " bytes");
+    }
+    return {};
+  }
+
+  result<void> visit(const oid& root, bool include) {
+    std::vector<oid> open = {root};
+    while (!open.empty()) {
+      const auto id = open.back();
+      open.pop_back();
+      if (!seen_.insert(id).second) continue;
+      GERMLINE_TRY_ASSIGN(const auto bytes, store_.read_object(id, object_type::tree));
+      if (include) GERMLINE_TRY(put(id, object_type::tree));
+      GERMLINE_TRY_ASSIGN(const auto entries, parse_tree(bytes, any_number));
+      for (const auto& entry : entries) {
+        if (entry.mode == static_cast<std::uint32_t>(entry_mode::submodule)) continue;
+        if (entry.is_tree()) {
+          open.push_back(entry.id);
+        } else if (seen_.insert(entry.id).second && include) {
+          GERMLINE_TRY(put(entry.id, object_type::blob));
+        }
+      }
+    }
+    return {};
+  }
+
+  const repository::impl& store_;
+  std::size_t max_bytes_;
+  std::set<oid> seen_;
+  pack_writer writer_;
+};
+
+}  // namespace
+
+result<void> repository::impl::store_pack(std::string_view pack) {
+  const std::string home = git_repository_path(repo.get());
+  GERMLINE_TRY_ASSIGN(const auto aside, quarantine::make(home));
+  git_indexer* raw = nullptr;
+  int status = git_indexer_new(&raw, aside.path().c_str(), 0444, nullptr, nullptr);
+  const indexer_handle indexer(raw);
+  git_indexer_progress progress{};
+  if (status == 0) status = git_indexer_append(raw, pack.data(), pack.size(), &progress);
+  if (status == 0) status = git_indexer_commit(raw, &progress);
+  if (status != 0) return git_error("indexing a pack", status);
+  const std::string name = std::string("pack-") + git_indexer_name(raw);
+  const auto target = home + "objects/pack";
+  std::error_code failed;
+  fs::create_directories(target, failed);
+  for (const auto* suffix : {".pack", ".idx"}) {
+    fs::rename(aside.path() + "/" + name + suffix, target + "/" + name + suffix, failed);
+    if (failed) return errno_error("moving " + name + suffix, failed.value());
+  }
+  GERMLINE_TRY(sync_directory(target));
+  status = git_odb_refresh(odb.get());
+  if (status != 0) return git_error("looking at the new pack", status);
+  return {};
+}
+
+result<void> repository::ingest_pack(std::string_view pack, const object_limits& limits) {
+  GERMLINE_TRY_ASSIGN(const auto view, pack_view::open(pack, limits));
+  if (view.size() == 0) return {};
+  GERMLINE_TRY(judge_pack(view, *impl_, limits));
+  return impl_->store_pack(pack);
+}
+
+result<std::string> repository::make_pack(const std::vector<std::string>& want,
+                                          const std::vector<std::string>& have,
+                                          std::int64_t max_bytes) const {
+  git_revwalk* raw = nullptr;
+  if (const int status = git_revwalk_new(&raw, impl_->repo.get()); status != 0) {
+    return git_error("walking commits", status);
+  }
+  const revwalk_handle walk(raw);
+  packer pack(*impl_, max_bytes);
+  for (const auto& text : want) {
+    GERMLINE_TRY_ASSIGN(const auto id, oid::parse(text));
+    if (!impl_->has(id)) return error(error_code::not_found, "there is no commit " + text);
+    const auto wanted = to_git(id);
+    if (const int status = git_revwalk_push(raw, &wanted); status != 0) {
+      return git_error("walking from " + text, status);
+    }
+  }
+  for (const auto& text : have) {
+    const auto id = oid::parse(text);
+    if (!id || !impl_->has(*id)) continue;
+    const auto known = to_git(*id);
+    if (git_revwalk_hide(raw, &known) != 0) continue;
+    GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(text));
+    GERMLINE_TRY(pack.exclude(tree));
+  }
+  git_oid next;
+  int status = 0;
+  while ((status = git_revwalk_next(&next, raw)) == 0) {
+    const auto id = from_git(next);
+    GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(id.hex()));
+    GERMLINE_TRY(pack.include_commit(id, tree));
+  }
+  if (status != GIT_ITEROVER) return git_error("walking commits", status);
+  return std::move(pack).finish();
+}
+
+}  // namespace germline::git

@@ -1,0 +1,194 @@
+#include <filesystem>
+
+#include "common/git/repository_impl.hpp"
+
+namespace germline::git {
+namespace {
+
+std::string branch_list(const repository& where) {
+  const auto refs = where.list_refs("refs/heads/");
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& ref : refs ? *refs : std::vector<ref_info>()) {
+    if (++count > 20) return text + ", …";
+    text += (text.empty() ? "" : ", ") + ref.name.substr(sizeof("refs/heads/") - 1);
+  }
+  return text;
+}
+
+struct diff_text_state {
+  std::string text;
+  std::size_t max_bytes;
+  bool cut = false;
+};
+
+int append_line(const git_diff_delta*, const git_diff_hunk*, const git_diff_line* line,
+                void* payload) {
+  auto& state = *static_cast<diff_text_state*>(payload);
+  if (state.text.size() + line->content_len + 1 > state.max_bytes) {
+    state.cut = true;
+    return GIT_EUSER;
+  }
+  if (line->origin == '+' || line->origin == '-' || line->origin == ' ') state.text += line->origin;
+  state.text.append(line->content, line->content_len);
+  return 0;
+}
+
+result<tree_handle> lookup_tree(git_repository* repo, const oid& id) {
+  git_tree* raw = nullptr;
+  const auto wanted = to_git(id);
+  if (const int status = git_tree_lookup(&raw, repo, &wanted); status != 0) {
+    return git_error("reading tree " + id.hex(), status);
+  }
+  return tree_handle(raw);
+}
+
+/// Judges the whole tree of a seed: what is refused of a candidate is refused of a seed.
+result<void> judge_seed(const repository& from, const std::string& commit) {
+  GERMLINE_TRY_ASSIGN(const auto files, from.list_tree(commit));
+  for (const auto& file : files) {
+    if (file.mode == static_cast<std::uint32_t>(entry_mode::submodule)) {
+      return error(error_code::invalid_argument,
+                   "'" + file.path + "' is a submodule; a genome must hold its files itself");
+    }
+    std::string_view rest = file.path;
+    while (!rest.empty()) {
+      const auto slash = rest.find('/');
+      GERMLINE_TRY(judge_name(rest.substr(0, slash)));
+      rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+result<std::string> repository::diff_text(const std::string& from, const std::string& to,
+                                          std::size_t max_bytes) const {
+  GERMLINE_TRY_ASSIGN(const auto old_id, impl_->tree_of(from));
+  GERMLINE_TRY_ASSIGN(const auto new_id, impl_->tree_of(to));
+  GERMLINE_TRY_ASSIGN(const auto old_tree, lookup_tree(impl_->repo.get(), old_id));
+  GERMLINE_TRY_ASSIGN(const auto new_tree, lookup_tree(impl_->repo.get(), new_id));
+  git_diff_options options;
+  git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+  options.max_size = 1 << 20;
+  git_diff* raw = nullptr;
+  if (const int status =
+          git_diff_tree_to_tree(&raw, impl_->repo.get(), old_tree.get(), new_tree.get(), &options);
+      status != 0) {
+    return git_error("comparing " + from + " and " + to, status);
+  }
+  const diff_handle diff(raw);
+  diff_text_state state{{}, max_bytes};
+  const int status = git_diff_print(raw, GIT_DIFF_FORMAT_PATCH, append_line, &state);
+  if (status != 0 && !state.cut) return git_error("writing the difference", status);
+  if (state.cut)
+    state.text +=
+        "(the difference goes on: it has more than " + std::to_string(max_bytes) + " bytes)\n";
+  return std::move(state.text);
+}
+
+result<std::vector<commit_info>> repository::log(const std::string& head, std::size_t count) const {
+  std::vector<commit_info> commits;
+  for (auto next = head; commits.size() < count;) {
+    GERMLINE_TRY_ASSIGN(auto info, read_commit(next));
+    const bool last = info.parents.empty();
+    if (!last) next = info.parents.front();
+    commits.push_back(std::move(info));
+    if (last) break;
+  }
+  return commits;
+}
+
+result<bool> repository::is_ancestor(const std::string& ancestor,
+                                     const std::string& descendant) const {
+  GERMLINE_TRY_ASSIGN(const auto above, oid::parse(ancestor));
+  GERMLINE_TRY_ASSIGN(const auto below, oid::parse(descendant));
+  if (above == below) return true;
+  const auto parent = to_git(above);
+  const auto child = to_git(below);
+  const int status = git_graph_descendant_of(impl_->repo.get(), &child, &parent);
+  if (status < 0) return git_error("looking for " + ancestor + " above " + descendant, status);
+  return status == 1;
+}
+
+result<repository::imported> repository::import_branch(const std::string& path,
+                                                       const std::string& branch) {
+  auto opened = open(path);
+  if (!opened) {
+    return error(error_code::not_found,
+                 "'" + path + "' is not a git repository (" + opened.error().message() + ")");
+  }
+  const auto& from = *opened;
+  if (git_repository_is_shallow(from.impl_->repo.get()) == 1) {
+    return error(error_code::failed_precondition,
+                 "'" + path + "' is a shallow clone; run `git fetch --unshallow` in it first");
+  }
+  imported taken{"", branch};
+  if (branch.empty()) {
+    git_reference* raw = nullptr;
+    const int status = git_repository_head(&raw, from.impl_->repo.get());
+    const reference_handle head(raw);
+    const auto branches = branch_list(from);
+    if (status != 0) {
+      return error(error_code::not_found,
+                   branches.empty()
+                       ? "'" + path + "' has no commit yet; commit the genome first"
+                       : "'" + path + "' has no current branch; name one of: " + branches);
+    }
+    if (git_repository_head_detached(from.impl_->repo.get()) == 1) {
+      return error(
+          error_code::not_found,
+          "'" + path + "' has no current branch (HEAD is detached); name one of: " + branches);
+    }
+    taken.branch = git_reference_shorthand(raw);
+  }
+  GERMLINE_TRY_ASSIGN(const auto target, from.resolve("refs/heads/" + taken.branch));
+  if (!target) {
+    const auto branches = branch_list(from);
+    return error(error_code::not_found,
+                 "'" + path + "' has no branch '" + taken.branch + "'; " +
+                     (branches.empty() ? "it has no commit yet" : "it has: " + branches));
+  }
+  taken.commit = *target;
+  if (auto judged = judge_seed(from, taken.commit); !judged) {
+    return judged.error().within("the branch '" + taken.branch + "' of '" + path + "'");
+  }
+  if (impl_->has(*oid::parse(taken.commit))) return taken;
+  GERMLINE_TRY_ASSIGN(const auto pack, from.make_pack({taken.commit}, {}));
+  GERMLINE_TRY(impl_->store_pack(pack));
+  return taken;
+}
+
+result<void> repository::export_branch(const std::string& commit, const std::string& path,
+                                       const std::string& branch) const {
+  GERMLINE_TRY_ASSIGN(auto to, open(path));
+  const auto ref = "refs/heads/" + branch;
+  GERMLINE_TRY_ASSIGN(const auto now, to.resolve(ref));
+  git_reference* raw = nullptr;
+  if (git_reference_lookup(&raw, to.impl_->repo.get(), "HEAD") == 0) {
+    const reference_handle head(raw);
+    const auto* names = git_reference_symbolic_target(raw);
+    if (names != nullptr && ref == names && git_repository_is_bare(to.impl_->repo.get()) == 0) {
+      return error(error_code::failed_precondition,
+                   "the branch '" + branch + "' is checked out in '" + path +
+                       "'; deliver to another branch and merge it there");
+    }
+  }
+  std::vector<std::string> have;
+  GERMLINE_TRY_ASSIGN(const auto refs, to.list_refs("refs/heads/"));
+  for (const auto& known : refs) have.push_back(known.target);
+  if (now) {
+    const auto forward = is_ancestor(*now, commit);
+    if (!forward || !*forward) {
+      return error(error_code::failed_precondition,
+                   "the branch '" + branch + "' of '" + path + "' has commits that " + commit +
+                       " does not descend from; deliver to another branch");
+    }
+  }
+  GERMLINE_TRY_ASSIGN(const auto pack, make_pack({commit}, have));
+  if (!to.has_object(commit)) GERMLINE_TRY(to.impl_->store_pack(pack));
+  return to.update_ref(ref, commit, now ? *now : zero_oid, "germline: promote");
+}
+
+}  // namespace germline::git
