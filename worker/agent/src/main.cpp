@@ -3,6 +3,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "iteration.hpp"
 #include "tool.hpp"
 
 namespace agent {
@@ -27,6 +28,15 @@ int run_tool(const std::string& name) {
   return 0;
 }
 
+int iterate() {
+  const auto work = read_task();
+  if (!work) {
+    std::fprintf(stderr, "agent: %s\n", work.why().c_str());
+    return 2;
+  }
+  return static_cast<int>(run_iteration(*work));
+}
+
 int list_tools() {
   task work;
   shell bash(".");
@@ -39,6 +49,7 @@ int list_tools() {
 }  // namespace agent
 
 int main(int count, char** arguments) {
+  if (count == 1) return agent::iterate();
   if (count == 3 && std::strcmp(arguments[1], "tool") == 0) return agent::run_tool(arguments[2]);
   if (count == 2 && std::strcmp(arguments[1], "tools") == 0) return agent::list_tools();
   std::fprintf(stderr,
