@@ -1,0 +1,116 @@
+#include "common/manifest/genome_manifest.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace germline;
+
+namespace {
+
+const std::string full = R"(schema = 1
+[genome]
+name = "builtin"
+context = "memory/context.json"
+[agent]
+build = "make"
+artefact = ["build/agent", "share"]
+run = "build/agent --once"
+result = "worktree"
+model = "openai"
+[test]
+command = "sh test.sh"
+report = "build/junit.xml"
+[protect]
+paths = ["protected/**"]
+tests = "protected/run"
+[fitness]
+command = "protected/evaluate"
+direction = "minimize"
+[sandbox]
+memory = "2GiB"
+cpus = 1.5
+wall_time = "30m"
+pids = 64
+disk = "1GiB"
+)";
+
+/// `full` with one text replaced.
+std::string with(const std::string& from, const std::string& to) {
+  auto text = full;
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::string error_of(const std::string& text) {
+  const auto parsed = parse_genome_manifest(text);
+  return parsed ? "no error" : parsed.error().message();
+}
+
+}  // namespace
+
+TEST_CASE("a full manifest is read") {
+  const auto parsed = parse_genome_manifest(full);
+  REQUIRE_MESSAGE(parsed, error_of(full));
+  CHECK(parsed->name == "builtin");
+  CHECK(parsed->context == "memory/context.json");
+  CHECK(parsed->artefact == std::vector<std::string>{"build/agent", "share"});
+  CHECK(parsed->run == "build/agent --once");
+  CHECK(parsed->result == result_mode::worktree);
+  CHECK(parsed->model == model_kind::openai);
+  CHECK(parsed->test_report == "build/junit.xml");
+  CHECK(parsed->protected_paths == std::vector<std::string>{"protected/**", "genome.toml"});
+  CHECK(parsed->protected_tests == "protected/run");
+  CHECK(parsed->direction == fitness_direction::minimize);
+  CHECK(parsed->sandbox.memory_bytes == std::int64_t{2} << 30);
+  CHECK(parsed->sandbox.cpu_milli == 1'500);
+  CHECK(parsed->sandbox.wall_time_ms == 1'800'000);
+  CHECK(parsed->sandbox.pids == 64);
+}
+
+TEST_CASE("a short manifest has defaults") {
+  const auto parsed = parse_genome_manifest(
+      "schema = 1\n[genome]\nname = \"a\"\n[agent]\nartefact = [\"x\"]\nrun = \"./x\"\n");
+  REQUIRE(parsed);
+  CHECK(parsed->context == "agent_context.json");
+  CHECK(parsed->result == result_mode::push);
+  CHECK(parsed->model == model_kind::anthropic);
+  CHECK(parsed->protected_paths == std::vector<std::string>{"genome.toml"});
+  CHECK(parsed->test_command.empty());
+}
+
+TEST_CASE("each error says where, what is wrong, and what would be right") {
+  CHECK(error_of(with("artefact = [\"build/agent\", \"share\"]", "artifact = [\"a\"]")) ==
+        "genome.toml:5: `artefact` in [agent] is missing; write artefact = [\"build/agent\"]");
+  CHECK(error_of(with("context =", "contxt =")) ==
+        "genome.toml:4: unknown key `contxt`; did you mean `context`? (in [genome])");
+  CHECK(error_of(with("[sandbox]", "[sandbax]")) ==
+        "genome.toml:20: unknown key `sandbax`; did you mean `sandbox`?");
+  CHECK(error_of(with("schema = 1", "schema = 2")) == "genome.toml:1: `schema` must be 1");
+  CHECK(error_of(with("\"30m\"", "\"30\"")) ==
+        "genome.toml:23: `wall_time` in [sandbox] is wrong: '30' is not a duration; write a whole "
+        "number with ms, s, m, h or d, such as \"30m\"");
+  CHECK(error_of(with("\"2GiB\"", "2")) ==
+        "genome.toml:21: `memory` in [sandbox] is a whole number; write a text in quotes");
+  CHECK(error_of(with("\"worktree\"", "\"tree\"")) ==
+        "genome.toml:9: `result` in [agent] is 'tree'; write one of \"push\", \"worktree\"");
+  CHECK(error_of(with("\"build/agent\", ", "\"../agent\", ")) ==
+        "genome.toml:7: `artefact` in [agent] has '../agent'; write a relative path without '..', "
+        "such as \"build/agent\"");
+  CHECK(error_of(with("\"protected/**\"", "\"/protected\"")).find("it is absolute") !=
+        std::string::npos);
+  CHECK(error_of(with("\"protected/**\"", "\"other/**\"")) ==
+        "genome.toml:16: `tests` in [protect] has 'protected/run', which no pattern of `paths` "
+        "covers; add it to `paths`");
+  CHECK(error_of(with("\"protected/**\"", "\"**\"")).find("the context must be free") !=
+        std::string::npos);
+  CHECK(error_of(with("report = \"build/junit.xml\"\n", "")) ==
+        "genome.toml:11: `report` in [test] is missing; write report = \"build/junit.xml\"");
+  CHECK(error_of("schema = 1\nx").find("genome.toml:2: not TOML: ") == 0);
+  CHECK(error_of("schema = 1\n") ==
+        "genome.toml:1: `genome` is missing; write [genome] with name = \"my-agent\"");
+  CHECK(error_of("").find("`schema` is missing; write schema = 1") != std::string::npos);
+  CHECK(error_of(std::string(70'000, '#')).find("at most 65536 are taken") != std::string::npos);
+  CHECK(error_of("a = " + std::string(5'000, '[')).find("brackets") != std::string::npos);
+}
