@@ -1,0 +1,278 @@
+#include "cli/arguments.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands/commands.hpp"
+#include "cli/version.hpp"
+
+namespace germline::cli {
+namespace {
+
+/// What is filled while parsing, and the command that was chosen.
+struct command_line {
+  std::map<std::string, std::string> flags;
+  bool json = false;
+  std::function<exit_code(const session&)> chosen;
+};
+
+/// `--flag` that overrides a setting.
+void add_setting(CLI::App* command, command_line& line, const std::string& flag,
+                 const std::string& key, const std::string& help) {
+  command->add_option_function<std::string>(
+      flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help);
+}
+
+CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
+                      const std::string& what, const std::string& examples) {
+  auto* command = app.add_subcommand(name, what);
+  if (!examples.empty()) command->footer("Examples:\n" + examples);
+  command->add_flag("--json", line.json, "print JSON for programs");
+  return command;
+}
+
+CLI::App* add_client_command(CLI::App& app, command_line& line, const std::string& name,
+                             const std::string& what, const std::string& examples) {
+  auto* command = add_command(app, line, name, what, examples);
+  add_setting(command, line, "--coordinator", "coordinator",
+              "where the coordinator listens: unix:/path or HOST:PORT");
+  return command;
+}
+
+void add_ps(CLI::App& app, command_line& line) {
+  struct flags {
+    bool all = false, quiet = false, workers = false;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(app, line, "ps", "List lineages: state, depth, what is live",
+                                     "  germline ps\n  germline ps --all --json\n"
+                                     "  germline kill $(germline ps -q)");
+  command->add_flag("-a,--all", given->all, "also what was killed, retired or refused");
+  command->add_flag("-q,--quiet", given->quiet, "ids of lineages only");
+  command->add_flag("-w,--workers", given->workers, "the workers instead");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_ps(with, given->all, given->quiet, given->workers);
+    };
+  });
+}
+
+void add_tree(CLI::App& app, command_line& line) {
+  auto target = std::make_shared<std::string>();
+  auto* command = add_client_command(
+      app, line, "tree", "Show a run's generations and iterations, how each ended and why",
+      "  germline tree            the newest run\n  germline tree run_0193a");
+  command->add_option("TARGET", *target, "run or lineage, by id or unique beginning");
+  command->callback([&line, target] {
+    line.chosen = [target](const session& with) { return run_tree(with, *target); };
+  });
+}
+
+void add_show(CLI::App& app, command_line& line) {
+  auto target = std::make_shared<std::string>();
+  auto* command = add_client_command(
+      app, line, "show", "Show all about a run, lineage, generation, iteration or attempt",
+      "  germline show lin_0193a\n  germline show itm_0193b --json");
+  command->add_option("ID", *target, "id or unique beginning")->required();
+  command->callback([&line, target] {
+    line.chosen = [target](const session& with) { return run_show(with, *target); };
+  });
+}
+
+void add_logs(CLI::App& app, command_line& line) {
+  auto target = std::make_shared<std::string>();
+  auto follow = std::make_shared<bool>(false);
+  auto* command = add_client_command(app, line, "logs",
+                                     "Print what happened to a run, lineage, iteration or attempt",
+                                     "  germline logs run_0193a\n  germline logs -f lin_0193a\n"
+                                     "  germline logs --json itm_0193b    one JSON object a line");
+  command->add_option("ID", *target, "id or unique beginning")->required();
+  command->add_flag("-f,--follow", *follow, "go on as more happens; Ctrl-C ends");
+  command->callback([&line, target, follow] {
+    line.chosen = [target, follow](const session& with) {
+      return run_logs(with, *target, *follow);
+    };
+  });
+}
+
+void add_diff(CLI::App& app, command_line& line) {
+  auto targets = std::make_shared<std::vector<std::string>>();
+  auto* command = add_client_command(
+      app, line, "diff", "Show what changed in the source between two generations or iterations",
+      "  germline diff gen_0193b              against its parent\n"
+      "  germline diff gen_0193a gen_0193b\n  germline diff gen_0193b | git apply");
+  command->add_option("ID", *targets, "[FROM] TO, by id or unique beginning")
+      ->required()
+      ->expected(1, 2);
+  command->callback([&line, targets] {
+    line.chosen = [targets](const session& with) {
+      return targets->size() == 1 ? run_diff(with, "", targets->at(0))
+                                  : run_diff(with, targets->at(0), targets->at(1));
+    };
+  });
+}
+
+void add_kill(CLI::App& app, command_line& line) {
+  struct flags {
+    std::vector<std::string> targets;
+    bool all = false;
+    std::string why;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "kill", "End lineages for good; returns with the proof that nothing runs any more",
+      "  germline kill lin_0193a --why 'wrong goal'\n  germline kill run_0193a\n"
+      "  germline kill --all");
+  auto* targets = command->add_option("ID", given->targets, "runs or lineages");
+  auto* all = command->add_flag("--all", given->all, "everything");
+  targets->excludes(all);
+  command->add_option("--why", given->why, "recorded with it");
+  command->callback([&line, given] {
+    if (given->targets.empty() && !given->all) {
+      throw CLI::ValidationError("kill", "say which run or lineage, or --all");
+    }
+    line.chosen = [given](const session& with) {
+      return run_kill(with, given->all ? std::vector<std::string>{"all"} : given->targets,
+                      given->why);
+    };
+  });
+}
+
+void add_pause_and_resume(CLI::App& app, command_line& line) {
+  for (const bool pause : {true, false}) {
+    auto lineage = std::make_shared<std::string>();
+    auto why = std::make_shared<std::string>();
+    const std::string name = pause ? "pause" : "resume";
+    auto* command =
+        add_client_command(app, line, name,
+                           pause ? "Let a lineage's live iteration end, and begin no other"
+                                 : "Let a paused lineage go on",
+                           "  germline " + name + " lin_0193a");
+    command->add_option("LINEAGE", *lineage, "id or unique beginning")->required();
+    command->add_option("--why", *why, "recorded with it");
+    command->callback([&line, lineage, why, pause] {
+      line.chosen = [lineage, why, pause](const session& with) {
+        return pause ? run_pause(with, *lineage, *why) : run_resume(with, *lineage, *why);
+      };
+    });
+  }
+}
+
+void add_run(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<run_options>();
+  auto* command = add_client_command(
+      app, line, "run", "Found a run from a repository and let its lineages evolve",
+      "  germline run ./agent --iterations 4 --follow\n"
+      "  germline run ./agent --goal 'learn to search files' --model NAME --budget '$5'\n"
+      "  germline run --file run.toml --lineages 3\n\n"
+      "The branch is read as it is committed; your repository is never written. Ctrl-C ends\n"
+      "--follow, not the run. Flags win over the file.");
+  command->add_option("REPO", given->repository, "folder of a git repository; default: this one");
+  command->add_option("--file", given->file, "run.toml to take what is not said here from");
+  command->add_option("--name", given->name, "for people; default: the repository's folder");
+  command->add_option("--branch", given->branch, "default: the repository's HEAD");
+  command->add_option("--folder", given->folder, "of the genome in the repository; default: root");
+  command->add_option("--lineages", given->lineages, "lines of descent, default 1")
+      ->check(CLI::Range(1, 100'000));
+  command
+      ->add_option("--iterations", given->iterations,
+                   "of each lineage; default: no end but budget and person")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--model", given->model, "as the upstream knows it; needs --budget");
+  command->add_option("--budget", given->budget, "dollars for the whole run: '$5', 0.50");
+  command->add_option("--goal", given->goal, "what to aim at; default: the agent's own choice");
+  command->add_option("--random-seed", given->random_seed, "makes choices repeatable");
+  command->add_flag("-f,--follow", given->follow, "print progress until every lineage is settled");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_run(with, *given); };
+  });
+}
+
+void add_init(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<init_options>();
+  auto* command =
+      add_command(app, line, "init", "Make a git repository from a genome that Germline ships",
+                  "  germline init ./agent\n  germline init ./tiny --from two-second");
+  command->add_option("DIR", given->folder, "new or empty folder")->required();
+  command->add_option("--from", given->from, "builtin, foreign or two-second; default builtin");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_init(with, *given); };
+  });
+}
+
+void add_machine(CLI::App& app, command_line& line) {
+  auto* doctor =
+      add_client_command(app, line, "doctor", "Say what this machine can do and what is missing",
+                         "  sudo germline doctor\n  germline doctor --json");
+  doctor->callback([&line] { line.chosen = &run_doctor_command; });
+
+  auto* settings = app.add_subcommand("config", "Settings of this machine");
+  settings->require_subcommand(1);
+  auto origin = std::make_shared<bool>(false);
+  auto* show = add_command(*settings, line, "show", "Print the settings that hold",
+                           "  germline config show --origin\n\n"
+                           "Precedence: flag, GERMLINE_* variable, config.toml, default.");
+  show->add_flag("--origin", *origin, "also where each comes from");
+  show->callback([&line, origin] {
+    line.chosen = [origin](const session& with) { return run_config_show(with, *origin); };
+  });
+
+  auto* said = add_command(app, line, "version", "Print the version", "");
+  said->callback([&line] {
+    line.chosen = [](const session& with) {
+      const std::string number(version);
+      with.data(with.json ? "{\"version\": \"" + number + "\"}\n" : "germline " + number + "\n");
+      return exit_code::done;
+    };
+  });
+}
+
+int run_chosen(const command_line& line) {
+  session with;
+  with.json = line.json;
+  with.how = style_of_stdout();
+  const system_clock_source time;
+  with.time = &time;
+  auto sources = process_config_sources();
+  if (!sources) return static_cast<int>(with.fail(sources.error()));
+  sources->flags = line.flags;
+  auto settings = config::load(*sources);
+  if (!settings) return static_cast<int>(with.fail(settings.error()));
+  with.settings = std::move(*settings);
+  return static_cast<int>(line.chosen(with));
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app(
+      "Germline evolves agents that rewrite their own source, generation after generation.\n"
+      "A genome (an agent's source in git) is run in a sandbox, changes itself, and what passes\n"
+      "its tests becomes the next generation.");
+  app.name("germline");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "germline " + std::string(version));
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused.\n"
+      "`germline COMMAND --help` shows a command's flags and examples.");
+  command_line line;
+  add_init(app, line);
+  add_run(app, line);
+  add_ps(app, line);
+  add_tree(app, line);
+  add_show(app, line);
+  add_logs(app, line);
+  add_diff(app, line);
+  add_kill(app, line);
+  add_pause_and_resume(app, line);
+  add_machine(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& stopped) {
+    // Help and version end well; all else is usage. CLI11 has codes of its own for each.
+    return app.exit(stopped) == 0 ? static_cast<int>(exit_code::done)
+                                  : static_cast<int>(exit_code::usage);
+  }
+  return run_chosen(line);
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,137 @@
+#include "cli/client.hpp"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <chrono>
+
+namespace germline::cli {
+namespace {
+
+constexpr int read_limit_s = 15;
+// The coordinator reads the repository and checks the genome before it answers.
+constexpr int create_limit_s = 120;
+// A worker out of reach delays the proof by its lease and the guard: at most 25 s.
+constexpr int kill_limit_s = 60;
+constexpr int max_message_bytes = 16 * 1024 * 1024;
+
+error_code code_of(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return error_code::invalid_argument;
+    case grpc::StatusCode::NOT_FOUND:
+      return error_code::not_found;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return error_code::already_exists;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ABORTED:
+      return error_code::failed_precondition;
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return error_code::permission_denied;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return error_code::resource_exhausted;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return error_code::deadline_exceeded;
+    case grpc::StatusCode::UNAVAILABLE:
+      return error_code::unavailable;
+    case grpc::StatusCode::DATA_LOSS:
+      return error_code::data_loss;
+    case grpc::StatusCode::CANCELLED:
+      return error_code::cancelled;
+    default:
+      return error_code::internal;
+  }
+}
+
+}  // namespace
+
+control_client::control_client(std::string address) : address_(std::move(address)) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(max_message_bytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  stub_ = v1::Control::NewStub(
+      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+}
+
+template <class Request, class Reply>
+result<Reply> control_client::call(grpc::Status (v1::Control::Stub::*method)(grpc::ClientContext*,
+                                                                             const Request&,
+                                                                             Reply*),
+                                   const Request& request, int limit_s) {
+  grpc::ClientContext context;
+  context.set_deadline(gpr_time_from_seconds(limit_s, GPR_TIMESPAN));
+  Reply reply;
+  const auto status = (stub_.get()->*method)(&context, request, &reply);
+  if (!status.ok()) return error_of(status);
+  return reply;
+}
+
+error control_client::error_of(const grpc::Status& status) const {
+  const auto code = code_of(status.error_code());
+  if (code == error_code::unavailable) {
+    return {code, "no coordinator can be reached at " + address_ +
+                      ". Start one with `germline up`, or say where it is with --coordinator or "
+                      "GERMLINE_COORDINATOR (" +
+                      status.error_message() + ")"};
+  }
+  if (code == error_code::deadline_exceeded) {
+    return {code, "the coordinator at " + address_ + " did not answer in time"};
+  }
+  return {code,
+          status.error_message().empty() ? std::string(to_string(code)) : status.error_message()};
+}
+
+result<v1::GetStatusReply> control_client::status(const v1::GetStatusRequest& request) {
+  return call(&v1::Control::Stub::GetStatus, request, read_limit_s);
+}
+
+result<v1::CreateRunReply> control_client::create_run(const v1::CreateRunRequest& request) {
+  return call(&v1::Control::Stub::CreateRun, request, create_limit_s);
+}
+
+result<v1::ListRunsReply> control_client::list_runs(const v1::ListRunsRequest& request) {
+  return call(&v1::Control::Stub::ListRuns, request, read_limit_s);
+}
+
+result<v1::ListLineagesReply> control_client::list_lineages(
+    const v1::ListLineagesRequest& request) {
+  return call(&v1::Control::Stub::ListLineages, request, read_limit_s);
+}
+
+result<v1::GetTreeReply> control_client::get_tree(const v1::GetTreeRequest& request) {
+  return call(&v1::Control::Stub::GetTree, request, read_limit_s);
+}
+
+result<v1::ShowReply> control_client::show(const v1::ShowRequest& request) {
+  return call(&v1::Control::Stub::Show, request, read_limit_s);
+}
+
+result<v1::DiffReply> control_client::diff(const v1::DiffRequest& request) {
+  return call(&v1::Control::Stub::Diff, request, read_limit_s);
+}
+
+result<v1::KillReply> control_client::kill(const v1::KillRequest& request) {
+  return call(&v1::Control::Stub::Kill, request, kill_limit_s);
+}
+
+result<v1::LineageReply> control_client::pause(const v1::LineageRequest& request) {
+  return call(&v1::Control::Stub::Pause, request, read_limit_s);
+}
+
+result<v1::LineageReply> control_client::resume(const v1::LineageRequest& request) {
+  return call(&v1::Control::Stub::Resume, request, read_limit_s);
+}
+
+result<void> control_client::watch(grpc::ClientContext& context, const v1::WatchRequest& request,
+                                   const std::function<void(const v1::WatchEvent&)>& on_event) {
+  const auto reader = stub_->Watch(&context, request);
+  v1::WatchEvent event;
+  while (reader->Read(&event)) on_event(event);
+  const auto status = reader->Finish();
+  if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) return {};
+  return error_of(status);
+}
+
+}  // namespace germline::cli

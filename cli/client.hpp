@@ -1,0 +1,46 @@
+// control_client: the calls of control.proto with deadlines, and errors that people understand. A
+// thin wrapper: it decides nothing. One command owns one; calls may come from any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/result.hpp"
+#include "germline/v1/control.grpc.pb.h"
+
+namespace germline::cli {
+
+class control_client {
+ public:
+  /// `address` is "unix:/path" or "HOST:PORT". Nothing is dialled yet.
+  explicit control_client(std::string address);
+
+  result<v1::GetStatusReply> status(const v1::GetStatusRequest& request);
+  result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
+  result<v1::ListRunsReply> list_runs(const v1::ListRunsRequest& request);
+  result<v1::ListLineagesReply> list_lineages(const v1::ListLineagesRequest& request);
+  result<v1::GetTreeReply> get_tree(const v1::GetTreeRequest& request);
+  result<v1::ShowReply> show(const v1::ShowRequest& request);
+  result<v1::DiffReply> diff(const v1::DiffRequest& request);
+  result<v1::KillReply> kill(const v1::KillRequest& request);
+  result<v1::LineageReply> pause(const v1::LineageRequest& request);
+  result<v1::LineageReply> resume(const v1::LineageRequest& request);
+
+  /// Calls `on_event` for each until the stream ends, which is success, or fails. `context` lets
+  /// another thread cancel; being cancelled so is success too.
+  result<void> watch(grpc::ClientContext& context, const v1::WatchRequest& request,
+                     const std::function<void(const v1::WatchEvent&)>& on_event);
+
+ private:
+  template <class Request, class Reply>
+  result<Reply> call(grpc::Status (v1::Control::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                               Reply*),
+                     const Request& request, int limit_s);
+  error error_of(const grpc::Status& status) const;
+
+  std::string address_;
+  std::unique_ptr<v1::Control::Stub> stub_;
+};
+
+}  // namespace germline::cli

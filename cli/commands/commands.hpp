@@ -1,0 +1,47 @@
+// commands: what each command does once its flags are read. Each prints, and returns how the
+// process ends. No parsing of flags here: arguments.cpp. Main thread only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/session.hpp"
+
+namespace germline::cli {
+
+// --- reading -----------------------------------------------------------------------------------
+exit_code run_ps(const session& with, bool all, bool quiet, bool workers);
+exit_code run_tree(const session& with, const std::string& target);
+exit_code run_show(const session& with, const std::string& target);
+exit_code run_logs(const session& with, const std::string& target, bool follow);
+/// `from` may be empty: then against the parent of `to`.
+exit_code run_diff(const session& with, const std::string& from, const std::string& to);
+
+// --- steering ----------------------------------------------------------------------------------
+exit_code run_kill(const session& with, const std::vector<std::string>& targets,
+                   const std::string& why);
+exit_code run_pause(const session& with, const std::string& lineage, const std::string& why);
+exit_code run_resume(const session& with, const std::string& lineage, const std::string& why);
+
+// --- starting ----------------------------------------------------------------------------------
+/// What was said on the command line; what was not stays empty, and the file or default holds.
+struct run_options {
+  std::string repository, file, name, branch, folder, model, budget, goal;
+  std::optional<std::int64_t> lineages, iterations;
+  std::optional<std::uint64_t> random_seed;
+  bool follow = false;
+};
+exit_code run_run(const session& with, const run_options& options);
+
+struct init_options {
+  std::string folder;
+  std::string from = "builtin";
+};
+exit_code run_init(const session& with, const init_options& options);
+
+// --- this machine ------------------------------------------------------------------------------
+exit_code run_config_show(const session& with, bool origin);
+exit_code run_doctor_command(const session& with);
+
+}  // namespace germline::cli

@@ -1,0 +1,110 @@
+#include <unistd.h>
+
+#include "cli/client.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/render/render.hpp"
+#include "cli/version.hpp"
+#ifdef GERMLINE_HAS_DOCTOR
+#include "sandbox/doctor.hpp"
+#endif
+
+namespace germline::cli {
+namespace {
+
+struct check {
+  std::string name;
+  bool ok = false;
+  bool required = false;
+  std::string detail;
+  std::string hint;
+};
+
+check check_coordinator(const session& with) {
+  check found{"coordinator", false, false, "", "start one with `germline up`"};
+  control_client client(with.coordinator());
+  const auto status = client.status({});
+  if (status) {
+    found.ok = true;
+    found.detail = with.coordinator() + ", version " + status->version() + ", " +
+                   std::to_string(status->workers_size()) + " workers";
+  } else {
+    found.detail = "none at " + with.coordinator();
+  }
+  return found;
+}
+
+std::vector<check> all_checks(const session& with) {
+  std::vector<check> checks;
+  checks.push_back({"version", true, true, std::string(version), ""});
+  checks.push_back(
+      {"root", ::geteuid() == 0, false,
+       ::geteuid() == 0 ? "running as root" : "running as uid " + std::to_string(::geteuid()),
+       "`germline up` needs root; run doctor as root for all that it can tell"});
+#ifdef GERMLINE_HAS_DOCTOR
+  for (auto& probe : run_doctor()) {
+    checks.push_back({"sandbox: " + probe.name, probe.ok, probe.required, std::move(probe.detail),
+                      std::move(probe.hint)});
+  }
+#endif
+  checks.push_back({"state_dir", true, false, with.settings.get("state_dir"), ""});
+  checks.push_back(check_coordinator(with));
+  return checks;
+}
+
+std::string checks_json(const std::vector<check>& checks, bool able) {
+  std::string text = std::string("{\"able\": ") + (able ? "true" : "false") + ", \"checks\": [";
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    const auto& one = checks[i];
+    text += std::string(i == 0 ? "" : ",") + "\n  {\"name\": " + json_string(one.name) +
+            ", \"ok\": " + (one.ok ? "true" : "false") +
+            ", \"required\": " + (one.required ? "true" : "false") +
+            ", \"detail\": " + json_string(one.detail) + ", \"hint\": " + json_string(one.hint) +
+            "}";
+  }
+  return text + "\n]}\n";
+}
+
+}  // namespace
+
+exit_code run_config_show(const session& with, bool origin) {
+  if (with.json) {
+    std::string text = "{";
+    for (const auto& found : with.settings.all()) {
+      text += std::string(text.size() == 1 ? "" : ",") + "\n  " + json_string(found.key) +
+              ": {\"value\": " + json_string(found.value) +
+              ", \"origin\": " + json_string(found.origin) + "}";
+    }
+    with.data(text + "\n}\n");
+    return exit_code::done;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& found : with.settings.all()) {
+    rows.push_back({found.key, found.value.empty() ? "-" : safe_line(found.value)});
+    if (origin) rows.back().push_back(safe_line(found.origin));
+  }
+  std::vector<std::string> header{"KEY", "VALUE"};
+  if (origin) header.emplace_back("ORIGIN");
+  with.data(table(with.how, header, rows));
+  return exit_code::done;
+}
+
+exit_code run_doctor_command(const session& with) {
+  const auto checks = all_checks(with);
+  bool able = true;
+  for (const auto& one : checks) able = able && (one.ok || !one.required);
+  if (with.json) {
+    with.data(checks_json(checks, able));
+    return able ? exit_code::done : exit_code::failed;
+  }
+  for (const auto& one : checks) {
+    const auto mark = one.ok         ? painted(with.how, paint::green, "ok  ")
+                      : one.required ? painted(with.how, paint::red, "FAIL")
+                                     : painted(with.how, paint::yellow, "warn");
+    with.data(mark + "  " + safe_line(one.name) + ": " + safe_line(one.detail) + "\n");
+    if (!one.ok && !one.hint.empty()) with.data("      " + safe_line(one.hint) + "\n");
+  }
+  with.data(able ? "this machine can run Germline\n" : "something required is missing\n");
+  return able ? exit_code::done : exit_code::failed;
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,85 @@
+#include "cli/client.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/render/render.hpp"
+
+namespace germline::cli {
+namespace {
+
+/// Prints a reply as JSON or as `text` renders it.
+template <class Reply, class Render>
+exit_code print(const session& with, const result<Reply>& reply, Render text) {
+  if (!reply) return with.fail(reply.error());
+  with.data(with.json ? to_json(*reply) : text(*reply));
+  return exit_code::done;
+}
+
+exit_code list_ids(const session& with, const v1::ListRunsReply& reply, bool all) {
+  for (const auto& run : reply.runs()) {
+    for (const auto& lineage : run.lineages()) {
+      const bool final = lineage.state() == v1::LINEAGE_STATE_KILLED ||
+                         lineage.state() == v1::LINEAGE_STATE_RETIRED;
+      if (all || !final) with.data(safe_line(lineage.lineage_id()) + "\n");
+    }
+  }
+  return exit_code::done;
+}
+
+}  // namespace
+
+exit_code run_ps(const session& with, bool all, bool quiet, bool workers) {
+  control_client client(with.coordinator());
+  if (workers) {
+    return print(with, client.status({}), [&](const auto& reply) {
+      return render_status(reply, with.time->utc_ms(), with.how);
+    });
+  }
+  const auto reply = client.list_runs({});
+  if (reply && quiet) return list_ids(with, *reply, all);
+  return print(with, reply, [&](const auto& runs) {
+    return render_runs(runs, all, with.time->utc_ms(), with.how);
+  });
+}
+
+exit_code run_tree(const session& with, const std::string& target) {
+  control_client client(with.coordinator());
+  v1::GetTreeRequest request;
+  request.set_target(target);
+  return print(with, client.get_tree(request),
+               [&](const auto& reply) { return render_tree(reply, with.how); });
+}
+
+exit_code run_show(const session& with, const std::string& target) {
+  control_client client(with.coordinator());
+  v1::ShowRequest request;
+  request.set_target(target);
+  return print(with, client.show(request),
+               [&](const auto& reply) { return render_show(reply, with.how); });
+}
+
+exit_code run_logs(const session& with, const std::string& target, bool follow) {
+  control_client client(with.coordinator());
+  v1::WatchRequest request;
+  request.set_target(target);
+  request.set_follow(follow);
+  grpc::ClientContext context;
+  const auto watched = client.watch(context, request, [&](const v1::WatchEvent& event) {
+    with.data(with.json ? to_json(event, true) : render_event(event, with.how));
+  });
+  return watched ? exit_code::done : with.fail(watched.error());
+}
+
+exit_code run_diff(const session& with, const std::string& from, const std::string& to) {
+  control_client client(with.coordinator());
+  v1::DiffRequest request;
+  request.set_from(from);
+  request.set_to(to);
+  const auto reply = client.diff(request);
+  const auto code =
+      print(with, reply, [&](const auto& diff) { return render_diff(diff, with.how); });
+  if (reply && reply->truncated() && !with.json) {
+    with.message("germline: the diff is cut at 1 MiB");
+  }
+  return code;
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,108 @@
+#include <filesystem>
+
+#include "cli/client.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/commands/follow.hpp"
+#include "cli/render/render.hpp"
+#include "common/config/run_file.hpp"
+#include "common/config/toml_values.hpp"
+#include "common/money.hpp"
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T, class U>
+void lay_over(T& field, const std::optional<U>& said) {
+  if (said) field = *said;
+}
+
+void lay_over(std::string& field, const std::string& said) {
+  if (!said.empty()) field = said;
+}
+
+/// The file, where there is one, with the flags laid over it; checked.
+result<run_file> read_run(const run_options& options) {
+  run_file run;
+  if (!options.file.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto text, read_text_file(options.file));
+    GERMLINE_TRY_ASSIGN(run, parse_run_file(text, options.file));
+    // A repository in the file is relative to the file.
+    if (!run.repository.empty()) {
+      run.repository = (fs::path(options.file).parent_path() / run.repository).string();
+    }
+  }
+  lay_over(run.repository, options.repository);
+  lay_over(run.name, options.name);
+  lay_over(run.branch, options.branch);
+  lay_over(run.folder, options.folder);
+  lay_over(run.model, options.model);
+  lay_over(run.goal, options.goal);
+  lay_over(run.lineages, options.lineages);
+  lay_over(run.iterations, options.iterations);
+  lay_over(run.random_seed, options.random_seed);
+  if (!options.budget.empty()) {
+    const auto budget = parse_usd(options.budget);
+    if (!budget) return budget.error().within("--budget");
+    run.budget_nanousd = *budget;
+  }
+  GERMLINE_TRY(check_run(run));
+
+  std::error_code failed;
+  const auto repository = fs::canonical(run.repository.empty() ? "." : run.repository, failed);
+  if (failed) {
+    return error(error_code::not_found,
+                 "no repository at '" + run.repository + "': " + failed.message());
+  }
+  run.repository = repository.string();
+  if (run.name.empty()) run.name = repository.filename().string();
+  return run;
+}
+
+v1::CreateRunRequest request_of(const run_file& run) {
+  v1::CreateRunRequest request;
+  request.set_name(run.name);
+  request.set_repository(run.repository);
+  request.set_branch(run.branch);
+  request.set_folder(run.folder);
+  request.set_lineages(static_cast<std::int32_t>(run.lineages));
+  request.set_max_iterations(run.iterations);
+  request.set_model(run.model);
+  request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
+  request.set_goal(run.goal);
+  request.set_random_seed(run.random_seed);
+  auto& limits = *request.mutable_limits();
+  limits.set_memory_bytes(run.memory_bytes);
+  limits.set_cpu_milli(static_cast<std::int32_t>(run.cpu_milli));
+  limits.set_wall_time_ms(run.wall_time_ms);
+  limits.set_pids(static_cast<std::int32_t>(run.pids));
+  limits.set_disk_bytes(run.disk_bytes);
+  limits.set_max_requests(run.max_requests);
+  limits.set_max_requests_per_minute(run.max_requests_per_minute);
+  limits.set_max_output_tokens(run.max_output_tokens);
+  limits.set_budget_nanousd(run.iteration_budget_nanousd);
+  return request;
+}
+
+}  // namespace
+
+exit_code run_run(const session& with, const run_options& options) {
+  const auto run = read_run(options);
+  if (!run) return with.fail(run.error());
+  control_client client(with.coordinator());
+  const auto created = client.create_run(request_of(*run));
+  if (!created) return with.fail(created.error());
+  if (with.json) {
+    with.data(to_json(*created, options.follow));
+  } else {
+    with.data(safe_line(created->run_id()) + "\n");
+    for (const auto& lineage : created->lineage_ids()) {
+      with.message("lineage " + safe_line(lineage));
+    }
+  }
+  if (!options.follow) return exit_code::done;
+  return follow_run(with, client, created->run_id());
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,61 @@
+#include "cli/client.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/render/render.hpp"
+
+namespace germline::cli {
+namespace {
+
+exit_code print_lineage(const session& with, const result<v1::LineageReply>& reply) {
+  if (!reply) return with.fail(reply.error());
+  with.data(with.json ? to_json(*reply) : render_lineage_line(reply->lineage(), with.how));
+  return exit_code::done;
+}
+
+}  // namespace
+
+exit_code run_kill(const session& with, const std::vector<std::string>& targets,
+                   const std::string& why) {
+  control_client client(with.coordinator());
+  v1::KillReply all;
+  auto code = exit_code::done;
+  for (const auto& target : targets) {
+    v1::KillRequest request;
+    request.set_target(target);
+    request.set_why(why);
+    const auto reply = client.kill(request);
+    if (!reply) {
+      code = with.fail(reply.error());
+      continue;
+    }
+    for (const auto& killed : reply->lineages()) {
+      *all.add_lineages() = killed;
+      if (killed.proof() == v1::KILL_PROOF_UNSPECIFIED) code = exit_code::failed;
+    }
+  }
+  if (with.json) {
+    with.data(to_json(all));
+  } else if (all.lineages_size() > 0) {
+    with.data(render_killed(all, with.how));
+  } else if (code == exit_code::done) {
+    with.message("germline: nothing to kill");
+  }
+  return code;
+}
+
+exit_code run_pause(const session& with, const std::string& lineage, const std::string& why) {
+  control_client client(with.coordinator());
+  v1::LineageRequest request;
+  request.set_lineage(lineage);
+  request.set_why(why);
+  return print_lineage(with, client.pause(request));
+}
+
+exit_code run_resume(const session& with, const std::string& lineage, const std::string& why) {
+  control_client client(with.coordinator());
+  v1::LineageRequest request;
+  request.set_lineage(lineage);
+  request.set_why(why);
+  return print_lineage(with, client.resume(request));
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,16 @@
+// install_paths: where the genomes that Germline ships are: the setting share_dir, else the
+// installed share folder, else the source tree that this binary was built from. Any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+
+namespace germline::cli {
+
+/// The folder of the genome `name`; not_found names those that there are. An empty `share_dir` is
+/// not set.
+result<std::string> genome_folder(std::string_view name, std::string_view share_dir);
+
+}  // namespace germline::cli

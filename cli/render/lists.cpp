@@ -1,0 +1,105 @@
+#include <google/protobuf/util/json_util.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/render/render.hpp"
+#include "cli/render/words.hpp"
+#include "common/money.hpp"
+
+namespace germline::cli {
+namespace {
+
+std::string count_of(std::int64_t done, std::int64_t most) {
+  return std::to_string(done) + (most > 0 ? "/" + std::to_string(most) : "");
+}
+
+std::string live_words(const v1::LineageInfo& lineage) {
+  if (!lineage.has_live()) return "-";
+  return "#" + std::to_string(lineage.live().number()) + " " + word(lineage.live().phase());
+}
+
+std::string name_of(const v1::RunInfo& run) {
+  return run.name().empty() ? "-" : safe_line(run.name());
+}
+
+}  // namespace
+
+std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
+                        const style& how) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& run : reply.runs()) {
+    const auto created = age(run.created_ms(), now_ms);
+    if (run.found_state() == "refused") {
+      if (all) {
+        rows.push_back(
+            {short_id(run.run_id()), name_of(run), "-", "refused", "-", "-", "-", "-", created});
+      }
+      continue;
+    }
+    for (const auto& lineage : run.lineages()) {
+      const bool final = lineage.state() == v1::LINEAGE_STATE_KILLED ||
+                         lineage.state() == v1::LINEAGE_STATE_RETIRED;
+      if (final && !all) continue;
+      const auto state =
+          run.found_state() == "pending" && !final ? "founding" : state_words(lineage);
+      rows.push_back({short_id(run.run_id()), name_of(run), short_id(lineage.lineage_id()), state,
+                      std::to_string(lineage.depth()),
+                      count_of(lineage.iterations_done(), lineage.max_iterations()),
+                      live_words(lineage), format_usd(lineage.spent_nanousd()), created});
+    }
+  }
+  return table(
+      how, {"RUN", "NAME", "LINEAGE", "STATE", "DEPTH", "ITERATIONS", "LIVE", "SPENT", "CREATED"},
+      rows);
+}
+
+std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how) {
+  auto text = "coordinator " + safe_line(reply.coordinator_id()) + ", version " +
+              safe_line(reply.version()) + ", " + std::to_string(reply.lineages_active()) +
+              " active lineages\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& worker : reply.workers()) {
+    rows.push_back({safe_line(worker.worker_id()), worker.connected() ? "joined" : "away",
+                    std::to_string(worker.busy()) + "/" + std::to_string(worker.slots()),
+                    safe_line(worker.base_digest().substr(0, 12)),
+                    age(worker.last_seen_ms(), now_ms)});
+  }
+  return text + table(how, {"WORKER", "STATE", "BUSY", "BASE", "SEEN"}, rows);
+}
+
+std::string render_killed(const v1::KillReply& reply, const style& how) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& killed : reply.lineages()) {
+    rows.push_back(
+        {short_id(killed.lineage_id()), word(killed.proof()), duration(killed.took_ms())});
+  }
+  return table(how, {"LINEAGE", "PROOF", "TOOK"}, rows);
+}
+
+std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how) {
+  auto text = short_id(lineage.lineage_id()) + " " +
+              painted(how, colour_of(lineage.state()), state_words(lineage));
+  if (!lineage.pause_details().empty()) {
+    text += ": " + summary(how, lineage.pause_details(), how.columns - 50);
+  }
+  return text + "\n";
+}
+
+std::string to_json(const google::protobuf::Message& message, bool one_line) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = !one_line;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  const auto printed = google::protobuf::util::MessageToJsonString(message, &text, options);
+  if (!printed.ok()) return "{}\n";
+  if (text.empty() || text.back() != '\n') text += '\n';
+  return text;
+}
+
+std::string json_string(std::string_view text) {
+  using nlohmann::json;
+  return json(std::string(text)).dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,35 @@
+// render: replies of the coordinator as text for people. Text that came out of a sandbox (details,
+// actions, logs, context) is neutralised here. For programs there is to_json.
+// Pure functions; may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cli/render/style.hpp"
+#include "germline/v1/control.pb.h"
+
+namespace germline::cli {
+
+/// One row a lineage; lineages that are killed or retired only with `all`.
+std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
+                        const style& how);
+std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how);
+/// A run's lineages with their generations, iterations, endings, and why.
+std::string render_tree(const v1::GetTreeReply& reply, const style& how);
+std::string render_show(const v1::ShowReply& reply, const style& how);
+/// For a terminal coloured and neutralised; else the patch as it is, so that it can be applied.
+std::string render_diff(const v1::DiffReply& reply, const style& how);
+/// One line, with its line end.
+std::string render_event(const v1::WatchEvent& event, const style& how);
+std::string render_killed(const v1::KillReply& reply, const style& how);
+std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how);
+
+/// proto3's JSON with the proto's field names and every field written; int64 are strings, as
+/// that mapping has it. With its line end; on one line where `one_line`.
+std::string to_json(const google::protobuf::Message& message, bool one_line = false);
+
+/// `text` as a JSON string, quotes included; bytes that are no UTF-8 are replaced.
+std::string json_string(std::string_view text);
+
+}  // namespace germline::cli

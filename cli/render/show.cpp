@@ -1,0 +1,164 @@
+#include "cli/render/render.hpp"
+#include "cli/render/words.hpp"
+#include "common/clock.hpp"
+#include "common/money.hpp"
+
+namespace germline::cli {
+namespace {
+
+/// "key        value" lines; empty values are left out.
+class sheet {
+ public:
+  explicit sheet(const style& how) : how_(how) {}
+
+  void add(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    constexpr std::size_t column = 14;
+    text_ += painted(how_, paint::bold, key);
+    text_.append(key.size() < column ? column - key.size() : 1, ' ');
+    text_ += std::string(value) + "\n";
+  }
+  void add_time(std::string_view key, std::int64_t utc_ms) {
+    if (utc_ms > 0) add(key, to_iso8601(utc_ms));
+  }
+  void add_block(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    text_ += painted(how_, paint::bold, key) + "\n";
+    const auto block = safe_block(value);
+    std::string_view rest = block;
+    while (!rest.empty()) {
+      const auto end = rest.find('\n');
+      text_ += "  " + std::string(rest.substr(0, end)) + "\n";
+      if (end == std::string_view::npos) break;
+      rest.remove_prefix(end + 1);
+    }
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  const style& how_;
+  std::string text_;
+};
+
+void add_usage(sheet& out, const v1::Usage& usage) {
+  if (usage.requests() > 0) {
+    out.add("requests", std::to_string(usage.requests()));
+    out.add("tokens", std::to_string(usage.input_tokens()) + " in, " +
+                          std::to_string(usage.output_tokens()) + " out, " +
+                          std::to_string(usage.cache_read_tokens()) + " from cache, " +
+                          std::to_string(usage.cache_write_tokens()) + " to cache");
+    out.add("cost", format_usd(usage.cost_nanousd()));
+  }
+  if (usage.wall_ms() > 0) out.add("wall", duration(usage.wall_ms()));
+  if (usage.cpu_ms() > 0) out.add("cpu", duration(usage.cpu_ms()));
+  if (usage.peak_memory_bytes() > 0) {
+    constexpr std::int64_t mib = 1024 * 1024;
+    out.add("peak memory", std::to_string(usage.peak_memory_bytes() / mib) + " MiB");
+  }
+}
+
+std::string run_sheet(const v1::RunInfo& run, const style& how) {
+  sheet out(how);
+  out.add("run", safe_line(run.run_id()));
+  out.add("name", safe_line(run.name()));
+  out.add("repository", safe_line(run.repository()));
+  out.add("branch", safe_line(run.branch()));
+  out.add("seed", safe_line(run.seed_commit()));
+  out.add("founding", safe_line(run.found_state()));
+  out.add("model", run.model().empty() ? "none" : safe_line(run.model()));
+  if (!run.model().empty()) {
+    out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
+  }
+  out.add_time("created", run.created_ms());
+  for (const auto& lineage : run.lineages()) {
+    out.add("lineage", safe_line(lineage.lineage_id()) + " " + state_words(lineage));
+  }
+  out.add_block("details", run.found_details());
+  return out.take();
+}
+
+std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
+  sheet out(how);
+  out.add("lineage", safe_line(lineage.lineage_id()));
+  out.add("run", safe_line(lineage.run_id()));
+  out.add("state", painted(how, colour_of(lineage.state()), state_words(lineage)));
+  out.add("why", safe_line(lineage.pause_details()));
+  out.add("head", safe_line(lineage.head_generation()));
+  out.add("commit", safe_line(lineage.head_commit()));
+  out.add("depth", std::to_string(lineage.depth()));
+  auto iterations = std::to_string(lineage.iterations_done());
+  if (lineage.max_iterations() > 0) iterations += " of " + std::to_string(lineage.max_iterations());
+  out.add("iterations", iterations);
+  out.add("spent", format_usd(lineage.spent_nanousd()));
+  if (lineage.has_live()) {
+    out.add("live", safe_line(lineage.live().item_id()) + " " + word(lineage.live().phase()));
+  }
+  return out.take();
+}
+
+std::string generation_sheet(const v1::GenerationInfo& generation, const style& how) {
+  sheet out(how);
+  out.add("generation", safe_line(generation.generation_id()));
+  out.add("lineage", safe_line(generation.lineage_id()));
+  out.add("parent",
+          generation.parent().empty() ? "none: the seed" : safe_line(generation.parent()));
+  out.add("number", std::to_string(generation.number()));
+  out.add("depth", std::to_string(generation.depth()));
+  out.add("commit", safe_line(generation.commit()));
+  out.add("source_id", safe_line(generation.source_id()));
+  out.add("artefact", safe_line(generation.artefact_id()));
+  out.add("born of", safe_line(generation.born_of_iteration()));
+  out.add_time("born", generation.born_ms());
+  return out.take();
+}
+
+std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how) {
+  sheet out(how);
+  out.add("iteration", safe_line(iteration.item_id()));
+  out.add("number", std::to_string(iteration.number()));
+  out.add("lineage", safe_line(iteration.lineage_id()));
+  out.add("parent", safe_line(iteration.parent_generation()));
+  out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
+  if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", word(iteration.phase()));
+  out.add("reason", safe_line(iteration.reason()));
+  out.add("commit", safe_line(iteration.commit()));
+  out.add("generation", safe_line(iteration.generation_id()));
+  out.add_time("started", iteration.started_ms());
+  out.add_time("ended", iteration.ended_ms());
+  for (const auto& attempt : iteration.attempts()) {
+    out.add("attempt", safe_line(attempt.attempt_id()) + " " + word(attempt.state()) + ", fence " +
+                           std::to_string(attempt.fence()) + ", worker " +
+                           safe_line(attempt.worker_id()));
+  }
+  add_usage(out, iteration.usage());
+  out.add_block("action", iteration.action());
+  out.add_block("details", iteration.details());
+  return out.take();
+}
+
+}  // namespace
+
+std::string render_show(const v1::ShowReply& reply, const style& how) {
+  std::string text;
+  switch (reply.kind_case()) {
+    case v1::ShowReply::kRun:
+      text = run_sheet(reply.run(), how);
+      break;
+    case v1::ShowReply::kLineage:
+      text = lineage_sheet(reply.lineage(), how);
+      break;
+    case v1::ShowReply::kGeneration:
+      text = generation_sheet(reply.generation(), how);
+      break;
+    case v1::ShowReply::kIteration:
+      text = iteration_sheet(reply.iteration(), how);
+      break;
+    case v1::ShowReply::KIND_NOT_SET:
+      return "the coordinator showed a kind of thing that this version does not know\n";
+  }
+  sheet context(how);
+  context.add_block("context", reply.context_json());
+  return text + context.take();
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,196 @@
+#include "cli/render/style.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+
+namespace germline::cli {
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return value == nullptr ? "" : value;
+}
+
+/// Characters a terminal shows for `text`, taking each code point for one column.
+std::size_t width(std::string_view text) {
+  std::size_t count = 0;
+  for (const char byte : text) {
+    if ((static_cast<unsigned char>(byte) >> 6) != 0x2) ++count;
+  }
+  return count;
+}
+
+/// U+200E/F, U+202A-E, U+2066-9 reorder what is read; U+2028/9 end lines. All are E2 80 xx or
+/// E2 81 xx in UTF-8.
+bool reorders(std::string_view three) {
+  if (three.size() < 3 || three[0] != '\xe2') return false;
+  const auto second = static_cast<unsigned char>(three[1]);
+  const auto third = static_cast<unsigned char>(three[2]);
+  if (second == 0x80) return third == 0x8e || third == 0x8f || (third >= 0xa8 && third <= 0xae);
+  return second == 0x81 && third >= 0xa6 && third <= 0xa9;
+}
+
+std::string format(const char* pattern, long long a, long long b) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, pattern, a, b);
+  return buffer;
+}
+
+}  // namespace
+
+style style_of_stdout() {
+  style how;
+  how.terminal = ::isatty(STDOUT_FILENO) == 1;
+  how.colour = how.terminal && variable("NO_COLOR").empty() && variable("TERM") != "dumb";
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const auto value = variable(name);
+    if (value.empty()) continue;
+    how.unicode =
+        value.find("UTF-8") != std::string::npos || value.find("utf8") != std::string::npos;
+    break;
+  }
+  winsize size{};
+  if (how.terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
+    how.columns = size.ws_col;
+  }
+  return how;
+}
+
+std::string painted(const style& how, paint colour, std::string_view text) {
+  if (!how.colour || colour == paint::plain) return std::string(text);
+  const char* code = "0";
+  switch (colour) {
+    case paint::plain:
+      break;
+    case paint::bold:
+      code = "1";
+      break;
+    case paint::dim:
+      code = "2";
+      break;
+    case paint::red:
+      code = "31";
+      break;
+    case paint::green:
+      code = "32";
+      break;
+    case paint::yellow:
+      code = "33";
+      break;
+    case paint::blue:
+      code = "34";
+      break;
+    case paint::magenta:
+      code = "35";
+      break;
+  }
+  return std::string("\x1b[") + code + "m" + std::string(text) + "\x1b[0m";
+}
+
+std::string safe_line(std::string_view text) {
+  const auto controlled = printable(text);
+  std::string safe;
+  safe.reserve(controlled.size());
+  for (std::size_t at = 0; at < controlled.size();) {
+    const auto three = std::string_view(controlled).substr(at, 3);
+    if (reorders(three)) {
+      for (const char byte : three)
+        safe += format("\\x%02llx", static_cast<unsigned char>(byte), 0);
+      at += 3;
+    } else {
+      safe += controlled[at++];
+    }
+  }
+  return safe;
+}
+
+std::string safe_block(std::string_view text) {
+  std::string safe;
+  while (true) {
+    const auto end = text.find('\n');
+    safe += safe_line(text.substr(0, end));
+    if (end == std::string_view::npos) return safe;
+    safe += '\n';
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string summary(const style& how, std::string_view text, int columns) {
+  auto line = safe_line(text.substr(0, text.find('\n')));
+  const auto limit = static_cast<std::size_t>(std::max(columns, 8));
+  if (width(line) <= limit) return line;
+  std::size_t kept = 0;
+  std::size_t at = 0;
+  const std::size_t room = limit - (how.unicode ? 1 : 3);
+  while (at < line.size()) {
+    const bool starts = (static_cast<unsigned char>(line[at]) >> 6) != 0x2;
+    if (starts && kept == room) break;
+    kept += starts ? 1 : 0;
+    ++at;
+  }
+  line.resize(at);
+  return line + (how.unicode ? "…" : "...");
+}
+
+std::string table(const style& how, const std::vector<std::string>& header,
+                  const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& cell : header) widths.push_back(width(cell));
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], width(row[i]));
+    }
+  }
+  const auto line = [&](const std::vector<std::string>& cells) {
+    std::string text;
+    for (std::size_t i = 0; i < cells.size() && i < widths.size(); ++i) {
+      text += cells[i];
+      if (i + 1 < cells.size()) text.append(widths[i] - width(cells[i]) + 2, ' ');
+    }
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    return text;
+  };
+  auto text = painted(how, paint::bold, line(header)) + "\n";
+  for (const auto& row : rows) text += line(row) + "\n";
+  return text;
+}
+
+std::string short_id(std::string_view id) {
+  constexpr std::size_t prefix = 4;
+  constexpr std::size_t digits = 18;
+  return safe_line(id.substr(0, prefix + digits));
+}
+
+std::string short_commit(std::string_view commit) {
+  constexpr std::size_t digits = 10;
+  return commit.empty() ? "-" : safe_line(commit.substr(0, digits));
+}
+
+std::string duration(std::int64_t ms) {
+  if (ms < 0) return "-";
+  if (ms < 1000) return format("%lldms", ms, 0);
+  if (ms < 60'000) return format("%lld.%llds", ms / 1000, ms % 1000 / 100);
+  const auto seconds = ms / 1000;
+  if (seconds < 3600) return format("%lldm%02llds", seconds / 60, seconds % 60);
+  if (seconds < 86'400) return format("%lldh%02lldm", seconds / 3600, seconds % 3600 / 60);
+  return format("%lldd%lldh", seconds / 86'400, seconds % 86'400 / 3600);
+}
+
+std::string age(std::int64_t then_ms, std::int64_t now_ms) {
+  if (then_ms <= 0) return "-";
+  return duration(std::max<std::int64_t>(now_ms - then_ms, 0)) + " ago";
+}
+
+std::string time_of_day(std::int64_t utc_ms) {
+  if (utc_ms <= 0) return "--:--:--";
+  return to_iso8601(utc_ms).substr(11, 8);
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,53 @@
+// style: how text for people is written: colour or not, which line-drawing, how wide. And the guard
+// that all text from elsewhere passes before a terminal sees it.
+// Plain values and pure functions; may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace germline::cli {
+
+struct style {
+  bool terminal = false;  // the output is one
+  bool colour = false;
+  bool unicode = false;
+  int columns = 100;
+};
+
+/// Of standard output, by isatty, NO_COLOR, TERM, LANG and COLUMNS.
+style style_of_stdout();
+
+enum class paint { plain, bold, dim, red, green, yellow, blue, magenta };
+
+/// `text` in a colour, where colours are wanted. `text` is trusted: neutralise it before.
+std::string painted(const style& how, paint colour, std::string_view text);
+
+/// One line: control characters, line ends, invalid UTF-8 and characters that reorder text are
+/// written as escapes, so that nothing of it steers a terminal.
+std::string safe_line(std::string_view text);
+
+/// The same, but line ends stay and tabs as well.
+std::string safe_block(std::string_view text);
+
+/// The first line of `text`, safe, cut to `columns` with an ellipsis.
+std::string summary(const style& how, std::string_view text, int columns);
+
+/// Rows under a header, columns padded to the widest cell. Cells must be safe.
+std::string table(const style& how, const std::vector<std::string>& header,
+                  const std::vector<std::vector<std::string>>& rows);
+
+/// Prefix and 18 digits: enough to tell ids apart and to be accepted as an abbreviation.
+std::string short_id(std::string_view id);
+std::string short_commit(std::string_view commit);
+
+/// "850ms", "12.3s", "4m10s", "3h05m", "2d4h".
+std::string duration(std::int64_t ms);
+/// "3h05m ago"; "-" where there is no time.
+std::string age(std::int64_t then_ms, std::int64_t now_ms);
+/// "18:03:59" (UTC); "--:--:--" where there is no time.
+std::string time_of_day(std::int64_t utc_ms);
+
+}  // namespace germline::cli

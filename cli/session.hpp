@@ -1,0 +1,34 @@
+// session: what every command is given: the settings, how to write, and where. It owns nothing.
+// Main thread only.
+#pragma once
+
+#include <iostream>
+#include <string>
+
+#include "cli/exit_code.hpp"
+#include "cli/render/style.hpp"
+#include "common/clock.hpp"
+#include "common/config/config.hpp"
+
+namespace germline::cli {
+
+struct session {
+  config settings;
+  bool json = false;
+  style how;
+  const clock* time = nullptr;
+
+  const std::string& coordinator() const { return settings.get("coordinator"); }
+
+  /// Data goes to standard output, and is seen at once also in a pipe.
+  void data(std::string_view text) const { std::cout << text << std::flush; }
+  /// Messages go to standard error.
+  void message(std::string_view text) const { std::cerr << text << '\n' << std::flush; }
+  /// Says what went wrong and returns the fitting exit code.
+  exit_code fail(const error& failure) const {
+    std::cerr << "germline: " << safe_block(failure.message()) << '\n';
+    return exit_code_of(failure.code());
+  }
+};
+
+}  // namespace germline::cli

@@ -1,0 +1,93 @@
+#include "common/config/config.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+namespace germline {
+namespace {
+
+config_sources sources_with(std::map<std::string, std::string> environment) {
+  config_sources sources;
+  sources.environment =
+      [environment = std::move(environment)](std::string_view name) -> std::optional<std::string> {
+    const auto found = environment.find(std::string(name));
+    if (found == environment.end()) return std::nullopt;
+    return found->second;
+  };
+  return sources;
+}
+
+const setting& find(const config& loaded, std::string_view key) {
+  for (const auto& found : loaded.all()) {
+    if (found.key == key) return found;
+  }
+  FAIL("no setting " << std::string(key));
+  return loaded.all().front();
+}
+
+}  // namespace
+
+TEST_CASE("a flag wins over the environment, that over the file, that over the default") {
+  auto sources = sources_with({});
+  CHECK(find(*config::load(sources), "coordinator").value == "unix:/run/germline/control.sock");
+  CHECK(find(*config::load(sources), "coordinator").origin == "default");
+
+  sources.file_name = "c.toml";
+  sources.file_text = "schema = 1\ncoordinator = \"unix:/file\"\n[worker]\nslots = 3\n";
+  CHECK(find(*config::load(sources), "coordinator").value == "unix:/file");
+  CHECK(find(*config::load(sources), "coordinator").origin == "c.toml:2");
+  CHECK(config::load(sources)->get_int("worker.slots") == 3);
+
+  sources.environment = sources_with({{"GERMLINE_COORDINATOR", "unix:/env"}}).environment;
+  CHECK(find(*config::load(sources), "coordinator").value == "unix:/env");
+  CHECK(find(*config::load(sources), "coordinator").origin == "GERMLINE_COORDINATOR");
+
+  sources.flags["coordinator"] = "127.0.0.1:7000";
+  CHECK(find(*config::load(sources), "coordinator").value == "127.0.0.1:7000");
+  CHECK(find(*config::load(sources), "coordinator").origin == "flag --coordinator");
+}
+
+TEST_CASE("an unknown key names its place and the nearest known key") {
+  auto sources = sources_with({});
+  sources.file_name = "c.toml";
+  sources.file_text = "schema = 1\ncordinator = \"unix:/x\"\n";
+  const auto loaded = config::load(sources);
+  REQUIRE(!loaded);
+  CHECK(loaded.error().code() == error_code::invalid_argument);
+  CHECK(loaded.error().message().find("c.toml:2: ") == 0);
+  CHECK(loaded.error().message().find("`coordinator`") != std::string::npos);
+}
+
+TEST_CASE("values of the wrong form are refused, with where they came from") {
+  auto sources = sources_with({{"GERMLINE_WORKER_SLOTS", "many"}});
+  const auto loaded = config::load(sources);
+  REQUIRE(!loaded);
+  CHECK(loaded.error().message().find("GERMLINE_WORKER_SLOTS: `worker.slots`") == 0);
+
+  auto address = sources_with({{"GERMLINE_COORDINATOR", "nonsense"}});
+  CHECK(!config::load(address));
+
+  auto no_schema = sources_with({});
+  no_schema.file_name = "c.toml";
+  no_schema.file_text = "state_dir = \"/x\"\n";
+  CHECK(!config::load(no_schema));
+}
+
+TEST_CASE("the file is looked for where XDG says") {
+  CHECK(config_path(sources_with({{"HOME", "/h"}}).environment) ==
+        "/h/.config/germline/config.toml");
+  CHECK(config_path(sources_with({{"HOME", "/h"}, {"XDG_CONFIG_HOME", "/x"}}).environment) ==
+        "/x/germline/config.toml");
+  CHECK(config_path(sources_with({{"GERMLINE_CONFIG", "/g.toml"}}).environment) == "/g.toml");
+  CHECK(config_path(sources_with({}).environment).empty());
+}
+
+TEST_CASE("without root the defaults are the user's own") {
+  const auto loaded =
+      config::load(sources_with({{"HOME", "/h"}, {"XDG_RUNTIME_DIR", "/run/user/7"}}));
+  CHECK(loaded->get("coordinator") == "unix:/run/user/7/germline/control.sock");
+  CHECK(loaded->get("state_dir") == "/h/.local/state/germline");
+}
+
+}  // namespace germline

@@ -1,0 +1,174 @@
+#include "common/config/run_file.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+
+#include "common/config/toml_values.hpp"
+#include "common/money.hpp"
+#include "common/text/units.hpp"
+
+namespace germline {
+namespace {
+
+using setter = std::function<result<void>(run_file&, const toml_value&)>;
+
+struct known_key {
+  std::string_view name;
+  setter set;
+};
+
+error wrong_type(std::string_view wanted) {
+  return {error_code::invalid_argument, "must be " + std::string(wanted)};
+}
+
+setter text_into(std::string run_file::*field) {
+  return [field](run_file& run, const toml_value& value) -> result<void> {
+    const auto* text = std::get_if<std::string>(&value.value);
+    if (text == nullptr) return wrong_type("a string");
+    run.*field = *text;
+    return {};
+  };
+}
+
+setter count_into(std::int64_t run_file::*field, std::int64_t lowest) {
+  return [field, lowest](run_file& run, const toml_value& value) -> result<void> {
+    const auto* number = std::get_if<std::int64_t>(&value.value);
+    if (number == nullptr || *number < lowest) {
+      return wrong_type("a whole number, " + std::to_string(lowest) + " or more");
+    }
+    run.*field = *number;
+    return {};
+  };
+}
+
+setter parsed_into(std::int64_t run_file::*field, result<std::int64_t> (*parse)(std::string_view)) {
+  return [field, parse](run_file& run, const toml_value& value) -> result<void> {
+    const auto* text = std::get_if<std::string>(&value.value);
+    if (text == nullptr) return wrong_type("a string with its unit");
+    GERMLINE_TRY_ASSIGN(run.*field, parse(*text));
+    return {};
+  };
+}
+
+result<void> set_cpus(run_file& run, const toml_value& value) {
+  if (const auto* whole = std::get_if<std::int64_t>(&value.value)) {
+    GERMLINE_TRY_ASSIGN(run.cpu_milli, parse_cpu_milli(std::to_string(*whole)));
+    return {};
+  }
+  if (const auto* real = std::get_if<double>(&value.value)) {
+    if (!(*real >= 0.001 && *real <= 1024)) return wrong_type("between 0.001 and 1024");
+    run.cpu_milli = std::llround(*real * 1000);
+    return {};
+  }
+  return wrong_type("a number of CPUs, such as 2 or 0.5");
+}
+
+result<void> set_random_seed(run_file& run, const toml_value& value) {
+  const auto* number = std::get_if<std::int64_t>(&value.value);
+  if (number == nullptr || *number < 0) return wrong_type("a whole number, 0 or more");
+  run.random_seed = static_cast<std::uint64_t>(*number);
+  return {};
+}
+
+const std::array<known_key, 18>& known_keys() {
+  static const std::array<known_key, 18> keys{{
+      {"run.name", text_into(&run_file::name)},
+      {"run.repository", text_into(&run_file::repository)},
+      {"run.branch", text_into(&run_file::branch)},
+      {"run.folder", text_into(&run_file::folder)},
+      {"run.lineages", count_into(&run_file::lineages, 1)},
+      {"run.iterations", count_into(&run_file::iterations, 0)},
+      {"run.goal", text_into(&run_file::goal)},
+      {"run.random_seed", set_random_seed},
+      {"model.name", text_into(&run_file::model)},
+      {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
+      {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
+      {"sandbox.cpus", set_cpus},
+      {"sandbox.wall_time", parsed_into(&run_file::wall_time_ms, &parse_duration_ms)},
+      {"sandbox.pids", count_into(&run_file::pids, 1)},
+      {"sandbox.disk", parsed_into(&run_file::disk_bytes, &parse_size_bytes)},
+      {"limits.requests", count_into(&run_file::max_requests, 1)},
+      {"limits.requests_per_minute", count_into(&run_file::max_requests_per_minute, 1)},
+      {"limits.output_tokens", count_into(&run_file::max_output_tokens, 1)},
+  }};
+  return keys;
+}
+
+result<void> apply(run_file& run, const toml_value& value) {
+  if (value.key == "limits.budget") {
+    return parsed_into(&run_file::iteration_budget_nanousd, &parse_usd)(run, value);
+  }
+  std::vector<std::string_view> names{"schema", "limits.budget"};
+  for (const auto& key : known_keys()) {
+    if (key.name == value.key) return key.set(run, value);
+    names.push_back(key.name);
+  }
+  return error(error_code::invalid_argument, unknown_key_message(value.key, names));
+}
+
+}  // namespace
+
+result<std::int64_t> parse_cpu_milli(std::string_view text) {
+  // The same decimal reading as money: exact, and never a float.
+  const auto parsed = parse_usd(text.starts_with('$') ? std::string_view() : text);
+  constexpr std::int64_t nano_per_milli = 1'000'000;
+  if (!parsed || *parsed % nano_per_milli != 0 || *parsed == 0 ||
+      *parsed > 1024 * nanousd_per_usd) {
+    return error(error_code::invalid_argument,
+                 "'" + std::string(text) + "' is not a number of CPUs; write 2 or 0.5");
+  }
+  return *parsed / nano_per_milli;
+}
+
+result<run_file> parse_run_file(std::string_view text, std::string_view name) {
+  GERMLINE_TRY_ASSIGN(const auto values, parse_toml(text, name));
+  run_file run;
+  std::optional<std::int64_t> schema;
+  for (const auto& value : values) {
+    const auto place = std::string(name) + ":" + std::to_string(value.line);
+    if (value.key == "schema") {
+      const auto* number = std::get_if<std::int64_t>(&value.value);
+      if (number == nullptr || *number != 1) {
+        return error(error_code::invalid_argument, place + ": `schema` must be 1");
+      }
+      schema = *number;
+      continue;
+    }
+    if (const auto set = apply(run, value); !set) {
+      const bool unknown = set.error().message().starts_with("unknown key");
+      return set.error().within(unknown ? place : place + ": `" + value.key + "`");
+    }
+  }
+  if (!schema) {
+    return error(error_code::invalid_argument,
+                 std::string(name) + ": `schema = 1` is missing at the top");
+  }
+  return run;
+}
+
+result<void> check_run(const run_file& run) {
+  if (!run.model.empty() && run.budget_nanousd < 0) {
+    return error(error_code::invalid_argument,
+                 "a model costs money: say how much at most with --budget (or budget in [model]), "
+                 "for example --budget '$5'");
+  }
+  if (run.model.empty() && run.budget_nanousd > 0) {
+    return error(error_code::invalid_argument, "a budget needs --model (or name in [model])");
+  }
+  if (run.lineages < 1 || run.lineages > 100'000) {
+    return error(error_code::invalid_argument, "lineages must be between 1 and 100000");
+  }
+  if (run.iterations < 0) {
+    return error(error_code::invalid_argument, "iterations must not be negative");
+  }
+  if (run.pids > std::numeric_limits<std::int32_t>::max()) {
+    return error(error_code::invalid_argument, "sandbox.pids is too large");
+  }
+  return {};
+}
+
+}  // namespace germline

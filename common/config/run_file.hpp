@@ -1,0 +1,50 @@
+// run_file: run.toml, what a person launches: seed, population, budgets, limits. Plain values read
+// and checked; it is not the recorded run and asks no coordinator.
+// Pure functions; may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+
+namespace germline {
+
+struct run_file {
+  std::string name;
+  std::string repository;  // of the seed; empty: the folder that the command was started in
+  std::string branch;      // empty: the repository's HEAD
+  std::string folder;      // of the genome in the repository; empty: its root
+  std::int64_t lineages = 1;
+  std::int64_t iterations = 0;  // per lineage; 0: no end but the budget and the person
+  std::string goal;
+  std::uint64_t random_seed = 0;
+
+  std::string model;                 // empty: the genome needs none
+  std::int64_t budget_nanousd = -1;  // of the whole run; -1: not said
+
+  // Bounds of one iteration; 0: the node's default.
+  std::int64_t memory_bytes = 0;
+  std::int64_t cpu_milli = 0;
+  std::int64_t wall_time_ms = 0;
+  std::int64_t pids = 0;
+  std::int64_t disk_bytes = 0;
+  std::int64_t max_requests = 0;
+  std::int64_t max_requests_per_minute = 0;
+  std::int64_t max_output_tokens = 0;
+  std::int64_t iteration_budget_nanousd = 0;
+};
+
+/// Reads run.toml. An unknown key is an error that names the nearest known one; each error says
+/// `name` and the line.
+result<run_file> parse_run_file(std::string_view text, std::string_view name);
+
+/// What no single key can say: a model needs a budget, there is at least one lineage, and so on.
+/// Call once flags have been laid over the file.
+result<void> check_run(const run_file& run);
+
+/// "0.5" or "2" CPUs in thousandths.
+result<std::int64_t> parse_cpu_milli(std::string_view text);
+
+}  // namespace germline

@@ -1,0 +1,100 @@
+#include "common/config/run_file.hpp"
+
+#include <doctest/doctest.h>
+
+namespace germline {
+
+TEST_CASE("a full run.toml is read") {
+  const auto run = parse_run_file(R"(schema = 1
+[run]
+name = "first"
+repository = "../agent"
+branch = "main"
+folder = "worker/agent"
+lineages = 2
+iterations = 4
+goal = "learn to count"
+random_seed = 7
+[model]
+name = "some-model"
+budget = "$1.25"
+[sandbox]
+memory = "512MiB"
+cpus = 1.5
+wall_time = "10m"
+pids = 64
+disk = "1GiB"
+[limits]
+requests = 100
+requests_per_minute = 20
+output_tokens = 50000
+budget = "0.10"
+)",
+                                  "run.toml");
+  REQUIRE_MESSAGE(run.has_value(), (run ? "" : run.error().message()));
+  CHECK(run->name == "first");
+  CHECK(run->repository == "../agent");
+  CHECK(run->branch == "main");
+  CHECK(run->folder == "worker/agent");
+  CHECK(run->lineages == 2);
+  CHECK(run->iterations == 4);
+  CHECK(run->goal == "learn to count");
+  CHECK(run->random_seed == 7);
+  CHECK(run->model == "some-model");
+  CHECK(run->budget_nanousd == 1'250'000'000);
+  CHECK(run->memory_bytes == 512LL * 1024 * 1024);
+  CHECK(run->cpu_milli == 1500);
+  CHECK(run->wall_time_ms == 600'000);
+  CHECK(run->pids == 64);
+  CHECK(run->disk_bytes == 1LL << 30);
+  CHECK(run->max_requests == 100);
+  CHECK(run->max_requests_per_minute == 20);
+  CHECK(run->max_output_tokens == 50'000);
+  CHECK(run->iteration_budget_nanousd == 100'000'000);
+  CHECK(check_run(*run));
+}
+
+TEST_CASE("an unknown key names its place and the nearest known key") {
+  const auto run = parse_run_file("schema = 1\n[run]\nlinages = 2\n", "run.toml");
+  REQUIRE(!run);
+  CHECK(run.error().message().find("run.toml:3: ") == 0);
+  CHECK(run.error().message().find("`run.lineages`") != std::string::npos);
+}
+
+TEST_CASE("wrong values are refused and say where") {
+  for (const char* text :
+       {"[run]\nname = \"x\"\n", "schema = 2\n", "schema = 1\n[run]\nlineages = 0\n",
+        "schema = 1\n[run]\nname = 3\n", "schema = 1\n[model]\nbudget = 5.0\n",
+        "schema = 1\n[sandbox]\nmemory = \"many\"\n", "schema = 1\n[sandbox]\ncpus = -1\n",
+        "schema = 1\n[run]\nname = [\"a\"]\n", "schema = 1\n[run\n"}) {
+    CAPTURE(text);
+    const auto run = parse_run_file(text, "run.toml");
+    REQUIRE(!run);
+    CHECK(run.error().code() == error_code::invalid_argument);
+    CHECK(run.error().message().find("run.toml:") == 0);
+  }
+}
+
+TEST_CASE("a model needs a budget") {
+  run_file run;
+  CHECK(check_run(run));
+  run.model = "m";
+  REQUIRE(!check_run(run));
+  CHECK(check_run(run).error().message().find("--budget") != std::string::npos);
+  run.budget_nanousd = 0;
+  CHECK(check_run(run));
+  run.model.clear();
+  run.budget_nanousd = 1;
+  CHECK(!check_run(run));
+}
+
+TEST_CASE("CPUs are read exactly") {
+  CHECK(*parse_cpu_milli("2") == 2000);
+  CHECK(*parse_cpu_milli("0.5") == 500);
+  for (const char* text : {"0", "-1", "$2", "0.0001", "1025", "two", ""}) {
+    CAPTURE(text);
+    CHECK(!parse_cpu_milli(text));
+  }
+}
+
+}  // namespace germline
