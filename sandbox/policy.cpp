@@ -63,8 +63,13 @@ result<void> check_lists(const sandbox_policy_spec& spec) {
   if (spec.mounts.size() > sandbox_policy::mounts_max) return invalid("too many mounts");
   if (spec.scratch.size() > sandbox_policy::scratch_max) return invalid("too many scratch places");
   if (spec.files.size() > sandbox_policy::files_max) return invalid("too many files");
+  // A symlink in the lower layer could lead a mount below the workspace astray.
+  const auto astray = [&](std::string_view target) {
+    return !spec.workspace_lower.empty() && is_at_or_below(target, "/workspace");
+  };
   for (const auto& mount : spec.mounts) {
     GERMLINE_TRY(check_target(mount.target));
+    if (astray(mount.target)) return invalid("mounts go outside a workspace with a lower layer");
     if (!is_clean_absolute_path(mount.host_path)) {
       return invalid("'" + mount.host_path + "' is not a clean absolute path");
     }
@@ -72,6 +77,8 @@ result<void> check_lists(const sandbox_policy_spec& spec) {
   }
   for (const auto& scratch : spec.scratch) {
     GERMLINE_TRY(check_target(scratch.target));
+    if (astray(scratch.target))
+      return invalid("scratch goes outside a workspace with a lower layer");
     GERMLINE_TRY(check_range("scratch bytes", scratch.bytes, 4096, std::int64_t{1} << 40));
     if (scratch.owner > uid_role::owner) return invalid("a scratch place's owner is unknown");
   }

@@ -173,7 +173,11 @@ result<void> mount_workspace(const sandbox_policy& policy, const unique_fd& lowe
                              "userxattr"),
                      "mounting the workspace's overlay"));
   GERMLINE_TRY(ok_or(::umount2("old/lower", MNT_DETACH), "unmounting the lower layer"));
-  return ok_or(::umount2("old/space", MNT_DETACH), "unmounting the upper layer");
+  GERMLINE_TRY(ok_or(::umount2("old/space", MNT_DETACH), "unmounting the upper layer"));
+  for (const char* name : {"old/lower", "old/space", "old"}) {
+    GERMLINE_TRY(ok_or(::rmdir(name), "removing the layers' places"));
+  }
+  return {};
 }
 
 result<void> mount_writable(const sandbox_policy& policy) {
@@ -224,7 +228,7 @@ result<unique_fd> build_root(const sandbox_policy& policy, host_mounts mounts) {
       ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=2m,nr_inodes=1000,mode=755"),
       "tmpfs root"));
   GERMLINE_TRY(ok_or(::chdir("/tmp"), "chdir to the new root"));
-  for (const std::string name : {"dev", "etc", "sys", "old", "germline/bin", "run"}) {
+  for (const std::string name : {"dev", "etc", "sys", "germline/bin", "run"}) {
     GERMLINE_TRY(make_parents(name, true));
   }
   GERMLINE_TRY(ok_or(::mount("tmpfs", "sys", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
