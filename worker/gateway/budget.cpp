@@ -1,0 +1,117 @@
+#include "worker/gateway/budget.hpp"
+
+#include <algorithm>
+
+#include "common/assert.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::int64_t minute_ms = 60'000;
+
+// A limit counts what is settled, what is reserved, and what is asked for. Without the reserved
+// part it is spent for good; with it, waiting may help. Subtractions, since sums could overflow.
+enum class fit { yes, later, never };
+fit fits(std::int64_t limit, std::int64_t settled, std::int64_t reserved, std::int64_t asked) {
+  const std::int64_t left = limit - settled;
+  if (asked > left) return fit::never;
+  return asked > left - reserved ? fit::later : fit::yes;
+}
+
+std::int64_t all_input(const gateway_usage& usage) {
+  return usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens;
+}
+
+budget_effect reserve(budget_state& state, const reserve_event& event) {
+  GERMLINE_ASSERT(!state.open.contains(event.id));
+  const auto& limits = state.limits;
+  const auto& bound = event.bound;
+  if (state.settled.requests >= limits.max_requests) {
+    return spent_effect{"the attempt's limit of " + std::to_string(limits.max_requests) +
+                        " requests is used up"};
+  }
+  request_bound reserved;
+  for (const auto& [id, other] : state.open) {
+    reserved.input_tokens += other.input_tokens;
+    reserved.output_tokens += other.output_tokens;
+    reserved.cost_nanousd += other.cost_nanousd;
+  }
+  const struct {
+    fit fitting;
+    const char* what;
+  } checks[] = {{fits(limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
+                      bound.cost_nanousd),
+                 "budget"},
+                {fits(limits.max_input_tokens, all_input(state.settled), reserved.input_tokens,
+                      bound.input_tokens),
+                 "limit on input tokens"},
+                {fits(limits.max_output_tokens, state.settled.output_tokens, reserved.output_tokens,
+                      bound.output_tokens),
+                 "limit on output tokens"}};
+  for (const auto& check : checks) {
+    if (check.fitting == fit::never) {
+      return spent_effect{std::string("the attempt's ") + check.what +
+                          " does not cover what this request could cost"};
+    }
+  }
+  for (const auto& check : checks) {
+    if (check.fitting == fit::later) {
+      return wait_effect{
+          std::string("the attempt's ") + check.what + " is reserved by requests under way", 1000};
+    }
+  }
+  auto& started = state.started_ms;
+  while (!started.empty() && started.front() <= event.now_ms - minute_ms) started.pop_front();
+  if (static_cast<std::int64_t>(started.size()) >= limits.max_requests_per_minute) {
+    return wait_effect{"the attempt's limit of " + std::to_string(limits.max_requests_per_minute) +
+                           " requests a minute is reached",
+                       started.front() + minute_ms - event.now_ms};
+  }
+  started.push_back(event.now_ms);
+  state.open.emplace(event.id, bound);
+  ++state.settled.requests;
+  return granted_effect{};
+}
+
+request_bound take(budget_state& state, std::uint64_t id) {
+  const auto found = state.open.find(id);
+  GERMLINE_ASSERT(found != state.open.end());
+  const request_bound bound = found->second;
+  state.open.erase(found);
+  return bound;
+}
+
+budget_effect settle(budget_state& state, const settle_event& event) {
+  const request_bound bound = take(state, event.id);
+  auto& settled = state.settled;
+  const auto& tokens = event.tokens;
+  settled.input_tokens += tokens.input;
+  settled.output_tokens += tokens.output;
+  settled.cache_write_tokens += tokens.cache_write;
+  settled.cache_read_tokens += tokens.cache_read;
+  settled.cost_nanousd += event.cost_nanousd;
+  return accounted_effect{
+      event.cost_nanousd > bound.cost_nanousd || tokens.output > bound.output_tokens ||
+      tokens.input + tokens.cache_write + tokens.cache_read > bound.input_tokens};
+}
+
+budget_effect forfeit(budget_state& state, const forfeit_event& event) {
+  const request_bound bound = take(state, event.id);
+  state.settled.input_tokens += bound.input_tokens;
+  state.settled.output_tokens += bound.output_tokens;
+  state.settled.cost_nanousd += bound.cost_nanousd;
+  ++state.settled.charged_by_bound;
+  return accounted_effect{};
+}
+
+}  // namespace
+
+budget_effect step(budget_state& state, const budget_event& event) {
+  if (const auto* asked = std::get_if<reserve_event>(&event)) return reserve(state, *asked);
+  if (const auto* ended = std::get_if<settle_event>(&event)) return settle(state, *ended);
+  if (const auto* died = std::get_if<forfeit_event>(&event)) return forfeit(state, *died);
+  take(state, std::get<release_event>(event).id);
+  return accounted_effect{};
+}
+
+}  // namespace germline::worker

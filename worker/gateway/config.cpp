@@ -1,0 +1,169 @@
+#include "worker/gateway/config.hpp"
+
+#include <toml++/toml.h>
+#include <fstream>
+#include <sstream>
+
+namespace germline::worker {
+namespace {
+
+/// Takes keys out of one table; what is left at the end is unknown.
+class section {
+ public:
+  section(toml::table& file, std::string name) : name_(std::move(name)) {
+    table_ = file[name_].as_table();
+    if (file.contains(name_) && !table_) fail("must be a table", "");
+  }
+
+  void text(const char* key, std::string& into) {
+    const toml::node* node = take(key);
+    if (!node) return;
+    if (const auto value = node->value_exact<std::string>()) {
+      into = *value;
+    } else {
+      fail("must be a string", key);
+    }
+  }
+
+  void number(const char* key, std::int64_t& into, std::int64_t least, std::int64_t most) {
+    const toml::node* node = take(key);
+    if (!node) return;
+    const auto value = node->value_exact<std::int64_t>();
+    if (value && *value >= least && *value <= most) {
+      into = *value;
+    } else {
+      fail("must be a whole number from " + std::to_string(least) + " to " + std::to_string(most),
+           key);
+    }
+  }
+
+  void texts(const char* key, std::vector<std::string>& into) {
+    const toml::node* node = take(key);
+    if (!node) return;
+    const toml::array* list = node->as_array();
+    if (!list) return fail("must be a list of strings", key);
+    for (const auto& item : *list) {
+      const auto value = item.value_exact<std::string>();
+      if (!value) return fail("must be a list of strings", key);
+      into.push_back(*value);
+    }
+  }
+
+  /// The first complaint, or empty.
+  std::string finish() {
+    if (table_) {
+      for (const auto& [key, ignored] : *table_) {
+        bool known = false;
+        for (const auto& seen : seen_) known = known || key.str() == seen;
+        if (known) continue;
+        std::string all;
+        for (const auto& seen : seen_) all += (all.empty() ? "" : ", ") + seen;
+        fail("is unknown here; known are: " + all, std::string(key.str()).c_str());
+      }
+    }
+    return complaint_;
+  }
+
+ private:
+  const toml::node* take(const char* key) {
+    seen_.emplace_back(key);
+    return table_ ? table_->get(key) : nullptr;
+  }
+  void fail(const std::string& why, const char* key) {
+    if (complaint_.empty()) complaint_ = "[" + name_ + "] " + key + " " + why;
+  }
+
+  std::string name_;
+  toml::table* table_ = nullptr;
+  std::vector<std::string> seen_;
+  std::string complaint_;
+};
+
+bool is_loopback(std::string_view url) {
+  for (const std::string_view host : {"http://127.0.0.1", "http://[::1]"}) {
+    if (!url.starts_with(host)) continue;
+    const auto rest = url.substr(host.size());
+    if (rest.empty() || rest[0] == ':' || rest[0] == '/') {
+      return rest.find('@') == std::string_view::npos;
+    }
+  }
+  return false;
+}
+
+result<void> check(gateway_config& config) {
+  while (config.url.ends_with('/')) config.url.pop_back();
+  if (!config.url.starts_with("https://") && !is_loopback(config.url)) {
+    return error(error_code::invalid_argument,
+                 "[upstream] url must begin with https://, or with http:// and a loopback address");
+  }
+  if (config.url.find_first_of("@?# \t\r\n") != std::string::npos) {
+    return error(error_code::invalid_argument,
+                 "[upstream] url must have no user, query, fragment or space");
+  }
+  if (config.prices_file.empty()) {
+    return error(error_code::invalid_argument, "[prices] file is missing");
+  }
+  return {};
+}
+
+}  // namespace
+
+result<gateway_config> parse_gateway_config(std::string_view toml_text) {
+  toml::table file;
+  try {
+    file = toml::parse(toml_text);
+  } catch (const toml::parse_error& failure) {
+    return error(error_code::invalid_argument, "line " +
+                                                   std::to_string(failure.source().begin.line) +
+                                                   ": " + std::string(failure.description()));
+  }
+  if (file["schema"].value_or(0) != 1) {
+    return error(error_code::invalid_argument, "schema must be 1");
+  }
+  for (const auto& [key, ignored] : file) {
+    const std::string_view name = key.str();
+    if (name != "schema" && name != "upstream" && name != "prices" && name != "transcripts" &&
+        name != "limits" && name != "timeouts") {
+      return error(error_code::invalid_argument, "unknown key '" + std::string(name) + "'");
+    }
+  }
+  gateway_config config;
+  constexpr std::int64_t day_ms = 86'400'000;
+  section upstream(file, "upstream");
+  upstream.text("url", config.url);
+  upstream.text("key_env", config.key_env);
+  section prices(file, "prices");
+  prices.text("file", config.prices_file);
+  section transcripts(file, "transcripts");
+  transcripts.text("directory", config.transcripts_directory);
+  transcripts.number("max_bytes", config.transcript_max_bytes, 1024, std::int64_t{1} << 40);
+  section limits(file, "limits");
+  limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
+  limits.number("max_connections", config.max_connections, 1, 10'000);
+  limits.number("max_output_tokens", config.max_output_tokens, 1, 10'000'000);
+  limits.texts("betas", config.betas);
+  section timeouts(file, "timeouts");
+  timeouts.number("client_header_ms", config.client_header_ms, 10, day_ms);
+  timeouts.number("client_body_ms", config.client_body_ms, 10, day_ms);
+  timeouts.number("connect_ms", config.connect_ms, 10, day_ms);
+  timeouts.number("silence_ms", config.silence_ms, 10, day_ms);
+  timeouts.number("total_ms", config.total_ms, 10, day_ms);
+  for (section* part : {&upstream, &prices, &transcripts, &limits, &timeouts}) {
+    const std::string complaint = part->finish();
+    if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
+  }
+  GERMLINE_TRY(check(config));
+  return config;
+}
+
+result<gateway_config> load_gateway_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return error(error_code::not_found, "cannot read the configuration " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto config = parse_gateway_config(text.str());
+  if (!config) return config.error().within(path);
+  return config;
+}
+
+}  // namespace germline::worker

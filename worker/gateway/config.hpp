@@ -1,0 +1,41 @@
+// gateway_config: the gateway's one configuration file (TOML, docs/gateway.md), read and checked
+// whole before anything starts. An unknown key is an error. Holds no secret: it only names the
+// environment variable of the API key.
+// A plain value; no thread affinity.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+
+namespace germline::worker {
+
+struct gateway_config {
+  // [upstream]
+  std::string url;      // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
+  std::string key_env;  // read at start when no --key-fd is given; empty: no key
+  // [prices]
+  std::string prices_file;
+  // [transcripts]
+  std::string transcripts_directory;             // empty: none are written
+  std::int64_t transcript_max_bytes = 64 << 20;  // of one attempt
+  // [limits]
+  std::int64_t max_body_bytes = 32 << 20;   // of one request
+  std::int64_t max_connections = 32;        // of one attempt
+  std::int64_t max_output_tokens = 64'000;  // the largest max_tokens of one request
+  std::vector<std::string> betas;           // anthropic-beta values that pass
+  // [timeouts]
+  std::int64_t client_header_ms = 15'000;  // idle between requests or slow headers
+  std::int64_t client_body_ms = 60'000;
+  std::int64_t connect_ms = 10'000;
+  std::int64_t silence_ms = 300'000;  // no byte from the upstream
+  std::int64_t total_ms = 1'800'000;
+};
+
+result<gateway_config> parse_gateway_config(std::string_view toml_text);
+result<gateway_config> load_gateway_config(const std::string& path);
+
+}  // namespace germline::worker

@@ -1,0 +1,55 @@
+#include "worker/gateway/config.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace germline::worker;
+
+namespace {
+
+std::string message_of(const std::string& text) {
+  const auto config = parse_gateway_config(text);
+  return config ? std::string() : config.error().message();
+}
+
+const std::string good = R"(schema = 1
+[upstream]
+url = "https://api.example.com/"
+key_env = "SOME_KEY"
+[prices]
+file = "prices.json"
+)";
+
+}  // namespace
+
+TEST_CASE("a whole configuration is read, and defaults stand") {
+  const auto config = parse_gateway_config(good + "[limits]\nmax_connections = 7\nbetas = [\"x\"]");
+  REQUIRE(config);
+  CHECK(config->url == "https://api.example.com");
+  CHECK(config->key_env == "SOME_KEY");
+  CHECK(config->max_connections == 7);
+  CHECK(config->betas == std::vector<std::string>{"x"});
+  CHECK(config->connect_ms == 10'000);
+}
+
+TEST_CASE("a mistake is named") {
+  CHECK(message_of(good + "[limits]\nmax_conections = 7").find("max_conections is unknown") !=
+        std::string::npos);
+  CHECK(message_of(good + "[timeouts]\nconnect_ms = \"1s\"").find("connect_ms must be") !=
+        std::string::npos);
+  CHECK(message_of(good + "[more]\n").find("unknown key 'more'") != std::string::npos);
+  CHECK(message_of("schema = 2").find("schema") != std::string::npos);
+  CHECK(message_of("schema = 1\n[upstream").find("line 2") != std::string::npos);
+}
+
+TEST_CASE("plain HTTP is for loopback alone") {
+  const auto url_error = [](const std::string& url) {
+    return message_of("schema = 1\n[upstream]\nurl = \"" + url + "\"\n[prices]\nfile = \"p\"\n");
+  };
+  CHECK(url_error("http://127.0.0.1:80") == "");
+  CHECK(url_error("http://[::1]:80") == "");
+  CHECK(url_error("http://127.0.0.1.example.com") != "");
+  CHECK(url_error("http://127.0.0.1:80@example.com") != "");
+  CHECK(url_error("http://example.com") != "");
+  CHECK(url_error("file:///etc/passwd") != "");
+  CHECK(url_error("https://user@example.com") != "");
+}

@@ -1,0 +1,83 @@
+#include "worker/gateway/messages_api.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace germline::worker;
+
+namespace {
+
+/// The refusal of a good request with `more` put in; empty when it may go out.
+std::string refusal_of(const std::string& more, const std::string& content = R"("hi")") {
+  const std::string body = R"({"model":"m","max_tokens":10,"messages":[{"role":"user","content":)" +
+                           content + "}]" + more + "}";
+  const auto judged = check_messages_request(body, messages_route::create, 100);
+  const auto* refusal = std::get_if<messages_refusal>(&judged);
+  return refusal ? refusal->message : "";
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("client-side tools and inline content go out") {
+  CHECK(refusal_of("") == "");
+  CHECK(refusal_of(R"(,"tools":[{"name":"x","input_schema":{"type":"object"}},
+    {"type":"bash_20250124","name":"bash"},{"type":"custom","name":"y"}],"stream":true,
+    "thinking":{"type":"adaptive"},"context_management":{"edits":[{"type":"clear_thinking_1"}]})") ==
+        "");
+  CHECK(refusal_of("", R"([{"type":"tool_use","id":"1","name":"x","input":{"type":"url"}},
+    {"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"t"}]}])") == "");
+}
+
+TEST_CASE("what the provider would run or fetch is refused by name") {
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"web_search_20250305","name":"w"}])"),
+            "'web_search_20250305'"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"code_execution_20250522","name":"c"}])"), "tools[0]"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":7}])"), "'type' must be a string"));
+  CHECK(has(refusal_of(R"(,"mcp_servers":[])"), "'mcp_servers'"));
+  CHECK(has(refusal_of(R"(,"container":"c")"), "'container'"));
+  CHECK(has(refusal_of(R"(,"service_tier":"auto")"), "'service_tier'"));
+  CHECK(has(refusal_of(R"(,"context_management":{"edits":[{"type":"compact_1"}]})"), "compact_1"));
+  CHECK(has(refusal_of("", R"([{"type":"image","source":{"type":"url","url":"http://x"}}])"),
+            "'url'"));
+  CHECK(has(refusal_of("", R"([{"type":"document","source":{"type":"base64","data":""}}])"),
+            "'base64'"));
+  CHECK(has(refusal_of("", R"([{"type":"tool_result","content":
+    [{"type":"image","source":{"type":"file","file_id":"f"}}]}])"),
+            "'file'"));
+  CHECK(has(refusal_of("", R"([{"type":"server_tool_use"}])"), "'server_tool_use'"));
+}
+
+TEST_CASE("a body that two readers could read in two ways is refused") {
+  CHECK(has(refusal_of(R"(,"max_tokens":99)"), "'max_tokens' is there twice"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"custom","type":"web_search_1"}])"), "twice"));
+  CHECK(refusal_of(",") != "");
+  CHECK(has(refusal_of(",\"metadata\":" + std::string(5000, '[') + std::string(5000, ']')),
+            "too deeply"));
+}
+
+TEST_CASE("the cap must be there and in bounds, and bounds what it may cost") {
+  const auto judge = [](const std::string& cap) {
+    return check_messages_request(
+        R"({"model":"m","messages":[{"role":"user","content":[{"type":"image","source":
+        {"type":"base64","data":""}}]}])" +
+            cap + "}",
+        messages_route::create, 100);
+  };
+  CHECK(std::holds_alternative<messages_refusal>(judge("")));
+  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":101)")));
+  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":0)")));
+  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":1.5)")));
+  const auto good = judge(R"(,"max_tokens":100)");
+  REQUIRE(std::holds_alternative<messages_request>(good));
+  CHECK(std::get<messages_request>(good).max_tokens == 100);
+  CHECK(std::get<messages_request>(good).input_bound_tokens > 5000 + 2000);
+}
+
+TEST_CASE("an error quotes hostile text safely") {
+  CHECK(
+      messages_error("api_error", "a\"\xff") ==
+      "{\"error\":{\"message\":\"a\\\"\xef\xbf\xbd\",\"type\":\"api_error\"},\"type\":\"error\"}");
+}

@@ -1,0 +1,117 @@
+#include "worker/gateway/prices.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace germline::worker {
+namespace {
+
+using nlohmann::json;
+__extension__ using wide = __int128;  // ISO C++ has no name for it
+
+// 10,000 USD per million tokens: past that it is a slip of the unit.
+constexpr std::int64_t max_price = 10'000'000'000'000;
+constexpr const char* usage_text =
+    "nano-dollars per million tokens, a whole number (3 USD is 3000000000)";
+
+std::int64_t rounded_up(wide per_million) {
+  constexpr wide million = 1'000'000;
+  return static_cast<std::int64_t>((per_million + million - 1) / million);
+}
+
+result<std::int64_t> read_price(const json& row, const char* key, const std::string& where) {
+  const auto found = row.find(key);
+  if (found == row.end()) {
+    return error(error_code::invalid_argument, where + ": '" + key + "' is missing");
+  }
+  if (!found->is_number_integer() || *found < 0 || *found > max_price) {
+    return error(error_code::invalid_argument, where + ": '" + key + "' must be " + usage_text);
+  }
+  return found->get<std::int64_t>();
+}
+
+result<model_price> read_row(const json& row, const std::string& where) {
+  model_price price;
+  GERMLINE_TRY_ASSIGN(price.input, read_price(row, "input", where));
+  GERMLINE_TRY_ASSIGN(price.output, read_price(row, "output", where));
+  GERMLINE_TRY_ASSIGN(price.cache_write, read_price(row, "cache_write", where));
+  GERMLINE_TRY_ASSIGN(price.cache_write_1h, read_price(row, "cache_write_1h", where));
+  GERMLINE_TRY_ASSIGN(price.cache_read, read_price(row, "cache_read", where));
+  for (const auto& [key, ignored] : row.items()) {
+    static const std::vector<std::string> known = {
+        "model", "input", "output", "note", "cache_write", "cache_write_1h", "cache_read"};
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      return error(error_code::invalid_argument, where + ": unknown key '" + key + "'");
+    }
+  }
+  return price;
+}
+
+}  // namespace
+
+std::int64_t cost_nanousd(const model_price& price, const token_counts& tokens) {
+  const std::int64_t short_writes = tokens.cache_write - tokens.cache_write_1h;
+  return rounded_up(static_cast<wide>(tokens.input) * price.input +
+                    static_cast<wide>(tokens.output) * price.output +
+                    static_cast<wide>(short_writes) * price.cache_write +
+                    static_cast<wide>(tokens.cache_write_1h) * price.cache_write_1h +
+                    static_cast<wide>(tokens.cache_read) * price.cache_read);
+}
+
+std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
+                           std::int64_t output_tokens) {
+  const std::int64_t dearest =
+      std::max({price.input, price.cache_write, price.cache_write_1h, price.cache_read});
+  return rounded_up(static_cast<wide>(input_tokens) * dearest +
+                    static_cast<wide>(output_tokens) * price.output);
+}
+
+result<price_table> price_table::parse(std::string_view json_text) {
+  const json file = json::parse(json_text, nullptr, false, true);
+  if (!file.is_object() || file.value("schema", json()) != 1 || !file.contains("models") ||
+      !file["models"].is_array()) {
+    return error(error_code::invalid_argument,
+                 "a price file is a JSON object with \"schema\": 1 and a list \"models\"");
+  }
+  price_table table;
+  for (const auto& row : file["models"]) {
+    const std::string where = "model " + std::to_string(table.rows_.size() + 1);
+    if (!row.is_object() || !row.contains("model") || !row["model"].is_string()) {
+      return error(error_code::invalid_argument, where + " has no pattern \"model\"");
+    }
+    const std::string pattern = row["model"];
+    const auto star = pattern.find('*');
+    if (pattern.empty() || pattern == "*" ||
+        (star != std::string::npos && star != pattern.size() - 1)) {
+      return error(
+          error_code::invalid_argument,
+          where + ": '" + pattern + "' is no model name, with or without a '*' at its end");
+    }
+    GERMLINE_TRY_ASSIGN(const auto price, read_row(row, where + " (" + pattern + ")"));
+    table.rows_.push_back({pattern, price});
+  }
+  return table;
+}
+
+result<price_table> price_table::load(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return error(error_code::not_found, "cannot read the price file " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto table = parse(text.str());
+  if (!table) return table.error().within(path);
+  return table;
+}
+
+std::optional<model_price> price_table::find(std::string_view model) const {
+  for (const auto& [pattern, price] : rows_) {
+    const bool open_end = pattern.back() == '*';
+    const std::string_view fixed(pattern.data(), pattern.size() - (open_end ? 1 : 0));
+    if (open_end ? model.starts_with(fixed) : model == fixed) return price;
+  }
+  return std::nullopt;
+}
+
+}  // namespace germline::worker

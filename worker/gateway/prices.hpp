@@ -1,0 +1,50 @@
+// prices: what a model's tokens cost, as data (deploy/prices.json). Patterns are tried in the
+// file's order; `*` stands for any text and may stand at a pattern's end only. A model that no
+// pattern matches has no price, and is refused by whoever asks.
+// Immutable after loading; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+#include "worker/gateway/budget.hpp"
+
+namespace germline::worker {
+
+/// Nano-dollars per million tokens, so that 3 USD per million is 3'000'000'000.
+struct model_price {
+  std::int64_t input = 0;
+  std::int64_t output = 0;
+  std::int64_t cache_write = 0;     // kept for 5 minutes
+  std::int64_t cache_write_1h = 0;  // kept for an hour
+  std::int64_t cache_read = 0;
+};
+
+/// The request's cost, rounded up once.
+std::int64_t cost_nanousd(const model_price& price, const token_counts& tokens);
+
+/// The most that so many tokens can cost: all input at the dearest of the input prices.
+std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
+                           std::int64_t output_tokens);
+
+class price_table {
+ public:
+  /// The text of a price file: {"schema": 1, "models": [{"model": pattern, "input": …}]}.
+  static result<price_table> parse(std::string_view json_text);
+  static result<price_table> load(const std::string& path);
+
+  std::optional<model_price> find(std::string_view model) const;
+
+ private:
+  struct row {
+    std::string pattern;
+    model_price price;
+  };
+  std::vector<row> rows_;
+};
+
+}  // namespace germline::worker

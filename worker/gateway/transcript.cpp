@@ -1,0 +1,99 @@
+#include "worker/gateway/transcript.hpp"
+
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "common/clock.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::string_view mark = "[redacted]";
+constexpr std::array<std::string_view, 2> key_prefixes = {"sk-ant-", "sk-proj-"};
+
+bool is_key_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
+}
+
+}  // namespace
+
+std::string redacted(std::string_view text, const std::vector<std::string>& secrets) {
+  std::string clean(text);
+  for (const auto& secret : secrets) {
+    if (secret.empty()) continue;
+    for (auto at = clean.find(secret); at != clean.npos;
+         at = clean.find(secret, at + mark.size())) {
+      clean.replace(at, secret.size(), mark);
+    }
+  }
+  for (const auto prefix : key_prefixes) {
+    for (auto at = clean.find(prefix); at != clean.npos;
+         at = clean.find(prefix, at + mark.size())) {
+      auto end = at + prefix.size();
+      while (end < clean.size() && is_key_character(clean[end])) ++end;
+      clean.replace(at, end - at, mark);
+    }
+  }
+  return clean;
+}
+
+result<transcript> transcript::open(const std::string& directory, const std::string& attempt_id,
+                                    std::int64_t max_bytes, std::vector<std::string> secrets) {
+  transcript opened;
+  opened.secrets_ = std::move(secrets);
+  if (directory.empty()) return opened;
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error("making the transcripts directory " + directory, errno);
+  }
+  const std::string path = directory + "/" + attempt_id + ".jsonl";
+  opened.file_.reset(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!opened.file_) return errno_error("opening the transcript " + path, errno);
+  struct stat status {};
+  if (::fstat(opened.file_.get(), &status) != 0) {
+    return errno_error("looking at the transcript " + path, errno);
+  }
+  opened.left_bytes_ = max_bytes - status.st_size;
+  return opened;
+}
+
+result<void> transcript::append(const transcript_entry& entry) {
+  if (!file_ || cut_) return {};
+  nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
+                         {"duration_ms", entry.duration_ms},
+                         {"path", entry.path},
+                         {"request", redacted(entry.request, secrets_)},
+                         {"status", entry.status},
+                         {"response", redacted(entry.response, secrets_)},
+                         {"outcome", entry.outcome},
+                         {"cost_nanousd", entry.cost_nanousd}};
+  line["usage"] = {{"input_tokens", entry.tokens.input},
+                   {"output_tokens", entry.tokens.output},
+                   {"cache_write_tokens", entry.tokens.cache_write},
+                   {"cache_read_tokens", entry.tokens.cache_read}};
+  if (entry.response_cut) line["response_cut"] = true;
+  const auto text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  if (static_cast<std::int64_t>(text.size()) > left_bytes_) {
+    cut_ = true;
+    return write_line("{\"cut\": true}\n");
+  }
+  left_bytes_ -= static_cast<std::int64_t>(text.size());
+  return write_line(text);
+}
+
+result<void> transcript::write_line(std::string_view line) {
+  while (!line.empty()) {
+    const ssize_t wrote = ::write(file_.get(), line.data(), line.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return errno_error("writing a transcript", errno);
+    line.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return {};
+}
+
+}  // namespace germline::worker

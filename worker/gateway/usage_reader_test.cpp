@@ -1,0 +1,52 @@
+#include "worker/gateway/usage_reader.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace germline::worker;
+
+namespace {
+
+const std::string start =
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{"
+    "\"input_tokens\":10,\"output_tokens\":1,\"cache_creation_input_tokens\":5,"
+    "\"cache_creation\":{\"ephemeral_1h_input_tokens\":2},\"cache_read_input_tokens\":7}}}\r\n\n";
+const std::string content =
+    "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"\\\"message_delta\\\"\"}}\n\n";
+const std::string end =
+    "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},"
+    "\"usage\":{\"output_tokens\":42}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+
+}  // namespace
+
+TEST_CASE("a stream's usage is found however it is cut into pieces") {
+  const std::string stream = start + content + end;
+  for (std::size_t piece = 1; piece < stream.size(); piece += 13) {
+    usage_reader reader(true);
+    for (std::size_t at = 0; at < stream.size(); at += piece) reader.feed(stream.substr(at, piece));
+    const auto counts = reader.finish();
+    REQUIRE(counts);
+    CHECK(*counts == token_counts{10, 42, 5, 2, 7});
+  }
+}
+
+TEST_CASE("a stream that ends early has no final usage") {
+  usage_reader reader(true);
+  reader.feed(start + content);
+  CHECK_FALSE(reader.finish());
+  usage_reader lies(true);
+  lies.feed("data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":-1}}}\n" +
+            end);
+  CHECK_FALSE(lies.finish());
+}
+
+TEST_CASE("a body's usage is found, and a body without one has none") {
+  usage_reader reader(false);
+  reader.feed(R"({"content":[],"usage":{"input_to)");
+  reader.feed(R"(kens":3,"output_tokens":4}})");
+  const auto counts = reader.finish();
+  REQUIRE(counts);
+  CHECK(*counts == token_counts{3, 4, 0, 0, 0});
+  usage_reader other(false);
+  other.feed("{}");
+  CHECK_FALSE(other.finish());
+}
