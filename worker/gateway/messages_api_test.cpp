@@ -25,8 +25,8 @@ TEST_CASE("client-side tools and inline content go out") {
   CHECK(refusal_of("") == "");
   CHECK(refusal_of(R"(,"tools":[{"name":"x","input_schema":{"type":"object"}},
     {"type":"bash_20250124","name":"bash"},{"type":"custom","name":"y"}],"stream":true,
-    "thinking":{"type":"adaptive"},"context_management":{"edits":[{"type":"clear_thinking_1"}]})") ==
-        "");
+    "thinking":{"type":"adaptive"},
+    "context_management":{"edits":[{"type":"clear_thinking_1"}]})") == "");
   CHECK(refusal_of("", R"([{"type":"tool_use","id":"1","name":"x","input":{"type":"url"}},
     {"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"t"}]}])") == "");
 }
