@@ -89,13 +89,44 @@ result<void> sweep(const zygote_state& self) {
   ::_exit(supervise(setup, policy, std::move(client)));
 }
 
+void reap(zygote_state& self) {
+  signalfd_siginfo info{};
+  (void)!::read(self.signals.get(), &info, sizeof info);
+  for (;;) {
+    int status = 0;
+    const auto pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return;
+    for (auto& slot : self.slots) {
+      if (slot.supervisor != pid) continue;
+      slot.supervisor = 0;
+      // A supervisor that did not end by itself left its cgroups; its init died with it.
+      if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !sweep(self)) {
+        slot.supervisor = -1;  // the slot's uids are not safe to use again
+      }
+    }
+  }
+}
+
+/// The first free slot, or the number of slots. A supervisor that ends just now is waited for a
+/// moment: whoever destroyed a sandbox may prepare the next at once.
+std::size_t free_slot(zygote_state& self) {
+  std::size_t index = 0;
+  for (int tries = 0; tries < 100; ++tries) {
+    index = 0;
+    while (index < self.slots.size() && self.slots[index].supervisor != 0) ++index;
+    if (index < self.slots.size()) break;
+    ::poll(nullptr, 0, 2);
+    reap(self);
+  }
+  return index;
+}
+
 result<void> create(zygote_state& self, const std::string& encoded) {
   GERMLINE_TRY_ASSIGN(const auto policy, sandbox_policy::decode(encoded));
   if (policy.weakened_layers() != 0 && !may_weaken()) {
     return error(error_code::permission_denied, "a weakened policy is refused");
   }
-  std::size_t index = 0;
-  while (index < self.slots.size() && self.slots[index].supervisor != 0) ++index;
+  const auto index = free_slot(self);
   if (index == self.slots.size()) {
     return error(error_code::resource_exhausted,
                  "all " + std::to_string(index) + " sandbox slots are in use");
@@ -115,24 +146,6 @@ result<void> create(zygote_state& self, const std::string& encoded) {
   wire::writer out;
   out.u8(static_cast<std::uint8_t>(kind::created)).u32(static_cast<std::uint32_t>(pid));
   return send_packet(self.socket.get(), out.bytes(), {ends.first.get()});
-}
-
-void reap(zygote_state& self) {
-  signalfd_siginfo info{};
-  (void)!::read(self.signals.get(), &info, sizeof info);
-  for (;;) {
-    int status = 0;
-    const auto pid = ::waitpid(-1, &status, WNOHANG);
-    if (pid <= 0) return;
-    for (auto& slot : self.slots) {
-      if (slot.supervisor != pid) continue;
-      slot.supervisor = 0;
-      // A supervisor that did not end by itself left its cgroups; its init died with it.
-      if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !sweep(self)) {
-        slot.supervisor = -1;  // the slot's uids are not safe to use again
-      }
-    }
-  }
 }
 
 /// Returns false when the client is gone.

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -153,8 +154,8 @@ TEST_CASE("the sandbox's deadline ends all, and can be moved") {
   const auto ended = ends->wait(*first, 5000);
   REQUIRE(ended.has_value());
   CHECK(ended->kind == outcome_kind::timed_out);
-  CHECK(ended->wall_ms >= 500);
-  CHECK(ended->wall_ms < 2000);
+  CHECK(ended->wall_ms >= 50);  // counted from its start; the deadline from prepare
+  CHECK(ended->wall_ms < 4000);
   const auto lived = lives->wait(*second, 5000);
   REQUIRE(lived.has_value());
   CHECK(lived->succeeded());
@@ -183,8 +184,31 @@ TEST_CASE("slots are bounded, and free again") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == error_code::resource_exhausted);
   first.reset();
-  sleep_ms(200);
   CHECK(backend->prepare(*sandbox_policy::make(small_policy())).has_value());
+}
+
+TEST_CASE("sandboxes made, used and ended by several threads at once") {
+  const auto options = test_options("abuse-threads");
+  const auto backend = own_backend(options);
+  const auto policy = sandbox_policy::make(small_policy());
+  REQUIRE(policy.has_value());
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 5; ++round) {
+        auto where = backend->prepare(*policy);
+        if (!where) return;
+        const auto run = run_captured(**where, command({"cat"}), "through", {});
+        if (!run || run->out.head != "through" || !(*where)->destroy()) return;
+        ++good;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 20);
+  CHECK(host_processes(options).empty());
+  CHECK(cgroups_vanish(options, 1000));
 }
 
 TEST_CASE("recover sweeps what an earlier life left") {
