@@ -14,17 +14,11 @@
 #include "common/random.hpp"
 #include "common/result.hpp"
 #include "germline/v1/fleet.pb.h"
+#include "worker/node/transport.hpp"
 
 namespace germline::worker {
 
-/// Names the attempt that a transfer belongs to.
-struct put_ticket {
-  std::string worker_id;
-  std::string attempt_id;
-  std::int64_t fence = 0;
-};
-
-class fleet_client {
+class fleet_client final : public transport {
  public:
   struct callbacks {
     std::function<void()> connected;
@@ -34,7 +28,7 @@ class fleet_client {
 
   /// `address` is "unix:/path" or "127.0.0.1:PORT".
   fleet_client(const std::string& address, random_source& random);
-  ~fleet_client();
+  ~fleet_client() override;
   fleet_client(const fleet_client&) = delete;
   fleet_client& operator=(const fleet_client&) = delete;
 
@@ -49,12 +43,12 @@ class fleet_client {
   void send(v1::WorkerMessage message);
 
   result<std::string> fetch_objects(const std::string& worker_id,
-                                    const std::vector<std::string>& want, std::int64_t max_bytes);
+                                    const std::vector<std::string>& want,
+                                    std::int64_t max_bytes) override;
   result<std::string> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
-                                     std::int64_t max_bytes);
-  result<void> put_objects(const put_ticket& ticket, const std::string& pack);
-  /// Returns the artefact id that the coordinator computed.
-  result<std::string> put_artefact(const put_ticket& ticket, const std::string& tar);
+                                     std::int64_t max_bytes) override;
+  result<void> put_objects(const put_ticket& ticket, const std::string& pack) override;
+  result<std::string> put_artefact(const put_ticket& ticket, const std::string& tar) override;
 
  private:
   struct impl;

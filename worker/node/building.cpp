@@ -1,0 +1,156 @@
+#include "worker/node/building.hpp"
+
+#include <algorithm>
+
+#include "common/log.hpp"
+#include "sandbox/run.hpp"
+#include "worker/node/sandbox_git.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t max_output_bytes = 64 * 1024;
+constexpr std::size_t max_artefact_bytes = 512 << 20;
+constexpr std::size_t max_report_bytes = 4 << 20;
+constexpr std::size_t max_details_bytes = 12 * 1024;
+
+/// The end of a text is where compilers and tests say what went wrong.
+std::string tail_of(const std::string& text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  return "[...]\n" + text.substr(text.size() - max_bytes);
+}
+
+process_spec shell_spec(const std::string& command, const std::string& cwd) {
+  process_spec spec;
+  spec.argv = {"/bin/sh", "-c", command};
+  spec.cwd = cwd;
+  spec.env = {"LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1"};
+  return spec;
+}
+
+std::int64_t left_ms(live_sandbox& box, const clock& time) {
+  return std::max<std::int64_t>(1, box.wall_until_boot_ms() - time.boot_ms());
+}
+
+result<captured_run> run_shell(live_sandbox& box, const clock& time, const std::string& command,
+                               const std::string& cwd) {
+  capture_limits limits;
+  limits.stdout_bytes_max = max_output_bytes;
+  limits.merge_stderr = true;  // compilers differ in which of the two they write to
+  limits.wall_ms = left_ms(box, time);
+  return run_captured(box.get(), shell_spec(command, cwd), "", limits);
+}
+
+/// Reads the artefact as a tar stream. Nothing of the genome has run since the build ended.
+result<captured_run> read_artefact(live_sandbox& box, const build_request& request,
+                                   const std::string& root) {
+  process_spec spec;
+  spec.argv = {"tar",
+               "--format=ustar",
+               "--sort=name",
+               "--owner=0",
+               "--group=0",
+               "--mtime=@0",
+               "--hard-dereference",
+               "-C",
+               root,
+               "-cf",
+               "-",
+               "--"};
+  for (const auto& path : request.commands.artefact) spec.argv.push_back(path);
+  spec.cwd = "/";
+  capture_limits limits;
+  limits.stdout_bytes_max = max_artefact_bytes;
+  return run_captured(box.get(), std::move(spec), "", limits);
+}
+
+}  // namespace
+
+refusal explain_outcome(const process_outcome& outcome, const std::string& doing,
+                        const std::string& output, const std::string& otherwise) {
+  refusal why;
+  const auto wall = std::to_string(outcome.wall_ms) + " ms";
+  switch (outcome.kind) {
+    case outcome_kind::timed_out:
+      why = {"time", doing + " was ended at its time limit after " + wall};
+      break;
+    case outcome_kind::out_of_memory:
+      why = {"memory", doing + " went past its memory limit"};
+      break;
+    case outcome_kind::violation:
+      why = {otherwise, doing + " made a system call that is not allowed: " + outcome.detail};
+      break;
+    case outcome_kind::signalled:
+      why = {otherwise, doing + " died of signal " + std::to_string(outcome.code)};
+      break;
+    case outcome_kind::exited:
+      why = {otherwise, doing + " ended with exit code " + std::to_string(outcome.code)};
+      break;
+    case outcome_kind::setup_error:
+      why = {otherwise, doing + " could not be started: " + outcome.detail};
+      break;
+    case outcome_kind::killed:
+      why = {"killed", doing + " was killed"};
+      break;
+  }
+  if (!output.empty()) why.details += "\n" + tail_of(output, max_details_bytes);
+  return why;
+}
+
+result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request) {
+  auto policy = request.policy;
+  policy.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
+  GERMLINE_TRY_ASSIGN(auto box, sandboxes.open(std::move(policy)));
+  clone_request clone;
+  clone.packs = request.packs;
+  clone.commit = request.commit;
+  GERMLINE_TRY(lay_out_clone(box->get(), clone));
+
+  const auto root = genome_root(request.commands, "/workspace");
+  build_report report;
+  if (!request.commands.build.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto built,
+                        run_shell(*box, sandboxes.time(), request.commands.build, root));
+    if (!built.outcome.succeeded()) {
+      report.refused =
+          explain_outcome(built.outcome, "the build command `" + request.commands.build + "`",
+                          built.out.text(), "build");
+      return report;
+    }
+  }
+  GERMLINE_TRY_ASSIGN(auto artefact, read_artefact(*box, request, root));
+  if (!artefact.outcome.succeeded() || !artefact.out.complete()) {
+    report.refused = refusal{"build", "the build left no readable artefact: " +
+                                          tail_of(artefact.err.text(), max_details_bytes)};
+    return report;
+  }
+  report.artefact_tar = std::move(artefact.out.head);
+
+  if (!request.commands.test.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto tested,
+                        run_shell(*box, sandboxes.time(), request.commands.test, root));
+    if (!request.commands.report.empty()) {
+      process_spec spec;
+      spec.argv = {"cat", "--", root + "/" + request.commands.report};
+      spec.cwd = "/";
+      capture_limits limits;
+      limits.stdout_bytes_max = max_report_bytes;
+      GERMLINE_TRY_ASSIGN(auto read, run_captured(box->get(), std::move(spec), "", limits));
+      if (read.outcome.succeeded() && read.out.complete()) {
+        report.test_report = std::move(read.out.head);
+      }
+    }
+    if (!tested.outcome.succeeded()) {
+      report.refused =
+          explain_outcome(tested.outcome, "the test command `" + request.commands.test + "`",
+                          tested.out.text(), "test");
+    }
+  }
+  if (const auto usage = box->get().read_usage()) {
+    report.cpu_ms = usage->cpu_ms;
+    report.peak_memory_bytes = usage->peak_memory_bytes;
+  }
+  return report;
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,43 @@
+// building: the first sandbox of validation. Lays out one commit in an empty workspace, builds it,
+// reads the artefact out *before any test runs*, then runs the genome's own tests. Blocking.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/node/genome_commands.hpp"
+#include "worker/node/sandbox_set.hpp"
+
+namespace germline::worker {
+
+struct build_request {
+  std::vector<const std::string*> packs;
+  std::string commit;
+  genome_commands commands;
+  sandbox_policy_spec policy;  // limits; what this step needs besides is put in
+};
+
+/// Why something was refused, as it stands in the record ("build", "test", "time", ...).
+struct refusal {
+  std::string reason;
+  std::string details;  // for people and the next generation; bounded
+};
+
+struct build_report {
+  std::optional<refusal> refused;  // none: built, and the own tests' command ended with 0
+  std::string artefact_tar;        // hostile bytes; empty when the build was refused
+  std::string test_report;         // hostile bytes of the JUnit file; empty when there is none
+  std::int64_t cpu_ms = 0;
+  std::int64_t peak_memory_bytes = 0;
+};
+
+/// An error is the machine's fault; what the genome got wrong is in the report.
+result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request);
+
+/// The reason and details of a process that did not succeed: `otherwise` when it exited non-zero.
+refusal explain_outcome(const process_outcome& outcome, const std::string& doing,
+                        const std::string& output, const std::string& otherwise);
+
+}  // namespace germline::worker

@@ -1,0 +1,377 @@
+#include "worker/node/iteration.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/artefact/tar.hpp"
+#include "common/ids.hpp"
+#include "common/log.hpp"
+#include "common/random.hpp"
+#include "sandbox/run.hpp"
+#include "worker/node/commands_of.hpp"
+#include "worker/node/importing.hpp"
+#include "worker/node/judging.hpp"
+#include "worker/node/sandbox_git.hpp"
+#include "worker/node/task_file.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::int64_t max_pack_bytes = 256 << 20;
+constexpr std::int64_t max_artefact_bytes = 512 << 20;
+constexpr std::size_t max_pushed_bytes = 64 << 20;
+constexpr std::size_t max_output_bytes = 64 * 1024;
+constexpr std::int64_t default_wall_ms = 30 * 60'000;
+constexpr int gateway_port = 8'080;
+
+/// What an agent's run left behind.
+struct agent_run {
+  process_outcome outcome;
+  std::string output;
+  pushed_objects pushed;
+};
+
+/// How an attempt ends, before it is written as a result.
+struct conclusion {
+  v1::Ending ending = v1::ENDING_FAILED;
+  refusal why;
+};
+
+class iteration final : public running_attempt {
+ public:
+  iteration(iteration_context context, v1::Lease lease, std::int64_t lease_until_boot_ms,
+            progress_sink progress)
+      : context_(std::move(context)),
+        lease_(std::move(lease)),
+        progress_(std::move(progress)),
+        sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms) {}
+
+  v1::AttemptResult run() override;
+  void cancel(const std::string& why) override;
+  void renew(std::int64_t lease_until_boot_ms) override;
+
+ private:
+  result<void> work();
+  result<void> found();
+  result<void> iterate();
+  result<void> prepare();
+  result<std::string> artefact_dir_of(const std::string& id);
+  result<agent_run> run_agent();
+  result<import_answer> import(agent_run& agent, const std::optional<refusal>& failure);
+  result<judgement> judge(const std::string& commit, const std::string* canonical_pack,
+                          bool founding);
+  result<void> conclude(conclusion how, agent_run& agent);
+  result<void> deliver(const std::string& pack, const judgement* verdict);
+
+  std::string task_json() const;
+  sandbox_policy_spec policy() const;
+  void phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
+             const std::string& detail);
+  void begin(v1::IterationPhase next, const std::string& step) { phase(next, step, "started", ""); }
+
+  iteration_context context_;
+  v1::Lease lease_;
+  progress_sink progress_;
+  sandbox_set sandboxes_;
+  genome_commands commands_;
+  genome_commands seed_commands_;
+  std::string parent_pack_;
+  std::string seed_pack_;
+  v1::AttemptResult result_;
+};
+
+void iteration::phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
+                      const std::string& detail) {
+  v1::AttemptProgress update;
+  auto* event = update.mutable_event();
+  event->set_attempt_id(lease_.attempt_id());
+  event->set_time_ms(context_.time->utc_ms());
+  event->set_phase(phase);
+  event->set_step(step);
+  event->set_status(status);
+  event->set_detail(detail.substr(0, 4'096));
+  progress_(std::move(update));
+}
+
+sandbox_policy_spec iteration::policy() const {
+  sandbox_policy_spec spec;
+  const auto& limits = lease_.limits();
+  if (limits.memory_bytes() > 0) spec.memory_bytes = limits.memory_bytes();
+  if (limits.cpu_milli() > 0) spec.cpu_millis = limits.cpu_milli();
+  if (limits.pids() > 0) spec.pids_max = limits.pids();
+  if (limits.disk_bytes() > 0) spec.workspace_bytes = limits.disk_bytes();
+  spec.wall_ms = limits.wall_time_ms() > 0 ? limits.wall_time_ms() : default_wall_ms;
+  return spec;
+}
+
+std::string iteration::task_json() const {
+  task_extras extras;
+  extras.deadline_utc_ms = context_.time->utc_ms() + policy().wall_ms;
+  extras.context_path = commands_.context;
+  extras.build_command = commands_.build;
+  extras.test_command = commands_.test;
+  return make_task_json(lease_, extras);
+}
+
+v1::AttemptResult iteration::run() {
+  const auto started_ms = context_.time->boot_ms();
+  result_.set_attempt_id(lease_.attempt_id());
+  result_.set_fence(lease_.fence());
+  result_.set_ending(v1::ENDING_FAILED);
+  if (const auto worked = work(); !worked) {
+    result_.set_ending(v1::ENDING_FAILED);
+    result_.set_reason(sandboxes_.cancelled() ? "cancelled" : "worker");
+    result_.set_details(sandboxes_.cancelled() ? sandboxes_.why_cancelled()
+                                               : worked.error().message().substr(0, 8'192));
+    log_warning("attempt {}: {}", lease_.attempt_id(), worked.error().message());
+  }
+  result_.mutable_usage()->set_wall_ms(context_.time->boot_ms() - started_ms);
+  begin(v1::ITERATION_PHASE_REPORTING, v1::Ending_Name(result_.ending()));
+  return result_;
+}
+
+void iteration::cancel(const std::string& why) {
+  sandboxes_.cancel(why);
+  if (commands_.model != "none" && context_.models != nullptr) {
+    static_cast<void>(context_.models->close(lease_.attempt_id()));
+  }
+}
+
+void iteration::renew(std::int64_t lease_until_boot_ms) {
+  sandboxes_.renew(lease_until_boot_ms);
+  if (context_.models != nullptr) {
+    // Unknown to the gateway while no agent runs: then there is nothing to renew.
+    static_cast<void>(context_.models->renew(lease_.attempt_id(), lease_until_boot_ms));
+  }
+}
+
+result<void> iteration::work() {
+  GERMLINE_TRY(prepare());
+  if (lease_.kind() == v1::WORK_KIND_FOUND) return found();
+  return iterate();
+}
+
+result<void> iteration::prepare() {
+  begin(v1::ITERATION_PHASE_PREPARING, "prepare");
+  GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
+  GERMLINE_TRY_ASSIGN(
+      parent_pack_,
+      context_.bulk->fetch_objects(context_.worker_id, {lease_.parent_commit()}, max_pack_bytes));
+  seed_commands_ = commands_;
+  if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
+  GERMLINE_TRY_ASSIGN(seed_pack_, context_.bulk->fetch_objects(
+                                      context_.worker_id, {lease_.seed_commit()}, max_pack_bytes));
+  return {};
+}
+
+result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
+                                   bool founding) {
+  judge_request request;
+  request.packs = {&parent_pack_};
+  if (canonical_pack != nullptr) request.packs.push_back(canonical_pack);
+  request.commit = commit;
+  request.seed_packs = {founding ? &parent_pack_ : &seed_pack_};
+  request.seed_commit = founding ? lease_.parent_commit() : lease_.seed_commit();
+  request.commands = commands_;
+  request.seed_commands = seed_commands_;
+  request.expected_tests.assign(lease_.protected_tests().begin(), lease_.protected_tests().end());
+  request.founding = founding;
+  request.task_json = task_json();
+  request.model_name = lease_.model();
+  request.policy = policy();
+  return context_.judge->judge(
+      sandboxes_, request,
+      [this](v1::IterationPhase next, const std::string& step) { begin(next, step); });
+}
+
+result<void> iteration::deliver(const std::string& pack, const judgement* verdict) {
+  const put_ticket ticket{context_.worker_id, lease_.attempt_id(), lease_.fence()};
+  if (!pack.empty()) GERMLINE_TRY(context_.bulk->put_objects(ticket, pack));
+  if (verdict == nullptr) return {};
+  GERMLINE_TRY_ASSIGN(const auto id, context_.bulk->put_artefact(ticket, verdict->artefact_tar));
+  if (id != verdict->artefact_id) {
+    return error(error_code::data_loss, "the coordinator sealed the artefact as " + id +
+                                            ", this worker as " + verdict->artefact_id);
+  }
+  result_.set_artefact_id(id);
+  return {};
+}
+
+result<void> iteration::found() {
+  GERMLINE_TRY_ASSIGN(const auto verdict, judge(lease_.parent_commit(), nullptr, true));
+  for (const auto& test : verdict.tests) *result_.add_tests() = test;
+  result_.set_commit(lease_.parent_commit());
+  if (verdict.refused) {
+    result_.set_ending(v1::ENDING_REJECTED);
+    result_.set_reason(verdict.refused->reason);
+    result_.set_details(verdict.refused->details);
+    return {};
+  }
+  GERMLINE_TRY(deliver("", &verdict));
+  result_.set_ending(v1::ENDING_EVOLVED);
+  for (const auto& name : verdict.protected_tests) result_.add_protected_tests(name);
+  return {};
+}
+
+/// The sealed artefact on this machine, fetched when it is not here yet; its hash is checked.
+result<std::string> iteration::artefact_dir_of(const std::string& id) {
+  auto& store = *context_.artefacts;
+  if (!store.contains(id)) {
+    GERMLINE_TRY_ASSIGN(const auto tar,
+                        context_.bulk->fetch_artefact(context_.worker_id, id, max_artefact_bytes));
+    GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
+    GERMLINE_TRY_ASSIGN(const auto stored, store.put(files));
+    if (stored != id) {
+      return error(error_code::data_loss, "artefact " + id + " arrived as " + stored);
+    }
+  }
+  return store.tree_path(id);
+}
+
+result<agent_run> iteration::run_agent() {
+  GERMLINE_TRY_ASSIGN(const auto artefact_dir, artefact_dir_of(lease_.parent_artefact_id()));
+  auto spec = policy();
+  spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
+  spec.mounts.push_back({artefact_dir, "/germline/artefact"});
+  spec.files.push_back({"/germline/task.json", task_json()});
+  const bool with_model = commands_.model != "none";
+  if (with_model) spec.gateway_port = gateway_port;
+  GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
+  clone_request clone;
+  clone.packs = {&parent_pack_};
+  clone.commit = lease_.parent_commit();
+  GERMLINE_TRY(lay_out_clone(box->get(), clone));
+
+  system_random random;
+  std::string token;
+  if (with_model) {
+    token = "germline-" + make_uuid7_hex(*context_.time, random) +
+            make_uuid7_hex(*context_.time, random);
+    model_grant grant{lease_.attempt_id(), token, lease_.model(), lease_.limits(),
+                      box->wall_until_boot_ms()};
+    GERMLINE_TRY(context_.models->open(grant, box->get().take_gateway_listener()));
+  }
+  begin(v1::ITERATION_PHASE_RUNNING, "agent");
+  process_spec process;
+  process.argv = {
+      "/bin/sh", "-c",
+      "exec " + place_run_command(commands_.run, commands_.artefact, "/germline/artefact")};
+  process.cwd = genome_root(commands_, "/workspace");
+  process.env = agent_environment(commands_, gateway_port, token);
+  capture_limits limits;
+  limits.stdout_bytes_max = max_output_bytes;
+  limits.merge_stderr = true;
+  limits.wall_ms = std::max<std::int64_t>(1, box->wall_until_boot_ms() - context_.time->boot_ms());
+  auto ran = run_captured(box->get(), std::move(process), "", limits);
+  if (with_model) {
+    if (auto used = context_.models->close(lease_.attempt_id())) *result_.mutable_usage() = *used;
+  }
+  if (!ran) return ran.error().within("running the agent");
+  if (const auto usage = box->get().read_usage()) {
+    result_.mutable_usage()->set_cpu_ms(usage->cpu_ms);
+    result_.mutable_usage()->set_peak_memory_bytes(usage->peak_memory_bytes);
+  }
+  agent_run agent;
+  agent.outcome = ran->outcome;
+  agent.output = ran->out.text();
+  begin(v1::ITERATION_PHASE_IMPORTING, "import");
+  if (agent.outcome.succeeded() && !commands_.result_is_push) {
+    if (const auto committed = commit_worktree(box->get(), "Changes of the work tree");
+        !committed) {
+      log_warning("attempt {}: {}", lease_.attempt_id(), committed.error().message());
+    }
+  }
+  // A sandbox that ran out of time or memory may be dead; then nothing of it is read.
+  if (auto pushed = read_pushed(box->get(), lease_.parent_commit(), max_pushed_bytes)) {
+    agent.pushed = std::move(*pushed);
+  } else {
+    log_warning("attempt {}: {}", lease_.attempt_id(), pushed.error().message());
+  }
+  GERMLINE_TRY(box->destroy());
+  return agent;
+}
+
+result<import_answer> iteration::import(agent_run& agent, const std::optional<refusal>& failure) {
+  import_request request;
+  request.parent_pack = &parent_pack_;
+  request.parent_commit = lease_.parent_commit();
+  request.candidate_pack = agent.pushed.pack;
+  request.candidate_commit = agent.pushed.commit;
+  request.protected_globs = commands_.protected_globs;
+  request.context_path = commands_.context;
+  request.folder = commands_.folder;
+  request.context_only = failure.has_value();
+  request.write_entry = !commands_.result_is_push;
+  if (failure) {
+    request.entry_action = "iteration " + std::to_string(lease_.number()) + ": " + failure->reason;
+    request.entry_details = failure->details;
+  }
+  request.run_id = lease_.run_id();
+  request.lineage_id = lease_.lineage_id();
+  request.attempt_id = lease_.attempt_id();
+  request.fence = lease_.fence();
+  request.number = lease_.number();
+  request.utc_ms = context_.time->utc_ms();
+  return import_candidate_in_sandbox(sandboxes_, context_.programs_dir, request);
+}
+
+/// Writes the ending, and the commit of the context alone that the next generation reads.
+result<void> iteration::conclude(conclusion how, agent_run& agent) {
+  result_.set_ending(how.ending);
+  result_.set_reason(how.why.reason);
+  result_.set_details(how.why.details.substr(0, 16'000));
+  GERMLINE_TRY_ASSIGN(auto answer, import(agent, how.why));
+  if (answer.refused && !agent.pushed.commit.empty()) {
+    // The candidate's objects cannot even be read for their context: keep the parent's.
+    agent.pushed = {};
+    GERMLINE_TRY_ASSIGN(answer, import(agent, how.why));
+  }
+  if (answer.refused) {
+    return error(error_code::internal, "no context commit: " + answer.refused->details);
+  }
+  GERMLINE_TRY(deliver(answer.pack, nullptr));
+  result_.set_commit(answer.commit);
+  if (result_.action().empty()) result_.set_action(answer.action);
+  return {};
+}
+
+result<void> iteration::iterate() {
+  GERMLINE_TRY_ASSIGN(auto agent, run_agent());
+  if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
+  if (!agent.outcome.succeeded()) {
+    auto why = explain_outcome(agent.outcome, "the agent", agent.output, "crash");
+    return conclude({v1::ENDING_FAILED, std::move(why)}, agent);
+  }
+  if (agent.pushed.commit.empty()) {
+    return conclude({v1::ENDING_STALLED, {"no_change", "the agent pushed nothing"}}, agent);
+  }
+  GERMLINE_TRY_ASSIGN(auto answer, import(agent, std::nullopt));
+  result_.set_raw_commit(agent.pushed.commit);
+  result_.set_action(answer.action);
+  if (answer.refused) return conclude({v1::ENDING_REJECTED, *answer.refused}, agent);
+  if (answer.stalled) {
+    return conclude(
+        {v1::ENDING_STALLED, {"no_change", "the agent changed nothing but its context"}}, agent);
+  }
+  GERMLINE_TRY_ASSIGN(const auto verdict, judge(answer.commit, &answer.pack, false));
+  for (const auto& test : verdict.tests) *result_.add_tests() = test;
+  if (verdict.refused) return conclude({v1::ENDING_REJECTED, *verdict.refused}, agent);
+  GERMLINE_TRY(deliver(answer.pack, &verdict));
+  result_.set_ending(v1::ENDING_EVOLVED);
+  result_.set_commit(answer.commit);
+  result_.set_source_id(answer.source_id);
+  result_.set_build_id(build_id_of(answer.source_id, context_.base_digest, commands_));
+  return {};
+}
+
+}  // namespace
+
+std::shared_ptr<running_attempt> make_iteration(const iteration_context& context,
+                                                const v1::Lease& lease,
+                                                std::int64_t lease_until_boot_ms,
+                                                progress_sink progress) {
+  return std::make_shared<iteration>(context, lease, lease_until_boot_ms, std::move(progress));
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,108 @@
+#include "worker/node/sandbox_validator.hpp"
+
+#include "common/artefact/tar.hpp"
+#include "worker/node/judging.hpp"
+#include "worker/validation/judge.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t max_reported_tests = 1'000;
+
+void record_tests(const test_verdict& judged, bool is_protected, judgement& verdict) {
+  for (const auto& test : judged.tests) {
+    if (verdict.tests.size() >= max_reported_tests) return;
+    v1::TestOutcome outcome;
+    outcome.set_name(test.name);
+    outcome.set_status(test.status);
+    outcome.set_message(test.message.substr(0, 1'024));
+    outcome.set_is_protected(is_protected);
+    verdict.tests.push_back(std::move(outcome));
+  }
+}
+
+}  // namespace
+
+result<judgement> sandbox_validator::judge(sandbox_set& sandboxes, const judge_request& request,
+                                           const phase_sink& phase) {
+  judgement verdict;
+  phase(v1::ITERATION_PHASE_VALIDATING, "build and tests");
+  build_request build;
+  build.packs = request.packs;
+  build.commit = request.commit;
+  build.commands = request.commands;
+  build.policy = request.policy;
+  GERMLINE_TRY_ASSIGN(auto built, build_and_test(sandboxes, build));
+  verdict.cpu_ms = built.cpu_ms;
+  verdict.peak_memory_bytes = built.peak_memory_bytes;
+  const bool has_tests = !request.commands.test.empty();
+  if (has_tests && !built.artefact_tar.empty()) {
+    const auto own = judge_report(built.test_report, {});
+    record_tests(own, false, verdict);
+    if (!built.refused && !own.green) built.refused = refusal{"test", own.reason};
+    if (built.refused && built.refused->reason == "test" && !own.green) {
+      built.refused->details = own.reason + "\n" + built.refused->details;
+    }
+  }
+  if (built.refused) {
+    verdict.refused = std::move(built.refused);
+    return verdict;
+  }
+
+  auto files = artefact::read_tar(built.artefact_tar, request.commands.artefact, {});
+  if (!files) {
+    verdict.refused = refusal{"build", files.error().message()};
+    return verdict;
+  }
+  GERMLINE_TRY_ASSIGN(verdict.artefact_id, store_.put(*files));
+  GERMLINE_TRY_ASSIGN(verdict.artefact_tar, artefact::write_tar(*files));
+  GERMLINE_TRY_ASSIGN(const auto artefact_dir, store_.tree_path(verdict.artefact_id));
+
+  if (!request.seed_commands.protected_tests.empty()) {
+    phase(v1::ITERATION_PHASE_VALIDATING, "protected tests");
+    GERMLINE_TRY_ASSIGN(verdict.refused,
+                        judge_protected(sandboxes, request, artefact_dir, verdict));
+    if (verdict.refused) return verdict;
+  }
+
+  phase(v1::ITERATION_PHASE_PROBATION, "probation");
+  probation_request probation;
+  probation.packs = request.packs;
+  probation.commit = request.commit;
+  probation.artefact_dir = artefact_dir;
+  probation.stand_in_dir = programs_dir_;
+  probation.commands = request.commands;
+  probation.task_json = request.task_json;
+  probation.model_name = request.model_name;
+  probation.policy = request.policy;
+  GERMLINE_TRY_ASSIGN(verdict.refused, run_probation(sandboxes, probation));
+  return verdict;
+}
+
+result<std::optional<refusal>> sandbox_validator::judge_protected(sandbox_set& sandboxes,
+                                                                  const judge_request& request,
+                                                                  const std::string& artefact_dir,
+                                                                  judgement& verdict) {
+  protected_request harness;
+  harness.seed_packs = request.seed_packs;
+  harness.seed_commit = request.seed_commit;
+  harness.artefact_dir = artefact_dir;
+  harness.commands = request.seed_commands;
+  harness.policy = request.policy;
+  GERMLINE_TRY_ASSIGN(auto ran, run_protected_tests(sandboxes, harness));
+  const auto judged = judge_report(ran.junit_xml, request.expected_tests);
+  record_tests(judged, true, verdict);
+  if (!judged.green) {
+    auto details = "protected tests: " + judged.reason;
+    if (ran.refused) details += "\n" + ran.refused->details;
+    return std::optional<refusal>(refusal{"test", std::move(details)});
+  }
+  // A harness that reports green and then ends with an error contradicts itself.
+  if (ran.refused) return std::optional<refusal>(std::move(ran.refused));
+  if (request.founding) {
+    for (const auto& test : judged.tests) verdict.protected_tests.push_back(test.name);
+  }
+  return std::optional<refusal>();
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,38 @@
+// The worker's process group on one machine: starts the zygote while still root, then the gateway,
+// then gives up root itself and runs the node until SIGTERM or SIGINT. Only wires; what it decides
+// is node_state's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/result.hpp"
+
+namespace germline::worker {
+
+struct worker_config {
+  /// Everything of this worker's on disk: sealed artefacts, transcripts. Made when missing.
+  std::string state_dir;
+  /// "unix:/path" or "127.0.0.1:PORT".
+  std::string coordinator;
+  /// Stable over restarts; empty: read from or written to state_dir/worker_id.
+  std::string worker_id;
+  /// Attempts at a time, 1 to 64. Each may hold two sandboxes for a moment.
+  int slots = 1;
+  /// The uid and gid that the node runs under once its helpers stand.
+  std::uint32_t node_uid = 1'879'048'193;
+  std::uint32_t gateway_uid = 1'879'048'194;
+  std::uint32_t services_gid = 1'879'048'193;
+  /// First of the uid ranges of the sandboxes.
+  std::uint32_t sandbox_uid_base = 1'879'048'192;
+  /// Where germline-zygote and the other helper programs are; empty: beside this executable.
+  std::string libexec_dir;
+  /// The gateway's TOML; empty: no model can be used.
+  std::string gateway_config;
+};
+
+/// Runs until told to end. The value is the process's exit code. Must be called before any thread
+/// was started, as root.
+result<int> run_worker(const worker_config& config);
+
+}  // namespace germline::worker
