@@ -1,0 +1,114 @@
+#include "worker/node/gateway_access.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t max_text_bytes = 4'096;
+
+v1::Usage to_proto(const gateway_usage& used) {
+  v1::Usage usage;
+  usage.set_requests(used.requests);
+  usage.set_input_tokens(used.input_tokens);
+  usage.set_output_tokens(used.output_tokens);
+  usage.set_cache_read_tokens(used.cache_read_tokens);
+  usage.set_cache_write_tokens(used.cache_write_tokens);
+  usage.set_cost_nanousd(used.cost_nanousd);
+  return usage;
+}
+
+/// A member as text: strings as they are, anything else as JSON.
+std::string text_of(const nlohmann::json& event, const char* name) {
+  if (!event.contains(name)) return {};
+  const auto& value = event[name];
+  auto text = value.is_string()
+                  ? value.get<std::string>()
+                  : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (text.size() > max_text_bytes) text.resize(max_text_bytes);
+  // Protobuf strings must be UTF-8, and a cut may have split a character.
+  return printable(text);
+}
+
+}  // namespace
+
+result<std::unique_ptr<gateway_access>> gateway_access::start(gateway_spec spec,
+                                                              const clock& time) {
+  std::unique_ptr<gateway_access> access(new gateway_access(time));
+  auto* self = access.get();
+  gateway_callbacks callbacks;
+  callbacks.on_event = [self](const std::string& attempt, const std::string& event) {
+    self->on_event(attempt, event);
+  };
+  callbacks.on_usage = [self](const std::string& attempt, const gateway_usage& usage) {
+    self->on_usage(attempt, usage);
+  };
+  callbacks.on_gone = [] { log_error("the gateway ended; no model can be reached any more"); };
+  GERMLINE_TRY_ASSIGN(access->client_, gateway_client::start(std::move(spec), callbacks));
+  return access;
+}
+
+void gateway_access::report_to(progress_sink sink) {
+  const std::scoped_lock lock(mutex_);
+  sink_ = std::move(sink);
+}
+
+void gateway_access::report(v1::AttemptProgress progress) {
+  progress.mutable_event()->set_time_ms(time_.utc_ms());
+  const std::scoped_lock lock(mutex_);
+  if (sink_) sink_(std::move(progress));
+}
+
+void gateway_access::on_event(const std::string& attempt_id, const std::string& event_json) {
+  const auto event = nlohmann::json::parse(event_json, nullptr, false);
+  if (event.is_discarded() || !event.is_object()) return;
+  v1::AttemptProgress progress;
+  progress.mutable_event()->set_attempt_id(attempt_id);
+  progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
+  progress.mutable_event()->set_step(text_of(event, "step").substr(0, 64));
+  progress.mutable_event()->set_status(text_of(event, "status").substr(0, 16));
+  progress.mutable_event()->set_detail(text_of(event, "detail"));
+  report(std::move(progress));
+}
+
+void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage& usage) {
+  v1::AttemptProgress progress;
+  progress.mutable_event()->set_attempt_id(attempt_id);
+  progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
+  progress.mutable_event()->set_step("model request");
+  progress.mutable_event()->set_status("done");
+  *progress.mutable_usage() = to_proto(usage);
+  report(std::move(progress));
+}
+
+result<void> gateway_access::open(const model_grant& grant, unique_fd listener) {
+  gateway_open request;
+  request.attempt_id = grant.attempt_id;
+  request.token = grant.token;
+  request.model = grant.model;
+  request.deadline_boot_ms = grant.deadline_boot_ms;
+  const auto& limits = grant.limits;
+  if (limits.max_requests() > 0) request.limits.max_requests = limits.max_requests();
+  if (limits.max_requests_per_minute() > 0) {
+    request.limits.max_requests_per_minute = limits.max_requests_per_minute();
+  }
+  if (limits.max_output_tokens() > 0) {
+    request.limits.max_output_tokens = limits.max_output_tokens();
+  }
+  request.limits.budget_nanousd = limits.budget_nanousd();
+  request.listener = std::move(listener);
+  return client_->open(std::move(request));
+}
+
+result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t deadline_boot_ms) {
+  return client_->renew(attempt_id, deadline_boot_ms);
+}
+
+result<v1::Usage> gateway_access::close(const std::string& attempt_id) {
+  GERMLINE_TRY_ASSIGN(const auto used, client_->close(attempt_id));
+  return to_proto(used);
+}
+
+}  // namespace germline::worker
