@@ -1,32 +1,38 @@
 #!/usr/bin/env python3
-"""Writes story.json: what the demo's scripted model says, and what it demands to have been asked.
+"""Writes the stories: what the demo's scripted model says, and what it demands to have been asked.
 
-Usage: make_story.py OUTPUT. Kept as a program since the replies hold C++ that people should be able
-to read. Each step answers one request; its predicates must hold of that request, else the demo fails.
-Edits name lines of worker/agent: who changes those lines changes them here.
+Usage: make_story.py builtin | foreign > FILE, or make_story.py --check, which ends 1 when story.json
+or foreign.json beside this file is not what would be written. The format is that of
+docs/scripted-provider.md. Kept as a program since the replies hold C++ that people should be able to
+read. Each step answers one request; its predicates must hold of that request, else the demo fails.
+Edits name lines of worker/agent and examples/foreign: who changes those lines changes them here.
 """
 import json
+import pathlib
 import sys
 
 EDIT = "str_replace_based_edit_tool"
 RED = "it_refuses_to_replace_what_is_not_unique"
+PREDICATES = {  # of docs/scripted-provider.md
+    "tools_offered": "tools_include", "tools_not_offered": "tools_exclude",
+    "last_text": "last_user_text_contains", "last_tool_result": "last_tool_result_contains",
+    "contains": "any_message_contains"}
 steps = []
 
 
-def step(name, content, stop_reason, **when):
-    steps.append({"name": name, "when": when,
-                  "reply": {"content": content, "stop_reason": stop_reason}})
+def step(name, block, when):
+    guard = [{PREDICATES[key]: value} for key, values in when.items() for value in values]
+    steps.append({"name": name, "when": guard, "reply": {"content": [block]}})
 
 
 def call(name, tool, given, **when):
     """The model calls a tool."""
-    step(name, [{"type": "tool_use", "id": f"toolu_{len(steps) + 1}", "name": tool,
-                 "input": given}], "tool_use", **when)
+    step(name, {"type": "tool_use", "name": tool, "input": given}, when)
 
 
 def say(name, text, **when):
     """The model ends its turn."""
-    step(name, [{"type": "text", "text": text}], "end_turn", **when)
+    step(name, {"type": "text", "text": text}, when)
 
 
 def build_and_test(name):
@@ -250,12 +256,50 @@ TEST_CASE_FIXTURE(fixture, "insert takes'''}, last_tool_result=["Edited"])
         "tests are green.", **GREEN)
 
 
-def main():
-    for iteration in (first_iteration, second_iteration, third_iteration, fourth_iteration):
+COUNT_WORDS = '''def count_words(path):
+    """Counts the words of a file."""
+    return str(len(read_file(path).split()))
+
+
+TOOLS = [list_files, read_file, replace_text, count_words]'''
+
+
+def foreign_iteration():
+    call("1: look", "read_file", {"path": "src/tools.py"},
+         tools_offered=["list_files", "read_file", "replace_text"], last_text=["Goal: Know more tools"])
+    call("1: the tool", "replace_text",
+         {"path": "src/tools.py", "old": "TOOLS = [list_files, read_file, replace_text]",
+          "new": COUNT_WORDS}, last_tool_result=["def replace_text(path, old, new)"])
+    call("1: its test", "replace_text",
+         {"path": "tests/tools_test.py", "old": "    def test_wrong_calls_are_errors(self):",
+          "new": '''    def test_count_words(self):
+        self.assertEqual(tools.call("count_words", {"path": "f"}), ("2", False))
+
+    def test_wrong_calls_are_errors(self):'''}, last_tool_result=["edited src/tools.py"])
+    say("1: done", "I can count words now.", last_tool_result=["edited tests/tools_test.py"])
+    call("2: uses its new tool", "count_words", {"path": "README.md"}, tools_offered=["count_words"])
+    say("2: has nothing to add", "Nothing to change.", last_tool_result=["8"])
+
+
+STORIES = {
+    "builtin": ("story.json", [first_iteration, second_iteration, third_iteration, fourth_iteration]),
+    "foreign": ("foreign.json", [foreign_iteration])}
+
+
+def written(name):
+    steps.clear()
+    for iteration in STORIES[name][1]:
         iteration()
-    with open(sys.argv[1], "w", encoding="utf-8") as out:
-        json.dump({"schema": 1, "model": "scripted", "steps": steps}, out, indent=1)
-        out.write("\n")
+    return json.dumps({"steps": steps}, indent=1) + "\n"
+
+
+def main():
+    if sys.argv[1:] == ["--check"]:
+        here = pathlib.Path(__file__).parent
+        stale = [file for name, (file, _) in STORIES.items()
+                 if (here / file).read_text(encoding="utf-8") != written(name)]
+        sys.exit(f"not as make_story.py writes them: {stale}" if stale else 0)
+    sys.stdout.write(written(sys.argv[1]))
 
 
 main()
