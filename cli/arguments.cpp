@@ -3,6 +3,10 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands/commands.hpp"
+#ifdef GERMLINE_HAS_SERVICES
+#include "cli/commands/services.hpp"
+#include "cli/up/up.hpp"
+#endif
 #include "cli/version.hpp"
 
 namespace germline::cli {
@@ -199,6 +203,37 @@ void add_init(CLI::App& app, command_line& line) {
   });
 }
 
+#ifdef GERMLINE_HAS_SERVICES
+void add_services(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<up_options>();
+  auto* up = add_client_command(
+      app, line, "up", "Run a coordinator and a worker on this machine, until Ctrl-C",
+      "  sudo germline up\n  sudo germline up --slots 2 --state-dir /srv/germline\n"
+      "  sudo germline up --detach    prints the pid to kill");
+  add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
+  add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
+  add_setting(up, line, "--gateway-config", "worker.gateway_config",
+              "the gateway's TOML; without one no model can be used");
+  up->add_flag("-d,--detach", given->detach, "go on without the terminal once all runs");
+  up->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_up(with, *given); };
+  });
+
+  auto* coordinator = add_command(app, line, "coordinator", "Run a coordinator alone",
+                                  "  germline coordinator --listen 127.0.0.1:7411");
+  add_setting(coordinator, line, "--listen", "coordinator", "unix:/path or 127.0.0.1:PORT");
+  add_setting(coordinator, line, "--state-dir", "state_dir", "the record, objects and artefacts");
+  coordinator->callback([&line] { line.chosen = &run_coordinator_command; });
+
+  auto* worker = add_client_command(app, line, "worker", "Run a worker alone; starts as root",
+                                    "  sudo germline worker --coordinator 127.0.0.1:7411");
+  add_setting(worker, line, "--state-dir", "state_dir", "artefacts and transcripts");
+  add_setting(worker, line, "--slots", "worker.slots", "iterations at a time, default 1");
+  add_setting(worker, line, "--gateway-config", "worker.gateway_config", "the gateway's TOML");
+  worker->callback([&line] { line.chosen = &run_worker_command; });
+}
+#endif
+
 void add_machine(CLI::App& app, command_line& line) {
   auto* doctor =
       add_client_command(app, line, "doctor", "Say what this machine can do and what is missing",
@@ -255,6 +290,9 @@ int run_command_line(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused.\n"
       "`germline COMMAND --help` shows a command's flags and examples.");
   command_line line;
+#ifdef GERMLINE_HAS_SERVICES
+  add_services(app, line);
+#endif
   add_init(app, line);
   add_run(app, line);
   add_ps(app, line);

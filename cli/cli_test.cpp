@@ -1,0 +1,272 @@
+// The real binary, as a child, against a coordinator that answers as it is told.
+#include <doctest/doctest.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "germline/v1/control.grpc.pb.h"
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+class folder {
+ public:
+  folder() {
+    std::string name = "/tmp/germline-cli-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~folder() { fs::remove_all(path_); }
+  std::string at(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+struct outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// Runs `germline` by a shell, with no setting of the caller's own.
+outcome germline(const folder& place, const std::string& arguments) {
+  const auto command = "env -i HOME=" + place.at("") + " PATH=\"$PATH\" " GERMLINE_BINARY " " +
+                       arguments + " >" + place.at("out") + " 2>" + place.at("err") + " </dev/null";
+  const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(place.at("out")),
+          slurp(place.at("err"))};
+}
+
+class fake_control final : public v1::Control::Service {
+ public:
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                         v1::GetStatusReply* reply) override {
+    reply->set_coordinator_id("crd_1");
+    return grpc::Status::OK;
+  }
+  grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
+                         v1::CreateRunReply* reply) override {
+    created = *request;
+    if (request->branch() == "missing") return {grpc::StatusCode::NOT_FOUND, "no branch missing"};
+    reply->set_run_id("run_1");
+    reply->add_lineage_ids("lin_1");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,
+                        v1::ListRunsReply* reply) override {
+    fill(*reply->add_runs());
+    return grpc::Status::OK;
+  }
+  grpc::Status GetTree(grpc::ServerContext*, const v1::GetTreeRequest* request,
+                       v1::GetTreeReply* reply) override {
+    if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "nothing is called nope"};
+    fill(*reply->mutable_run());
+    return grpc::Status::OK;
+  }
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchEvent>* writer) override {
+    v1::WatchEvent event;
+    event.set_time_ms(1'000);
+    event.mutable_progress()->set_step("steal\x1b[2J");
+    writer->Write(event);
+    // A stream that nobody ends: the client must see by itself that the run is over.
+    while (request->follow() && !context->IsCancelled()) ::usleep(10'000);
+    return grpc::Status::OK;
+  }
+  grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
+                    v1::KillReply* reply) override {
+    killed = *request;
+    auto& one = *reply->add_lineages();
+    one.set_lineage_id("lin_1");
+    one.set_proof(v1::KILL_PROOF_KILLED);
+    one.set_took_ms(42);
+    return grpc::Status::OK;
+  }
+  grpc::Status Pause(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
+    return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1 is killed, which is final"};
+  }
+
+  void fill(v1::RunInfo& run) const {
+    run.set_run_id("run_1");
+    run.set_name("na\x1bme");
+    run.set_found_state(found_state);
+    run.set_found_details("the build is red");
+    auto& lineage = *run.add_lineages();
+    lineage.set_lineage_id("lin_1");
+    lineage.set_state(v1::LINEAGE_STATE_PAUSED);
+    lineage.set_pause_reason(v1::PAUSE_REASON_DONE);
+  }
+
+  v1::CreateRunRequest created;
+  v1::KillRequest killed;
+  std::string found_state = "founded";
+};
+
+struct fixture {
+  folder place;
+  fake_control control;
+  std::unique_ptr<grpc::Server> server;
+
+  fixture() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + place.at("s"), grpc::InsecureServerCredentials());
+    builder.RegisterService(&control);
+    server = builder.BuildAndStart();
+    REQUIRE(server);
+  }
+  ~fixture() { server->Shutdown(std::chrono::system_clock::time_point()); }
+  outcome run(const std::string& arguments) {
+    return germline(place, arguments + " --coordinator unix:" + place.at("s"));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("0: what is asked for is on standard output, and JSON is one value") {
+  fixture with;
+  const auto ps = with.run("ps");
+  CHECK(ps.code == 0);
+  CHECK(ps.out.find("lin_1") != std::string::npos);
+  CHECK(ps.out.find("na\\x1bme") != std::string::npos);
+  CHECK(ps.err.empty());
+  const auto json = with.run("ps --json");
+  CHECK(json.code == 0);
+  const auto value = nlohmann::json::parse(json.out);
+  CHECK(value["runs"][0]["name"] == "na\x1bme");
+  CHECK(with.run("ps -q").out == "lin_1\n");
+  CHECK(with.run("tree").out.find("paused (done)") != std::string::npos);
+}
+
+TEST_CASE("2: usage, before anything is asked of a coordinator") {
+  folder place;
+  for (const char* arguments :
+       {"", "bogus", "ps --bogus", "kill", "kill lin_1 --all", "show", "run . --model m",
+        "run . --model m --budget five", "run . --lineages 0", "diff a b c"}) {
+    CAPTURE(arguments);
+    const auto result = germline(place, arguments);
+    CHECK(result.code == 2);
+    CHECK(result.out.empty());
+    CHECK(!result.err.empty());
+  }
+  std::ofstream(place.at("run.toml")) << "schema = 1\n[run]\nlinages = 1\n";
+  const auto file = germline(place, "run --file " + place.at("run.toml"));
+  CHECK(file.code == 2);
+  CHECK(file.err.find("`run.lineages`") != std::string::npos);
+}
+
+TEST_CASE("3: not found") {
+  fixture with;
+  const auto result = with.run("tree nope");
+  CHECK(result.code == 3);
+  CHECK(result.err == "germline: nothing is called nope\n");
+  CHECK(with.run("run " + with.place.at("") + " --branch missing").code == 3);
+  CHECK(with.run("run " + with.place.at("nowhere")).code == 3);
+}
+
+TEST_CASE("4: unreachable, and what to do") {
+  folder place;
+  const auto result = germline(place, "ps --coordinator unix:" + place.at("none"));
+  CHECK(result.code == 4);
+  CHECK(result.out.empty());
+  CHECK(result.err.find("germline up") != std::string::npos);
+}
+
+TEST_CASE("5: refused") {
+  fixture with;
+  const auto result = with.run("pause lin_1");
+  CHECK(result.code == 5);
+  CHECK(result.err == "germline: lin_1 is killed, which is final\n");
+}
+
+TEST_CASE("run sends what was said, flags over the file") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\nlineages = 3\niterations = 9\n"
+         "[sandbox]\nmemory = \"1GiB\"\ncpus = 0.5\n";
+  const auto result = with.run("run --file " + with.place.at("run.toml") +
+                               " --iterations 4 --model m --budget '$0.10' --goal 'a b'");
+  CHECK(result.err == "lineage lin_1\n");
+  CHECK(result.code == 0);
+  CHECK(result.out == "run_1\n");
+  CHECK(with.control.created.lineages() == 3);
+  CHECK(with.control.created.max_iterations() == 4);
+  CHECK(with.control.created.budget_nanousd() == 100'000'000);
+  CHECK(with.control.created.goal() == "a b");
+  CHECK(with.control.created.limits().memory_bytes() == 1 << 30);
+  CHECK(with.control.created.limits().cpu_milli() == 500);
+  CHECK(fs::path(with.control.created.repository()).is_absolute());
+}
+
+TEST_CASE("follow ends when every lineage is settled, and fails when the seed is refused") {
+  fixture with;
+  const auto done = with.run("run " + with.place.at("") + " --follow");
+  CHECK(done.code == 0);
+  CHECK(done.out.find("steal\\x1b[2J") != std::string::npos);
+  CHECK(done.out.find("paused (done)") != std::string::npos);
+  with.control.found_state = "refused";
+  const auto refused = with.run("run " + with.place.at("") + " --follow");
+  CHECK(refused.code == 1);
+  CHECK(refused.err.find("the build is red") != std::string::npos);
+}
+
+TEST_CASE("kill prints the proof; logs in JSON are one object a line") {
+  fixture with;
+  const auto killed = with.run("kill --all --why 'enough'");
+  CHECK(killed.code == 0);
+  CHECK(killed.out.find("killed  42ms") != std::string::npos);
+  CHECK(with.control.killed.target() == "all");
+  CHECK(with.control.killed.why() == "enough");
+  const auto logs = with.run("logs run_1 --json");
+  CHECK(logs.code == 0);
+  CHECK(nlohmann::json::parse(logs.out)["progress"]["step"] == "steal\x1b[2J");
+}
+
+TEST_CASE("init makes a repository whose first commit is the genome") {
+  folder place;
+  const auto made = germline(place, "init " + place.at("g") + " --from two-second");
+  CHECK(made.code == 0);
+  CHECK(fs::is_regular_file(place.at("g/genome.toml")));
+  CHECK(std::system(("git -C " + place.at("g") + " diff --quiet main").c_str()) == 0);
+  CHECK(germline(place, "init " + place.at("g")).code == 5);
+  CHECK(germline(place, "init " + place.at("h") + " --from nothing").code == 3);
+}
+
+TEST_CASE("config shows where each value comes from") {
+  folder place;
+  fs::create_directories(place.at(".config/germline"));
+  std::ofstream(place.at(".config/germline/config.toml")) << "schema = 1\n[worker]\nslots = 3\n";
+  const auto shown = germline(place, "config show --json");
+  CHECK(shown.code == 0);
+  const auto value = nlohmann::json::parse(shown.out);
+  CHECK(value["worker.slots"]["value"] == "3");
+  CHECK(value["coordinator"]["origin"] == "default");
+}
+
+TEST_CASE("doctor's JSON says whether this machine is able") {
+  folder place;
+  const auto result = germline(place, "doctor --json --coordinator unix:" + place.at("none"));
+  const auto value = nlohmann::json::parse(result.out);
+  CHECK(result.code == (value["able"].get<bool>() ? 0 : 1));
+  CHECK(!value["checks"].empty());
+}
+
+}  // namespace germline::cli

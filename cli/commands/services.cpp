@@ -1,0 +1,42 @@
+#include "cli/commands/services.hpp"
+
+#include "cli/up/up.hpp"
+#include "common/log.hpp"
+#include "coordinator/service.hpp"
+#include "worker/node/service.hpp"
+
+namespace germline::cli {
+namespace {
+
+exit_code conclude(const session& with, const result<int>& ended) {
+  if (!ended) return with.fail(ended.error());
+  return *ended == 0 ? exit_code::done : exit_code::failed;
+}
+
+}  // namespace
+
+exit_code run_coordinator_command(const session& with) {
+  init_logging("coordinator");
+  coordinator_config config;
+  config.listen_address = with.coordinator();
+  config.state_dir = with.settings.get("state_dir");
+  return conclude(with, run_coordinator(config));
+}
+
+exit_code run_worker_command(const session& with) {
+  init_logging("worker");
+  const auto uids = uids_of(with.settings);
+  worker::worker_config config;
+  config.coordinator = with.coordinator();
+  config.state_dir = with.settings.get("state_dir");
+  config.slots = static_cast<int>(with.settings.get_int("worker.slots"));
+  config.gateway_config = with.settings.get("worker.gateway_config");
+  config.libexec_dir = with.settings.get("libexec_dir");
+  config.node_uid = uids.node;
+  config.gateway_uid = uids.gateway;
+  config.services_gid = uids.group;
+  config.sandbox_uid_base = static_cast<std::uint32_t>(with.settings.get_int("uid_base"));
+  return conclude(with, run_worker(config));
+}
+
+}  // namespace germline::cli

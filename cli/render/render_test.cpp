@@ -1,0 +1,203 @@
+#include "cli/render/render.hpp"
+
+#include <doctest/doctest.h>
+
+#include "cli/render/words.hpp"
+
+namespace germline::cli {
+namespace {
+
+const style plain{};
+
+v1::GetTreeReply sample_tree() {
+  v1::GetTreeReply reply;
+  auto& run = *reply.mutable_run();
+  run.set_run_id("run_0190f3c2a1b27c3d8e4f5a6b7c8d9e0f");
+  run.set_name("first");
+  run.set_seed_commit("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+  run.set_found_state("founded");
+  auto& lineage = *run.add_lineages();
+  lineage.set_lineage_id("lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+  lineage.set_state(v1::LINEAGE_STATE_PAUSED);
+  lineage.set_pause_reason(v1::PAUSE_REASON_DONE);
+  lineage.set_depth(1);
+  lineage.set_iterations_done(2);
+  lineage.set_max_iterations(2);
+  auto& seed = *reply.add_generations();
+  seed.set_generation_id("gen_0190f3c2a1b27c3d8e4f5a6b7c8d9e20");
+  seed.set_commit("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+  auto& child = *reply.add_generations();
+  child.set_generation_id("gen_0190f3c2a1b27c3d8e4f5a6b7c8d9e21");
+  child.set_parent(seed.generation_id());
+  child.set_born_of_iteration("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e30");
+  child.set_number(1);
+  child.set_commit("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+  auto& first = *reply.add_iterations();
+  first.set_item_id("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e30");
+  first.set_lineage_id(lineage.lineage_id());
+  first.set_kind(v1::WORK_KIND_ITERATE);
+  first.set_number(1);
+  first.set_ending(v1::ENDING_EVOLVED);
+  first.set_generation_id(child.generation_id());
+  first.set_action("gave itself a new tool");
+  first.set_started_ms(1'000);
+  first.set_ended_ms(33'500);
+  auto& second = *reply.add_iterations();
+  second.set_lineage_id(lineage.lineage_id());
+  second.set_kind(v1::WORK_KIND_ITERATE);
+  second.set_number(2);
+  second.set_ending(v1::ENDING_REJECTED);
+  second.set_reason("protected");
+  second.set_details("behaviour/two is red\nmore lines");
+  return reply;
+}
+
+}  // namespace
+
+TEST_CASE("the tree names generations, iterations, endings and why") {
+  CHECK(render_tree(sample_tree(), plain) ==
+        "run_0190f3c2a1b27c3d8e first  seed aaaaaaaaaa, no model\n"
+        "* generation 0 gen_0190f3c2a1b27c3d8e aaaaaaaaaa  the seed\n"
+        "`- lin_0190f3c2a1b27c3d8e  paused (done), depth 1, 2 of 2 iterations\n"
+        "   |- #1 evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  32.5s\n"
+        "   |     gave itself a new tool\n"
+        "   `- #2 rejected (protected)\n"
+        "         behaviour/two is red\n");
+}
+
+TEST_CASE("the tree of a refused seed says why") {
+  v1::GetTreeReply reply;
+  reply.mutable_run()->set_run_id("run_1");
+  reply.mutable_run()->set_seed_commit("abc");
+  reply.mutable_run()->set_found_state("refused");
+  reply.mutable_run()->set_found_details("the build failed");
+  CHECK(render_tree(reply, plain) ==
+        "run_1  seed abc, no model\n  the seed was refused: the build failed\n");
+}
+
+TEST_CASE("lineages are listed in aligned columns, final ones on request") {
+  v1::ListRunsReply reply;
+  auto& run = *reply.add_runs();
+  run = sample_tree().run();
+  run.set_created_ms(1'000);
+  auto& killed = *run.add_lineages();
+  killed.set_lineage_id("lin_2");
+  killed.set_state(v1::LINEAGE_STATE_KILLED);
+  const std::string header =
+      "RUN                     NAME   LINEAGE                 STATE          DEPTH  ITERATIONS  "
+      "LIVE  SPENT  CREATED\n";
+  const std::string row =
+      "run_0190f3c2a1b27c3d8e  first  lin_0190f3c2a1b27c3d8e  paused (done)  1      2/2         "
+      "-     $0.00  1m01s ago\n";
+  CHECK(render_runs(reply, false, 62'000, plain) == header + row);
+  CHECK(render_runs(reply, true, 62'000, plain).find("lin_2") != std::string::npos);
+}
+
+TEST_CASE("kill shows the proof and the time for each lineage") {
+  v1::KillReply reply;
+  auto& killed = *reply.add_lineages();
+  killed.set_lineage_id("lin_1");
+  killed.set_proof(v1::KILL_PROOF_LEASE_EXPIRED);
+  killed.set_took_ms(24'800);
+  CHECK(render_killed(reply, plain) ==
+        "LINEAGE  PROOF          TOOK\nlin_1    lease expired  24.8s\n");
+}
+
+TEST_CASE("a step of a sandbox is one line whatever it says") {
+  v1::WatchEvent event;
+  event.set_time_ms(3'661'000);
+  event.set_lineage_id("lin_1");
+  auto& progress = *event.mutable_progress();
+  progress.set_phase(v1::ITERATION_PHASE_RUNNING);
+  progress.set_step("modify_code");
+  progress.set_status("done");
+  progress.set_detail("a\nb\x1b]0;owned\x07\r\xe2\x80\xae");
+  const auto line = render_event(event, plain);
+  CHECK(line ==
+        "01:01:01 lin_1 running modify_code done: a\\x0ab\\x1b]0;owned\\x07\\x0d\\xe2\\x80\\xae\n");
+}
+
+TEST_CASE("no text from outside brings a control character into any rendering") {
+  const std::string hostile = "x\x1b[2J\x07\x9b\xc2\x9b\r";
+  auto tree = sample_tree();
+  tree.mutable_run()->set_name(hostile);
+  tree.mutable_iterations(1)->set_reason(hostile);
+  tree.mutable_iterations(1)->set_details(hostile);
+  tree.mutable_iterations(0)->set_action(hostile);
+  v1::ShowReply show;
+  *show.mutable_iteration() = tree.iterations(1);
+  show.set_context_json(hostile);
+  v1::DiffReply diff;
+  diff.set_patch("+" + hostile + "\n");
+  style terminal;
+  terminal.terminal = true;
+  v1::WatchEvent event;
+  *event.mutable_iteration() = tree.iterations(1);
+  for (const auto& text : {render_tree(tree, plain), render_show(show, plain),
+                           render_diff(diff, terminal), render_event(event, plain)}) {
+    CAPTURE(text);
+    CHECK(text.find_first_of("\x1b\x07\r\x9b") == std::string::npos);
+    CHECK(text.find("\\x1b[2J") != std::string::npos);
+  }
+}
+
+TEST_CASE("a diff is coloured for a terminal and untouched for a pipe") {
+  v1::DiffReply reply;
+  reply.set_patch("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\x1b\n");
+  CHECK(render_diff(reply, plain) == reply.patch());
+  style terminal;
+  terminal.terminal = true;
+  terminal.colour = true;
+  CHECK(render_diff(reply, terminal) ==
+        "\x1b[1m--- a/x\x1b[0m\n\x1b[1m+++ b/x\x1b[0m\n\x1b[34m@@ -1 +1 @@\x1b[0m\n"
+        "\x1b[31m-old\x1b[0m\n\x1b[32m+new\\x1b\x1b[0m\n");
+}
+
+TEST_CASE("an iteration is shown in full") {
+  v1::ShowReply reply;
+  *reply.mutable_iteration() = sample_tree().iterations(1);
+  auto& attempt = *reply.mutable_iteration()->add_attempts();
+  attempt.set_attempt_id("att_1");
+  attempt.set_state(v1::ATTEMPT_STATE_FINISHED);
+  attempt.set_fence(3);
+  attempt.set_worker_id("wrk_1");
+  CHECK(render_show(reply, plain) ==
+        "number        2\n"
+        "lineage       lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10\n"
+        "ending        rejected\nreason        protected\n"
+        "attempt       att_1 finished, fence 3, worker wrk_1\n"
+        "details\n  behaviour/two is red\n  more lines\n");
+}
+
+TEST_CASE("JSON has the proto's names and every field") {
+  v1::KillReply reply;
+  reply.add_lineages()->set_lineage_id("lin_\x1b");
+  CHECK(to_json(reply, true) ==
+        "{\"lineages\":[{\"lineage_id\":\"lin_\\u001b\",\"proof\":\"KILL_PROOF_UNSPECIFIED\","
+        "\"took_ms\":\"0\"}]}\n");
+  CHECK(json_string("a\"\n\xff") == "\"a\\\"\\n\\ufffd\"");
+}
+
+TEST_CASE("durations are written with at most two units") {
+  CHECK(duration(850) == "850ms");
+  CHECK(duration(12'340) == "12.3s");
+  CHECK(duration(250'000) == "4m10s");
+  CHECK(duration(11'100'000) == "3h05m");
+  CHECK(duration(187'200'000) == "2d4h");
+  CHECK(duration(-1) == "-");
+}
+
+TEST_CASE("summaries are cut by characters, not bytes") {
+  style unicode;
+  unicode.unicode = true;
+  CHECK(summary(plain, "first\nsecond", 20) == "first");
+  CHECK(summary(plain, "abcdefghijklm", 10) == "abcdefg...");
+  CHECK(summary(unicode, "äääääääääääää", 10) == "äääääääää…");
+}
+
+TEST_CASE("an enumeration from a newer coordinator is no crash") {
+  CHECK(word(static_cast<v1::Ending>(99)) == "unknown");
+  CHECK(word(static_cast<v1::KillProof>(99)) == "unknown");
+}
+
+}  // namespace germline::cli

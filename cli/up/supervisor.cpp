@@ -1,0 +1,152 @@
+#include "cli/up/supervisor.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include "cli/up/restart_policy.hpp"
+
+namespace germline::cli {
+namespace {
+
+constexpr std::int64_t tick_ms = 100;
+constexpr std::int64_t stop_limit_ms = 30'000;
+
+sigset_t watched_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&set, number);
+  return set;
+}
+
+/// Waits for a tick or a signal; whether it was one that asks for the end.
+bool asked_to_end() {
+  const auto set = watched_signals();
+  const timespec limit{0, tick_ms * 1'000'000};
+  const int number = ::sigtimedwait(&set, nullptr, &limit);
+  return number == SIGINT || number == SIGTERM;
+}
+
+struct watched_child {
+  explicit watched_child(const child_spec& what) : spec(what) {}
+  const child_spec& spec;
+  child_process process;
+  restart_state restarts;
+  std::int64_t started_ms = 0;
+  std::int64_t start_at_ms = 0;
+};
+
+class supervision {
+ public:
+  supervision(const supervisor_plan& plan, const supervisor_events& events, const clock& time)
+      : plan_(plan), events_(events), time_(time) {}
+
+  result<void> run() {
+    while (true) {
+      if (asked_to_end()) return {};
+      GERMLINE_TRY(keep(coordinator_));
+      if (!coordinator_.process.running()) {
+        answers_ = false;
+        answers_in_row_ = 0;
+        probe_ = {};
+      } else if (!answers_) {
+        GERMLINE_TRY(ask());
+      }
+      // The first worker waits for the first coordinator; later it reconnects by itself.
+      if (answers_ || was_ready_) GERMLINE_TRY(keep(worker_));
+    }
+  }
+
+  /// The worker first: it ends its sandboxes and says so to the coordinator.
+  void end() {
+    probe_ = {};
+    end_child(worker_);
+    end_child(coordinator_);
+  }
+
+ private:
+  /// Starts the child when it is due; takes note when it has died.
+  result<void> keep(watched_child& child) {
+    const auto now_ms = time_.boot_ms();
+    if (const auto status = child.process.ended()) {
+      const auto delay_ms = next_start_delay_ms(child.restarts, now_ms - child.started_ms);
+      const auto what = child.spec.name + " ended with " + wait_status_words(*status);
+      if (!delay_ms) {
+        return error(error_code::internal, what + ", again and again; see " + child.spec.log_path);
+      }
+      events_.announce(what + "; it is started again, see " + child.spec.log_path);
+      child.start_at_ms = now_ms + *delay_ms;
+    }
+    if (child.process.running() || now_ms < child.start_at_ms) return {};
+    GERMLINE_TRY_ASSIGN(child.process, child_process::start(child.spec));
+    child.started_ms = now_ms;
+    return {};
+  }
+
+  /// One probe at a time; when one ends well the coordinator answers.
+  result<void> ask() {
+    const auto status = probe_.ended();
+    if (!status) {
+      if (!probe_.running()) {
+        GERMLINE_TRY_ASSIGN(probe_, child_process::start(plan_.probe));
+      }
+      return {};
+    }
+    const bool well = WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
+    // Twice: at the first answer the coordinator may still be setting its socket's mode.
+    answers_in_row_ = well ? answers_in_row_ + 1 : 0;
+    if (answers_in_row_ < 2) return {};
+    answers_ = true;
+    if (!plan_.socket_path.empty() &&
+        ::chown(plan_.socket_path.c_str(), plan_.socket_owner, static_cast<gid_t>(-1)) != 0) {
+      return errno_error("giving " + plan_.socket_path + " to the worker", errno);
+    }
+    if (!was_ready_) {
+      was_ready_ = true;
+      events_.ready();
+    } else {
+      events_.announce("coordinator answers again");
+    }
+    return {};
+  }
+
+  void end_child(watched_child& child) {
+    child.process.signal(SIGTERM);
+    const auto limit_ms = time_.boot_ms() + stop_limit_ms;
+    while (child.process.running() && !child.process.ended()) {
+      // A second request for the end is in a hurry.
+      if (asked_to_end() || time_.boot_ms() > limit_ms) {
+        events_.announce(child.spec.name + " does not end; it is killed");
+        child.process = {};
+        return;
+      }
+    }
+  }
+
+  const supervisor_plan& plan_;
+  const supervisor_events& events_;
+  const clock& time_;
+  watched_child coordinator_{plan_.coordinator};
+  watched_child worker_{plan_.worker};
+  child_process probe_;
+  bool answers_ = false;
+  int answers_in_row_ = 0;
+  bool was_ready_ = false;
+};
+
+}  // namespace
+
+result<void> supervise(const supervisor_plan& plan, const supervisor_events& events,
+                       const clock& time) {
+  const auto set = watched_signals();
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return errno_error("sigprocmask", errno);
+  supervision running(plan, events, time);
+  auto outcome = running.run();
+  running.end();
+  return outcome;
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,35 @@
+// supervisor: keeps a coordinator and a worker running on one machine, as children, and ends them
+// in order. It starts gRPC in no thread of its own: whether the coordinator answers is asked by a
+// short-lived child. Root, single-threaded.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+
+#include "cli/up/child_process.hpp"
+#include "common/clock.hpp"
+#include "common/result.hpp"
+
+namespace germline::cli {
+
+struct supervisor_plan {
+  child_spec coordinator;
+  child_spec worker;
+  child_spec probe;         // exits 0 once the coordinator answers
+  std::string socket_path;  // given to `socket_owner` once the coordinator answers; may be empty
+  uid_t socket_owner = 0;
+};
+
+struct supervisor_events {
+  std::function<void()> ready;                       // both run; called once
+  std::function<void(const std::string&)> announce;  // something that a person should know
+};
+
+/// Blocks SIGINT, SIGTERM and SIGCHLD and runs until one of the first two comes, or until a
+/// child died quickly too often (an error). Nothing that it started runs when it returns.
+result<void> supervise(const supervisor_plan& plan, const supervisor_events& events,
+                       const clock& time);
+
+}  // namespace germline::cli
