@@ -26,7 +26,7 @@ void lay_over(std::string& field, const std::string& said) {
 result<run_file> read_run(const run_options& options) {
   run_file run;
   if (!options.file.empty()) {
-    GERMLINE_TRY_ASSIGN(const auto text, read_text_file(options.file));
+    GERMLINE_TRY_ASSIGN(const auto text, read_small_file(options.file));
     GERMLINE_TRY_ASSIGN(run, parse_run_file(text, options.file));
     // A repository in the file is relative to the file.
     if (!run.repository.empty()) {

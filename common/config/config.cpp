@@ -164,7 +164,7 @@ result<config_sources> process_config_sources() {
   sources.is_root = ::geteuid() == 0;
   const auto path = config_path(sources.environment);
   if (path.empty()) return sources;
-  auto text = read_text_file(path);
+  auto text = read_small_file(path);
   if (!text) {
     const bool named = environment_variable("GERMLINE_CONFIG").value_or("") == path;
     if (text.error().code() == error_code::not_found && !named) return sources;

@@ -55,7 +55,7 @@ result<std::vector<toml_value>> parse_toml(std::string_view text, std::string_vi
   return values;
 }
 
-result<std::string> read_text_file(const std::string& path) {
+result<std::string> read_small_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
                                                              &std::fclose);
   if (!file) return errno_error("opening " + path, errno);

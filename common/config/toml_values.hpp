@@ -24,6 +24,6 @@ struct toml_value {
 result<std::vector<toml_value>> parse_toml(std::string_view text, std::string_view name);
 
 /// The file's bytes, at most 1 MiB.
-result<std::string> read_text_file(const std::string& path);
+result<std::string> read_small_file(const std::string& path);
 
 }  // namespace germline

@@ -1,0 +1,160 @@
+#include "cli/up/up.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cli/up/restart_policy.hpp"
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+class folder {
+ public:
+  folder() {
+    std::string name = "/tmp/germline-up-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~folder() { fs::remove_all(path_); }
+  std::string at(const std::string& name) const { return path_ + "/" + name; }
+  std::string text(const std::string& name) const {
+    std::ifstream in(at(name));
+    std::ostringstream all;
+    all << in.rdbuf();
+    return all.str();
+  }
+
+ private:
+  std::string path_;
+};
+
+child_spec shell(const std::string& name, const std::string& script) {
+  return {name, {"/bin/sh", "-c", script}, {}, "", 0, 0};
+}
+
+/// Waits at most 10 s until the file has as many lines.
+bool wait_for_lines(const folder& place, const std::string& name, long lines) {
+  for (int i = 0; i < 1000; ++i) {
+    const auto text = place.text(name);
+    if (std::count(text.begin(), text.end(), '\n') >= lines) return true;
+    ::usleep(10'000);
+  }
+  return false;
+}
+
+bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
+
+/// Supervises in a child of the test's own, so that signals can be sent to it.
+pid_t supervise_aside(const supervisor_plan& plan) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  const system_clock_source time;
+  const supervisor_events events{[] {}, [](const std::string&) {}};
+  ::_exit(supervise(plan, events, time) ? 0 : 1);
+}
+
+int wait_code(pid_t pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// A service that writes its pid when it starts and its name when it is told to end.
+std::string service_script(const folder& place, const std::string& name) {
+  return "trap 'echo " + name + " >> " + place.at("ends") + "; exit 0' TERM; echo $$ >> " +
+         place.at(name) + "; while :; do sleep 0.05; done";
+}
+
+supervisor_plan plan_in(const folder& place) {
+  supervisor_plan plan;
+  plan.coordinator = shell("coordinator", service_script(place, "coordinator"));
+  plan.worker = shell("worker", service_script(place, "worker"));
+  plan.probe = shell("probe", "test -s " + place.at("coordinator"));
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("deaths in a row are answered more and more slowly, and then no more") {
+  restart_state state;
+  CHECK(next_start_delay_ms(state, 10) == 250);
+  CHECK(next_start_delay_ms(state, 10) == 500);
+  CHECK(next_start_delay_ms(state, lived_long_ms) == 250);
+  for (const std::int64_t delay_ms : {500, 1'000, 2'000, 4'000}) {
+    CHECK(next_start_delay_ms(state, 10) == delay_ms);
+  }
+  CHECK(!next_start_delay_ms(state, 10));
+}
+
+TEST_CASE("services end in order on SIGTERM: the worker, then the coordinator") {
+  folder place;
+  const auto pid = supervise_aside(plan_in(place));
+  REQUIRE(wait_for_lines(place, "worker", 1));
+  ::kill(pid, SIGTERM);
+  CHECK(wait_code(pid) == 0);
+  CHECK(place.text("ends") == "worker\ncoordinator\n");
+}
+
+TEST_CASE("a child that was killed is started again, and none outlives the supervisor") {
+  folder place;
+  const auto pid = supervise_aside(plan_in(place));
+  REQUIRE(wait_for_lines(place, "worker", 1));
+  const pid_t first = std::stoi(place.text("worker"));
+  ::kill(first, SIGKILL);
+  REQUIRE(wait_for_lines(place, "worker", 2));
+  const pid_t coordinator = std::stoi(place.text("coordinator"));
+  REQUIRE(exists(coordinator));
+  // Not asked to end: killed. The kernel tells the children.
+  ::kill(pid, SIGKILL);
+  wait_code(pid);
+  CHECK(wait_for_lines(place, "ends", 2));
+}
+
+TEST_CASE("a service that cannot start ends all of it with an error") {
+  folder place;
+  auto plan = plan_in(place);
+  plan.worker = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 7");
+  const auto pid = supervise_aside(plan);
+  CHECK(wait_code(pid) == 1);
+  const auto starts = place.text("worker");
+  CHECK(std::count(starts.begin(), starts.end(), '\n') == most_quick_deaths);
+  CHECK(place.text("ends") == "coordinator\n");
+}
+
+TEST_CASE("keys reach the worker and not the coordinator") {
+  config_sources sources;
+  sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
+  sources.is_root = true;
+  const auto plan = plan_of(*config::load(sources), "/bin/germline");
+  CHECK(plan.worker.without.empty());
+  CHECK(std::count(plan.coordinator.without.begin(), plan.coordinator.without.end(),
+                   "ANTHROPIC_API_KEY") == 1);
+  CHECK(plan.coordinator.uid != 0);
+  CHECK(plan.coordinator.uid != plan.socket_owner);
+  CHECK(plan.socket_path == "/run/germline/control.sock");
+
+  folder place;
+  auto spec = shell("x", "echo \"${GERMLINE_TEST_KEY-none}\"");
+  spec.log_path = place.at("log");
+  ::setenv("GERMLINE_TEST_KEY", "secret", 1);  // NOLINT(concurrency-mt-unsafe)
+  for (const bool hidden : {false, true}) {
+    if (hidden) spec.without = {"GERMLINE_TEST_KEY"};
+    auto child = child_process::start(spec);
+    REQUIRE(child);
+    while (!child->ended()) ::usleep(1'000);
+  }
+  CHECK(place.text("log") == "secret\nnone\n");
+}
+
+}  // namespace germline::cli
