@@ -53,7 +53,9 @@ bool wait_for_lines(const folder& place, const std::string& name, long lines) {
   return false;
 }
 
-bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
+bool exists(pid_t pid) {
+  return ::kill(pid, 0) == 0;
+}
 
 /// Supervises in a child of the test's own, so that signals can be sent to it.
 pid_t supervise_aside(const supervisor_plan& plan) {
