@@ -278,7 +278,7 @@ def foreign_iteration():
     def test_wrong_calls_are_errors(self):'''}, last_tool_result=["edited src/tools.py"])
     say("1: done", "I can count words now.", last_tool_result=["edited tests/tools_test.py"])
     call("2: uses its new tool", "count_words", {"path": "README.md"}, tools_offered=["count_words"])
-    say("2: has nothing to add", "Nothing to change.", last_tool_result=["8"])
+    say("2: has nothing to add", "Nothing to change.", last_tool_result=["81"])
 
 
 STORIES = {
