@@ -238,8 +238,8 @@ result<std::string> replace_every(std::string_view text, std::string_view old,
   "insert_line": {"type": "integer",'''}, last_tool_result=["Edited"])
     call("4: its test", EDIT,
          {"command": "str_replace", "path": "tests/edit_tool_test.cpp",
-          "old_str": '''TEST_CASE_FIXTURE(fixture, "insert takes''',
-          "new_str": '''TEST_CASE_FIXTURE(fixture, "str_replace replaces every occurrence only when told to") {
+          "old_str": '''TEST_CASE_FIXTURE(tool_fixture, "insert takes''',
+          "new_str": '''TEST_CASE_FIXTURE(tool_fixture, "str_replace replaces every occurrence only when told to") {
   write_file(folder.path() / "f", "one two one");
   auto input =
       json::of({{"command", "str_replace"}, {"path", "f"}, {"old_str", "one"}, {"new_str", "1"}});
@@ -250,7 +250,7 @@ result<std::string> replace_every(std::string_view text, std::string_view old,
   CHECK(content("f") == "1 two 1");
 }
 
-TEST_CASE_FIXTURE(fixture, "insert takes'''}, last_tool_result=["Edited"])
+TEST_CASE_FIXTURE(tool_fixture, "insert takes'''}, last_tool_result=["Edited"])
     build_and_test("4")
     say("4: done", "str_replace takes replace_all; without it a text must still occur once. Build and "
         "tests are green.", **GREEN)

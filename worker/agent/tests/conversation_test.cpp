@@ -6,7 +6,7 @@ using namespace agent;
 
 namespace {
 
-json call(const std::string& id, const std::string& text) {
+json bash_call(const std::string& id, const std::string& text) {
   return json::list({json::of({{"type", "tool_use"},
                                {"id", id},
                                {"name", "bash"},
@@ -53,7 +53,7 @@ TEST_CASE("conversation compaction keeps the first message the last turns and th
   talk.say("the briefing");
   for (int i = 0; i < 40; ++i) {
     const auto id = "call_" + std::to_string(i);
-    talk.answer(call(id, "echo " + std::to_string(i)));
+    talk.answer(bash_call(id, "echo " + std::to_string(i)));
     talk.add_result(id, std::string(2000, 'x'), false);
   }
   CHECK_FALSE(talk.compact(1'000'000));
