@@ -25,9 +25,6 @@ void prove_if_gone(state& s, const std::string& scope, effects& out) {
   for (const auto& [id, entry] : s.items) {
     if (entry.offer.scope == scope) return;
   }
-  for (const auto& [id, rest] : s.leftovers) {
-    if (rest.scope == scope) return;
-  }
   for (int i = 0; i < kill->second.count; ++i) {
     out.push_back(kill_proved{scope, kill->second.how});
   }
@@ -136,7 +133,8 @@ void on(state& s, const worker_joined& e, effects& out) {
   send_welcome welcome{e.worker, {}};
   for (const auto& attempt : e.running) {
     item_entry* entry = by_attempt(s, attempt);
-    const bool holds = entry != nullptr && entry->worker == e.worker && entry->at == phase::leased;
+    const bool holds = entry != nullptr && entry->worker == e.worker &&
+                       (entry->at == phase::leased || entry->at == phase::judging);
     if (holds) {
       entry->expires_ms = expiry(s, e.now_ms);
     } else {
@@ -164,14 +162,8 @@ void on(state& s, const heartbeat& e, effects& out) {
     // A worker in reach that still runs something renews it, even while it is being killed: a kill
     // is not proved by the clock as long as the worker says otherwise.
     item_entry* entry = by_attempt(s, attempt);
-    const auto rest = s.leftovers.find(attempt);
     const bool holds = entry != nullptr && entry->worker == e.worker;
-    if (holds) {
-      entry->expires_ms = expiry(s, e.now_ms);
-    } else if (rest != s.leftovers.end() && rest->second.worker == e.worker) {
-      rest->second.expires_ms = expiry(s, e.now_ms);
-      continue;
-    }
+    if (holds) entry->expires_ms = expiry(s, e.now_ms);
     if (!holds || entry->at == phase::killing) out.push_back(send_kill{e.worker, attempt});
   }
 }
@@ -208,6 +200,7 @@ void on(state& s, const result_arrived& e, effects& out) {
   }
   if (entry->at == phase::killing) {
     out.push_back(reply_result{e.worker, e.attempt, false, "the lineage was killed"});
+    bury(s, *entry, proof::killed, out);
     return;
   }
   if (entry->at == phase::judging) return;  // sent twice; the first is being judged
@@ -221,22 +214,15 @@ void on(state& s, const result_judged& e, effects& out) {
   item_entry& entry = found->second;
   out.push_back(reply_result{entry.worker, entry.attempt.str(), e.accepted, e.why});
   if (!e.is_final) {
-    entry.at = phase::leased;
+    lose(s, entry, out);
     return;
   }
-  s.leftovers[entry.attempt.str()] = {entry.offer.scope, entry.worker, expiry(s, e.now_ms)};
+  const std::string scope = entry.offer.scope;
   s.items.erase(found);
+  prove_if_gone(s, scope, out);
 }
 
 void on(state& s, const attempt_cleaned& e, effects& out) {
-  const auto rest = s.leftovers.find(e.attempt);
-  if (rest != s.leftovers.end() && rest->second.worker == e.worker) {
-    const std::string scope = rest->second.scope;
-    s.leftovers.erase(rest);
-    note_proof(s, scope, proof::killed);
-    prove_if_gone(s, scope, out);
-    return;
-  }
   item_entry* entry = by_attempt(s, e.attempt);
   if (entry == nullptr || entry->worker != e.worker) return;
   if (entry->at == phase::killing) {
@@ -250,6 +236,7 @@ void on(state& s, const kill_requested& e, effects& out) {
   auto [kill, fresh] = s.kills.try_emplace(e.scope);
   if (!fresh) ++kill->second.count;
   std::vector<item_id> queued;
+  std::vector<item_entry*> judged;
   for (auto& [id, entry] : s.items) {
     if (entry.offer.scope != e.scope) continue;
     switch (entry.at) {
@@ -260,7 +247,10 @@ void on(state& s, const kill_requested& e, effects& out) {
         entry.at = phase::killing;
         entry.kill_when_granted = true;
         break;
-      case phase::judging:  // its result will be refused by the record
+      case phase::judging:  // nothing of it is left, and its result is not wanted any more
+        out.push_back(reply_result{entry.worker, entry.attempt.str(), false, "killed"});
+        judged.push_back(&entry);
+        break;
       case phase::leased:
         entry.at = phase::killing;
         [[fallthrough]];
@@ -270,9 +260,7 @@ void on(state& s, const kill_requested& e, effects& out) {
     }
   }
   for (const auto& item : queued) s.items.erase(item.str());
-  for (const auto& [attempt, rest] : s.leftovers) {
-    if (rest.scope == e.scope) out.push_back(send_kill{rest.worker, attempt});
-  }
+  for (item_entry* entry : judged) bury(s, *entry, proof::killed, out);
   prove_if_gone(s, e.scope, out);
 }
 
@@ -289,16 +277,6 @@ void on(state& s, const tick& e, effects& out) {
     } else {
       lose(s, entry, out);
     }
-  }
-  std::vector<std::string> expired;
-  for (const auto& [attempt, rest] : s.leftovers) {
-    if (rest.expires_ms <= e.now_ms) expired.push_back(attempt);
-  }
-  for (const auto& attempt : expired) {
-    const std::string scope = s.leftovers.at(attempt).scope;
-    s.leftovers.erase(attempt);
-    note_proof(s, scope, proof::lease_expired);
-    prove_if_gone(s, scope, out);
   }
 }
 

@@ -80,13 +80,15 @@ struct grant_recorded {
 struct grant_refused {
   item_id item;
 };
+/// A worker reports a result only when nothing of the attempt is left, so a result is also the proof
+/// that an attempt is gone.
 struct result_arrived {
   std::string worker;
   std::string attempt;
   std::int64_t fence = 0;
 };
 /// The owner's answer to `judge`. `is_final` is false where the result could not be recorded: the
-/// attempt then counts as lost once its lease is over.
+/// attempt then counts as lost.
 struct result_judged {
   item_id item;
   bool accepted = false;
@@ -172,13 +174,6 @@ struct item_entry {
   bool kill_when_granted = false;
 };
 
-/// An attempt whose result was accepted and whose remains the worker has not yet reported gone.
-struct leftover {
-  std::string scope;
-  std::string worker;
-  std::int64_t expires_ms = 0;
-};
-
 struct worker_entry {
   std::string base_digest;
   int slots = 0;
@@ -194,7 +189,6 @@ struct pending_kill {
 struct state {
   timing times;
   std::map<std::string, item_entry> items;    // by item id
-  std::map<std::string, leftover> leftovers;  // by attempt id
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;

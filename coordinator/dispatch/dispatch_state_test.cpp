@@ -163,16 +163,23 @@ TEST_CASE_FIXTURE(fixture, "a kill proves how the target ended") {
     REQUIRE(find<kill_proved>() != nullptr);
     CHECK(find<kill_proved>()->how == proof::nothing_ran);
   }
-  SUBCASE("the result was accepted but the remains are not reported gone") {
+  SUBCASE("the result is being judged") {
     join("w1");
-    const auto item = offer();
-    const auto attempt = grant(item);
+    const auto attempt = grant(offer());
     out = apply(s, result_arrived{"w1", attempt.str(), 1});
-    out = apply(s, result_judged{item, true, true, "", time.boot_ms()});
     out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
-    CHECK(find<kill_proved>() == nullptr);
-    out = apply(s, attempt_cleaned{"w1", attempt.str()});
     REQUIRE(find<kill_proved>() != nullptr);
+    REQUIRE(find<reply_result>() != nullptr);
+    CHECK_FALSE(find<reply_result>()->accepted);
+  }
+  SUBCASE("a result comes instead of the report") {
+    join("w1");
+    const auto attempt = grant(offer());
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    out = apply(s, result_arrived{"w1", attempt.str(), 1});
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK_FALSE(find<reply_result>()->accepted);
+    CHECK(find<judge>() == nullptr);
   }
 }
 
@@ -282,7 +289,9 @@ struct walk {
         break;
       case 7:
         if (const auto id = pick_live(); !id.empty()) {
-          perform(apply(s, result_arrived{live[id].worker, id, live[id].fence}));
+          const auto run = live[id];
+          live.erase(id);
+          perform(apply(s, result_arrived{run.worker, id, run.fence}));
         }
         break;
       case 8:

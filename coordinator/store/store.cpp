@@ -370,17 +370,32 @@ result<void> store::set_branch(const lineage_id& lineage, const std::string& com
   });
 }
 
-result<void> store::add_event(const v1::ProgressEvent& event, int limit) {
+result<void> store::add_events(const std::vector<v1::ProgressEvent>& events, int limit) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<void> {
-    exec(db,
-         "UPDATE items SET phase=? WHERE ending=0 AND id=(SELECT item_id FROM attempts WHERE id=?)",
-         event.phase(), event.attempt_id());
-    exec(db,
-         "INSERT INTO events (attempt_id, event) SELECT id, ? FROM attempts WHERE id=?"
-         " AND (SELECT COUNT(*) FROM events WHERE attempt_id=?) < ?",
-         sql::blob{event.SerializeAsString()}, event.attempt_id(), event.attempt_id(), limit);
+    for (const auto& event : events) {
+      exec(db,
+           "UPDATE items SET phase=? WHERE ending=0 AND id=(SELECT item_id FROM attempts"
+           " WHERE id=? AND state=1)",
+           event.phase(), event.attempt_id());
+      exec(db,
+           "INSERT INTO events (attempt_id, event) SELECT id, ? FROM attempts WHERE id=?"
+           " AND (SELECT COUNT(*) FROM events WHERE attempt_id=?) < ?",
+           sql::blob{event.SerializeAsString()}, event.attempt_id(), event.attempt_id(), limit);
+    }
     return {};
+  });
+}
+
+result<dispatch::item_offer> store::offer_of(const item_id& item) {
+  return sql::guarded([&]() -> result<dispatch::item_offer> {
+    SQLite::Statement row(impl_->db,
+                          "SELECT COALESCE(i.lineage_id, i.run_id), i.fence, i.lost, r.base_digest"
+                          " FROM items i JOIN runs r ON r.id = i.run_id WHERE i.id=? AND i.ending=0");
+    bind_all(row, item.str());
+    if (!row.executeStep()) return stale("the item has ended");
+    return dispatch::item_offer{item, text(row, 0), integer(row, 1),
+                                static_cast<int>(integer(row, 2)), text(row, 3)};
   });
 }
 

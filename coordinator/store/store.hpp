@@ -49,10 +49,12 @@ class store {
   result<void> kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms);
   result<void> set_branch(const lineage_id& lineage, const std::string& commit);
 
-  /// Keeps one progress event, up to `limit` for each attempt; more are dropped. Sets the item's
-  /// phase.
-  result<void> add_event(const v1::ProgressEvent& event, int limit);
+  /// Keeps progress events, up to `limit` for each attempt; more are dropped. Sets the items'
+  /// phases.
+  result<void> add_events(const std::vector<v1::ProgressEvent>& events, int limit);
 
+  /// What the dispatcher needs to lease an open item.
+  result<dispatch::item_offer> offer_of(const item_id& item);
   /// Everything that goes on after a start.
   result<records::loaded> load();
 

@@ -1,0 +1,196 @@
+// Every typed actor interface of the coordinator, with its messages. Reads as its diagram:
+//
+//   worker ═stream═▶ session_actor ──────▶ dispatcher ◀── offers, kills ── lineage_actor
+//                        ▲  what to send      │  ▲                            │  ▲  (one each)
+//                        └────────────────────┘  └─ judge: result ────────────┘  │
+//   people ─gRPC─▶ control handlers ──────▶ runs_actor ── founded, kill, pause ──┘
+//                                             │
+//             store_actor (detached: SQLite) ◀┴▶ refs_actor (detached: libgit2)
+//
+// Event-based actors never block; store and refs work in threads of their own. An error in a reply
+// is a caf::error made by caf_error.hpp. Protos travel behind shared_ptr inside this process only;
+// gRPC is the only wire.
+#pragma once
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/atom.hpp>
+#include <caf/replies_to.hpp>
+#include <caf/type_id.hpp>
+#include <caf/typed_actor.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/refs/git_refs.hpp"
+#include "coordinator/store/records.hpp"
+
+namespace germline {
+
+/// One worker's stream, as the actors see it. Implemented by the gRPC reactor, and in tests.
+class worker_link {
+ public:
+  virtual ~worker_link() = default;
+  /// Queues a message; never blocks. A link whose queue is full breaks its stream.
+  virtual void send(v1::CoordinatorMessage message) = 0;
+  /// The session has dealt with one message: the next may be read.
+  virtual void read_more() = 0;
+  /// Ends the stream.
+  virtual void close(const std::string& why) = 0;
+};
+
+using worker_link_ptr = std::shared_ptr<worker_link>;
+using worker_message_ptr = std::shared_ptr<const v1::WorkerMessage>;
+using result_ptr = std::shared_ptr<const v1::AttemptResult>;
+using lease_ptr = std::shared_ptr<const v1::Lease>;
+using event_batch = std::shared_ptr<const std::vector<v1::ProgressEvent>>;
+
+/// What the owner of an item made of a result.
+struct judgement {
+  bool accepted = false;
+  bool is_final = true;  // false: it could not be recorded now
+  std::string why;
+};
+
+/// How the kill of one lineage, or of a run's seed, was proved.
+struct kill_outcome {
+  std::string scope;
+  dispatch::proof how = dispatch::proof::nothing_ran;
+  std::int64_t took_ms = 0;
+};
+using kill_outcomes = std::vector<kill_outcome>;
+
+struct worker_status {
+  std::string worker;
+  std::string base_digest;
+  bool connected = false;
+  int slots = 0;
+  int busy = 0;
+  std::int64_t last_seen_ms_ago = 0;
+};
+using worker_statuses = std::vector<worker_status>;
+
+struct kill_target {
+  std::vector<run_id> runs;  // whose seed is to be killed too
+  std::vector<lineage_id> lineages;
+  std::string why;
+};
+
+}  // namespace germline
+
+CAF_BEGIN_TYPE_ID_BLOCK(germline_coordinator, first_custom_type_id + 100)
+CAF_ADD_ATOM(germline_coordinator, germline, offer_atom, "offer")
+CAF_ADD_ATOM(germline_coordinator, germline, withdraw_atom, "withdraw")
+CAF_ADD_ATOM(germline_coordinator, germline, restore_atom, "restore")
+CAF_ADD_ATOM(germline_coordinator, germline, judge_atom, "judge")
+CAF_ADD_ATOM(germline_coordinator, germline, given_up_atom, "givenup")
+CAF_ADD_ATOM(germline_coordinator, germline, budget_atom, "budget")
+CAF_ADD_ATOM(germline_coordinator, germline, kill_atom, "kill")
+CAF_ADD_ATOM(germline_coordinator, germline, lost_atom, "lost")
+CAF_ADD_ATOM(germline_coordinator, germline, settle_atom, "settle")
+CAF_ADD_ATOM(germline_coordinator, germline, refused_atom, "refused")
+CAF_ADD_ATOM(germline_coordinator, germline, save_atom, "save")
+CAF_ADD_ATOM(germline_coordinator, germline, branch_atom, "branch")
+CAF_ADD_ATOM(germline_coordinator, germline, founded_atom, "founded")
+CAF_ADD_ATOM(germline_coordinator, germline, pause_atom, "pause")
+CAF_ADD_ATOM(germline_coordinator, germline, resume_atom, "resume")
+CAF_ADD_ATOM(germline_coordinator, germline, check_atom, "check")
+CAF_ADD_ATOM(germline_coordinator, germline, left_atom, "left")
+CAF_ADD_ATOM(germline_coordinator, germline, tick_atom, "tick")
+CAF_ADD_ATOM(germline_coordinator, germline, status_atom, "status")
+CAF_END_TYPE_ID_BLOCK(germline_coordinator)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker_link_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker_message_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::result_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::lease_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::event_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::judgement)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_outcome)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_outcomes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_target)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker_statuses)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::run_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::lineage_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::generation_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::item_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::attempt_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::dispatch::item_offer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::lineage::state)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_run)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::grant_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::project_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::projection)
+
+namespace germline {
+
+/// The record. Each message is one transaction of store.hpp; a reply without error is durable.
+using store_actor = caf::typed_actor<
+    caf::reacts_to<records::new_run>,
+    caf::replies_to<records::grant_request>::with<lease_ptr>,
+    caf::reacts_to<lost_atom, attempt_id>,
+    caf::reacts_to<refused_atom, attempt_id>,
+    /// A killed attempt is gone: its reservation becomes spending.
+    caf::reacts_to<settle_atom, attempt_id>,
+    caf::reacts_to<records::seed_end>, caf::reacts_to<records::new_iteration>,
+    caf::reacts_to<records::iteration_end>,
+    /// The item's last fence and lost attempts, as the dispatcher needs them.
+    caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
+    caf::reacts_to<save_atom, lineage::state>,
+    caf::reacts_to<kill_atom, lineage::state>,
+    caf::reacts_to<kill_atom, run_id, std::string>,
+    caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>>;
+
+/// The repository: brings objects in, moves branches behind the record.
+using refs_actor =
+    caf::typed_actor<caf::reacts_to<refs::ingest_request>,
+                     caf::replies_to<refs::project_request>::with<refs::projection>>;
+
+/// Who made an item: judges its results. Part of lineage_actor and runs_actor.
+using item_owner = caf::typed_actor<
+    /// A result for this item from the attempt that holds the lease; the worker's base digest.
+    caf::replies_to<judge_atom, item_id, result_ptr, std::string>::with<judgement>,
+    /// Too many attempts were lost.
+    caf::reacts_to<given_up_atom, item_id>,
+    /// The item could not be leased: nothing of the run's budget is left.
+    caf::reacts_to<budget_atom, item_id>>;
+
+/// One lineage. Alone writes its row in the record; deals with one thing at a time.
+using lineage_actor = item_owner::extend<
+    caf::reacts_to<founded_atom, generation_id, std::string>,
+    caf::reacts_to<refused_atom, std::string>,
+    /// Fences, then replies with proof.
+    caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
+    caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
+    /// Looks whether the branch is where the record says.
+    caf::reacts_to<check_atom>>;
+
+/// Founds runs (judges found items) and knows every lineage's actor.
+using runs_actor = item_owner::extend<
+    caf::reacts_to<records::new_run>,
+    caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
+    caf::reacts_to<pause_atom, lineage_id, std::string>,
+    caf::reacts_to<resume_atom, lineage_id>, caf::reacts_to<tick_atom>>;
+
+/// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
+using dispatcher_actor = caf::typed_actor<
+    caf::reacts_to<offer_atom, dispatch::item_offer, item_owner>,
+    caf::reacts_to<withdraw_atom, item_id>,
+    /// At start: an attempt that was leased, or was being killed.
+    caf::reacts_to<restore_atom, records::open_item, item_owner>,
+    caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
+    /// From a session: what its worker says. The link is how to answer.
+    caf::reacts_to<worker_message_ptr, worker_link_ptr, std::string>,
+    caf::reacts_to<left_atom, worker_link_ptr, std::string>, caf::reacts_to<tick_atom>,
+    caf::replies_to<status_atom>::with<worker_statuses>>;
+
+/// One worker's stream: checks the order of messages and passes them on with credit.
+using session_actor =
+    caf::typed_actor<caf::reacts_to<worker_message_ptr>, caf::reacts_to<left_atom>>;
+
+}  // namespace germline

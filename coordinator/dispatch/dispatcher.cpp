@@ -1,0 +1,280 @@
+#include "coordinator/dispatch/dispatcher.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "coordinator/actor_guard.hpp"
+#include "coordinator/caf_error.hpp"
+
+namespace germline {
+namespace {
+
+using self_pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
+
+constexpr std::size_t max_waiting_events = 4'096;  // between two ticks; more are dropped
+constexpr auto tick_interval = std::chrono::milliseconds(200);
+
+/// Runs events through the state and their effects. A copy is held by each handler.
+class executor {
+ public:
+  executor(self_pointer self, dispatcher_config config)
+      : self_(self), config_(std::move(config)) {}
+
+  std::int64_t now() const { return config_.env.time->boot_ms(); }
+
+  void send_event(const dispatch::event& what) const {
+    for (const auto& effect : dispatch::apply(self_->state.decisions, what)) {
+      std::visit([this](const auto& e) { perform(e); }, effect);
+    }
+  }
+
+  void on_worker(const v1::WorkerMessage& message, const worker_link_ptr& link,
+                 const std::string& worker) const {
+    auto& s = self_->state;
+    if (message.has_hello()) {
+      auto& present = s.links[worker];
+      if (present && present != link) present->close("the worker has joined anew");
+      present = link;
+      const auto& hello = message.hello();
+      spdlog::info("worker {} joined with {} slots", worker, hello.slots());
+      send_event(dispatch::worker_joined{
+          worker, hello.base_digest(), hello.slots(),
+          {hello.running_attempts().begin(), hello.running_attempts().end()}, now()});
+      return;
+    }
+    const auto found = s.links.find(worker);
+    if (found == s.links.end() || found->second != link) return;  // an old stream's last words
+    switch (message.kind_case()) {
+      case v1::WorkerMessage::kHeartbeat: {
+        const auto& beat = message.heartbeat();
+        send_event(dispatch::heartbeat{
+            worker, {beat.attempts().begin(), beat.attempts().end()}, now()});
+        v1::CoordinatorMessage answer;
+        answer.mutable_heartbeat_reply()->set_sent_boot_ms(beat.sent_boot_ms());
+        link->send(std::move(answer));
+        break;
+      }
+      case v1::WorkerMessage::kProgress:
+        keep(message.progress().event());
+        break;
+      case v1::WorkerMessage::kResult: {
+        const auto& result = message.result();
+        s.results[result.attempt_id()] = std::make_shared<const v1::AttemptResult>(result);
+        send_event(dispatch::result_arrived{worker, result.attempt_id(), result.fence()});
+        break;
+      }
+      case v1::WorkerMessage::kCleaned:
+        send_event(dispatch::attempt_cleaned{worker, message.cleaned().attempt_id()});
+        break;
+      default:
+        break;
+    }
+  }
+
+  void flush_events() const {
+    auto& events = self_->state.events;
+    if (events.empty()) return;
+    self_->send(config_.store, std::make_shared<const std::vector<v1::ProgressEvent>>(
+                                   std::exchange(events, {})));
+  }
+
+ private:
+  void keep(const v1::ProgressEvent& event) const {
+    auto& events = self_->state.events;
+    if (event.ByteSizeLong() > 8 * 1024 || events.size() >= max_waiting_events) return;
+    events.push_back(event);
+  }
+
+  void tell(const std::string& worker, v1::CoordinatorMessage message) const {
+    const auto link = self_->state.links.find(worker);
+    if (link != self_->state.links.end() && link->second) link->second->send(std::move(message));
+  }
+
+  void perform(const dispatch::record_grant& e) const {
+    const records::grant_request request{e.offer.item,
+                                         attempt_id::make(*config_.env.time, *config_.env.random),
+                                         e.offer.fence, e.worker, config_.env.time->utc_ms()};
+    auto* self = self_;
+    const auto copy = *this;
+    self->request(config_.store, caf::infinite, request)
+        .then(
+            [copy, self, request](const lease_ptr& lease) {
+              self->state.leases[request.item.str()] = lease;
+              copy.send_event(
+                  dispatch::grant_recorded{request.item, request.attempt, copy.now()});
+            },
+            [copy, request](const caf::error& failure) {
+              copy.grant_failed(request.item, from_caf(failure));
+            });
+  }
+
+  void grant_failed(const item_id& item, const error& why) const {
+    spdlog::warn("item {} is not leased: {}", item.str(), why.message());
+    const auto owner = self_->state.owners.find(item.str());
+    if (owner != self_->state.owners.end()) {
+      if (why.code() == error_code::resource_exhausted) {
+        self_->send(owner->second, budget_atom_v, item);
+      }
+      self_->state.owners.erase(owner);
+    }
+    send_event(dispatch::grant_refused{item});
+  }
+
+  void perform(const dispatch::send_lease& e) const {
+    const auto found = self_->state.leases.find(e.item.str());
+    if (found == self_->state.leases.end()) return;
+    v1::CoordinatorMessage message;
+    *message.mutable_lease() = *found->second;
+    message.mutable_lease()->set_lease_ms(config_.times.lease_ms);
+    self_->state.leases.erase(found);
+    spdlog::info("attempt {} of {} is leased to {}", e.attempt.str(), e.item.str(), e.worker);
+    tell(e.worker, std::move(message));
+  }
+
+  void perform(const dispatch::send_welcome& e) const {
+    v1::CoordinatorMessage message;
+    auto* welcome = message.mutable_welcome();
+    welcome->set_coordinator_id(config_.coordinator_id);
+    welcome->set_heartbeat_ms(config_.times.heartbeat_ms);
+    welcome->set_lease_ms(config_.times.lease_ms);
+    for (const auto& attempt : e.forget) welcome->add_forget_attempts(attempt);
+    tell(e.worker, std::move(message));
+  }
+
+  void perform(const dispatch::send_kill& e) const {
+    v1::CoordinatorMessage message;
+    message.mutable_kill()->set_attempt_id(e.attempt);
+    message.mutable_kill()->set_why("this attempt no longer holds the lease");
+    tell(e.worker, std::move(message));
+  }
+
+  void perform(const dispatch::judge& e) const {
+    auto& s = self_->state;
+    const auto result = s.results.find(e.attempt.str());
+    const auto owner = s.owners.find(e.item.str());
+    if (result == s.results.end() || owner == s.owners.end()) {
+      send_event(dispatch::result_judged{e.item, false, false, "nobody waits for it", now()});
+      return;
+    }
+    const auto& entry = s.decisions.items.at(e.item.str());
+    const auto worker = s.decisions.workers.find(entry.worker);
+    const std::string base =
+        worker == s.decisions.workers.end() ? "" : worker->second.base_digest;
+    const auto copy = *this;
+    self_->request(owner->second, caf::infinite, judge_atom_v, e.item, result->second, base)
+        .then(
+            [copy, item = e.item](const judgement& j) {
+              copy.send_event(
+                  dispatch::result_judged{item, j.accepted, j.is_final, j.why, copy.now()});
+            },
+            [copy, item = e.item](const caf::error& failure) {
+              copy.send_event(dispatch::result_judged{item, false, false,
+                                                      from_caf(failure).message(), copy.now()});
+            });
+  }
+
+  void perform(const dispatch::reply_result& e) const {
+    self_->state.results.erase(e.attempt);
+    if (!e.accepted) {
+      spdlog::warn("result of {} is refused: {}", e.attempt, e.why);
+      if (auto attempt = attempt_id::parse(e.attempt)) {
+        self_->send(config_.store, refused_atom_v, *attempt);
+      }
+    }
+    v1::CoordinatorMessage message;
+    auto* answer = message.mutable_result_reply();
+    answer->set_attempt_id(e.attempt);
+    answer->set_accepted(e.accepted);
+    answer->set_why(e.why);
+    tell(e.worker, std::move(message));
+  }
+
+  void perform(const dispatch::record_lost& e) const {
+    spdlog::warn("attempt {} of {} is lost", e.attempt.str(), e.item.str());
+    self_->send(config_.store, lost_atom_v, e.attempt);
+  }
+
+  void perform(const dispatch::item_given_up& e) const {
+    const auto owner = self_->state.owners.find(e.item.str());
+    if (owner == self_->state.owners.end()) return;
+    self_->send(owner->second, given_up_atom_v, e.item);
+    self_->state.owners.erase(owner);
+  }
+
+  void perform(const dispatch::attempt_gone& e) const {
+    self_->send(config_.store, settle_atom_v, e.attempt);
+  }
+
+  void perform(const dispatch::kill_proved& e) const {
+    auto waiting = self_->state.kills.extract(e.scope);
+    if (waiting.empty()) return;
+    for (auto& kill : waiting.mapped()) {
+      kill.promise.deliver(kill_outcome{e.scope, e.how, now() - kill.since_ms});
+    }
+  }
+
+  self_pointer self_;
+  dispatcher_config config_;
+};
+
+worker_statuses statuses(const dispatch::state& s, std::int64_t now_ms) {
+  worker_statuses out;
+  for (const auto& [name, worker] : s.workers) {
+    out.push_back({name, worker.base_digest, worker.connected, worker.slots,
+                   dispatch::busy_slots(s, name), now_ms - worker.last_seen_ms});
+  }
+  return out;
+}
+
+/// Owners of items that have left the state are let go.
+void sweep(dispatcher_state& s) {
+  std::erase_if(s.owners, [&](const auto& o) { return !s.decisions.items.contains(o.first); });
+  std::erase_if(s.leases, [&](const auto& l) { return !s.decisions.items.contains(l.first); });
+}
+
+}  // namespace
+
+dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatcher_config config) {
+  guard_actor(self);
+  self->state.decisions.times = config.times;
+  const executor run(self, std::move(config));
+  self->delayed_send(self, tick_interval, tick_atom_v);
+  return {
+      [self, run](offer_atom, const dispatch::item_offer& offer, const item_owner& owner) {
+        self->state.owners[offer.item.str()] = owner;
+        run.send_event(dispatch::item_offered{offer});
+      },
+      [run](withdraw_atom, const item_id& item) { run.send_event(dispatch::item_withdrawn{item}); },
+      [self, run](restore_atom, const records::open_item& item, const item_owner& owner) {
+        self->state.owners[item.offer.item.str()] = owner;
+        run.send_event(dispatch::lease_restored{item.offer, item.attempt, item.worker,
+                                                item.killing, run.now()});
+      },
+      [self, run](kill_atom, const std::string& scope) -> caf::result<kill_outcome> {
+        auto promise = self->make_response_promise<kill_outcome>();
+        self->state.kills[scope].push_back({promise, run.now()});
+        run.send_event(dispatch::kill_requested{scope, run.now()});
+        return promise;
+      },
+      [run](const worker_message_ptr& message, const worker_link_ptr& link,
+            const std::string& worker) {
+        run.on_worker(*message, link, worker);
+        link->read_more();
+      },
+      [self, run](left_atom, const worker_link_ptr& link, const std::string& worker) {
+        const auto found = self->state.links.find(worker);
+        if (found == self->state.links.end() || found->second != link) return;
+        self->state.links.erase(found);
+        spdlog::warn("worker {} has left", worker);
+        run.send_event(dispatch::worker_left{worker});
+      },
+      [self, run](tick_atom) {
+        run.send_event(dispatch::tick{run.now()});
+        run.flush_events();
+        sweep(self->state);
+        self->delayed_send(self, tick_interval, tick_atom_v);
+      },
+      [self, run](status_atom) { return statuses(self->state.decisions, run.now()); },
+  };
+}
+
+}  // namespace germline

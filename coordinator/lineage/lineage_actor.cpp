@@ -1,0 +1,386 @@
+#include "coordinator/lineage/lineage_actor.hpp"
+
+#include <caf/typed_response_promise.hpp>
+#include <spdlog/spdlog.h>
+
+#include "coordinator/actor_guard.hpp"
+#include "coordinator/caf_error.hpp"
+
+namespace germline {
+namespace {
+
+using self_pointer = lineage_actor::stateful_pointer<lineage_actor_state>;
+
+constexpr std::size_t max_details_bytes = 16 * 1024;
+constexpr std::size_t max_action_bytes = 1024;
+constexpr int max_tests = 1'000;
+
+lineage::ending to_ending(v1::Ending ending) {
+  switch (ending) {
+    case v1::ENDING_EVOLVED: return lineage::ending::evolved;
+    case v1::ENDING_STALLED: return lineage::ending::stalled;
+    case v1::ENDING_REJECTED: return lineage::ending::rejected;
+    default: return lineage::ending::failed;  // a worker cannot end an iteration as killed
+  }
+}
+
+/// Carries out transitions and effects. A copy is held by each handler.
+class conductor {
+ public:
+  conductor(self_pointer self, lineage_config config) : self_(self), config_(std::move(config)) {}
+
+  /// Runs `job` when nothing else is under way. The job must lead to exactly one done().
+  void enqueue(std::function<void()> job) const {
+    self_->state.waiting.push_back(std::move(job));
+    start_next();
+  }
+
+  void done() const {
+    self_->state.busy = false;
+    start_next();
+  }
+
+  void perform(const std::vector<lineage::effect>& effects) const {
+    for (const auto& effect : effects) {
+      std::visit([this](const auto& e) { one(e); }, effect);
+    }
+  }
+
+  /// Applies `what` to the lineage, saves it, and does what follows. For events whose only trace is
+  /// the lineage's row. `settle` gets the outcome.
+  void change(const lineage::event& what, std::function<void(result<void>)> settle) const {
+    const auto copy = *this;
+    enqueue([copy, what, settle] {
+      auto t = lineage::apply(copy.self_->state.current, what);
+      if (!t.refused.empty()) {
+        settle(error(error_code::failed_precondition, t.refused));
+        copy.done();
+        return;
+      }
+      auto* self = copy.self_;
+      self->request(copy.config_.store, caf::infinite, save_atom_v, t.next)
+          .then(
+              [copy, t, settle] {
+                copy.adopt(t);
+                settle({});
+                copy.done();
+              },
+              [copy, settle](const caf::error& failure) {
+                settle(from_caf(failure));
+                copy.done();
+              });
+    });
+  }
+
+  void judge(const item_id& item, const result_ptr& result,
+             caf::typed_response_promise<judgement> promise) const {
+    const auto copy = *this;
+    enqueue([copy, item, result, promise] { copy.take_in(item, result, promise); });
+  }
+
+  void give_up(const item_id& item) const {
+    const auto copy = *this;
+    enqueue([copy, item] {
+      if (copy.self_->state.current.live != item) return copy.done();
+      records::verdict verdict;
+      verdict.item = item;
+      verdict.how = lineage::ending::failed;
+      verdict.reason = "attempts";
+      verdict.details = "every attempt's worker went away";
+      verdict.now_ms = copy.config_.env.time->utc_ms();
+      copy.commit(std::move(verdict), std::nullopt, [](const judgement&) {});
+    });
+  }
+
+  void kill(const std::string& why, caf::typed_response_promise<kill_outcome> promise) const {
+    const auto copy = *this;
+    enqueue([copy, why, promise]() mutable {
+      auto& s = copy.self_->state;
+      auto t = lineage::apply(s.current, lineage::kill_requested{why});
+      if (!t.refused.empty()) {  // retired: nothing runs, and nothing ever will
+        promise.deliver(kill_outcome{s.current.id.str(), dispatch::proof::nothing_ran, 0});
+        return copy.done();
+      }
+      auto* self = copy.self_;
+      self->request(copy.config_.store, caf::infinite, kill_atom_v, t.next)
+          .then(
+              [copy, t, promise, self]() mutable {
+                self->state.current = t.next;
+                spdlog::warn("lineage {} is killed: {}", t.next.id.str(), t.next.details);
+                self->request(copy.config_.dispatcher, caf::infinite, kill_atom_v,
+                              t.next.id.str())
+                    .then([promise](const kill_outcome& o) mutable { promise.deliver(o); },
+                          [promise](const caf::error& failure) mutable {
+                            promise.deliver(failure);
+                          });
+                copy.done();
+              },
+              [copy, promise](const caf::error& failure) mutable {
+                promise.deliver(failure);
+                copy.done();
+              });
+    });
+  }
+
+  void project() const {
+    auto* self = self_;
+    const auto& s = self->state;
+    if (s.current.head_commit.empty()) return;
+    const refs::project_request request{s.current.id, s.current.head_commit, s.branch_commit};
+    const auto copy = *this;
+    self->request(config_.refs, caf::infinite, request)
+        .then([copy, request](const refs::projection& p) { copy.projected(request, p); },
+              [request](const caf::error& failure) {
+                spdlog::error("branch of {} lags: {}", request.lineage.str(),
+                              from_caf(failure).message());
+              });
+  }
+
+ private:
+  void start_next() const {
+    auto& s = self_->state;
+    if (s.busy || s.waiting.empty()) return;
+    s.busy = true;
+    auto job = std::move(s.waiting.front());
+    s.waiting.pop_front();
+    job();
+  }
+
+  void adopt(const lineage::transition& t) const {
+    const auto before = self_->state.current.at;
+    self_->state.current = t.next;
+    if (before != t.next.at) {
+      spdlog::info("lineage {} is {} {} {}", t.next.id.str(), lineage::to_string(t.next.at),
+                   lineage::to_string(t.next.why_paused), t.next.details);
+    }
+    perform(t.effects);
+  }
+
+  void one(const lineage::begin_iteration&) const {
+    const auto copy = *this;
+    enqueue([copy] {
+      auto* self = copy.self_;
+      const auto& env = copy.config_.env;
+      const item_id item = item_id::make(*env.time, *env.random);
+      auto t = lineage::apply(self->state.current, lineage::iteration_begun{item});
+      const bool wanted = self->state.current.at == lineage::status::active;
+      if (!t.refused.empty() || !wanted) return copy.done();
+      self->request(copy.config_.store, caf::infinite,
+                    records::new_iteration{item, t.next, env.time->utc_ms()})
+          .then(
+              [copy, t] {
+                copy.adopt(t);
+                copy.done();
+              },
+              [copy](const caf::error& failure) {
+                spdlog::error("an iteration cannot begin: {}", from_caf(failure).message());
+                copy.change(lineage::pause_requested{lineage::pause_reason::policy,
+                                                     from_caf(failure).message()},
+                            [](const result<void>&) {});
+                copy.done();
+              });
+    });
+  }
+
+  void one(const lineage::offer_item&) const {
+    auto* self = self_;
+    const auto config = config_;
+    self->request(config.store, caf::infinite, offer_atom_v, self->state.current.live)
+        .then(
+            [self, config](const dispatch::item_offer& offer) {
+              self->send(config.dispatcher, offer_atom_v, offer,
+                         caf::actor_cast<item_owner>(lineage_actor(self)));
+            },
+            [](const caf::error& failure) {
+              spdlog::error("an item cannot be offered: {}", from_caf(failure).message());
+            });
+  }
+
+  void one(const lineage::withdraw_item&) const {
+    self_->send(config_.dispatcher, withdraw_atom_v, self_->state.current.live);
+  }
+  void one(const lineage::project_branch&) const { project(); }
+  void one(const lineage::prove_killed&) const {}  // done by kill(), which has the promise
+
+  /// Objects first, then the record; the branch follows from the record.
+  void take_in(const item_id& item, const result_ptr& result,
+               caf::typed_response_promise<judgement> promise) const {
+    auto verdict = make_verdict(*result, item, config_.env.time->utc_ms());
+    if (item != self_->state.current.live) {
+      promise.deliver(judgement{false, true, "this is not the lineage's live iteration"});
+      return done();
+    }
+    std::optional<records::birth> born;
+    if (verdict.how == lineage::ending::evolved) born = make_birth(*result);
+    auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
+    if (verdict.commit.empty()) {
+      if (born) return commit(unusable(verdict, "no commit came with the result"), {}, settle);
+      return commit(std::move(verdict), std::nullopt, settle);
+    }
+    const refs::ingest_request request{verdict.attempt, verdict.commit, result->raw_commit(),
+                                       self_->state.current.head_commit,
+                                       born ? born->artefact_id : std::string()};
+    const auto copy = *this;
+    self_->request(config_.refs, caf::infinite, request)
+        .then([copy, verdict, born, settle] { copy.commit(verdict, born, settle); },
+              [copy, verdict, settle](const caf::error& failure) {
+                copy.commit(copy.unusable(verdict, from_caf(failure).message()), {}, settle);
+              });
+  }
+
+  /// What becomes of a result whose objects or artefact the coordinator cannot take.
+  records::verdict unusable(records::verdict verdict, const std::string& why) const {
+    verdict.how = lineage::ending::rejected;
+    verdict.reason = "objects";
+    verdict.details = why + "\n" + verdict.details;
+    verdict.commit.clear();
+    return verdict;
+  }
+
+  records::birth make_birth(const v1::AttemptResult& result) const {
+    const auto& s = self_->state.current;
+    return {generation_id::make(*config_.env.time, *config_.env.random),
+            s.head_generation,
+            s.depth + 1,
+            s.last_number + 1,
+            result.commit(),
+            result.source_id(),
+            result.build_id(),
+            result.artefact_id()};
+  }
+
+  void commit(records::verdict verdict, std::optional<records::birth> born,
+              std::function<void(const judgement&)> settle) const {
+    lineage::iteration_ended ended{verdict.how, verdict.commit, {}};
+    if (born) ended.generation = born->id;
+    auto t = lineage::apply(self_->state.current, ended);
+    if (!t.refused.empty()) {
+      settle({false, true, t.refused});
+      return done();
+    }
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, records::iteration_end{verdict, t.next, born})
+        .then(
+            [copy, t, verdict, settle] {
+              spdlog::info("iteration {} ended: {} {}", verdict.item.str(),
+                           lineage::to_string(verdict.how), verdict.reason);
+              settle({true, true, {}});
+              copy.adopt(t);
+              copy.done();
+            },
+            [copy, settle](const caf::error& failure) {
+              settle({false, false, from_caf(failure).message()});
+              copy.done();
+            });
+  }
+
+  void projected(const refs::project_request& request, const refs::projection& p) const {
+    auto& s = self_->state;
+    if (p.how == refs::standing::diverged) {
+      spdlog::warn("branch of {} diverged: {}", request.lineage.str(), p.details);
+      if (s.current.at == lineage::status::active) {
+        change(lineage::pause_requested{lineage::pause_reason::diverged, p.details},
+               [](const result<void>&) {});
+      }
+      return;
+    }
+    if (p.how == refs::standing::mended) {
+      spdlog::warn("branch of {} was mended: {}", request.lineage.str(), p.details);
+    }
+    if (s.branch_commit == request.target) return;
+    s.branch_commit = request.target;
+    self_->send(config_.store, branch_atom_v, request.lineage, request.target);
+  }
+
+  self_pointer self_;
+  lineage_config config_;
+};
+
+std::string cut(const std::string& text, std::size_t limit) { return text.substr(0, limit); }
+
+std::function<void(result<void>)> answer(caf::typed_response_promise<void> promise) {
+  return [promise](const result<void>& outcome) mutable {
+    if (outcome) {
+      deliver_done(promise);
+    } else {
+      promise.deliver(to_caf(outcome.error()));
+    }
+  };
+}
+
+}  // namespace
+
+records::verdict make_verdict(const v1::AttemptResult& result, const item_id& item,
+                              std::int64_t now_ms) {
+  records::verdict verdict;
+  verdict.item = item;
+  if (auto attempt = attempt_id::parse(result.attempt_id())) verdict.attempt = *attempt;
+  verdict.fence = result.fence();
+  verdict.how = to_ending(result.ending());
+  verdict.reason = cut(result.reason(), max_action_bytes);
+  verdict.details = cut(result.details(), max_details_bytes);
+  verdict.action = cut(result.action(), max_action_bytes);
+  verdict.commit = result.commit();
+  verdict.usage = result.usage();
+  for (const auto& test : result.tests()) {
+    if (static_cast<int>(verdict.tests.size()) == max_tests) break;
+    verdict.tests.push_back(test);
+    verdict.tests.back().set_message(cut(test.message(), 4 * 1024));
+  }
+  verdict.now_ms = now_ms;
+  return verdict;
+}
+
+lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config config) {
+  guard_actor(self);
+  self->state.current = config.state;
+  self->state.branch_commit = config.branch_commit;
+  const conductor run(self, config);
+  if (config.loaded) {
+    for (const auto& effect : lineage::after_load(config.state)) {
+      const bool offer = std::holds_alternative<lineage::offer_item>(effect);
+      if (!(offer && config.item_leased)) run.perform({effect});
+    }
+  }
+  return {
+      [self, run](judge_atom, const item_id& item, const result_ptr& result,
+                  const std::string&) -> caf::result<judgement> {
+        auto promise = self->make_response_promise<judgement>();
+        run.judge(item, result, promise);
+        return promise;
+      },
+      [run](given_up_atom, const item_id& item) { run.give_up(item); },
+      [run](budget_atom, const item_id&) {
+        run.change(lineage::pause_requested{lineage::pause_reason::budget,
+                                            "the run's budget is spent or held by other attempts"},
+                   [](const result<void>&) {});
+      },
+      [run](founded_atom, const generation_id& generation, const std::string& commit) {
+        run.change(lineage::founded{generation, commit}, [](const result<void>&) {});
+      },
+      [run](refused_atom, const std::string& details) {
+        run.change(lineage::seed_refused{details}, [](const result<void>&) {});
+      },
+      [self, run](kill_atom, const std::string& why) -> caf::result<kill_outcome> {
+        auto promise = self->make_response_promise<kill_outcome>();
+        run.kill(why, promise);
+        return promise;
+      },
+      [self, run](pause_atom, const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.change(lineage::pause_requested{lineage::pause_reason::person, why}, answer(promise));
+        return promise;
+      },
+      [self, run](resume_atom) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.change(lineage::resume_requested{}, answer(promise));
+        return promise;
+      },
+      [self, run](check_atom) {
+        const auto& s = self->state.current;
+        if (s.at == lineage::status::active || s.at == lineage::status::paused) run.project();
+      },
+  };
+}
+
+}  // namespace germline

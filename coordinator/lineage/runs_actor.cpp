@@ -1,0 +1,299 @@
+#include "coordinator/lineage/runs_actor.hpp"
+
+#include <caf/typed_response_promise.hpp>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "coordinator/actor_guard.hpp"
+#include "coordinator/caf_error.hpp"
+#include "coordinator/lineage/lineage_actor.hpp"
+
+namespace germline {
+namespace {
+
+using self_pointer = runs_actor::stateful_pointer<runs_actor_state>;
+
+constexpr auto check_interval = std::chrono::seconds(5);
+
+/// Gathers the outcomes of a kill over many lineages into one reply.
+struct gathered_kill {
+  caf::typed_response_promise<kill_outcomes> promise;
+  kill_outcomes outcomes;
+  std::size_t waiting = 0;
+
+  void one_less() {
+    if (--waiting == 0) promise.deliver(std::move(outcomes));
+  }
+};
+
+class registrar {
+ public:
+  registrar(self_pointer self, runs_config config) : self_(self), config_(std::move(config)) {}
+
+  /// Takes up what the record says goes on.
+  void load() const {
+    std::map<std::string, const records::loaded_run*> runs;
+    for (const auto& run : config_.loaded.runs) {
+      auto& entry = self_->state.runs[run.run.str()];
+      entry.id = run.run;
+      entry.seed_commit = run.seed_commit;
+      runs[run.run.str()] = &run;
+    }
+    std::map<std::string, bool> leased;
+    for (const auto& item : config_.loaded.items) {
+      if (!item.attempt.empty()) leased[item.lineage] = true;
+    }
+    for (const auto& known : config_.loaded.lineages) {
+      if (known.state.at == lineage::status::retired) continue;
+      const auto actor = spawn(known.state, known.branch_commit, true,
+                               leased.contains(known.state.id.str()));
+      self_->state.runs[known.run.str()].lineages.push_back(actor);
+      if (!known.state.head_generation.empty()) continue;
+      // The seed was judged, but the lineage had not heard of it.
+      const auto& run = *runs.at(known.run.str());
+      if (run.found_state == "founded") {
+        self_->send(actor, founded_atom_v, run.generation_0, run.seed_commit);
+      } else if (run.found_state == "refused") {
+        self_->send(actor, refused_atom_v, run.found_details);
+      }
+    }
+    for (const auto& item : config_.loaded.items) restore(item);
+  }
+
+  void create(const records::new_run& run, caf::typed_response_promise<void> promise) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, run)
+        .then(
+            [copy, run, promise]() mutable {
+              auto& entry = copy.self_->state.runs[run.id.str()];
+              entry.id = run.id;
+              entry.seed_commit = run.seed_commit;
+              entry.found_item = run.found_item;
+              for (const auto& id : run.lineages) {
+                lineage::state fresh;
+                fresh.id = id;
+                fresh.max_iterations = run.max_iterations;
+                entry.lineages.push_back(copy.spawn(fresh, {}, false, false));
+              }
+              copy.offer(run.found_item);
+              deliver_done(promise);
+            },
+            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
+  void judge(const item_id& item, const result_ptr& result, const std::string& base,
+             caf::typed_response_promise<judgement> promise) const {
+    run_entry* run = by_item(item);
+    if (run == nullptr) {
+      promise.deliver(judgement{false, true, "no run waits for this seed"});
+      return;
+    }
+    records::seed_end end;
+    end.run = run->id;
+    end.judged = make_verdict(*result, item, config_.env.time->utc_ms());
+    end.judged.commit = run->seed_commit;
+    end.base_digest = base;
+    auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
+    if (end.judged.how != lineage::ending::evolved) return finish(end, settle);
+    end.born = records::birth{generation_id::make(*config_.env.time, *config_.env.random),
+                              {}, 0, 0, run->seed_commit, result->source_id(), result->build_id(),
+                              result->artefact_id()};
+    end.protected_tests = {result->protected_tests().begin(), result->protected_tests().end()};
+    const auto copy = *this;
+    // No objects come with a found item; what is checked is that the artefact is stored.
+    self_->request(config_.refs, caf::infinite,
+                   refs::ingest_request{end.judged.attempt, {}, {}, {}, result->artefact_id()})
+        .then([copy, end, settle] { copy.finish(end, settle); },
+              [copy, end, settle](const caf::error& failure) {
+                auto refused = end;
+                refused.born.reset();
+                refused.judged.how = lineage::ending::rejected;
+                refused.judged.details = from_caf(failure).message();
+                copy.finish(refused, settle);
+              });
+  }
+
+  void give_up(const item_id& item) const {
+    run_entry* run = by_item(item);
+    if (run == nullptr) return;
+    records::seed_end end;
+    end.run = run->id;
+    end.judged.item = item;
+    end.judged.how = lineage::ending::failed;
+    end.judged.reason = "attempts";
+    end.judged.details = "every attempt's worker went away";
+    end.judged.now_ms = config_.env.time->utc_ms();
+    finish(end, [](const judgement&) {});
+  }
+
+  void kill(const kill_target& target, caf::typed_response_promise<kill_outcomes> promise) const {
+    auto all = std::make_shared<gathered_kill>();
+    all->promise = promise;
+    all->waiting = 1;
+    auto take = [all](const kill_outcome& outcome) {
+      all->outcomes.push_back(outcome);
+      all->one_less();
+    };
+    auto fail = [all](const caf::error& failure) {
+      if (all->waiting > 0) all->promise.deliver(failure);
+      all->waiting = 0;  // the first failure is the answer
+    };
+    for (const auto& run : target.runs) {
+      ++all->waiting;
+      kill_seed(run, target.why, take, fail);
+    }
+    for (const auto& id : target.lineages) {
+      ++all->waiting;
+      const auto actor = self_->state.lineages.find(id.str());
+      if (actor == self_->state.lineages.end()) {  // retired: keeps no actor and runs nothing
+        take({id.str(), dispatch::proof::nothing_ran, 0});
+        continue;
+      }
+      self_->request(actor->second, caf::infinite, kill_atom_v, target.why).then(take, fail);
+    }
+    all->one_less();
+  }
+
+  void check_branches() const {
+    for (const auto& [id, actor] : self_->state.lineages) self_->send(actor, check_atom_v);
+  }
+
+ private:
+  run_entry* by_item(const item_id& item) const {
+    for (auto& [id, entry] : self_->state.runs) {
+      if (entry.found_item == item) return &entry;
+    }
+    return nullptr;
+  }
+
+  item_owner as_owner() const { return caf::actor_cast<item_owner>(runs_actor(self_)); }
+
+  void offer(const item_id& item) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, offer_atom_v, item)
+        .then(
+            [copy](const dispatch::item_offer& o) {
+              copy.self_->send(copy.config_.dispatcher, offer_atom_v, o, copy.as_owner());
+            },
+            [](const caf::error& failure) {
+              spdlog::error("a seed cannot be offered: {}", from_caf(failure).message());
+            });
+  }
+
+  void restore(const records::open_item& item) const {
+    auto owner = as_owner();
+    if (item.lineage.empty()) {
+      if (!item.killing) self_->state.runs[item.run.str()].found_item = item.offer.item;
+    } else {
+      const auto actor = self_->state.lineages.find(item.lineage);
+      if (actor == self_->state.lineages.end()) return;
+      owner = caf::actor_cast<item_owner>(actor->second);
+    }
+    if (!item.attempt.empty()) {
+      self_->send(config_.dispatcher, restore_atom_v, item, owner);
+    } else if (item.lineage.empty()) {
+      self_->send(config_.dispatcher, offer_atom_v, item.offer, owner);
+    }  // a lineage offers its own item
+  }
+
+  lineage_actor spawn(const lineage::state& state, const std::string& branch, bool loaded,
+                      bool leased) const {
+    lineage_config config{config_.env, config_.store, config_.refs, config_.dispatcher,
+                          state,       branch,        loaded,       leased};
+    const auto actor = self_->spawn(lineage_behavior, std::move(config));
+    self_->state.lineages[state.id.str()] = actor;
+    return actor;
+  }
+
+  void finish(const records::seed_end& end, std::function<void(const judgement&)> settle) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, end)
+        .then(
+            [copy, end, settle] {
+              settle({true, true, {}});
+              copy.founded(end);
+            },
+            [settle](const caf::error& failure) {
+              settle({false, false, from_caf(failure).message()});
+            });
+  }
+
+  void founded(const records::seed_end& end) const {
+    auto& entry = self_->state.runs[end.run.str()];
+    entry.found_item = {};
+    spdlog::info("run {} is {}", end.run.str(), end.born ? "founded" : "refused");
+    for (const auto& actor : entry.lineages) {
+      if (end.born) {
+        self_->send(actor, founded_atom_v, end.born->id, entry.seed_commit);
+      } else {
+        self_->send(actor, refused_atom_v, end.judged.details);
+      }
+    }
+  }
+
+  template <class Take, class Fail>
+  void kill_seed(const run_id& run, const std::string& why, Take take, Fail fail) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, kill_atom_v, run, why)
+        .then(
+            [copy, run, take, fail] {
+              copy.self_->state.runs[run.str()].found_item = {};
+              copy.self_->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, run.str())
+                  .then(take, fail);
+            },
+            fail);
+  }
+
+  self_pointer self_;
+  runs_config config_;
+};
+
+caf::result<void> no_such_lineage() {
+  return to_caf(error(error_code::not_found, "no such lineage goes on"));
+}
+
+}  // namespace
+
+runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
+  guard_actor(self);
+  const registrar run(self, std::move(config));
+  run.load();
+  self->delayed_send(self, check_interval, tick_atom_v);
+  return {
+      [self, run](judge_atom, const item_id& item, const result_ptr& result,
+                  const std::string& base) -> caf::result<judgement> {
+        auto promise = self->make_response_promise<judgement>();
+        run.judge(item, result, base, promise);
+        return promise;
+      },
+      [run](given_up_atom, const item_id& item) { run.give_up(item); },
+      [](budget_atom, const item_id&) {},  // founding spends nothing
+      [self, run](const records::new_run& fresh) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.create(fresh, promise);
+        return promise;
+      },
+      [self, run](kill_atom, const kill_target& target) -> caf::result<kill_outcomes> {
+        auto promise = self->make_response_promise<kill_outcomes>();
+        run.kill(target, promise);
+        return promise;
+      },
+      [self](pause_atom, const lineage_id& id, const std::string& why) -> caf::result<void> {
+        const auto actor = self->state.lineages.find(id.str());
+        if (actor == self->state.lineages.end()) return no_such_lineage();
+        return self->delegate(actor->second, pause_atom_v, why);
+      },
+      [self](resume_atom, const lineage_id& id) -> caf::result<void> {
+        const auto actor = self->state.lineages.find(id.str());
+        if (actor == self->state.lineages.end()) return no_such_lineage();
+        return self->delegate(actor->second, resume_atom_v);
+      },
+      [self, run](tick_atom) {
+        run.check_branches();
+        self->delayed_send(self, check_interval, tick_atom_v);
+      },
+  };
+}
+
+}  // namespace germline

@@ -1,0 +1,69 @@
+// git_refs: the seam to the coordinator's bare repository. It keeps objects, pins what the record
+// names, and projects lineages' branches from the record. It never decides what a branch should
+// be: the record does. `open_git_refs` (repository.cpp) makes the real one over libgit2.
+// Implementations may be called from any thread; each call is short but may touch the disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/ids.hpp"
+#include "common/result.hpp"
+
+namespace germline::refs {
+
+/// Brings an attempt's pack out of quarantine and pins what it says.
+struct ingest_request {
+  attempt_id attempt;
+  std::string commit;       // canonical or context commit; must have `parent` as its only parent
+  std::string raw_commit;   // the agent's own, may be empty
+  std::string parent;
+  std::string artefact_id;  // must be stored already; empty: none is needed
+};
+
+struct project_request {
+  lineage_id lineage;
+  std::string target;  // the head that the record has
+  std::string last;    // where the branch was last put; empty: never
+};
+
+enum class standing {
+  ok,        // the branch was at the target, or one of its ancestors, and is at the target now
+  mended,    // it was gone or damaged, and is at the target now
+  diverged,  // somebody else moved it; it is left as it is
+};
+struct projection {
+  standing how = standing::ok;
+  std::string details;
+};
+
+struct imported_seed {
+  std::string commit;
+  std::string branch;  // as resolved
+  std::string genome_toml;
+};
+
+class git_refs {
+ public:
+  virtual ~git_refs() = default;
+
+  /// Reads `branch` (empty: HEAD) of the repository at `path`, as data, and pins its commit as the
+  /// seed of `run`. Errors say what is wrong with the input.
+  virtual result<imported_seed> import_seed(const std::string& path, const std::string& branch,
+                                            const std::string& folder, const run_id& run) = 0;
+  virtual result<void> ingest(const ingest_request& request) = 0;
+  virtual result<projection> project(const project_request& request) = 0;
+  /// Everything reachable from `want` and not from `have`, as a pack file's path; the caller
+  /// removes it.
+  virtual result<std::string> make_pack(const std::vector<std::string>& want,
+                                        const std::vector<std::string>& have) = 0;
+  virtual result<std::string> read_file(const std::string& commit, const std::string& path,
+                                        std::int64_t max_bytes) = 0;
+  /// A unified diff; `truncated` is set when it was cut at `max_bytes`.
+  virtual result<std::string> diff(const std::string& from, const std::string& to,
+                                   std::int64_t max_bytes, bool& truncated) = 0;
+};
+
+}  // namespace germline::refs

@@ -1,0 +1,310 @@
+#include "coordinator/store/reader.hpp"
+
+#include <array>
+#include <mutex>
+
+#include "coordinator/store/sql.hpp"
+
+namespace germline {
+namespace {
+
+using sql::bind_all;
+using sql::integer;
+using sql::text;
+
+constexpr const char* select_run =
+    "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
+    " created_ms, found_state, found_details FROM runs";
+constexpr const char* select_lineage =
+    "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
+    " iterations_done, max_iterations, spent_nanousd, live_item FROM lineages";
+constexpr const char* select_generation =
+    "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
+    " g.artefact_id, g.born_ms, g.born_of_item FROM generations g LEFT JOIN generation_parents p"
+    " ON p.generation_id = g.id AND p.role = 'primary'";
+constexpr const char* select_item =
+    "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
+    " generation_id, phase, usage, started_ms, ended_ms, action, kind FROM items";
+
+/// The smallest text that is greater than every text that begins with `prefix`.
+std::string upper_bound(std::string prefix) {
+  prefix.push_back('\x7f');
+  return prefix;
+}
+
+error not_found(const std::string& what) {
+  return {error_code::not_found, "there is no '" + what + "'"};
+}
+
+}  // namespace
+
+struct record_reader::impl {
+  explicit impl(const std::string& path) : db(path, SQLite::OPEN_READONLY, 5'000) {}
+
+  template <class Work>
+  std::invoke_result_t<Work> locked(Work&& work) {
+    const std::lock_guard lock(mutex);
+    return sql::guarded(std::forward<Work>(work));
+  }
+
+  v1::IterationInfo read_item(SQLite::Statement& row) {
+    v1::IterationInfo info;
+    info.set_item_id(text(row, 0));
+    info.set_lineage_id(text(row, 1));
+    info.set_parent_generation(text(row, 2));
+    info.set_number(integer(row, 3));
+    info.set_ending(static_cast<v1::Ending>(integer(row, 4)));
+    info.set_reason(text(row, 5));
+    info.set_details(text(row, 6));
+    info.set_commit(text(row, 7));
+    info.set_generation_id(text(row, 8));
+    info.set_phase(static_cast<v1::IterationPhase>(integer(row, 9)));
+    info.mutable_usage()->ParseFromString(sql::bytes(row, 10));
+    info.set_started_ms(integer(row, 11));
+    info.set_ended_ms(integer(row, 12));
+    info.set_action(text(row, 13));
+    info.set_kind(static_cast<v1::WorkKind>(integer(row, 14)));
+    SQLite::Statement attempts(db,
+                               "SELECT id, fence, state, worker_id, leased_ms, ended_ms FROM"
+                               " attempts WHERE item_id=? ORDER BY fence");
+    bind_all(attempts, info.item_id());
+    while (attempts.executeStep()) {
+      auto* attempt = info.add_attempts();
+      attempt->set_attempt_id(text(attempts, 0));
+      attempt->set_fence(integer(attempts, 1));
+      attempt->set_state(static_cast<v1::AttemptState>(integer(attempts, 2)));
+      attempt->set_worker_id(text(attempts, 3));
+      attempt->set_leased_ms(integer(attempts, 4));
+      attempt->set_ended_ms(integer(attempts, 5));
+    }
+    return info;
+  }
+
+  v1::LineageInfo read_lineage(SQLite::Statement& row) {
+    v1::LineageInfo info;
+    info.set_lineage_id(text(row, 0));
+    info.set_run_id(text(row, 1));
+    info.set_state(static_cast<v1::LineageState>(integer(row, 2)));
+    info.set_pause_reason(static_cast<v1::PauseReason>(integer(row, 3)));
+    info.set_pause_details(text(row, 4));
+    info.set_head_generation(text(row, 5));
+    info.set_head_commit(text(row, 6));
+    info.set_depth(integer(row, 7));
+    info.set_iterations_done(integer(row, 8));
+    info.set_max_iterations(integer(row, 9));
+    info.set_spent_nanousd(integer(row, 10));
+    const std::string live = text(row, 11);
+    if (!live.empty()) {
+      SQLite::Statement item(db, std::string(select_item) + " WHERE id=?");
+      bind_all(item, live);
+      if (item.executeStep()) *info.mutable_live() = read_item(item);
+    }
+    return info;
+  }
+
+  std::vector<v1::LineageInfo> lineages_of(const std::string& run) {
+    SQLite::Statement row(db, std::string(select_lineage) +
+                                  " WHERE ?1='' OR run_id=?1 ORDER BY run_id, ordinal");
+    bind_all(row, run);
+    std::vector<v1::LineageInfo> out;
+    while (row.executeStep()) out.push_back(read_lineage(row));
+    return out;
+  }
+
+  v1::RunInfo read_run(SQLite::Statement& row) {
+    v1::RunInfo info;
+    info.set_run_id(text(row, 0));
+    info.set_name(text(row, 1));
+    info.set_seed_commit(text(row, 2));
+    info.set_branch(text(row, 3));
+    info.set_repository(text(row, 4));
+    info.set_model(text(row, 5));
+    info.set_budget_nanousd(integer(row, 6));
+    info.set_spent_nanousd(integer(row, 7));
+    info.set_created_ms(integer(row, 8));
+    info.set_found_state(text(row, 9));
+    info.set_found_details(text(row, 10));
+    for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
+    return info;
+  }
+
+  static v1::GenerationInfo read_generation(SQLite::Statement& row) {
+    v1::GenerationInfo info;
+    info.set_generation_id(text(row, 0));
+    info.set_lineage_id(text(row, 1));
+    info.set_parent(text(row, 2));
+    info.set_depth(integer(row, 3));
+    info.set_number(integer(row, 4));
+    info.set_commit(text(row, 5));
+    info.set_source_id(text(row, 6));
+    info.set_artefact_id(text(row, 7));
+    info.set_born_ms(integer(row, 8));
+    info.set_born_of_iteration(text(row, 9));
+    return info;
+  }
+
+  SQLite::Database db;
+  std::mutex mutex;
+};
+
+record_reader::record_reader(std::unique_ptr<impl> opened) : impl_(std::move(opened)) {}
+record_reader::~record_reader() = default;
+
+result<std::unique_ptr<record_reader>> record_reader::open(const std::string& path) {
+  return sql::guarded([&]() -> result<std::unique_ptr<record_reader>> {
+    return std::unique_ptr<record_reader>(new record_reader(std::make_unique<impl>(path)));
+  });
+}
+
+result<resolved_target> record_reader::resolve(const std::string& given) {
+  using kind = resolved_target::kind;
+  struct table {
+    kind what;
+    const char* query;
+  };
+  static constexpr std::array tables = {
+      table{kind::run, "SELECT id, id FROM runs WHERE (id>=?1 AND id<?2) OR name=?1 LIMIT 2"},
+      table{kind::lineage, "SELECT id, run_id FROM lineages WHERE id>=?1 AND id<?2 LIMIT 2"},
+      table{kind::generation, "SELECT id, run_id FROM generations WHERE id>=?1 AND id<?2 LIMIT 2"},
+      table{kind::item, "SELECT id, run_id FROM items WHERE id>=?1 AND id<?2 LIMIT 2"},
+      table{kind::attempt,
+            "SELECT a.id, i.run_id FROM attempts a JOIN items i ON i.id=a.item_id"
+            " WHERE a.id>=?1 AND a.id<?2 LIMIT 2"},
+  };
+  if (given.empty()) return error(error_code::invalid_argument, "no id or name was given");
+  return impl_->locked([&]() -> result<resolved_target> {
+    std::vector<resolved_target> found;
+    for (const auto& each : tables) {
+      SQLite::Statement row(impl_->db, each.query);
+      bind_all(row, given, upper_bound(given));
+      while (row.executeStep()) found.push_back({each.what, text(row, 0), text(row, 1)});
+    }
+    if (found.empty()) return not_found(given);
+    if (found.size() > 1) {
+      return error(error_code::invalid_argument, "'" + given + "' fits several: " + found[0].id +
+                                                     ", " + found[1].id + "; give more of the id");
+    }
+    return found.front();
+  });
+}
+
+result<std::string> record_reader::newest_run() {
+  return impl_->locked([&]() -> result<std::string> {
+    SQLite::Statement row(impl_->db, "SELECT id FROM runs ORDER BY created_ms DESC, id DESC");
+    if (!row.executeStep()) return error(error_code::not_found, "there is no run yet");
+    return text(row, 0);
+  });
+}
+
+result<std::vector<v1::RunInfo>> record_reader::runs() {
+  return impl_->locked([&]() -> result<std::vector<v1::RunInfo>> {
+    SQLite::Statement row(impl_->db, std::string(select_run) + " ORDER BY created_ms, id");
+    std::vector<v1::RunInfo> out;
+    while (row.executeStep()) out.push_back(impl_->read_run(row));
+    return out;
+  });
+}
+
+result<v1::RunInfo> record_reader::run(const std::string& id) {
+  return impl_->locked([&]() -> result<v1::RunInfo> {
+    SQLite::Statement row(impl_->db, std::string(select_run) + " WHERE id=?");
+    bind_all(row, id);
+    if (!row.executeStep()) return not_found(id);
+    return impl_->read_run(row);
+  });
+}
+
+result<std::vector<v1::LineageInfo>> record_reader::lineages(const std::string& run) {
+  return impl_->locked(
+      [&]() -> result<std::vector<v1::LineageInfo>> { return impl_->lineages_of(run); });
+}
+
+result<v1::LineageInfo> record_reader::lineage(const std::string& id) {
+  return impl_->locked([&]() -> result<v1::LineageInfo> {
+    SQLite::Statement row(impl_->db, std::string(select_lineage) + " WHERE id=?");
+    bind_all(row, id);
+    if (!row.executeStep()) return not_found(id);
+    return impl_->read_lineage(row);
+  });
+}
+
+result<std::vector<v1::GenerationInfo>> record_reader::generations(const std::string& run) {
+  return impl_->locked([&]() -> result<std::vector<v1::GenerationInfo>> {
+    SQLite::Statement row(impl_->db,
+                          std::string(select_generation) + " WHERE g.run_id=? ORDER BY g.id");
+    bind_all(row, run);
+    std::vector<v1::GenerationInfo> out;
+    while (row.executeStep()) out.push_back(impl::read_generation(row));
+    return out;
+  });
+}
+
+result<v1::GenerationInfo> record_reader::generation(const std::string& id) {
+  return impl_->locked([&]() -> result<v1::GenerationInfo> {
+    SQLite::Statement row(impl_->db, std::string(select_generation) + " WHERE g.id=?");
+    bind_all(row, id);
+    if (!row.executeStep()) return not_found(id);
+    return impl::read_generation(row);
+  });
+}
+
+result<std::vector<v1::IterationInfo>> record_reader::iterations(const std::string& run) {
+  return impl_->locked([&]() -> result<std::vector<v1::IterationInfo>> {
+    SQLite::Statement row(impl_->db,
+                          std::string(select_item) + " WHERE run_id=? ORDER BY started_ms, id");
+    bind_all(row, run);
+    std::vector<v1::IterationInfo> out;
+    while (row.executeStep()) out.push_back(impl_->read_item(row));
+    return out;
+  });
+}
+
+result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
+  return impl_->locked([&]() -> result<v1::IterationInfo> {
+    SQLite::Statement row(impl_->db, std::string(select_item) + " WHERE id=?");
+    bind_all(row, id);
+    if (!row.executeStep()) return not_found(id);
+    return impl_->read_item(row);
+  });
+}
+
+result<std::string> record_reader::item_of_attempt(const std::string& attempt) {
+  return impl_->locked([&]() -> result<std::string> {
+    SQLite::Statement row(impl_->db, "SELECT item_id FROM attempts WHERE id=?");
+    bind_all(row, attempt);
+    if (!row.executeStep()) return not_found(attempt);
+    return text(row, 0);
+  });
+}
+
+result<std::vector<stored_event>> record_reader::events(const resolved_target& target,
+                                                        std::int64_t seq, int limit) {
+  return impl_->locked([&]() -> result<std::vector<stored_event>> {
+    SQLite::Statement row(
+        impl_->db,
+        "SELECT e.seq, i.lineage_id, e.event FROM events e JOIN attempts a ON a.id = e.attempt_id"
+        " JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 AND ?2 IN (i.run_id,"
+        " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id) ORDER BY e.seq LIMIT ?3");
+    bind_all(row, seq, target.id, limit);
+    std::vector<stored_event> out;
+    while (row.executeStep()) {
+      stored_event event{integer(row, 0), text(row, 1), {}};
+      event.event.ParseFromString(sql::bytes(row, 2));
+      out.push_back(std::move(event));
+    }
+    return out;
+  });
+}
+
+result<bool> record_reader::holds_fence(const std::string& attempt, std::int64_t fence,
+                                        const std::string& worker) {
+  return impl_->locked([&]() -> result<bool> {
+    SQLite::Statement row(impl_->db,
+                          "SELECT 1 FROM attempts a JOIN items i ON i.id = a.item_id WHERE a.id=?"
+                          " AND a.fence=? AND i.fence=? AND a.state=1 AND a.worker_id=?");
+    bind_all(row, attempt, fence, fence, worker);
+    return row.executeStep();
+  });
+}
+
+}  // namespace germline

@@ -1,0 +1,65 @@
+// reader: the record as people see it, in the shapes of control.proto. It only reads, over a
+// connection of its own beside the store's (WAL lets both go on).
+// Owns that connection, guarded by a mutex: any thread may call.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "germline/v1/control.pb.h"
+
+namespace germline {
+
+/// What a person's abbreviation stands for.
+struct resolved_target {
+  enum class kind { run, lineage, generation, item, attempt };
+  kind what = kind::run;
+  std::string id;
+  std::string run;  // that it belongs to
+};
+
+struct stored_event {
+  std::int64_t seq = 0;
+  std::string lineage;
+  v1::ProgressEvent event;
+};
+
+class record_reader {
+ public:
+  static result<std::unique_ptr<record_reader>> open(const std::string& path);
+  ~record_reader();
+  record_reader(const record_reader&) = delete;
+  record_reader& operator=(const record_reader&) = delete;
+
+  /// Finds the one thing whose id begins with `text`, or whose run is named so. not_found, or
+  /// invalid_argument when several fit.
+  result<resolved_target> resolve(const std::string& text);
+  /// The newest run's id; not_found when there is none.
+  result<std::string> newest_run();
+
+  result<std::vector<v1::RunInfo>> runs();
+  result<v1::RunInfo> run(const std::string& id);
+  /// Of one run; empty: of all.
+  result<std::vector<v1::LineageInfo>> lineages(const std::string& run);
+  result<v1::LineageInfo> lineage(const std::string& id);
+  result<std::vector<v1::GenerationInfo>> generations(const std::string& run);
+  result<v1::GenerationInfo> generation(const std::string& id);
+  result<std::vector<v1::IterationInfo>> iterations(const std::string& run);
+  result<v1::IterationInfo> iteration(const std::string& id);
+  result<std::string> item_of_attempt(const std::string& attempt);
+  /// Events of the target after `seq`, at most `limit`.
+  result<std::vector<stored_event>> events(const resolved_target& target, std::int64_t seq,
+                                           int limit);
+  /// Whether an attempt holds this fence; for bulk transfers.
+  result<bool> holds_fence(const std::string& attempt, std::int64_t fence,
+                           const std::string& worker);
+
+ private:
+  struct impl;
+  explicit record_reader(std::unique_ptr<impl> opened);
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace germline
