@@ -6,8 +6,9 @@
 #include <caf/sec.hpp>
 #include <cstdlib>
 #include <exception>
-#include <spdlog/spdlog.h>
 #include <string>
+
+#include "common/log.hpp"
 
 namespace germline {
 
@@ -18,11 +19,10 @@ void guard_actor(Self* self) {
     try {
       std::rethrow_exception(failure);
     } catch (const std::exception& caught) {
-      spdlog::critical("actor {}: {}", name, caught.what());
+      log_error("actor {}: {}", name, caught.what());
     } catch (...) {
-      spdlog::critical("actor {}: unknown exception", name);
+      log_error("actor {}: unknown exception", name);
     }
-    spdlog::default_logger()->flush();
     std::abort();
   });
 }

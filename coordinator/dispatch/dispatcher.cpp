@@ -1,7 +1,7 @@
 #include "coordinator/dispatch/dispatcher.hpp"
 
-#include <spdlog/spdlog.h>
 
+#include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -35,7 +35,7 @@ class executor {
       if (present && present != link) present->close("the worker has joined anew");
       present = link;
       const auto& hello = message.hello();
-      spdlog::info("worker {} joined with {} slots", worker, hello.slots());
+      log_info("worker {} joined with {} slots", worker, hello.slots());
       send_event(dispatch::worker_joined{
           worker, hello.base_digest(), hello.slots(),
           {hello.running_attempts().begin(), hello.running_attempts().end()}, now()});
@@ -108,7 +108,7 @@ class executor {
   }
 
   void grant_failed(const item_id& item, const error& why) const {
-    spdlog::warn("item {} is not leased: {}", item.str(), why.message());
+    log_warning("item {} is not leased: {}", item.str(), why.message());
     const auto owner = self_->state.owners.find(item.str());
     if (owner != self_->state.owners.end()) {
       if (why.code() == error_code::resource_exhausted) {
@@ -126,7 +126,7 @@ class executor {
     *message.mutable_lease() = *found->second;
     message.mutable_lease()->set_lease_ms(config_.times.lease_ms);
     self_->state.leases.erase(found);
-    spdlog::info("attempt {} of {} is leased to {}", e.attempt.str(), e.item.str(), e.worker);
+    log_info("attempt {} of {} is leased to {}", e.attempt.str(), e.item.str(), e.worker);
     tell(e.worker, std::move(message));
   }
 
@@ -175,7 +175,7 @@ class executor {
   void perform(const dispatch::reply_result& e) const {
     self_->state.results.erase(e.attempt);
     if (!e.accepted) {
-      spdlog::warn("result of {} is refused: {}", e.attempt, e.why);
+      log_warning("result of {} is refused: {}", e.attempt, e.why);
       if (auto attempt = attempt_id::parse(e.attempt)) {
         self_->send(config_.store, refused_atom_v, *attempt);
       }
@@ -189,7 +189,7 @@ class executor {
   }
 
   void perform(const dispatch::record_lost& e) const {
-    spdlog::warn("attempt {} of {} is lost", e.attempt.str(), e.item.str());
+    log_warning("attempt {} of {} is lost", e.attempt.str(), e.item.str());
     self_->send(config_.store, lost_atom_v, e.attempt);
   }
 
@@ -264,7 +264,7 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
         const auto found = self->state.links.find(worker);
         if (found == self->state.links.end() || found->second != link) return;
         self->state.links.erase(found);
-        spdlog::warn("worker {} has left", worker);
+        log_warning("worker {} has left", worker);
         run.send_event(dispatch::worker_left{worker});
       },
       [self, run](tick_atom) {

@@ -1,8 +1,8 @@
 #include "coordinator/lineage/lineage_actor.hpp"
 
 #include <caf/typed_response_promise.hpp>
-#include <spdlog/spdlog.h>
 
+#include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -106,7 +106,7 @@ class conductor {
           .then(
               [copy, t, promise, self]() mutable {
                 self->state.current = t.next;
-                spdlog::warn("lineage {} is killed: {}", t.next.id.str(), t.next.details);
+                log_warning("lineage {} is killed: {}", t.next.id.str(), t.next.details);
                 self->request(copy.config_.dispatcher, caf::infinite, kill_atom_v,
                               t.next.id.str())
                     .then([promise](const kill_outcome& o) mutable { promise.deliver(o); },
@@ -131,7 +131,7 @@ class conductor {
     self->request(config_.refs, caf::infinite, request)
         .then([copy, request](const refs::projection& p) { copy.projected(request, p); },
               [request](const caf::error& failure) {
-                spdlog::error("branch of {} lags: {}", request.lineage.str(),
+                log_error("branch of {} lags: {}", request.lineage.str(),
                               from_caf(failure).message());
               });
   }
@@ -150,7 +150,7 @@ class conductor {
     const auto before = self_->state.current.at;
     self_->state.current = t.next;
     if (before != t.next.at) {
-      spdlog::info("lineage {} is {} {} {}", t.next.id.str(), lineage::to_string(t.next.at),
+      log_info("lineage {} is {} {} {}", t.next.id.str(), lineage::to_string(t.next.at),
                    lineage::to_string(t.next.why_paused), t.next.details);
     }
     perform(t.effects);
@@ -173,7 +173,7 @@ class conductor {
                 copy.done();
               },
               [copy](const caf::error& failure) {
-                spdlog::error("an iteration cannot begin: {}", from_caf(failure).message());
+                log_error("an iteration cannot begin: {}", from_caf(failure).message());
                 copy.change(lineage::pause_requested{lineage::pause_reason::policy,
                                                      from_caf(failure).message()},
                             [](const result<void>&) {});
@@ -192,7 +192,7 @@ class conductor {
                          caf::actor_cast<item_owner>(lineage_actor(self)));
             },
             [](const caf::error& failure) {
-              spdlog::error("an item cannot be offered: {}", from_caf(failure).message());
+              log_error("an item cannot be offered: {}", from_caf(failure).message());
             });
   }
 
@@ -262,7 +262,7 @@ class conductor {
     self_->request(config_.store, caf::infinite, records::iteration_end{verdict, t.next, born})
         .then(
             [copy, t, verdict, settle] {
-              spdlog::info("iteration {} ended: {} {}", verdict.item.str(),
+              log_info("iteration {} ended: {} {}", verdict.item.str(),
                            lineage::to_string(verdict.how), verdict.reason);
               settle({true, true, {}});
               copy.adopt(t);
@@ -277,7 +277,7 @@ class conductor {
   void projected(const refs::project_request& request, const refs::projection& p) const {
     auto& s = self_->state;
     if (p.how == refs::standing::diverged) {
-      spdlog::warn("branch of {} diverged: {}", request.lineage.str(), p.details);
+      log_warning("branch of {} diverged: {}", request.lineage.str(), p.details);
       if (s.current.at == lineage::status::active) {
         change(lineage::pause_requested{lineage::pause_reason::diverged, p.details},
                [](const result<void>&) {});
@@ -285,7 +285,7 @@ class conductor {
       return;
     }
     if (p.how == refs::standing::mended) {
-      spdlog::warn("branch of {} was mended: {}", request.lineage.str(), p.details);
+      log_warning("branch of {} was mended: {}", request.lineage.str(), p.details);
     }
     if (s.branch_commit == request.target) return;
     s.branch_commit = request.target;

@@ -1,10 +1,10 @@
 #include "coordinator/lineage/runs_actor.hpp"
 
 #include <caf/typed_response_promise.hpp>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
+#include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/lineage/lineage_actor.hpp"
@@ -177,7 +177,7 @@ class registrar {
               copy.self_->send(copy.config_.dispatcher, offer_atom_v, o, copy.as_owner());
             },
             [](const caf::error& failure) {
-              spdlog::error("a seed cannot be offered: {}", from_caf(failure).message());
+              log_error("a seed cannot be offered: {}", from_caf(failure).message());
             });
   }
 
@@ -222,7 +222,7 @@ class registrar {
   void founded(const records::seed_end& end) const {
     auto& entry = self_->state.runs[end.run.str()];
     entry.found_item = {};
-    spdlog::info("run {} is {}", end.run.str(), end.born ? "founded" : "refused");
+    log_info("run {} is {}", end.run.str(), end.born ? "founded" : "refused");
     for (const auto& actor : entry.lineages) {
       if (end.born) {
         self_->send(actor, founded_atom_v, end.born->id, entry.seed_commit);

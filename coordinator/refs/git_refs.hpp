@@ -55,15 +55,26 @@ class git_refs {
                                             const std::string& folder, const run_id& run) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
-  /// Everything reachable from `want` and not from `have`, as a pack file's path; the caller
-  /// removes it.
+  /// A pack with everything reachable from `want` and not from `have`.
   virtual result<std::string> make_pack(const std::vector<std::string>& want,
                                         const std::vector<std::string>& have) = 0;
   virtual result<std::string> read_file(const std::string& commit, const std::string& path,
                                         std::int64_t max_bytes) = 0;
-  /// A unified diff; `truncated` is set when it was cut at `max_bytes`.
+  /// A unified diff, cut at `max_bytes` with a last line that says so.
   virtual result<std::string> diff(const std::string& from, const std::string& to,
-                                   std::int64_t max_bytes, bool& truncated) = 0;
+                                   std::int64_t max_bytes) = 0;
 };
+
+/// What the real repository stands on: `<state_dir>/objects.git`, quarantined packs in
+/// `<state_dir>/incoming`, sealed artefacts in `<state_dir>/artefacts`.
+struct repository_places {
+  std::string objects, incoming, artefacts;
+};
+
+/// Makes or opens the real one.
+result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places);
+
+/// Where an attempt's pack waits for its result to be accepted.
+std::string quarantined_pack(const repository_places& places, const std::string& attempt);
 
 }  // namespace germline::refs

@@ -268,6 +268,15 @@ result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
   });
 }
 
+result<genome_place> record_reader::genome_of(const std::string& run) {
+  return impl_->locked([&]() -> result<genome_place> {
+    SQLite::Statement row(impl_->db, "SELECT folder, genome_toml FROM runs WHERE id=?");
+    bind_all(row, run);
+    if (!row.executeStep()) return not_found(run);
+    return genome_place{text(row, 0), text(row, 1)};
+  });
+}
+
 result<std::string> record_reader::item_of_attempt(const std::string& attempt) {
   return impl_->locked([&]() -> result<std::string> {
     SQLite::Statement row(impl_->db, "SELECT item_id FROM attempts WHERE id=?");

@@ -20,6 +20,12 @@ struct resolved_target {
   std::string run;  // that it belongs to
 };
 
+/// The genome that a run was founded with.
+struct genome_place {
+  std::string folder;
+  std::string genome_toml;
+};
+
 struct stored_event {
   std::int64_t seq = 0;
   std::string lineage;
@@ -48,6 +54,7 @@ class record_reader {
   result<v1::GenerationInfo> generation(const std::string& id);
   result<std::vector<v1::IterationInfo>> iterations(const std::string& run);
   result<v1::IterationInfo> iteration(const std::string& id);
+  result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);
   /// Events of the target after `seq`, at most `limit`.
   result<std::vector<stored_event>> events(const resolved_target& target, std::int64_t seq,

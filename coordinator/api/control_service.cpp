@@ -1,0 +1,92 @@
+#include "coordinator/api/control_service.hpp"
+
+#include "common/grpc_status.hpp"
+#include "coordinator/api/people.hpp"
+#include "germline/v1/control.grpc.pb.h"
+
+namespace germline {
+namespace {
+
+constexpr int max_watchers = 16;
+
+template <class Reply>
+grpc::Status answer(result<Reply> outcome, Reply* reply) {
+  if (!outcome) return to_status(outcome.error());
+  *reply = std::move(*outcome);
+  return grpc::Status::OK;
+}
+
+class control_service final : public v1::Control::Service {
+ public:
+  control_service(people& people, const std::atomic<bool>& stopping)
+      : people_(people), stopping_(stopping) {}
+
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                         v1::GetStatusReply* reply) override {
+    return answer(people_.status(), reply);
+  }
+  grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
+                         v1::CreateRunReply* reply) override {
+    return answer(people_.create_run(*request), reply);
+  }
+  grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,
+                        v1::ListRunsReply* reply) override {
+    return answer(people_.list_runs(), reply);
+  }
+  grpc::Status ListLineages(grpc::ServerContext*, const v1::ListLineagesRequest* request,
+                            v1::ListLineagesReply* reply) override {
+    return answer(people_.list_lineages(request->run()), reply);
+  }
+  grpc::Status GetTree(grpc::ServerContext*, const v1::GetTreeRequest* request,
+                       v1::GetTreeReply* reply) override {
+    return answer(people_.tree(request->target()), reply);
+  }
+  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest* request,
+                    v1::ShowReply* reply) override {
+    return answer(people_.show(request->target()), reply);
+  }
+  grpc::Status Diff(grpc::ServerContext*, const v1::DiffRequest* request,
+                    v1::DiffReply* reply) override {
+    return answer(people_.diff(*request), reply);
+  }
+  grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
+                    v1::KillReply* reply) override {
+    return answer(people_.kill(*request), reply);
+  }
+  grpc::Status Pause(grpc::ServerContext*, const v1::LineageRequest* request,
+                     v1::LineageReply* reply) override {
+    return answer(people_.pause(*request), reply);
+  }
+  grpc::Status Resume(grpc::ServerContext*, const v1::LineageRequest* request,
+                      v1::LineageReply* reply) override {
+    return answer(people_.resume(*request), reply);
+  }
+
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchEvent>* stream) override {
+    if (watchers_.fetch_add(1) >= max_watchers) {
+      watchers_.fetch_sub(1);
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watchers; try again later"};
+    }
+    const auto ended = people_.watch(*request, [&](const v1::WatchEvent& event) {
+      if (stopping_ || context->IsCancelled()) return false;
+      return event.kind_case() == v1::WatchEvent::KIND_NOT_SET || stream->Write(event);
+    });
+    watchers_.fetch_sub(1);
+    return to_status(ended);
+  }
+
+ private:
+  people& people_;
+  const std::atomic<bool>& stopping_;
+  std::atomic<int> watchers_{0};
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> make_control_service(people& people,
+                                                    const std::atomic<bool>& stopping) {
+  return std::make_unique<control_service>(people, stopping);
+}
+
+}  // namespace germline

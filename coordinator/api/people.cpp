@@ -1,0 +1,378 @@
+#include "coordinator/api/people.hpp"
+
+#include <caf/scoped_actor.hpp>
+#include <caf/typed_actor.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/manifest/genome_manifest.hpp"
+#include "coordinator/api/actor_handles.hpp"
+#include "coordinator/caf_error.hpp"
+#include "coordinator/store/reader.hpp"
+
+namespace germline {
+namespace {
+
+constexpr int max_lineages = 64;
+constexpr std::int64_t max_context_bytes = 1 << 20;
+constexpr std::int64_t max_diff_bytes = 1 << 20;
+constexpr std::size_t max_text_bytes = 64 * 1024;
+constexpr auto short_wait = std::chrono::seconds(20);
+constexpr auto kill_wait = std::chrono::seconds(60);
+
+error invalid(const std::string& why) { return {error_code::invalid_argument, why}; }
+
+/// Sends a request to an actor and waits for its answer.
+template <class T, class Handle, class... Args>
+result<T> ask(caf::actor_system& system, caf::timespan wait, const Handle& to, Args&&... args) {
+  caf::scoped_actor self(system);
+  std::optional<result<T>> answer;
+  self->request(to, wait, std::forward<Args>(args)...)
+      .receive([&](const T& value) { answer.emplace(value); },
+               [&](const caf::error& failure) { answer.emplace(from_caf(failure)); });
+  return std::move(*answer);
+}
+
+template <class Handle, class... Args>
+result<void> tell(caf::actor_system& system, caf::timespan wait, const Handle& to,
+                  Args&&... args) {
+  caf::scoped_actor self(system);
+  result<void> answer;
+  self->request(to, wait, std::forward<Args>(args)...)
+      .receive([] {}, [&](const caf::error& failure) { answer = from_caf(failure); });
+  return answer;
+}
+
+result<void> check_request(const v1::CreateRunRequest& request) {
+  if (request.repository().empty()) return invalid("a run needs a repository: give its path");
+  if (request.repository().front() != '/') {
+    return invalid("the repository's path must be absolute: '" + request.repository() + "'");
+  }
+  if (request.lineages() < 0 || request.lineages() > max_lineages) {
+    return invalid("lineages must be 1 to " + std::to_string(max_lineages));
+  }
+  if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
+    return invalid("iterations and budget must not be negative");
+  }
+  if (request.goal().size() > max_text_bytes) return invalid("the goal is longer than 64 KiB");
+  if (!request.model().empty() && request.budget_nanousd() == 0) {
+    return invalid("a model needs a budget: give --budget");
+  }
+  const auto& l = request.limits();
+  if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
+      l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
+      l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0) {
+    return invalid("limits must not be negative");
+  }
+  return {};
+}
+
+result<void> check_context(const std::string& text, const std::string& path) {
+  const auto context = nlohmann::json::parse(text, nullptr, false);
+  if (context.is_discarded()) return invalid(path + " is no JSON");
+  if (!context.is_object()) return invalid(path + " must be a JSON object");
+  if (context.contains("goalState") && !context["goalState"].is_string()) {
+    return invalid(path + ": goalState must be a string");
+  }
+  if (context.contains("history") && !context["history"].is_array()) {
+    return invalid(path + ": history must be an array");
+  }
+  return {};
+}
+
+std::string inside(const std::string& folder, const std::string& path) {
+  return folder.empty() ? path : folder + "/" + path;
+}
+
+std::string without_slashes(std::string folder) {
+  while (!folder.empty() && folder.back() == '/') folder.pop_back();
+  return folder;
+}
+
+v1::KillProof to_wire(dispatch::proof how) {
+  switch (how) {
+    case dispatch::proof::nothing_ran: return v1::KILL_PROOF_NOTHING_RAN;
+    case dispatch::proof::killed: return v1::KILL_PROOF_KILLED;
+    case dispatch::proof::lease_expired: return v1::KILL_PROOF_LEASE_EXPIRED;
+  }
+  return v1::KILL_PROOF_UNSPECIFIED;
+}
+
+}  // namespace
+
+result<v1::GetStatusReply> people::status() {
+  GERMLINE_TRY_ASSIGN(const auto workers, ask<worker_statuses>(system_, short_wait,
+                                                               actors_.dispatcher, status_atom_v));
+  v1::GetStatusReply reply;
+  reply.set_coordinator_id(coordinator_id_);
+  reply.set_version("0.1.0");
+  for (const auto& worker : workers) {
+    auto* info = reply.add_workers();
+    info->set_worker_id(worker.worker);
+    info->set_connected(worker.connected);
+    info->set_slots(worker.slots);
+    info->set_busy(worker.busy);
+    info->set_base_digest(worker.base_digest);
+    info->set_last_seen_ms(env_.time->utc_ms() - worker.last_seen_ms_ago);
+  }
+  GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(""));
+  std::int64_t active = 0;
+  for (const auto& each : lineages) active += each.state() == v1::LINEAGE_STATE_ACTIVE ? 1 : 0;
+  reply.set_lineages_active(active);
+  return reply;
+}
+
+result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& request) {
+  GERMLINE_TRY(check_request(request));
+  records::new_run run;
+  run.id = run_id::make(*env_.time, *env_.random);
+  run.folder = without_slashes(request.folder());
+  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed(request.repository(), request.branch(),
+                                                         run.folder, run.id));
+  const std::string place = inside(run.folder, std::string(genome_manifest_path));
+  GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
+  if (genome.model == model_kind::none && !request.model().empty()) {
+    return invalid("this genome declares model = \"none\": it takes no model");
+  }
+  if (genome.model != model_kind::none && request.model().empty()) {
+    return invalid("this genome needs a model: give --model and --budget");
+  }
+  const std::string context_path = inside(run.folder, genome.context);
+  const auto context = repository_.read_file(seed.commit, context_path, max_context_bytes);
+  if (context) {
+    GERMLINE_TRY(check_context(*context, context_path));
+  } else if (context.error().code() != error_code::not_found) {
+    return invalid(context_path + ": " + context.error().message());
+  }
+  run.name = request.name().empty() ? genome.name : request.name();
+  run.repository = request.repository();
+  run.branch = seed.branch;
+  run.seed_commit = seed.commit;
+  run.genome_toml = seed.genome_toml;
+  run.model = request.model();
+  run.goal = request.goal();
+  run.budget_nanousd = request.budget_nanousd();
+  // SQLite's integers are signed.
+  run.random_seed = request.random_seed() & 0x7fff'ffff'ffff'ffffU;
+  run.max_iterations = request.max_iterations();
+  run.limits = request.limits();
+  run.now_ms = env_.time->utc_ms();
+  run.found_item = item_id::make(*env_.time, *env_.random);
+  v1::CreateRunReply reply;
+  reply.set_run_id(run.id.str());
+  for (int i = 0; i < std::max(1, request.lineages()); ++i) {
+    run.lineages.push_back(lineage_id::make(*env_.time, *env_.random));
+    reply.add_lineage_ids(run.lineages.back().str());
+  }
+  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, run));
+  return reply;
+}
+
+result<v1::ListRunsReply> people::list_runs() {
+  GERMLINE_TRY_ASSIGN(auto runs, reader_.runs());
+  v1::ListRunsReply reply;
+  for (auto& run : runs) *reply.add_runs() = std::move(run);
+  return reply;
+}
+
+result<v1::ListLineagesReply> people::list_lineages(const std::string& run) {
+  std::string id;
+  if (!run.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto target, reader_.resolve(run));
+    id = target.run;
+  }
+  GERMLINE_TRY_ASSIGN(auto lineages, reader_.lineages(id));
+  v1::ListLineagesReply reply;
+  for (auto& each : lineages) *reply.add_lineages() = std::move(each);
+  return reply;
+}
+
+result<v1::GetTreeReply> people::tree(const std::string& target) {
+  resolved_target found;
+  if (target.empty()) {
+    GERMLINE_TRY_ASSIGN(found.run, reader_.newest_run());
+  } else {
+    GERMLINE_TRY_ASSIGN(found, reader_.resolve(target));
+  }
+  const bool only_one = !target.empty() && found.what == resolved_target::kind::lineage;
+  const auto belongs = [&](const std::string& lineage) {
+    return !only_one || lineage.empty() || lineage == found.id;
+  };
+  v1::GetTreeReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.run));
+  GERMLINE_TRY_ASSIGN(auto generations, reader_.generations(found.run));
+  GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(found.run));
+  for (auto& each : generations) {
+    if (belongs(each.lineage_id())) *reply.add_generations() = std::move(each);
+  }
+  for (auto& each : iterations) {
+    if (belongs(each.lineage_id())) *reply.add_iterations() = std::move(each);
+  }
+  return reply;
+}
+
+result<std::string> people::context_at(const std::string& run, const std::string& commit) {
+  if (commit.empty()) return std::string();
+  GERMLINE_TRY_ASSIGN(const auto genome, reader_.genome_of(run));
+  GERMLINE_TRY_ASSIGN(const auto manifest, parse_genome_manifest(genome.genome_toml));
+  auto text = repository_.read_file(commit, inside(genome.folder, manifest.context),
+                                    max_context_bytes);
+  if (!text && text.error().code() == error_code::not_found) return std::string();
+  return text;
+}
+
+result<v1::ShowReply> people::show(const std::string& target) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(target));
+  v1::ShowReply reply;
+  std::string commit;
+  switch (found.what) {
+    case resolved_target::kind::run: {
+      GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.id));
+      commit = reply.run().seed_commit();
+      break;
+    }
+    case resolved_target::kind::lineage: {
+      GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+      commit = reply.lineage().head_commit();
+      break;
+    }
+    case resolved_target::kind::generation: {
+      GERMLINE_TRY_ASSIGN(*reply.mutable_generation(), reader_.generation(found.id));
+      commit = reply.generation().commit();
+      break;
+    }
+    case resolved_target::kind::item:
+    case resolved_target::kind::attempt: {
+      std::string item = found.id;
+      if (found.what == resolved_target::kind::attempt) {
+        GERMLINE_TRY_ASSIGN(item, reader_.item_of_attempt(found.id));
+      }
+      GERMLINE_TRY_ASSIGN(*reply.mutable_iteration(), reader_.iteration(item));
+      commit = reply.iteration().commit();
+      break;
+    }
+  }
+  GERMLINE_TRY_ASSIGN(*reply.mutable_context_json(), context_at(found.run, commit));
+  return reply;
+}
+
+/// The commit that an id stands for, and its parent's where there is one.
+result<std::string> people::commit_of(const std::string& id, std::string* parent) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(id));
+  std::string commit, parent_generation;
+  switch (found.what) {
+    case resolved_target::kind::generation: {
+      GERMLINE_TRY_ASSIGN(const auto generation, reader_.generation(found.id));
+      commit = generation.commit();
+      parent_generation = generation.parent();
+      break;
+    }
+    case resolved_target::kind::item:
+    case resolved_target::kind::attempt: {
+      std::string item = found.id;
+      if (found.what == resolved_target::kind::attempt) {
+        GERMLINE_TRY_ASSIGN(item, reader_.item_of_attempt(found.id));
+      }
+      GERMLINE_TRY_ASSIGN(const auto iteration, reader_.iteration(item));
+      commit = iteration.commit();
+      parent_generation = iteration.parent_generation();
+      break;
+    }
+    case resolved_target::kind::lineage: {
+      GERMLINE_TRY_ASSIGN(const auto lineage, reader_.lineage(found.id));
+      commit = lineage.head_commit();
+      GERMLINE_TRY_ASSIGN(const auto run, reader_.run(found.run));
+      if (parent != nullptr) *parent = run.seed_commit();
+      break;
+    }
+    case resolved_target::kind::run:
+      return invalid("a diff is of generations, iterations or lineages, not of a run");
+  }
+  if (commit.empty()) return error(error_code::not_found, "'" + id + "' left no commit");
+  if (parent != nullptr && !parent_generation.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto generation, reader_.generation(parent_generation));
+    *parent = generation.commit();
+  }
+  return commit;
+}
+
+result<v1::DiffReply> people::diff(const v1::DiffRequest& request) {
+  std::string from;
+  GERMLINE_TRY_ASSIGN(const std::string to, commit_of(request.to(), &from));
+  if (!request.from().empty()) {
+    GERMLINE_TRY_ASSIGN(from, commit_of(request.from(), nullptr));
+  }
+  if (from.empty()) return invalid("'" + request.to() + "' has no parent: name what to compare to");
+  v1::DiffReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_patch(), repository_.diff(from, to, max_diff_bytes));
+  reply.set_truncated(static_cast<std::int64_t>(reply.patch().size()) >= max_diff_bytes);
+  return reply;
+}
+
+result<v1::KillReply> people::kill(const v1::KillRequest& request) {
+  kill_target target;
+  target.why = request.why().empty() ? "killed by a person" : request.why();
+  std::vector<std::string> runs;
+  if (request.target() == "all") {
+    GERMLINE_TRY_ASSIGN(const auto all, reader_.runs());
+    for (const auto& run : all) runs.push_back(run.run_id());
+  } else {
+    GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.target()));
+    if (found.what == resolved_target::kind::run) {
+      runs.push_back(found.id);
+    } else if (found.what == resolved_target::kind::lineage) {
+      GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
+      target.lineages.push_back(id);
+    } else {
+      return invalid("what is killed is a lineage, a run, or \"all\"");
+    }
+  }
+  for (const auto& run : runs) {
+    GERMLINE_TRY_ASSIGN(const auto id, run_id::parse(run));
+    target.runs.push_back(id);
+    GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(run));
+    for (const auto& each : lineages) {
+      GERMLINE_TRY_ASSIGN(const auto lineage, lineage_id::parse(each.lineage_id()));
+      target.lineages.push_back(lineage);
+    }
+  }
+  GERMLINE_TRY_ASSIGN(const auto outcomes, ask<kill_outcomes>(system_, kill_wait, actors_.runs,
+                                                              kill_atom_v, target));
+  // The seed of a run belongs to all of its lineages: its proof is theirs.
+  v1::KillReply reply;
+  for (const auto& outcome : outcomes) {
+    if (!outcome.scope.starts_with("lin_")) continue;
+    auto* killed = reply.add_lineages();
+    killed->set_lineage_id(outcome.scope);
+    dispatch::proof how = outcome.how;
+    std::int64_t took_ms = outcome.took_ms;
+    GERMLINE_TRY_ASSIGN(const auto info, reader_.lineage(outcome.scope));
+    for (const auto& seed : outcomes) {
+      if (seed.scope != info.run_id()) continue;
+      how = std::max(how, seed.how);
+      took_ms = std::max(took_ms, seed.took_ms);
+    }
+    killed->set_proof(to_wire(how));
+    killed->set_took_ms(took_ms);
+  }
+  return reply;
+}
+
+result<v1::LineageReply> people::pause(const v1::LineageRequest& request) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.lineage()));
+  GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
+  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, pause_atom_v, id, request.why()));
+  v1::LineageReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+  return reply;
+}
+
+result<v1::LineageReply> people::resume(const v1::LineageRequest& request) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.lineage()));
+  GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
+  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, resume_atom_v, id));
+  v1::LineageReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+  return reply;
+}
+
+}  // namespace germline

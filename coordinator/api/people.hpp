@@ -1,0 +1,64 @@
+// people: what control.proto's calls do, without gRPC: each is a function from a request to a reply
+// or an error. They read through record_reader and act through the actors, waiting for their
+// answers. Blocking: called from the server's handler threads, never from an actor.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/result.hpp"
+#include "coordinator/environment.hpp"
+#include "germline/v1/control.pb.h"
+
+namespace caf {
+class actor_system;
+}
+
+namespace germline {
+
+class record_reader;
+struct actor_handles;
+namespace refs {
+class git_refs;
+}
+
+class people {
+ public:
+  people(caf::actor_system& system, const actor_handles& actors, record_reader& reader,
+         refs::git_refs& repository, environment env, std::string coordinator_id)
+      : system_(system),
+        actors_(actors),
+        reader_(reader),
+        repository_(repository),
+        env_(env),
+        coordinator_id_(std::move(coordinator_id)) {}
+
+  result<v1::GetStatusReply> status();
+  result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
+  result<v1::ListRunsReply> list_runs();
+  result<v1::ListLineagesReply> list_lineages(const std::string& run);
+  result<v1::GetTreeReply> tree(const std::string& target);
+  result<v1::ShowReply> show(const std::string& target);
+  result<v1::DiffReply> diff(const v1::DiffRequest& request);
+  result<v1::KillReply> kill(const v1::KillRequest& request);
+  result<v1::LineageReply> pause(const v1::LineageRequest& request);
+  result<v1::LineageReply> resume(const v1::LineageRequest& request);
+
+  /// Calls `emit` with each event of the target from the record on; with `follow` until the target
+  /// ends. `emit` returns false to stop; an event without a kind only asks whether to go on.
+  result<void> watch(const v1::WatchRequest& request,
+                     const std::function<bool(const v1::WatchEvent&)>& emit);
+
+ private:
+  result<std::string> commit_of(const std::string& id, std::string* parent);
+  result<std::string> context_at(const std::string& run, const std::string& commit);
+
+  caf::actor_system& system_;
+  const actor_handles& actors_;
+  record_reader& reader_;
+  refs::git_refs& repository_;
+  environment env_;
+  std::string coordinator_id_;
+};
+
+}  // namespace germline

@@ -1,0 +1,164 @@
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "common/artefact/artefact_store.hpp"
+#include "common/git/repository.hpp"
+#include "common/manifest/genome_manifest.hpp"
+#include "coordinator/refs/git_refs.hpp"
+
+namespace germline::refs {
+namespace {
+
+constexpr std::int64_t max_pack_bytes = 256 << 20;
+
+std::string lineage_branch(const lineage_id& id) { return "refs/heads/lineages/" + id.str(); }
+
+result<std::string> read_whole(const std::string& path, std::int64_t max_bytes) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(path, failed);
+  if (failed) return error(error_code::not_found, "no objects came with the result");
+  if (static_cast<std::int64_t>(size) > max_bytes) {
+    return error(error_code::resource_exhausted, "the pack is too large");
+  }
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  return std::move(bytes).str();
+}
+
+/// Over libgit2: one handle for what writes, under a mutex; readers open their own.
+class repository final : public git_refs {
+ public:
+  repository(repository_places places, git::repository opened)
+      : places_(std::move(places)), repo_(std::move(opened)) {}
+
+  result<imported_seed> import_seed(const std::string& path, const std::string& branch,
+                                    const std::string& folder, const run_id& run) override {
+    const std::lock_guard lock(mutex_);
+    GERMLINE_TRY_ASSIGN(auto seed, repo_.import_branch(path, branch));
+    const std::string place = (folder.empty() ? "" : folder + "/") + "genome.toml";
+    auto text = repo_.read_file_at(seed.commit, place, genome_manifest_bytes_max);
+    if (!text) {
+      if (text.error().code() != error_code::not_found) return text.error().within(place);
+      return error(error_code::invalid_argument,
+                   "there is no " + place + " at the head of branch '" + seed.branch +
+                       "': is this a genome?");
+    }
+    GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed.commit));
+    return imported_seed{seed.commit, seed.branch, *text};
+  }
+
+  result<void> ingest(const ingest_request& request) override {
+    if (!request.artefact_id.empty()) {
+      GERMLINE_TRY_ASSIGN(const auto artefacts,
+                          artefact::artefact_store::open(places_.artefacts));
+      if (!artefacts.contains(request.artefact_id)) {
+        return error(error_code::not_found, "the artefact was not put before the result");
+      }
+    }
+    if (request.commit.empty()) return {};
+    const std::lock_guard lock(mutex_);
+    const std::string quarantined = quarantined_pack(places_, request.attempt.str());
+    if (!repo_.has_object(request.commit)) {
+      GERMLINE_TRY_ASSIGN(const std::string pack, read_whole(quarantined, max_pack_bytes));
+      GERMLINE_TRY(repo_.ingest_pack(pack, {}));
+    }
+    GERMLINE_TRY_ASSIGN(const auto commit, repo_.read_commit(request.commit));
+    if (commit.parents != std::vector<std::string>{request.parent}) {
+      return error(error_code::invalid_argument,
+                   "the commit does not stand on the lineage's head alone");
+    }
+    const std::string base = "refs/germline/attempts/" + request.attempt.str();
+    GERMLINE_TRY(set(repo_, base + "/canonical", request.commit));
+    if (!request.raw_commit.empty() && repo_.has_object(request.raw_commit)) {
+      GERMLINE_TRY(set(repo_, base + "/raw", request.raw_commit));
+    }
+    std::error_code ignored;
+    std::filesystem::remove(quarantined, ignored);
+    return {};
+  }
+
+  result<projection> project(const project_request& request) override {
+    const std::lock_guard lock(mutex_);
+    const std::string name = lineage_branch(request.lineage);
+    const auto found = repo_.resolve(name);
+    if (!found) {  // there is something, but it is no commit of ours
+      const auto file = std::filesystem::path(places_.objects) / name;
+      std::error_code failed;
+      std::filesystem::remove(file, failed);
+      GERMLINE_TRY(repo_.update_ref(name, request.target, git::zero_oid, "germline: mended"));
+      return projection{standing::mended, "it could not be read: " + found.error().message()};
+    }
+    const auto& now = *found;
+    if (!now) {
+      GERMLINE_TRY(repo_.update_ref(name, request.target, git::zero_oid, "germline: projected"));
+      if (request.last.empty()) return projection{};
+      return projection{standing::mended, "it was gone"};
+    }
+    if (*now == request.target) return projection{};
+    if (!repo_.has_object(*now)) {
+      GERMLINE_TRY(repo_.update_ref(name, request.target, *now, "germline: mended"));
+      return projection{standing::mended, "it named an object that is not there"};
+    }
+    const auto behind = repo_.is_ancestor(*now, request.target);
+    if (!behind || !*behind) {
+      return projection{standing::diverged,
+                        "the branch is at " + *now + ", which the record does not know"};
+    }
+    GERMLINE_TRY(repo_.update_ref(name, request.target, *now, "germline: projected"));
+    const bool set_back = !request.last.empty() && *now != request.last;
+    if (set_back) return projection{standing::mended, "it was set back to " + *now};
+    return projection{};
+  }
+
+  result<std::string> make_pack(const std::vector<std::string>& want,
+                                const std::vector<std::string>& have) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.make_pack(want, have, max_pack_bytes);
+  }
+
+  result<std::string> read_file(const std::string& commit, const std::string& path,
+                                std::int64_t max_bytes) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.read_file_at(commit, path, static_cast<std::size_t>(max_bytes));
+  }
+
+  result<std::string> diff(const std::string& from, const std::string& to,
+                           std::int64_t max_bytes) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.diff_text(from, to, static_cast<std::size_t>(max_bytes));
+  }
+
+ private:
+  /// Puts a ref of Germline's own where it belongs, wherever it was.
+  static result<void> set(git::repository& repo, const std::string& name,
+                          const std::string& target) {
+    GERMLINE_TRY_ASSIGN(const auto now, repo.resolve(name));
+    if (now && *now == target) return {};
+    return repo.update_ref(name, target, now ? *now : git::zero_oid, "germline");
+  }
+
+  repository_places places_;
+  std::mutex mutex_;
+  git::repository repo_;
+};
+
+}  // namespace
+
+result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places) {
+  GERMLINE_TRY_ASSIGN(auto opened, git::repository::init_bare(places.objects));
+  GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places.artefacts));
+  static_cast<void>(artefacts);
+  std::error_code failed;
+  std::filesystem::create_directories(places.incoming, failed);
+  if (failed) return errno_error("making " + places.incoming, failed.value());
+  return std::shared_ptr<git_refs>(std::make_shared<repository>(places, std::move(opened)));
+}
+
+std::string quarantined_pack(const repository_places& places, const std::string& attempt) {
+  return places.incoming + "/" + attempt + ".pack";
+}
+
+}  // namespace germline::refs
