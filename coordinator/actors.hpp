@@ -131,25 +131,20 @@ namespace germline {
 
 /// The record. Each message is one transaction of store.hpp; a reply without error is durable.
 using store_actor = caf::typed_actor<
-    caf::reacts_to<records::new_run>,
-    caf::replies_to<records::grant_request>::with<lease_ptr>,
-    caf::reacts_to<lost_atom, attempt_id>,
-    caf::reacts_to<refused_atom, attempt_id>,
+    caf::reacts_to<records::new_run>, caf::replies_to<records::grant_request>::with<lease_ptr>,
+    caf::reacts_to<lost_atom, attempt_id>, caf::reacts_to<refused_atom, attempt_id>,
     /// A killed attempt is gone: its reservation becomes spending.
-    caf::reacts_to<settle_atom, attempt_id>,
-    caf::reacts_to<records::seed_end>, caf::reacts_to<records::new_iteration>,
-    caf::reacts_to<records::iteration_end>,
+    caf::reacts_to<settle_atom, attempt_id>, caf::reacts_to<records::seed_end>,
+    caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
-    caf::reacts_to<save_atom, lineage::state>,
-    caf::reacts_to<kill_atom, lineage::state>,
+    caf::reacts_to<save_atom, lineage::state>, caf::reacts_to<kill_atom, lineage::state>,
     caf::reacts_to<kill_atom, run_id, std::string>,
     caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>>;
 
 /// The repository: brings objects in, moves branches behind the record.
-using refs_actor =
-    caf::typed_actor<caf::reacts_to<refs::ingest_request>,
-                     caf::replies_to<refs::project_request>::with<refs::projection>>;
+using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
+                                    caf::replies_to<refs::project_request>::with<refs::projection>>;
 
 /// Who made an item: judges its results. Part of lineage_actor and runs_actor.
 using item_owner = caf::typed_actor<
@@ -161,33 +156,34 @@ using item_owner = caf::typed_actor<
     caf::reacts_to<budget_atom, item_id>>;
 
 /// One lineage. Alone writes its row in the record; deals with one thing at a time.
-using lineage_actor = item_owner::extend<
-    caf::reacts_to<founded_atom, generation_id, std::string>,
-    caf::reacts_to<refused_atom, std::string>,
-    /// Fences, then replies with proof.
-    caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
-    caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
-    /// Looks whether the branch is where the record says.
-    caf::reacts_to<check_atom>>;
+using lineage_actor =
+    item_owner::extend<caf::reacts_to<founded_atom, generation_id, std::string>,
+                       caf::reacts_to<refused_atom, std::string>,
+                       /// Fences, then replies with proof.
+                       caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
+                       caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
+                       /// Looks whether the branch is where the record says.
+                       caf::reacts_to<check_atom>>;
 
 /// Founds runs (judges found items) and knows every lineage's actor.
-using runs_actor = item_owner::extend<
-    caf::reacts_to<records::new_run>,
-    caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
-    caf::reacts_to<pause_atom, lineage_id, std::string>,
-    caf::reacts_to<resume_atom, lineage_id>, caf::reacts_to<tick_atom>>;
+using runs_actor =
+    item_owner::extend<caf::reacts_to<records::new_run>,
+                       caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
+                       caf::reacts_to<pause_atom, lineage_id, std::string>,
+                       caf::reacts_to<resume_atom, lineage_id>, caf::reacts_to<tick_atom>>;
 
 /// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
-using dispatcher_actor = caf::typed_actor<
-    caf::reacts_to<offer_atom, dispatch::item_offer, item_owner>,
-    caf::reacts_to<withdraw_atom, item_id>,
-    /// At start: an attempt that was leased, or was being killed.
-    caf::reacts_to<restore_atom, records::open_item, item_owner>,
-    caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
-    /// From a session: what its worker says. The link is how to answer.
-    caf::reacts_to<worker_message_ptr, worker_link_ptr, std::string>,
-    caf::reacts_to<left_atom, worker_link_ptr, std::string>, caf::reacts_to<tick_atom>,
-    caf::replies_to<status_atom>::with<worker_statuses>>;
+using dispatcher_actor =
+    caf::typed_actor<caf::reacts_to<offer_atom, dispatch::item_offer, item_owner>,
+                     caf::reacts_to<withdraw_atom, item_id>,
+                     /// At start: an attempt that was leased, or was being killed.
+                     caf::reacts_to<restore_atom, records::open_item, item_owner>,
+                     caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
+                     /// From a session: what its worker says. The link is how to answer.
+                     caf::reacts_to<worker_message_ptr, worker_link_ptr, std::string>,
+                     caf::reacts_to<left_atom, worker_link_ptr, std::string>,
+                     caf::reacts_to<tick_atom>,
+                     caf::replies_to<status_atom>::with<worker_statuses>>;
 
 /// One worker's stream: checks the order of messages and passes them on with credit.
 using session_actor =

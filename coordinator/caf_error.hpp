@@ -3,8 +3,8 @@
 #pragma once
 
 #include <caf/error.hpp>
-#include <caf/message.hpp>
 #include <caf/make_message.hpp>
+#include <caf/message.hpp>
 #include <caf/result.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <string>

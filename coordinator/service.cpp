@@ -1,6 +1,7 @@
 #include "coordinator/service.hpp"
 
 #include <fcntl.h>
+#include <grpcpp/impl/service_type.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -51,7 +52,8 @@ result<std::string> check_address(const std::string& address) {
   if (!loopback) {
     return error(error_code::invalid_argument,
                  "without TLS the coordinator listens on a Unix socket or on loopback only, not on"
-                 " '" + address + "'");
+                 " '" +
+                     address + "'");
   }
   return std::string();
 }
@@ -65,8 +67,7 @@ result<unique_fd> lock_directory(const std::string& dir) {
   unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock) return errno_error("opening " + path, errno);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return error(error_code::failed_precondition,
-                 "another coordinator already uses " + dir);
+    return error(error_code::failed_precondition, "another coordinator already uses " + dir);
   }
   return lock;
 }
@@ -115,11 +116,10 @@ struct coordinator_service::impl {
   /// Starts the actors; returns once everything that was leased is in the dispatcher's hands.
   result<void> spawn_actors(const std::string& id) {
     refs_handle = system.spawn<caf::detached>(refs_behavior, repository);
-    actors.dispatcher = system.spawn(
-        dispatcher_behavior, dispatcher_config{env, store_handle, config.times, id});
-    actors.runs =
-        system.spawn(runs_behavior, runs_config{env, store_handle, refs_handle, actors.dispatcher,
-                                                std::move(loaded)});
+    actors.dispatcher =
+        system.spawn(dispatcher_behavior, dispatcher_config{env, store_handle, config.times, id});
+    actors.runs = system.spawn(runs_behavior, runs_config{env, store_handle, refs_handle,
+                                                          actors.dispatcher, std::move(loaded)});
     result<void> ready;
     const auto fail = [&](const caf::error& failure) { ready = from_caf(failure); };
     caf::scoped_actor self(system);
@@ -192,7 +192,9 @@ struct coordinator_service::impl {
 
 coordinator_service::coordinator_service(std::unique_ptr<impl> started)
     : impl_(std::move(started)) {}
-coordinator_service::~coordinator_service() { stop(); }
+coordinator_service::~coordinator_service() {
+  stop();
+}
 
 result<std::unique_ptr<coordinator_service>> coordinator_service::start(
     const coordinator_config& config, const clock& time, random_source& random) {
@@ -216,7 +218,9 @@ std::string coordinator_service::address() const {
   return listen.substr(0, listen.rfind(':') + 1) + std::to_string(impl_->port);
 }
 
-void coordinator_service::stop() { impl_->stop(); }
+void coordinator_service::stop() {
+  impl_->stop();
+}
 
 result<int> run_coordinator(const coordinator_config& config) {
   sigset_t ends;

@@ -134,8 +134,8 @@ result<std::string> receive(grpc::ServerReader<v1::PutRequest>& stream, record_r
                  "at most " + std::to_string(max_bytes) + " bytes are taken");
   }
   GERMLINE_TRY(attempt_id::parse(header.attempt_id()));
-  GERMLINE_TRY_ASSIGN(const bool holds, reader.holds_fence(header.attempt_id(), header.fence(),
-                                                           header.worker_id()));
+  GERMLINE_TRY_ASSIGN(const bool holds,
+                      reader.holds_fence(header.attempt_id(), header.fence(), header.worker_id()));
   if (!holds) {
     return error(error_code::failed_precondition, "this attempt no longer holds the lease");
   }

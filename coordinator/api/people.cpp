@@ -19,7 +19,9 @@ constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
 constexpr auto kill_wait = std::chrono::seconds(60);
 
-error invalid(const std::string& why) { return {error_code::invalid_argument, why}; }
+error invalid(const std::string& why) {
+  return {error_code::invalid_argument, why};
+}
 
 /// Sends a request to an actor and waits for its answer.
 template <class T, class Handle, class... Args>
@@ -33,8 +35,7 @@ result<T> ask(caf::actor_system& system, caf::timespan wait, const Handle& to, A
 }
 
 template <class Handle, class... Args>
-result<void> tell(caf::actor_system& system, caf::timespan wait, const Handle& to,
-                  Args&&... args) {
+result<void> tell(caf::actor_system& system, caf::timespan wait, const Handle& to, Args&&... args) {
   caf::scoped_actor self(system);
   result<void> answer;
   self->request(to, wait, std::forward<Args>(args)...)
@@ -90,9 +91,12 @@ std::string without_slashes(std::string folder) {
 
 v1::KillProof to_wire(dispatch::proof how) {
   switch (how) {
-    case dispatch::proof::nothing_ran: return v1::KILL_PROOF_NOTHING_RAN;
-    case dispatch::proof::killed: return v1::KILL_PROOF_KILLED;
-    case dispatch::proof::lease_expired: return v1::KILL_PROOF_LEASE_EXPIRED;
+    case dispatch::proof::nothing_ran:
+      return v1::KILL_PROOF_NOTHING_RAN;
+    case dispatch::proof::killed:
+      return v1::KILL_PROOF_KILLED;
+    case dispatch::proof::lease_expired:
+      return v1::KILL_PROOF_LEASE_EXPIRED;
   }
   return v1::KILL_PROOF_UNSPECIFIED;
 }
@@ -100,8 +104,8 @@ v1::KillProof to_wire(dispatch::proof how) {
 }  // namespace
 
 result<v1::GetStatusReply> people::status() {
-  GERMLINE_TRY_ASSIGN(const auto workers, ask<worker_statuses>(system_, short_wait,
-                                                               actors_.dispatcher, status_atom_v));
+  GERMLINE_TRY_ASSIGN(const auto workers,
+                      ask<worker_statuses>(system_, short_wait, actors_.dispatcher, status_atom_v));
   v1::GetStatusReply reply;
   reply.set_coordinator_id(coordinator_id_);
   reply.set_version("0.1.0");
@@ -214,8 +218,8 @@ result<std::string> people::context_at(const std::string& run, const std::string
   if (commit.empty()) return std::string();
   GERMLINE_TRY_ASSIGN(const auto genome, reader_.genome_of(run));
   GERMLINE_TRY_ASSIGN(const auto manifest, parse_genome_manifest(genome.genome_toml));
-  auto text = repository_.read_file(commit, inside(genome.folder, manifest.context),
-                                    max_context_bytes);
+  auto text =
+      repository_.read_file(commit, inside(genome.folder, manifest.context), max_context_bytes);
   if (!text && text.error().code() == error_code::not_found) return std::string();
   return text;
 }
@@ -335,8 +339,8 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
       target.lineages.push_back(lineage);
     }
   }
-  GERMLINE_TRY_ASSIGN(const auto outcomes, ask<kill_outcomes>(system_, kill_wait, actors_.runs,
-                                                              kill_atom_v, target));
+  GERMLINE_TRY_ASSIGN(const auto outcomes,
+                      ask<kill_outcomes>(system_, kill_wait, actors_.runs, kill_atom_v, target));
   // The seed of a run belongs to all of its lineages: its proof is theirs.
   v1::KillReply reply;
   for (const auto& outcome : outcomes) {

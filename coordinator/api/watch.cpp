@@ -60,10 +60,14 @@ class watcher {
 
   bool concerns(const v1::IterationInfo& each) const {
     switch (target_.what) {
-      case kind::run: return true;
-      case kind::lineage: return each.lineage_id() == target_.id || each.lineage_id().empty();
-      case kind::generation: return each.generation_id() == target_.id;
-      case kind::item: return each.item_id() == target_.id;
+      case kind::run:
+        return true;
+      case kind::lineage:
+        return each.lineage_id() == target_.id || each.lineage_id().empty();
+      case kind::generation:
+        return each.generation_id() == target_.id;
+      case kind::item:
+        return each.item_id() == target_.id;
       case kind::attempt:
         return std::any_of(each.attempts().begin(), each.attempts().end(),
                            [&](const auto& a) { return a.attempt_id() == target_.id; });
@@ -104,9 +108,8 @@ class watcher {
                  const std::vector<v1::LineageInfo>& lineages) const {
     const auto runs = [](const v1::IterationInfo& each) {
       return each.ending() == v1::ENDING_UNSPECIFIED &&
-             std::any_of(each.attempts().begin(), each.attempts().end(), [](const auto& a) {
-               return a.state() == v1::ATTEMPT_STATE_LEASED;
-             });
+             std::any_of(each.attempts().begin(), each.attempts().end(),
+                         [](const auto& a) { return a.state() == v1::ATTEMPT_STATE_LEASED; });
     };
     if (target_.what == kind::run || target_.what == kind::lineage) {
       return std::none_of(iterations.begin(), iterations.end(), runs) &&
@@ -114,9 +117,8 @@ class watcher {
                return each.state() == v1::LINEAGE_STATE_ACTIVE;
              });
     }
-    return std::none_of(iterations.begin(), iterations.end(), [](const auto& each) {
-      return each.ending() == v1::ENDING_UNSPECIFIED;
-    });
+    return std::none_of(iterations.begin(), iterations.end(),
+                        [](const auto& each) { return each.ending() == v1::ENDING_UNSPECIFIED; });
   }
 
   record_reader& reader_;

@@ -80,8 +80,8 @@ struct grant_recorded {
 struct grant_refused {
   item_id item;
 };
-/// A worker reports a result only when nothing of the attempt is left, so a result is also the proof
-/// that an attempt is gone.
+/// A worker reports a result only when nothing of the attempt is left, so a result is also the
+/// proof that an attempt is gone.
 struct result_arrived {
   std::string worker;
   std::string attempt;
@@ -188,7 +188,7 @@ struct pending_kill {
 
 struct state {
   timing times;
-  std::map<std::string, item_entry> items;    // by item id
+  std::map<std::string, item_entry> items;  // by item id
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;

@@ -1,6 +1,5 @@
 #include "coordinator/dispatch/dispatcher.hpp"
 
-
 #include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
@@ -16,8 +15,7 @@ constexpr auto tick_interval = std::chrono::milliseconds(200);
 /// Runs events through the state and their effects. A copy is held by each handler.
 class executor {
  public:
-  executor(self_pointer self, dispatcher_config config)
-      : self_(self), config_(std::move(config)) {}
+  executor(self_pointer self, dispatcher_config config) : self_(self), config_(std::move(config)) {}
 
   std::int64_t now() const { return config_.env.time->boot_ms(); }
 
@@ -37,8 +35,11 @@ class executor {
       const auto& hello = message.hello();
       log_info("worker {} joined with {} slots", worker, hello.slots());
       send_event(dispatch::worker_joined{
-          worker, hello.base_digest(), hello.slots(),
-          {hello.running_attempts().begin(), hello.running_attempts().end()}, now()});
+          worker,
+          hello.base_digest(),
+          hello.slots(),
+          {hello.running_attempts().begin(), hello.running_attempts().end()},
+          now()});
       return;
     }
     const auto found = s.links.find(worker);
@@ -46,8 +47,8 @@ class executor {
     switch (message.kind_case()) {
       case v1::WorkerMessage::kHeartbeat: {
         const auto& beat = message.heartbeat();
-        send_event(dispatch::heartbeat{
-            worker, {beat.attempts().begin(), beat.attempts().end()}, now()});
+        send_event(
+            dispatch::heartbeat{worker, {beat.attempts().begin(), beat.attempts().end()}, now()});
         v1::CoordinatorMessage answer;
         answer.mutable_heartbeat_reply()->set_sent_boot_ms(beat.sent_boot_ms());
         link->send(std::move(answer));
@@ -73,8 +74,8 @@ class executor {
   void flush_events() const {
     auto& events = self_->state.events;
     if (events.empty()) return;
-    self_->send(config_.store, std::make_shared<const std::vector<v1::ProgressEvent>>(
-                                   std::exchange(events, {})));
+    self_->send(config_.store,
+                std::make_shared<const std::vector<v1::ProgressEvent>>(std::exchange(events, {})));
   }
 
  private:
@@ -99,8 +100,7 @@ class executor {
         .then(
             [copy, self, request](const lease_ptr& lease) {
               self->state.leases[request.item.str()] = lease;
-              copy.send_event(
-                  dispatch::grant_recorded{request.item, request.attempt, copy.now()});
+              copy.send_event(dispatch::grant_recorded{request.item, request.attempt, copy.now()});
             },
             [copy, request](const caf::error& failure) {
               copy.grant_failed(request.item, from_caf(failure));
@@ -157,8 +157,7 @@ class executor {
     }
     const auto& entry = s.decisions.items.at(e.item.str());
     const auto worker = s.decisions.workers.find(entry.worker);
-    const std::string base =
-        worker == s.decisions.workers.end() ? "" : worker->second.base_digest;
+    const std::string base = worker == s.decisions.workers.end() ? "" : worker->second.base_digest;
     const auto copy = *this;
     self_->request(owner->second, caf::infinite, judge_atom_v, e.item, result->second, base)
         .then(
@@ -246,8 +245,8 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
       [run](withdraw_atom, const item_id& item) { run.send_event(dispatch::item_withdrawn{item}); },
       [self, run](restore_atom, const records::open_item& item, const item_owner& owner) {
         self->state.owners[item.offer.item.str()] = owner;
-        run.send_event(dispatch::lease_restored{item.offer, item.attempt, item.worker,
-                                                item.killing, run.now()});
+        run.send_event(dispatch::lease_restored{item.offer, item.attempt, item.worker, item.killing,
+                                                run.now()});
       },
       [self, run](kill_atom, const std::string& scope) -> caf::result<kill_outcome> {
         auto promise = self->make_response_promise<kill_outcome>();

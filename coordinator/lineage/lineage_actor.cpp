@@ -17,10 +17,14 @@ constexpr int max_tests = 1'000;
 
 lineage::ending to_ending(v1::Ending ending) {
   switch (ending) {
-    case v1::ENDING_EVOLVED: return lineage::ending::evolved;
-    case v1::ENDING_STALLED: return lineage::ending::stalled;
-    case v1::ENDING_REJECTED: return lineage::ending::rejected;
-    default: return lineage::ending::failed;  // a worker cannot end an iteration as killed
+    case v1::ENDING_EVOLVED:
+      return lineage::ending::evolved;
+    case v1::ENDING_STALLED:
+      return lineage::ending::stalled;
+    case v1::ENDING_REJECTED:
+      return lineage::ending::rejected;
+    default:
+      return lineage::ending::failed;  // a worker cannot end an iteration as killed
   }
 }
 
@@ -107,12 +111,10 @@ class conductor {
               [copy, t, promise, self]() mutable {
                 self->state.current = t.next;
                 log_warning("lineage {} is killed: {}", t.next.id.str(), t.next.details);
-                self->request(copy.config_.dispatcher, caf::infinite, kill_atom_v,
-                              t.next.id.str())
-                    .then([promise](const kill_outcome& o) mutable { promise.deliver(o); },
-                          [promise](const caf::error& failure) mutable {
-                            promise.deliver(failure);
-                          });
+                self->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, t.next.id.str())
+                    .then(
+                        [promise](const kill_outcome& o) mutable { promise.deliver(o); },
+                        [promise](const caf::error& failure) mutable { promise.deliver(failure); });
                 copy.done();
               },
               [copy, promise](const caf::error& failure) mutable {
@@ -132,7 +134,7 @@ class conductor {
         .then([copy, request](const refs::projection& p) { copy.projected(request, p); },
               [request](const caf::error& failure) {
                 log_error("branch of {} lags: {}", request.lineage.str(),
-                              from_caf(failure).message());
+                          from_caf(failure).message());
               });
   }
 
@@ -151,7 +153,7 @@ class conductor {
     self_->state.current = t.next;
     if (before != t.next.at) {
       log_info("lineage {} is {} {} {}", t.next.id.str(), lineage::to_string(t.next.at),
-                   lineage::to_string(t.next.why_paused), t.next.details);
+               lineage::to_string(t.next.why_paused), t.next.details);
     }
     perform(t.effects);
   }
@@ -263,7 +265,7 @@ class conductor {
         .then(
             [copy, t, verdict, settle] {
               log_info("iteration {} ended: {} {}", verdict.item.str(),
-                           lineage::to_string(verdict.how), verdict.reason);
+                       lineage::to_string(verdict.how), verdict.reason);
               settle({true, true, {}});
               copy.adopt(t);
               copy.done();
@@ -296,7 +298,9 @@ class conductor {
   lineage_config config_;
 };
 
-std::string cut(const std::string& text, std::size_t limit) { return text.substr(0, limit); }
+std::string cut(const std::string& text, std::size_t limit) {
+  return text.substr(0, limit);
+}
 
 std::function<void(result<void>)> answer(caf::typed_response_promise<void> promise) {
   return [promise](const result<void>& outcome) mutable {

@@ -46,8 +46,8 @@ class registrar {
     }
     for (const auto& known : config_.loaded.lineages) {
       if (known.state.at == lineage::status::retired) continue;
-      const auto actor = spawn(known.state, known.branch_commit, true,
-                               leased.contains(known.state.id.str()));
+      const auto actor =
+          spawn(known.state, known.branch_commit, true, leased.contains(known.state.id.str()));
       self_->state.runs[known.run.str()].lineages.push_back(actor);
       if (!known.state.head_generation.empty()) continue;
       // The seed was judged, but the lineage had not heard of it.
@@ -97,13 +97,19 @@ class registrar {
     auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
     if (end.judged.how != lineage::ending::evolved) return finish(end, settle);
     end.born = records::birth{generation_id::make(*config_.env.time, *config_.env.random),
-                              {}, 0, 0, run->seed_commit, result->source_id(), result->build_id(),
+                              {},
+                              0,
+                              0,
+                              run->seed_commit,
+                              result->source_id(),
+                              result->build_id(),
                               result->artefact_id()};
     end.protected_tests = {result->protected_tests().begin(), result->protected_tests().end()};
     const auto copy = *this;
     // No objects come with a found item; what is checked is that the artefact is stored.
-    self_->request(config_.refs, caf::infinite,
-                   refs::ingest_request{end.judged.attempt, {}, {}, {}, result->artefact_id()})
+    self_
+        ->request(config_.refs, caf::infinite,
+                  refs::ingest_request{end.judged.attempt, {}, {}, {}, result->artefact_id()})
         .then([copy, end, settle] { copy.finish(end, settle); },
               [copy, end, settle](const caf::error& failure) {
                 auto refused = end;

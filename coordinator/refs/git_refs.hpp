@@ -17,8 +17,8 @@ namespace germline::refs {
 /// Brings an attempt's pack out of quarantine and pins what it says.
 struct ingest_request {
   attempt_id attempt;
-  std::string commit;       // canonical or context commit; must have `parent` as its only parent
-  std::string raw_commit;   // the agent's own, may be empty
+  std::string commit;      // canonical or context commit; must have `parent` as its only parent
+  std::string raw_commit;  // the agent's own, may be empty
   std::string parent;
   std::string artefact_id;  // must be stored already; empty: none is needed
 };

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::int64_t max_pack_bytes = 256 << 20;
 
-std::string lineage_branch(const lineage_id& id) { return "refs/heads/lineages/" + id.str(); }
+std::string lineage_branch(const lineage_id& id) {
+  return "refs/heads/lineages/" + id.str();
+}
 
 result<std::string> read_whole(const std::string& path, std::int64_t max_bytes) {
   std::error_code failed;
@@ -37,23 +39,26 @@ class repository final : public git_refs {
   result<imported_seed> import_seed(const std::string& path, const std::string& branch,
                                     const std::string& folder, const run_id& run) override {
     const std::lock_guard lock(mutex_);
-    GERMLINE_TRY_ASSIGN(auto seed, repo_.import_branch(path, branch));
+    auto seed = repo_.import_branch(path, branch);
+    if (!seed && seed.error().code() == error_code::not_found) {
+      return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
+    }
+    if (!seed) return seed.error();
     const std::string place = (folder.empty() ? "" : folder + "/") + "genome.toml";
-    auto text = repo_.read_file_at(seed.commit, place, genome_manifest_bytes_max);
+    auto text = repo_.read_file_at(seed->commit, place, genome_manifest_bytes_max);
     if (!text) {
       if (text.error().code() != error_code::not_found) return text.error().within(place);
-      return error(error_code::invalid_argument,
-                   "there is no " + place + " at the head of branch '" + seed.branch +
-                       "': is this a genome?");
+      return error(error_code::invalid_argument, "there is no " + place +
+                                                     " at the head of branch '" + seed->branch +
+                                                     "': is this a genome?");
     }
-    GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed.commit));
-    return imported_seed{seed.commit, seed.branch, *text};
+    GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed->commit));
+    return imported_seed{seed->commit, seed->branch, *text};
   }
 
   result<void> ingest(const ingest_request& request) override {
     if (!request.artefact_id.empty()) {
-      GERMLINE_TRY_ASSIGN(const auto artefacts,
-                          artefact::artefact_store::open(places_.artefacts));
+      GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
       if (!artefacts.contains(request.artefact_id)) {
         return error(error_code::not_found, "the artefact was not put before the result");
       }

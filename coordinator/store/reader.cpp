@@ -103,8 +103,8 @@ struct record_reader::impl {
   }
 
   std::vector<v1::LineageInfo> lineages_of(const std::string& run) {
-    SQLite::Statement row(db, std::string(select_lineage) +
-                                  " WHERE ?1='' OR run_id=?1 ORDER BY run_id, ordinal");
+    SQLite::Statement row(
+        db, std::string(select_lineage) + " WHERE ?1='' OR run_id=?1 ORDER BY run_id, ordinal");
     bind_all(row, run);
     std::vector<v1::LineageInfo> out;
     while (row.executeStep()) out.push_back(read_lineage(row));

@@ -389,9 +389,10 @@ result<void> store::add_events(const std::vector<v1::ProgressEvent>& events, int
 
 result<dispatch::item_offer> store::offer_of(const item_id& item) {
   return sql::guarded([&]() -> result<dispatch::item_offer> {
-    SQLite::Statement row(impl_->db,
-                          "SELECT COALESCE(i.lineage_id, i.run_id), i.fence, i.lost, r.base_digest"
-                          " FROM items i JOIN runs r ON r.id = i.run_id WHERE i.id=? AND i.ending=0");
+    SQLite::Statement row(
+        impl_->db,
+        "SELECT COALESCE(i.lineage_id, i.run_id), i.fence, i.lost, r.base_digest"
+        " FROM items i JOIN runs r ON r.id = i.run_id WHERE i.id=? AND i.ending=0");
     bind_all(row, item.str());
     if (!row.executeStep()) return stale("the item has ended");
     return dispatch::item_offer{item, text(row, 0), integer(row, 1),

@@ -1,0 +1,536 @@
+#include "coordinator/service.hpp"
+
+#include <doctest/doctest.h>
+#include <grpcpp/grpcpp.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "common/artefact/tar.hpp"
+#include "common/git/repository.hpp"
+#include "common/hash.hpp"
+#include "germline/v1/control.grpc.pb.h"
+#include "germline/v1/fleet.grpc.pb.h"
+
+using namespace germline;
+
+namespace {
+
+constexpr const char* genome_toml = R"(schema = 1
+[genome]
+name = "tiny"
+[agent]
+build = "true"
+artefact = ["agent"]
+run = "agent"
+result = "worktree"
+model = "none"
+)";
+
+void shell(const std::string& command) {
+  REQUIRE(::system(command.c_str()) == 0);
+}
+
+/// A worker that does what the test says, over the real wire.
+class scripted_worker {
+ public:
+  scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {})
+      : id_(std::move(id)),
+        channel_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
+        stub_(v1::Fleet::NewStub(channel_)),
+        stream_(stub_->Join(&context_)) {
+    v1::WorkerMessage message;
+    auto* hello = message.mutable_hello();
+    hello->set_worker_id(id_);
+    hello->set_base_digest("base");
+    hello->set_slots(4);
+    for (const auto& attempt : running) hello->add_running_attempts(attempt);
+    stream_->Write(message);
+    reader_ = std::thread([this] {
+      v1::CoordinatorMessage incoming;
+      while (stream_->Read(&incoming)) {
+        const std::lock_guard lock(mutex_);
+        inbox_.push_back(incoming);
+        arrived_.notify_all();
+      }
+    });
+  }
+  ~scripted_worker() { leave(); }
+
+  void leave() {
+    if (!reader_.joinable()) return;
+    context_.TryCancel();
+    reader_.join();
+  }
+
+  /// The next message of this kind; others before it are dropped.
+  std::optional<v1::CoordinatorMessage> expect(v1::CoordinatorMessage::KindCase kind,
+                                               int wait_ms = 10'000) {
+    std::unique_lock lock(mutex_);
+    std::optional<v1::CoordinatorMessage> found;
+    arrived_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
+      while (!inbox_.empty() && !found) {
+        if (inbox_.front().kind_case() == kind) found = inbox_.front();
+        inbox_.pop_front();
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  v1::Lease lease() {
+    auto message = expect(v1::CoordinatorMessage::kLease);
+    REQUIRE(message);
+    return message->lease();
+  }
+
+  void send(const v1::WorkerMessage& message) { REQUIRE(stream_->Write(message)); }
+  void beat(const std::vector<std::string>& attempts) {
+    v1::WorkerMessage message;
+    message.mutable_heartbeat()->set_sent_boot_ms(1);
+    for (const auto& each : attempts) message.mutable_heartbeat()->add_attempts(each);
+    send(message);
+  }
+  void cleaned(const std::string& attempt) {
+    v1::WorkerMessage message;
+    message.mutable_cleaned()->set_attempt_id(attempt);
+    send(message);
+  }
+
+  template <class Call>
+  grpc::Status put(const v1::Lease& lease, const std::string& bytes, Call call, std::string& id) {
+    grpc::ClientContext context;
+    v1::PutReply reply;
+    auto stream = call(*stub_, &context, &reply);
+    v1::PutRequest request;
+    auto* header = request.mutable_header();
+    header->set_worker_id(id_);
+    header->set_attempt_id(lease.attempt_id());
+    header->set_fence(lease.fence());
+    header->set_sha256(sha256_hex(bytes));
+    header->set_size_bytes(static_cast<std::int64_t>(bytes.size()));
+    stream->Write(request);
+    request.mutable_chunk()->set_data(bytes);
+    stream->Write(request);
+    stream->WritesDone();
+    const auto status = stream->Finish();
+    id = reply.id();
+    return status;
+  }
+  std::string put_artefact(const v1::Lease& lease, const std::string& content) {
+    const auto tar = artefact::write_tar({{"agent", true, content}});
+    REQUIRE(tar);
+    std::string id;
+    const auto status = put(
+        lease, *tar, [](auto& stub, auto* c, auto* r) { return stub.PutArtefact(c, r); }, id);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+    return id;
+  }
+  grpc::Status put_objects(const v1::Lease& lease, const std::string& pack) {
+    std::string id;
+    return put(
+        lease, pack, [](auto& stub, auto* c, auto* r) { return stub.PutObjects(c, r); }, id);
+  }
+  std::string fetch_objects(const std::string& want) {
+    grpc::ClientContext context;
+    v1::FetchObjectsRequest request;
+    request.set_worker_id(id_);
+    request.add_want(want);
+    auto stream = stub_->FetchObjects(&context, request);
+    v1::Chunk chunk;
+    std::string bytes;
+    while (stream->Read(&chunk)) bytes += chunk.data();
+    REQUIRE(stream->Finish().ok());
+    return bytes;
+  }
+
+  v1::ResultReply report(const v1::Lease& lease, v1::Ending ending, const std::string& commit,
+                         const std::string& artefact) {
+    v1::WorkerMessage message;
+    auto* result = message.mutable_result();
+    result->set_attempt_id(lease.attempt_id());
+    result->set_fence(lease.fence());
+    result->set_ending(ending);
+    result->set_commit(commit);
+    result->set_artefact_id(artefact);
+    result->set_source_id("src");
+    result->set_build_id("bld");
+    result->set_reason(ending == v1::ENDING_EVOLVED ? "" : "test");
+    result->set_action("did something");
+    if (lease.kind() == v1::WORK_KIND_FOUND) result->add_protected_tests("holds");
+    send(message);
+    auto reply = expect(v1::CoordinatorMessage::kResultReply);
+    REQUIRE(reply);
+    return reply->result_reply();
+  }
+
+ private:
+  std::string id_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Fleet::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<v1::CoordinatorMessage> inbox_;
+  std::thread reader_;
+};
+
+struct fixture {
+  fixture() {
+    char name[] = "/tmp/germline-coordinator-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    dir = name;
+    make_user_repository();
+    start();
+  }
+  ~fixture() {
+    service.reset();
+    std::filesystem::remove_all(dir);
+  }
+
+  void make_user_repository() {
+    const std::string user = dir + "/user";
+    shell("git init -q -b main " + user);
+    std::ofstream(user + "/genome.toml") << genome_toml;
+    std::ofstream(user + "/agent") << "#!/bin/sh\n";
+    shell("cd " + user + " && git add -A && git -c user.name=u -c user.email=u@e commit -qm seed");
+  }
+
+  void start() {
+    coordinator_config config;
+    config.state_dir = dir + "/state";
+    config.listen_address = "unix:" + dir + "/socket";
+    config.times.lease_ms = 1'500;
+    config.times.guard_ms = 300;
+    auto started = coordinator_service::start(config, time, random);
+    REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
+    service = std::move(*started);
+    people = v1::Control::NewStub(
+        grpc::CreateChannel(service->address(), grpc::InsecureChannelCredentials()));
+  }
+  void restart() {
+    service.reset();
+    start();
+  }
+
+  grpc::Status try_create(const v1::CreateRunRequest& request) {
+    grpc::ClientContext context;
+    return people->CreateRun(&context, request, &created);
+  }
+  void create(std::int64_t max_iterations = 0) {
+    v1::CreateRunRequest request;
+    request.set_repository(dir + "/user");
+    request.set_lineages(1);
+    request.set_max_iterations(max_iterations);
+    const auto status = try_create(request);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+  }
+  std::string lineage_id() const { return created.lineage_ids(0); }
+
+  v1::GetTreeReply tree() {
+    grpc::ClientContext context;
+    v1::GetTreeReply reply;
+    REQUIRE(people->GetTree(&context, {}, &reply).ok());
+    return reply;
+  }
+  /// Waits until the tree is as `holds` says.
+  template <class Holds>
+  v1::GetTreeReply wait_tree(Holds holds) {
+    for (int i = 0; i < 100; ++i) {
+      auto now = tree();
+      if (holds(now)) return now;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    FAIL("the tree never came to be so: " << tree().ShortDebugString());
+    return {};
+  }
+  v1::KillReply kill(const std::string& target) {
+    grpc::ClientContext context;
+    v1::KillRequest request;
+    request.set_target(target);
+    v1::KillReply reply;
+    const auto status = people->Kill(&context, request, &reply);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+    return reply;
+  }
+
+  void found(scripted_worker& worker) {
+    const auto lease = worker.lease();
+    REQUIRE(lease.kind() == v1::WORK_KIND_FOUND);
+    const auto art = worker.put_artefact(lease, "seed");
+    REQUIRE(worker.report(lease, v1::ENDING_EVOLVED, lease.seed_commit(), art).accepted());
+  }
+
+  /// A commit on the lease's parent, made aside as a worker would, and its pack.
+  std::string make_commit(scripted_worker& worker, const v1::Lease& lease, std::string& pack) {
+    auto repo = git::repository::init_bare(dir + "/worker.git");
+    REQUIRE(repo);
+    REQUIRE(repo->ingest_pack(worker.fetch_objects(lease.parent_commit()), {}));
+    const auto tree_id = repo->replace_file(lease.parent_commit(), "agent",
+                                            "#!/bin/sh\n# " + lease.attempt_id() + "\n");
+    REQUIRE(tree_id);
+    const auto commit = repo->write_commit(
+        {*tree_id, {lease.parent_commit()}, "worker", "w@e", "an iteration\n", 1'700'000'000});
+    REQUIRE(commit);
+    auto made = repo->make_pack({*commit}, {lease.parent_commit()});
+    REQUIRE(made);
+    pack = *made;
+    return *commit;
+  }
+  std::string evolve(scripted_worker& worker, const v1::Lease& lease) {
+    std::string pack;
+    const auto commit = make_commit(worker, lease, pack);
+    REQUIRE(worker.put_objects(lease, pack).ok());
+    const auto art = worker.put_artefact(lease, "next " + lease.attempt_id());
+    const auto reply = worker.report(lease, v1::ENDING_EVOLVED, commit, art);
+    REQUIRE_MESSAGE(reply.accepted(), reply.why());
+    return commit;
+  }
+
+  std::optional<std::string> branch() {
+    auto repo = git::repository::open(dir + "/state/objects.git");
+    REQUIRE(repo);
+    auto at = repo->resolve("refs/heads/lineages/" + lineage_id());
+    return at ? *at : std::nullopt;
+  }
+  void wait_branch(const std::string& commit) {
+    for (int i = 0; i < 120 && branch() != commit; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    CHECK(branch() == commit);
+  }
+
+  system_clock_source time;
+  system_random random;
+  std::string dir;
+  std::unique_ptr<coordinator_service> service;
+  std::unique_ptr<v1::Control::Stub> people;
+  v1::CreateRunReply created;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "a seed is founded, evolves, is rejected, and the branch follows") {
+  struct stat socket {};
+  REQUIRE(::stat((dir + "/socket").c_str(), &socket) == 0);
+  CHECK((socket.st_mode & 0777) == 0600);
+  create(2);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  auto lease = worker.lease();
+  CHECK(lease.kind() == v1::WORK_KIND_ITERATE);
+  CHECK(lease.number() == 1);
+  CHECK(lease.protected_tests_size() == 1);
+  CHECK(lease.genome_toml() == genome_toml);
+  CHECK(!lease.parent_artefact_id().empty());
+  const auto born = evolve(worker, lease);
+  wait_branch(born);
+  lease = worker.lease();
+  CHECK(lease.parent_commit() == born);
+  CHECK(lease.number() == 2);
+  std::string pack;
+  const auto context = make_commit(worker, lease, pack);
+  REQUIRE(worker.put_objects(lease, pack).ok());
+  CHECK(worker.report(lease, v1::ENDING_REJECTED, context, "").accepted());
+  const auto now = wait_tree(
+      [](const auto& t) { return t.run().lineages(0).pause_reason() == v1::PAUSE_REASON_DONE; });
+  CHECK(now.generations_size() == 2);
+  CHECK(now.run().lineages(0).depth() == 1);
+  CHECK(now.run().lineages(0).head_commit() == context);
+  wait_branch(context);
+  CHECK(worker.expect(v1::CoordinatorMessage::kLease, 300) == std::nullopt);
+}
+
+TEST_CASE_FIXTURE(fixture, "an evolved result without its objects or artefact is no birth") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  std::string pack;
+  const auto commit = make_commit(worker, lease, pack);
+  CHECK(worker.report(lease, v1::ENDING_EVOLVED, commit, std::string(64, '0')).accepted());
+  const auto now = wait_tree(
+      [](const auto& t) { return t.iterations_size() == 2 && t.iterations(1).ending() != 0; });
+  CHECK(now.iterations(1).ending() == v1::ENDING_REJECTED);
+  CHECK(now.iterations(1).reason() == "objects");
+  CHECK(now.generations_size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "an unbuildable seed refuses the run") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  const auto lease = worker.lease();
+  CHECK(worker.report(lease, v1::ENDING_REJECTED, "", "").accepted());
+  const auto now = wait_tree(
+      [](const auto& t) { return t.run().lineages(0).state() == v1::LINEAGE_STATE_RETIRED; });
+  CHECK(now.run().found_state() == "refused");
+}
+
+TEST_CASE_FIXTURE(fixture, "kill returns with proof, and a late result is refused") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  SUBCASE("the worker cleans up") {
+    v1::KillReply reply;
+    std::thread killer([&] { reply = kill(created.run_id()); });
+    const auto order = worker.expect(v1::CoordinatorMessage::kKill);
+    REQUIRE(order);
+    CHECK(order->kill().attempt_id() == lease.attempt_id());
+    worker.cleaned(lease.attempt_id());
+    killer.join();
+    REQUIRE(reply.lineages_size() == 1);
+    CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
+  }
+  SUBCASE("the worker is out of reach") {
+    worker.leave();
+    const auto reply = kill(lineage_id());
+    REQUIRE(reply.lineages_size() == 1);
+    CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_LEASE_EXPIRED);
+    CHECK(reply.lineages(0).took_ms() <= 1'800 + 1'000);
+  }
+  scripted_worker again(service->address(), "w1", {lease.attempt_id()});
+  const auto welcome = again.expect(v1::CoordinatorMessage::kWelcome);
+  REQUIRE(welcome);
+  REQUIRE(welcome->welcome().forget_attempts_size() == 1);
+  CHECK_FALSE(again.report(lease, v1::ENDING_STALLED, "", "").accepted());
+  CHECK(tree().run().lineages(0).state() == v1::LINEAGE_STATE_KILLED);
+  CHECK(kill("all").lineages(0).proof() == v1::KILL_PROOF_NOTHING_RAN);
+  std::string id;
+  CHECK_FALSE(again.put_objects(lease, "PACK").ok());
+}
+
+TEST_CASE_FIXTURE(fixture, "a lost attempt is leased again, and its late result refused") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = worker.lease();
+  const auto second = worker.lease();  // no heartbeat named the first
+  CHECK(second.item_id() == first.item_id());
+  CHECK(second.fence() == first.fence() + 1);
+  CHECK_FALSE(worker.report(first, v1::ENDING_STALLED, "", "").accepted());
+  evolve(worker, second);
+  CHECK(tree().generations_size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "after a restart of the coordinator a running attempt goes on") {
+  create();
+  std::optional<v1::Lease> lease;
+  {
+    scripted_worker worker(service->address(), "w1");
+    found(worker);
+    lease = worker.lease();
+  }
+  restart();
+  scripted_worker worker(service->address(), "w1", {lease->attempt_id(), "att_gone"});
+  const auto welcome = worker.expect(v1::CoordinatorMessage::kWelcome);
+  REQUIRE(welcome);
+  REQUIRE(welcome->welcome().forget_attempts_size() == 1);
+  CHECK(welcome->welcome().forget_attempts(0) == "att_gone");
+  worker.beat({lease->attempt_id()});
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kHeartbeatReply));
+  const auto born = evolve(worker, *lease);
+  wait_branch(born);
+  CHECK(tree().iterations(1).attempts_size() == 1);
+  const auto next = worker.lease();
+  CHECK(next.parent_commit() == born);
+}
+
+TEST_CASE_FIXTURE(fixture, "a damaged branch is mended; one that was pushed to has diverged") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  auto lease = worker.lease();
+  const auto born = evolve(worker, lease);
+  wait_branch(born);
+  lease = worker.lease();
+  const std::string git = "git --git-dir=" + dir + "/state/objects.git ";
+  const std::string ref = "refs/heads/lineages/" + lineage_id();
+  SUBCASE("deleted") {
+    shell(git + "update-ref -d " + ref);
+    wait_branch(born);
+  }
+  SUBCASE("damaged, at start") {
+    worker.leave();
+    service.reset();
+    std::ofstream(dir + "/state/objects.git/" + ref) << "garbage\n";
+    start();
+    wait_branch(born);
+  }
+  SUBCASE("set back") {
+    shell(git + "update-ref " + ref + " " + born + "^");
+    wait_branch(born);
+  }
+  SUBCASE("pushed to from outside") {
+    shell("cd " + dir + " && git clone -q -b lineages/" + lineage_id() +
+          " state/objects.git mine && cd mine && git -c user.name=u -c user.email=u@e commit -q"
+          " --allow-empty -m mine && git push -q origin HEAD");
+    const auto pushed = branch();
+    CHECK(pushed != born);
+    const auto now = wait_tree([](const auto& t) {
+      return t.run().lineages(0).pause_reason() == v1::PAUSE_REASON_DIVERGED;
+    });
+    CHECK(branch() == pushed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "bad input gets a clear error and changes nothing") {
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  const auto refused = [&](const std::string& says) {
+    const auto status = try_create(request);
+    CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    CHECK_MESSAGE(status.error_message().find(says) != std::string::npos, status.error_message());
+  };
+  SUBCASE("a model without a budget") {
+    request.set_model("m");
+    refused("--budget");
+  }
+  SUBCASE("a missing branch") {
+    request.set_branch("nowhere");
+    refused("nowhere");
+  }
+  SUBCASE("no genome.toml") {
+    request.set_folder("sub");
+    refused("sub/genome.toml");
+  }
+  SUBCASE("an unknown key") {
+    std::ofstream(dir + "/user/genome.toml", std::ios::app) << "bogus = 1\n";
+    shell("cd " + dir + "/user && git -c user.name=u -c user.email=u@e commit -qam bad");
+    refused("bogus");
+  }
+  SUBCASE("an empty repository") {
+    shell("git init -q -b main " + dir + "/empty");
+    request.set_repository(dir + "/empty");
+    refused("");
+  }
+  SUBCASE("a context that is no JSON") {
+    std::ofstream(dir + "/user/agent_context.json") << "{";
+    shell("cd " + dir + "/user && git add -A && git -c user.name=u -c user.email=u@e commit -qm c");
+    refused("agent_context.json");
+  }
+  grpc::ClientContext context;
+  v1::ListRunsReply runs;
+  REQUIRE(people->ListRuns(&context, {}, &runs).ok());
+  CHECK(runs.runs_size() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a second coordinator and an open address are refused") {
+  coordinator_config config;
+  config.state_dir = dir + "/state";
+  config.listen_address = "unix:" + dir + "/other";
+  auto second = coordinator_service::start(config, time, random);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code() == error_code::failed_precondition);
+  config.state_dir = dir + "/state2";
+  config.listen_address = "0.0.0.0:0";
+  CHECK(coordinator_service::start(config, time, random).error().code() ==
+        error_code::invalid_argument);
+}
