@@ -8,6 +8,8 @@
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,18 +18,20 @@ namespace {
 
 constexpr int control_fd = 3;  // in the child
 constexpr int key_fd = 4;      // in the child
+constexpr int binary_fd = 5;   // in the child, until exec
 
 /// Runs in the child between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become_gateway(const gateway_spec& spec, char* const* argv, char* const* envp,
-                                 int socket, int key) {
-  // Out of the way of 3 and 4 first, so that neither duplication overwrites the other's source.
+                                 int binary, int socket, int key) {
+  // Out of the way of 3 to 5 first, so that no duplication overwrites another's source.
   const int socket_copy = ::fcntl(socket, F_DUPFD, 10);
   const int key_copy = ::fcntl(key, F_DUPFD, 10);
-  if (socket_copy < 0 || key_copy < 0 || ::dup2(socket_copy, control_fd) < 0 ||
-      ::dup2(key_copy, key_fd) < 0) {
+  const int binary_copy = ::fcntl(binary, F_DUPFD, 10);
+  if (socket_copy < 0 || key_copy < 0 || binary_copy < 0 || ::dup2(socket_copy, control_fd) < 0 ||
+      ::dup2(key_copy, key_fd) < 0 || ::dup3(binary_copy, binary_fd, O_CLOEXEC) < 0) {
     ::_exit(126);
   }
-  ::close_range(key_fd + 1, ~0U, 0);
+  ::close_range(binary_fd + 1, ~0U, 0);
   if (spec.gid || spec.uid) {
     if (::setgroups(0, nullptr) != 0) ::_exit(126);
     if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) != 0) ::_exit(126);
@@ -36,7 +40,8 @@ constexpr int key_fd = 4;      // in the child
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execve(argv[0], argv, envp);
+  // By descriptor, since the folders above the binary may be closed to the new uid.
+  ::syscall(SYS_execveat, binary_fd, "", argv, envp, AT_EMPTY_PATH);
   ::_exit(127);
 }
 
@@ -48,11 +53,15 @@ error gone_error() {
 
 result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
                                                               gateway_callbacks callbacks) {
+  const unique_fd binary(::open(spec.binary.c_str(), O_PATH | O_CLOEXEC));
+  if (!binary) return errno_error("opening " + spec.binary, errno);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno_error("making the gateway's control socket", errno);
   }
   unique_fd ours(pair[0]);
+  const timeval longest_send{2, 0};  // a gateway that does not read must not hold the caller
+  ::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &longest_send, sizeof longest_send);
   unique_fd theirs(pair[1]);
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) {
@@ -78,7 +87,7 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
 
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("forking the gateway", errno);
-  if (pid == 0) become_gateway(spec, argv, envp, theirs.get(), key_read.get());
+  if (pid == 0) become_gateway(spec, argv, envp, binary.get(), theirs.get(), key_read.get());
   theirs.reset();
   key_read.reset();
   auto client = std::unique_ptr<gateway_client>(

@@ -1,0 +1,162 @@
+// What the gateway refuses, and in which form.
+#include <doctest/doctest.h>
+
+#include "tests/gateway/fixture.hpp"
+
+using namespace germline;
+using namespace germline::tests;
+using nlohmann::json;
+
+namespace {
+
+const worker::gateway_limits plenty{100, 100, 10'000'000, 1'000'000, 1'000'000'000'000};
+
+json story_of(int steps) {
+  json list = json::array();
+  for (int i = 0; i < steps; ++i) {
+    list.push_back(
+        {{"name", "step"}, {"reply", {{"content", {{{"type", "text"}, {"text", "ok"}}}}}}});
+  }
+  return {{"steps", list}};
+}
+
+std::string type_of(const http_answer& answer) {
+  return json::parse(answer.body)["error"]["type"];
+}
+std::string message_of(const http_answer& answer) {
+  return json::parse(answer.body)["error"]["message"];
+}
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upstream") {
+  gateway_fixture fixture(story_of(0), "[limits]\nmax_body_bytes = 100000\n");
+  fixture.open(plenty);
+  const std::string body = small_body(false);
+  const auto with = [&](const std::string& header) {
+    return fixture.ask("POST /v1/messages HTTP/1.1\r\nhost: x\r\n" + header +
+                       "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  CHECK(type_of(with("")) == "authentication_error");
+  CHECK(with("x-api-key: " + test_token + "x\r\n").status == 401);
+  CHECK(with("authorization: Bearer another\r\n").status == 401);
+  for (const std::string path : {"/", "/v1/files", "/v1/messages/batches", "/v1/messages?x=1",
+                                 "/v1/messages/../files", "http://example.com/v1/messages"}) {
+    CAPTURE(path);
+    const auto answer = fixture.ask(gateway_fixture::request(body, "", path));
+    CHECK(answer.status == 404);
+    CHECK(type_of(answer) == "not_found_error");
+  }
+  CHECK(fixture.ask("HEAD / HTTP/1.1\r\nhost: x\r\n\r\n").status == 200);
+  CHECK(fixture.ask("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n").status == 404);
+  CHECK(fixture.ask("\x16\x03\x01 nonsense\r\n\r\n").status == 400);
+  CHECK(fixture.ask(gateway_fixture::request(body, "transfer-encoding: chunked\r\n")).status ==
+        400);
+  CHECK(fixture.ask(gateway_fixture::request(std::string(100'001, ' '))).status == 413);
+  CHECK(fixture.ask(gateway_fixture::request(body, "x: " + std::string(40'000, 'x') + "\r\n"))
+            .status == 400);
+  const auto report = fixture.provider_report();
+  CHECK(report["requests"] == 0);
+}
+
+TEST_CASE("what the attempt may not ask for is refused by name") {
+  gateway_fixture fixture(story_of(0));
+  fixture.open(plenty);
+  std::string body = small_body(false);
+  const auto put = [&](const std::string& more) {
+    return fixture.post(body.substr(0, body.size() - 1) + more + "}");
+  };
+  const auto search = put(R"(,"tools":[{"type":"web_search_20250305","name":"web_search"}])");
+  CHECK(search.status == 400);
+  CHECK(type_of(search) == "invalid_request_error");
+  CHECK(has(message_of(search), "web_search_20250305"));
+  CHECK(has(message_of(put(R"(,"mcp_servers":[])")), "mcp_servers"));
+  body.replace(body.find("scripted-1"), 10, "other-mode");
+  CHECK(has(message_of(fixture.post(body)), "'scripted-1', and no other"));
+  const auto report = fixture.provider_report();
+  CHECK(report["requests"] == 0);
+}
+
+TEST_CASE("a model without a price, a bad token or limit, and a bad descriptor cannot be opened") {
+  gateway_fixture fixture(story_of(0));
+  worker::gateway_open request;
+  request.attempt_id = "att_x";
+  request.token = test_token;
+  request.model = "unpriced";
+  const auto unpriced = fixture.client().open(std::move(request));
+  REQUIRE_FALSE(unpriced);
+  CHECK(has(unpriced.error().message(), "'unpriced' has no price"));
+  const auto refused = [&](const std::string& id, const std::string& token, std::int64_t requests) {
+    worker::gateway_open bad;
+    bad.attempt_id = id;
+    bad.token = token;
+    bad.model = "scripted-1";
+    bad.limits.max_requests = requests;
+    return !fixture.client().open(std::move(bad));
+  };
+  CHECK(refused("../x", test_token, 1));
+  CHECK(refused("att_x", "short", 1));
+  CHECK(refused("att_x", test_token, 0));
+  CHECK(refused("att_x", test_token, 1));  // no descriptor
+}
+
+TEST_CASE("a spent budget is a 400 that says so and not when to come back") {
+  gateway_fixture fixture(story_of(2));
+  auto limits = plenty;
+  // A request is bound by its bytes and 2,000 tokens at 1,000, and 100 tokens at 2,000.
+  limits.budget_nanousd = 2'700'000;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto spent = fixture.post(small_body(false, 400));
+  CHECK(spent.status == 400);
+  CHECK(type_of(spent) == "invalid_request_error");
+  CHECK(has(message_of(spent), "budget"));
+  CHECK_FALSE(has(spent.head, "etry-"));
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto usage = fixture.client().close(attempt_name);
+  REQUIRE(usage);
+  CHECK(usage->requests == 2);
+  CHECK(usage->cost_nanousd > 0);
+  CHECK(usage->cost_nanousd <= limits.budget_nanousd);
+}
+
+TEST_CASE("the rate is a 429 with a time to wait, the number of requests a 400") {
+  gateway_fixture fixture(story_of(2));
+  auto limits = plenty;
+  limits.max_requests_per_minute = 1;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto limited = fixture.post(small_body(false));
+  CHECK(limited.status == 429);
+  CHECK(type_of(limited) == "rate_limit_error");
+  CHECK(has(limited.head, "retry-after: "));
+  REQUIRE(fixture.client().close(attempt_name));
+  limits = plenty;
+  limits.max_requests = 1;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto used_up = fixture.post(small_body(false));
+  CHECK(used_up.status == 400);
+  CHECK_FALSE(has(used_up.head, "retry-after"));
+}
+
+TEST_CASE("slow and many connections are bounded") {
+  gateway_fixture fixture(story_of(1),
+                          "[limits]\nmax_connections = 2\n[timeouts]\nclient_header_ms = 300\n"
+                          "client_body_ms = 300\n");
+  fixture.open(plenty);
+  raw_client slow(fixture.port());
+  slow.send("POST /v1/mess");
+  raw_client slow_body(fixture.port());
+  slow_body.send("POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token +
+                 "\r\ncontent-length: 10\r\n\r\n{");
+  raw_client third(fixture.port());
+  const auto third_ms = third.wait_closed(2000);
+  CHECK(third_ms >= 0);
+  CHECK(slow.wait_closed(2000) >= 0);
+  CHECK(slow_body.wait_closed(2000) >= 0);
+  CHECK(fixture.post(small_body(false)).status == 200);
+}

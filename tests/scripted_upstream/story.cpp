@@ -1,0 +1,267 @@
+#include "tests/scripted_upstream/story.hpp"
+
+#include <algorithm>
+#include <array>
+#include <regex>
+
+namespace germline::scripted {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t excerpt_bytes = 1500;
+
+constexpr std::array<std::string_view, 8> predicate_names = {"tools_include",
+                                                             "tools_exclude",
+                                                             "last_tool_result_contains",
+                                                             "last_tool_result_matches",
+                                                             "last_tool_result_is_error",
+                                                             "last_user_text_contains",
+                                                             "system_contains",
+                                                             "any_message_contains"};
+
+std::string excerpt(const std::string& text) {
+  if (text.size() <= excerpt_bytes) return text;
+  const auto half = excerpt_bytes / 2;
+  return text.substr(0, half) + " […] " + text.substr(text.size() - half);
+}
+
+/// The text of a content member: a string, or blocks.
+std::string text_of(const json& content) {
+  if (content.is_string()) return content.get<std::string>();
+  std::string all;
+  if (!content.is_array()) return all;
+  for (const auto& block : content) {
+    if (!block.is_object()) continue;
+    if (block.value("type", "") == "text") all += block.value("text", "") + "\n";
+  }
+  return all;
+}
+
+void add_message(const json& message, request_view& view) {
+  const json content = message.value("content", json());
+  view.any_message += text_of(content) + "\n";
+  if (content.is_array()) {
+    for (const auto& block : content) {
+      const std::string type = block.value("type", "");
+      if (type == "tool_use") view.any_message += block.value("input", json()).dump() + "\n";
+      if (type == "tool_result") view.any_message += text_of(block.value("content", json())) + "\n";
+    }
+  }
+  if (message.value("role", "") == "user") {
+    const std::string text = text_of(content);
+    if (!text.empty()) view.last_user_text = text;
+  }
+}
+
+result<std::vector<predicate>> read_predicates(const json& list, const std::string& where) {
+  if (!list.is_array()) {
+    return error(error_code::invalid_argument, where + " must be a list of predicates");
+  }
+  std::vector<predicate> predicates;
+  for (const auto& item : list) {
+    if (!item.is_object() || item.size() != 1) {
+      return error(error_code::invalid_argument, where + ": a predicate is {name: value}");
+    }
+    const std::string name = item.begin().key();
+    std::string_view plain = name;
+    if (plain.starts_with("not_")) plain.remove_prefix(4);
+    if (plain == "goal_contains") plain = "any_message_contains";
+    if (std::find(predicate_names.begin(), predicate_names.end(), plain) == predicate_names.end()) {
+      return error(error_code::invalid_argument, where + ": unknown predicate '" + name + "'");
+    }
+    const bool boolean = plain == "last_tool_result_is_error";
+    if (boolean ? !item.begin()->is_boolean() : !item.begin()->is_string()) {
+      return error(error_code::invalid_argument,
+                   where + ": '" + name + "' takes a " + (boolean ? "boolean" : "string"));
+    }
+    if (plain == "last_tool_result_matches") {
+      try {
+        const std::regex tried(item.begin()->get<std::string>());
+      } catch (const std::regex_error& bad) {
+        return error(error_code::invalid_argument, where + ": " + name + ": " + bad.what());
+      }
+    }
+    predicates.push_back({name, item.begin().value()});
+  }
+  return predicates;
+}
+
+result<story_step> read_step(const json& item, const std::string& where) {
+  if (!item.is_object() || !item.contains("name") || !item.contains("reply")) {
+    return error(error_code::invalid_argument, where + " needs 'name' and 'reply'");
+  }
+  story_step step;
+  step.name = item["name"].get<std::string>();
+  step.reply = item["reply"];
+  step.optional = item.value("optional", false);
+  if (!step.reply.is_object() ||
+      !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
+    return error(error_code::invalid_argument, where + ": a reply has 'content' or 'status'");
+  }
+  GERMLINE_TRY_ASSIGN(step.when, read_predicates(item.value("when", json::array()), where));
+  return step;
+}
+
+result<story_lane> read_lane(const json& item, const std::string& name) {
+  story_lane lane;
+  lane.name = name;
+  GERMLINE_TRY_ASSIGN(lane.match,
+                      read_predicates(item.value("match", json::array()), "lane " + name));
+  if (!item.contains("steps") || !item["steps"].is_array()) {
+    return error(error_code::invalid_argument, "lane " + name + " needs a list 'steps'");
+  }
+  for (const auto& step : item["steps"]) {
+    const std::string where = "lane " + name + ", step " + std::to_string(lane.steps.size() + 1);
+    GERMLINE_TRY_ASSIGN(auto read, read_step(step, where));
+    lane.steps.push_back(std::move(read));
+  }
+  return lane;
+}
+
+}  // namespace
+
+request_view request_view::of(const json& request) {
+  request_view view;
+  for (const auto& tool : request.value("tools", json::array())) {
+    view.tools.push_back(tool.value("name", ""));
+  }
+  view.system = text_of(request.value("system", json()));
+  const json messages = request.value("messages", json::array());
+  for (const auto& message : messages) add_message(message, view);
+  if (messages.empty()) return view;
+  const json last = messages.back().value("content", json());
+  if (!last.is_array()) return view;
+  for (const auto& block : last) {
+    if (block.value("type", "") != "tool_result") continue;
+    view.last_tool_result =
+        view.last_tool_result.value_or("") + text_of(block.value("content", json()));
+    view.last_tool_result_is_error |= block.value("is_error", false);
+  }
+  return view;
+}
+
+std::optional<std::string> unmet(const predicate& one, const request_view& request) {
+  std::string_view name = one.name;
+  const bool negated = name.starts_with("not_");
+  if (negated) name.remove_prefix(4);
+  bool holds = false;
+  std::string got;
+  if (name == "tools_include" || name == "tools_exclude") {
+    const auto wanted = one.wanted.get<std::string>();
+    const bool there =
+        std::find(request.tools.begin(), request.tools.end(), wanted) != request.tools.end();
+    holds = there == (name == "tools_include");
+    got = json(request.tools).dump();
+  } else if (name == "last_tool_result_is_error") {
+    holds = request.last_tool_result_is_error == one.wanted.get<bool>();
+    got = request.last_tool_result.value_or("no tool result");
+  } else {
+    const auto wanted = one.wanted.get<std::string>();
+    if (name.starts_with("last_tool_result")) {
+      got = request.last_tool_result.value_or("");
+    } else if (name == "last_user_text_contains") {
+      got = request.last_user_text;
+    } else if (name == "system_contains") {
+      got = request.system;
+    } else {
+      got = request.any_message;
+    }
+    holds = name == "last_tool_result_matches" ? std::regex_search(got, std::regex(wanted))
+                                               : got.find(wanted) != std::string::npos;
+  }
+  if (holds != negated) return std::nullopt;
+  return excerpt(got);
+}
+
+result<story> story::parse(std::string_view json_text) {
+  try {
+    const json file = json::parse(json_text, nullptr, true, true);
+    story read;
+    if (file.contains("lanes")) {
+      for (const auto& item : file["lanes"]) {
+        const std::string name = item.value("lane", std::to_string(read.lanes_.size() + 1));
+        GERMLINE_TRY_ASSIGN(auto lane, read_lane(item, name));
+        read.lanes_.push_back(std::move(lane));
+      }
+    } else {
+      GERMLINE_TRY_ASSIGN(auto lane, read_lane(file, "main"));
+      read.lanes_.push_back(std::move(lane));
+    }
+    return read;
+  } catch (const json::exception& bad) {
+    return error(error_code::invalid_argument,
+                 std::string("the story cannot be read: ") + bad.what());
+  }
+}
+
+story_answer story::answer(const json& request) {
+  if (failed()) {
+    return {
+        false, {}, "the story failed before, at step " + failure_["step"].get<std::string>(), ""};
+  }
+  const auto view = request_view::of(request);
+  std::string lane_reasons;
+  for (auto& lane : lanes_) {
+    bool fits = true;
+    for (const auto& one : lane.match) fits = fits && !unmet(one, view);
+    if (!fits) {
+      lane_reasons += lane.name + " ";
+      continue;
+    }
+    std::string unmet_name = "a step that is left";
+    std::string got = "a request after the last step";
+    std::string step_name = "(end of lane " + lane.name + ")";
+    while (lane.next < lane.steps.size()) {
+      const auto& step = lane.steps[lane.next];
+      std::optional<std::string> difference;
+      for (const auto& one : step.when) {
+        if ((difference = unmet(one, view))) {
+          unmet_name = one.name + " " + one.wanted.dump();
+          got = *difference;
+          break;
+        }
+      }
+      if (!difference) {
+        ++lane.next;
+        consumed_.push_back(step.name);
+        return {true, step.reply, "", step.name};
+      }
+      step_name = step.name;
+      if (!step.optional) break;
+      ++lane.next;  // passed over for good
+    }
+    return fail(lane.name, step_name, unmet_name, got, request);
+  }
+  return fail("", "(no lane)", "a lane that matches, of: " + lane_reasons, view.last_user_text,
+              request);
+}
+
+story_answer story::fail(const std::string& lane, const std::string& step,
+                         const std::string& unmet_name, const std::string& got,
+                         const json& request) {
+  const auto text = request.dump(-1, ' ', false, json::error_handler_t::replace);
+  failure_ = {{"lane", lane},
+              {"step", step},
+              {"expected", unmet_name},
+              {"got", excerpt(got)},
+              {"request_excerpt", excerpt(text)}};
+  return {false, {}, "step '" + step + "' expected " + unmet_name + ", got: " + excerpt(got), step};
+}
+
+json story::report() const {
+  json unused = json::array();
+  bool all = true;
+  for (const auto& lane : lanes_) {
+    for (std::size_t i = lane.next; i < lane.steps.size(); ++i) {
+      unused.push_back(lane.steps[i].name);
+      all = all && lane.steps[i].optional;
+    }
+  }
+  json out = {
+      {"scripted", true}, {"ok", all && !failed()}, {"consumed", consumed_}, {"unused", unused}};
+  if (failed()) out["failure"] = failure_;
+  return out;
+}
+
+}  // namespace germline::scripted

@@ -1,0 +1,77 @@
+// story: what the scripted provider answers, and to which requests (docs/scripted-provider.md).
+// A step's predicates are tried on the request; the first that is not met is an unmet guard, which
+// fails the story for good. Pure, without sockets; one thread at a time.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+
+namespace germline::scripted {
+
+/// A request as the predicates see it.
+struct request_view {
+  std::vector<std::string> tools;
+  std::string system;
+  std::string last_user_text;
+  std::optional<std::string> last_tool_result;  // of the last message; all its results, joined
+  bool last_tool_result_is_error = false;
+  std::string any_message;  // every text, tool input and tool result of the conversation
+
+  static request_view of(const nlohmann::json& request);
+};
+
+struct predicate {
+  std::string name;
+  nlohmann::json wanted;
+};
+
+struct story_step {
+  std::string name;
+  std::vector<predicate> when;
+  nlohmann::json reply;  // {"content": [...], "stop_reason": "..."} or {"status":…, "error":…}
+  bool optional = false;
+};
+
+struct story_lane {
+  std::string name;
+  std::vector<predicate> match;
+  std::vector<story_step> steps;
+  std::size_t next = 0;
+};
+
+struct story_answer {
+  bool ok = false;
+  nlohmann::json reply;
+  std::string mismatch;  // why it is not ok
+  std::string step;
+};
+
+class story {
+ public:
+  static result<story> parse(std::string_view json_text);
+
+  story_answer answer(const nlohmann::json& request);
+  /// {"ok": …, "consumed": […], "unused": […], "failure": {…}}; ok: no guard failed, no step is
+  /// left over but optional ones.
+  nlohmann::json report() const;
+  bool failed() const { return !failure_.is_null(); }
+
+ private:
+  story_answer fail(const std::string& lane, const std::string& step, const std::string& unmet,
+                    const std::string& got, const nlohmann::json& request);
+
+  std::vector<story_lane> lanes_;
+  std::vector<std::string> consumed_;
+  nlohmann::json failure_;
+};
+
+/// Empty when `one` holds; otherwise what was got instead.
+std::optional<std::string> unmet(const predicate& one, const request_view& request);
+
+}  // namespace germline::scripted

@@ -1,0 +1,90 @@
+#include "tests/scripted_upstream/story.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/scripted_upstream/messages_reply.hpp"
+
+using namespace germline::scripted;
+using nlohmann::json;
+
+namespace {
+
+json asks(const std::string& text, const std::string& tool = "bash") {
+  return {{"model", "scripted-1"},
+          {"tools", {{{"name", tool}}}},
+          {"messages", {{{"role", "user"}, {"content", text}}}}};
+}
+
+const char* const two_steps = R"({"steps": [
+  {"name": "first", "when": [{"tools_include": "bash"}, {"not_goal_contains": "never"}],
+   "reply": {"content": [{"type": "tool_use", "name": "bash", "input": {"command": "ls"}}]}},
+  {"name": "second", "when": [{"last_tool_result_matches": "^fi.e"},
+    {"last_tool_result_is_error": false}],
+   "reply": {"content": [{"type": "text", "text": "done"}]}}]})";
+
+}  // namespace
+
+TEST_CASE("steps are told in order, and the report says so") {
+  auto told = story::parse(two_steps);
+  REQUIRE(told);
+  CHECK(told->answer(asks("hello")).step == "first");
+  CHECK_FALSE(told->report()["ok"].get<bool>());
+  json request = asks("hello");
+  request["messages"].push_back(
+      {{"role", "user"}, {"content", {{{"type", "tool_result"}, {"content", "file"}}}}});
+  CHECK(told->answer(request).ok);
+  CHECK(told->report()["ok"].get<bool>());
+  CHECK(told->report()["consumed"] == json({"first", "second"}));
+}
+
+TEST_CASE("an unmet guard shows the difference and fails the story for good") {
+  auto told = story::parse(two_steps);
+  REQUIRE(told);
+  const auto wrong = told->answer(asks("hello", "other"));
+  CHECK_FALSE(wrong.ok);
+  CHECK(wrong.mismatch.find("tools_include \"bash\", got: [\"other\"]") != std::string::npos);
+  CHECK_FALSE(told->answer(asks("hello")).ok);
+  const auto report = told->report();
+  CHECK_FALSE(report["ok"].get<bool>());
+  CHECK(report["failure"]["step"] == "first");
+}
+
+TEST_CASE("a request past the end, or in no lane, fails") {
+  auto told = story::parse(R"({"lanes": [{"lane": "a", "match": [{"system_contains": "A"}],
+    "steps": [{"name": "only", "reply": {"content": []}}]}]})");
+  REQUIRE(told);
+  auto lost = *told;
+  CHECK_FALSE(lost.answer(asks("x")).ok);
+  json request = asks("x");
+  request["system"] = "A";
+  CHECK(told->answer(request).ok);
+  CHECK_FALSE(told->answer(request).ok);
+}
+
+TEST_CASE("a mistake in a story is named") {
+  CHECK_FALSE(story::parse("{"));
+  CHECK_FALSE(story::parse(R"({"steps": [{"name": "x"}]})"));
+  const auto unknown = story::parse(
+      R"({"steps": [{"name": "x", "when": [{"tool_include": "y"}], "reply": {"content": []}}]})");
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().message().find("unknown predicate 'tool_include'") != std::string::npos);
+}
+
+TEST_CASE("a stream says what the message says") {
+  const std::string long_text = "0123456789012345678901234567890123456789\xc3\xa4 and more";
+  const json reply = {{"content",
+                       {{{"type", "text"}, {"text", long_text}},
+                        {{"type", "tool_use"}, {"name", "x"}, {"input", {{"k", "v"}}}}}}};
+  const json message = message_of(reply, asks("x"), 100, 7);
+  CHECK(message["stop_reason"] == "tool_use");
+  std::string text;
+  std::string input;
+  for (const auto& event : events_of(message)) {
+    const json data = json::parse(event.substr(event.find("data: ") + 6));
+    const json delta = data.value("delta", json::object());
+    text += delta.value("text", "");
+    input += delta.value("partial_json", "");
+  }
+  CHECK(text == long_text);
+  CHECK(json::parse(input) == json({{"k", "v"}}));
+}

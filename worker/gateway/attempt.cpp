@@ -1,0 +1,151 @@
+#include "worker/gateway/attempt.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <openssl/crypto.h>
+
+#include "common/log.hpp"
+#include "worker/gateway/session.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::int64_t max_events = 20'000;
+constexpr std::int64_t events_per_second = 20;
+// Timers count a clock that stops in suspend; the deadline's does not. So look often.
+constexpr std::int64_t longest_sleep_ms = 200;
+
+}  // namespace
+
+std::shared_ptr<attempt> attempt::make(gateway_parts& parts, attempt_settings settings,
+                                       transcript record, attempt_reports reports,
+                                       boost::asio::ip::tcp::acceptor listener) {
+  return std::shared_ptr<attempt>(new attempt(parts, std::move(settings), std::move(record),
+                                              std::move(reports), std::move(listener)));
+}
+
+attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript record,
+                 attempt_reports reports, boost::asio::ip::tcp::acceptor listener)
+    : parts_(parts),
+      settings_(std::move(settings)),
+      transcript_(std::move(record)),
+      reports_(std::move(reports)),
+      listener_(std::move(listener)),
+      deadline_timer_(parts.context),
+      accept_pause_(parts.context) {
+  budget_.limits = settings_.limits;
+}
+
+void attempt::start() {
+  accept_next();
+  watch_deadline();
+}
+
+void attempt::accept_next() {
+  listener_.async_accept([self = shared_from_this()](boost::system::error_code failed,
+                                                     boost::asio::ip::tcp::socket socket) {
+    if (self->cut_) return;
+    if (failed) {  // out of descriptors, or a client that is gone: do not spin
+      self->accept_pause_.expires_after(std::chrono::milliseconds(50));
+      self->accept_pause_.async_wait([self](boost::system::error_code stopped) {
+        if (!stopped && !self->cut_) self->accept_next();
+      });
+      return;
+    }
+    const auto most = static_cast<std::size_t>(self->parts_.config.max_connections);
+    if (self->sessions_.size() < most && self->alive()) serve(self, std::move(socket));
+    self->accept_next();
+  });
+}
+
+void attempt::watch_deadline() {
+  if (cut_ || !alive()) return;
+  const std::int64_t left_ms = settings_.deadline_boot_ms - parts_.time.boot_ms();
+  deadline_timer_.expires_after(
+      std::chrono::milliseconds(std::clamp<std::int64_t>(left_ms, 1, longest_sleep_ms)));
+  deadline_timer_.async_wait([self = shared_from_this()](boost::system::error_code stopped) {
+    if (!stopped) self->watch_deadline();
+  });
+}
+
+bool attempt::alive() {
+  if (cut_ || expired_) return false;
+  if (parts_.time.boot_ms() < settings_.deadline_boot_ms) return true;
+  expired_ = true;
+  log_info("{}: the deadline has passed; its streams are cut", settings_.attempt_id);
+  cut_sessions();
+  return false;
+}
+
+bool attempt::renew(std::int64_t deadline_boot_ms) {
+  if (!alive()) return false;
+  settings_.deadline_boot_ms = deadline_boot_ms;
+  return alive();
+}
+
+void attempt::cut_sessions() {
+  const auto sessions = sessions_;  // a session that is cut may leave at once
+  for (session* one : sessions) one->cut();
+}
+
+void attempt::cut() {
+  if (cut_) return;
+  cut_ = true;
+  boost::system::error_code ignored;
+  listener_.close(ignored);
+  deadline_timer_.cancel();
+  accept_pause_.cancel();
+  cut_sessions();
+}
+
+bool attempt::token_fits(std::string_view shown) const {
+  // The length of the token is no secret.
+  return shown.size() == settings_.token.size() &&
+         ::CRYPTO_memcmp(shown.data(), settings_.token.data(), shown.size()) == 0;
+}
+
+budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
+  id = next_reservation_++;
+  return step(budget_, reserve_event{id, bound, parts_.time.boot_ms()});
+}
+
+void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd) {
+  const auto effect = step(budget_, settle_event{id, tokens, cost_nanousd});
+  if (std::get<accounted_effect>(effect).past_bound) {
+    log_warning("{}: the upstream billed more than the request's bound", settings_.attempt_id);
+  }
+  reports_.usage(settings_.attempt_id, usage());
+}
+
+void attempt::forfeit(std::uint64_t id) {
+  step(budget_, forfeit_event{id});
+  reports_.usage(settings_.attempt_id, usage());
+}
+
+void attempt::release(std::uint64_t id) {
+  step(budget_, release_event{id});
+  reports_.usage(settings_.attempt_id, usage());
+}
+
+void attempt::record(const transcript_entry& entry) {
+  if (const auto written = transcript_.append(entry); !written) {
+    log_error("{}: {}", settings_.attempt_id, written.error().message());
+  }
+}
+
+bool attempt::report_event(std::string event_json) {
+  const std::int64_t now_ms = parts_.time.boot_ms();
+  const std::int64_t gained = (now_ms - event_filled_ms_) * events_per_second / 1000;
+  if (gained > 0) {
+    event_allowance_ = std::min(events_per_second, event_allowance_ + gained);
+    event_filled_ms_ = now_ms;
+  }
+  if (events_ >= max_events || event_allowance_ <= 0) return false;
+  ++events_;
+  --event_allowance_;
+  reports_.event(settings_.attempt_id, std::move(event_json));
+  return true;
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,107 @@
+// attempt: one attempt's door at the gateway: its listener, its token, its budget, its transcript
+// and the sessions (connections) under way. Cutting it ends all of that at once and accounts for
+// what was under way by its bound. Not a judge of requests: session and messages_api are.
+// Held by the gateway and by its sessions; everything runs on the io_context's one thread.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/random.hpp"
+#include "worker/gateway/budget.hpp"
+#include "worker/gateway/config.hpp"
+#include "worker/gateway/prices.hpp"
+#include "worker/gateway/transcript.hpp"
+#include "worker/gateway/upstream.hpp"
+
+namespace germline::worker {
+
+class session;
+
+/// What all attempts share; outlives them.
+struct gateway_parts {
+  boost::asio::io_context& context;
+  const gateway_config& config;
+  const clock& time;
+  random_source& random;
+  upstream& provider;
+};
+
+/// What an attempt tells its owner. Called on the io_context's thread.
+struct attempt_reports {
+  std::function<void(const std::string& attempt_id, const gateway_usage& usage)> usage;
+  std::function<void(const std::string& attempt_id, std::string event_json)> event;
+};
+
+struct attempt_settings {
+  std::string attempt_id;
+  std::string token;
+  std::string model;
+  model_price price;
+  gateway_limits limits;
+  std::int64_t deadline_boot_ms = 0;
+};
+
+class attempt : public std::enable_shared_from_this<attempt> {
+ public:
+  /// REQUIRES that `listener` is a listening TCP socket.
+  static std::shared_ptr<attempt> make(gateway_parts& parts, attempt_settings settings,
+                                       transcript record, attempt_reports reports,
+                                       boost::asio::ip::tcp::acceptor listener);
+
+  void start();
+  /// Ends everything; usage() is final after it. May be called again.
+  void cut();
+  /// False when the deadline has passed: that is final.
+  bool renew(std::int64_t deadline_boot_ms);
+
+  /// Whether requests may go out now. Cuts the streams when the deadline has passed.
+  bool alive();
+  const gateway_usage& usage() const { return budget_.settled; }
+  const attempt_settings& settings() const { return settings_; }
+  gateway_parts& parts() { return parts_; }
+  /// In constant time.
+  bool token_fits(std::string_view shown) const;
+
+  budget_effect reserve(const request_bound& bound, std::uint64_t& id);
+  void settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd);
+  void forfeit(std::uint64_t id);
+  void release(std::uint64_t id);
+  void record(const transcript_entry& entry);
+  /// Forwards an event; false: too many.
+  bool report_event(std::string event_json);
+
+  void joined(session* one) { sessions_.insert(one); }
+  void left(session* one) { sessions_.erase(one); }
+
+ private:
+  attempt(gateway_parts& parts, attempt_settings settings, transcript record,
+          attempt_reports reports, boost::asio::ip::tcp::acceptor listener);
+  void accept_next();
+  void watch_deadline();
+  void cut_sessions();
+
+  gateway_parts& parts_;
+  attempt_settings settings_;
+  transcript transcript_;
+  attempt_reports reports_;
+  boost::asio::ip::tcp::acceptor listener_;
+  boost::asio::steady_timer deadline_timer_;
+  boost::asio::steady_timer accept_pause_;
+  std::set<session*> sessions_;
+  budget_state budget_;
+  std::uint64_t next_reservation_ = 1;
+  std::int64_t events_ = 0;
+  std::int64_t event_allowance_ = 0;  // a bucket that fills by the clock
+  std::int64_t event_filled_ms_ = 0;
+  bool cut_ = false;
+  bool expired_ = false;
+};
+
+}  // namespace germline::worker

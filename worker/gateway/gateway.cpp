@@ -1,0 +1,221 @@
+#include "worker/gateway/gateway.hpp"
+
+#include <sys/socket.h>
+
+#include "common/log.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t max_outbox = 4096;
+constexpr std::size_t max_attempts = 4096;
+constexpr std::size_t min_token_bytes = 16;
+constexpr std::size_t max_token_bytes = 512;
+
+bool is_file_name(std::string_view text) {
+  if (text.empty() || text.size() > 64) return false;
+  return text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == text.npos;
+}
+
+/// The family of a listening TCP socket; an error for any other descriptor.
+result<boost::asio::ip::tcp> listener_family(int fd) {
+  const auto option = [fd](int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+  };
+  const int family = option(SO_DOMAIN);
+  if (option(SO_ACCEPTCONN) != 1 || option(SO_TYPE) != SOCK_STREAM ||
+      (family != AF_INET && family != AF_INET6)) {
+    return error(error_code::invalid_argument, "the descriptor is no listening TCP socket");
+  }
+  return family == AF_INET ? boost::asio::ip::tcp::v4() : boost::asio::ip::tcp::v6();
+}
+
+result<void> check_open(const control_message& message) {
+  const auto bad = [](const char* why) { return error(error_code::invalid_argument, why); };
+  if (!is_file_name(message.attempt_id)) return bad("attempt_id is no plain name");
+  if (message.token.size() < min_token_bytes || message.token.size() > max_token_bytes) {
+    return bad("the token must have 16 to 512 characters");
+  }
+  const auto& limits = message.limits;
+  if (limits.max_requests < 1 || limits.max_requests_per_minute < 1 ||
+      limits.max_input_tokens < 1 || limits.max_output_tokens < 1 || limits.budget_nanousd < 0) {
+    return bad("every limit must be at least 1, the budget at least 0");
+  }
+  return {};
+}
+
+}  // namespace
+
+gateway::gateway(gateway_parts& parts, price_table prices, std::vector<std::string> secrets,
+                 unique_fd control)
+    : parts_(parts),
+      prices_(std::move(prices)),
+      secrets_(std::move(secrets)),
+      control_(parts.context, control.release()) {
+  control_.non_blocking(true);
+}
+
+void gateway::wait_for_packets() {
+  control_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](boost::system::error_code failed) {
+                        if (stopped_) return;
+                        if (failed) return stop("the control socket failed");
+                        read_packets();
+                        if (!stopped_) wait_for_packets();
+                      });
+}
+
+void gateway::read_packets() {
+  while (!stopped_) {
+    auto packet = receive_packet(control_.native_handle());
+    if (!packet && packet.error().code() == error_code::unavailable) return;
+    if (!packet) return stop(packet.error().message());
+    if (packet->bytes.empty()) return stop("the control socket ended");
+    auto message = decode(packet->bytes);
+    if (!message) return stop(message.error().message());
+    handle(std::move(*message), std::move(packet->fd));
+  }
+}
+
+void gateway::handle(control_message message, unique_fd fd) {
+  control_message answer;
+  answer.op = control_op::refused;
+  switch (message.op) {
+    case control_op::open:
+      answer = open(message, std::move(fd));
+      break;
+    case control_op::renew: {
+      const auto found = attempts_.find(message.attempt_id);
+      if (found == attempts_.end()) {
+        answer.message = "there is no such attempt";
+      } else if (!found->second->renew(message.deadline_boot_ms)) {
+        answer.message = "its deadline has passed";
+      } else {
+        answer.op = control_op::renewed;
+      }
+      break;
+    }
+    case control_op::close:
+      answer = close(message);
+      break;
+    default:
+      answer.message = "only open, renew and close are asked for";
+  }
+  answer.seq = message.seq;
+  answer.attempt_id = message.attempt_id;
+  send(answer, false);
+}
+
+control_message gateway::open(control_message& message, unique_fd fd) {
+  control_message answer;
+  answer.op = control_op::opened;
+  auto made = make_attempt(message, std::move(fd));
+  if (!made) {
+    answer.op = control_op::refused;
+    answer.message = made.error().message();
+    return answer;
+  }
+  attempts_.emplace(message.attempt_id, *made);
+  (*made)->start();
+  log_info("{}: open for {}", message.attempt_id, message.model);
+  return answer;
+}
+
+result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message, unique_fd fd) {
+  GERMLINE_TRY(check_open(message));
+  if (attempts_.contains(message.attempt_id)) {
+    return error(error_code::already_exists, "the attempt is open already");
+  }
+  if (attempts_.size() >= max_attempts) {
+    return error(error_code::resource_exhausted, "too many attempts are open");
+  }
+  const auto price = prices_.find(message.model);
+  if (!price) {
+    return error(error_code::failed_precondition,
+                 "the model '" + message.model + "' has no price in " + parts_.config.prices_file);
+  }
+  GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
+  boost::asio::ip::tcp::acceptor listener(parts_.context);
+  boost::system::error_code failed;
+  listener.assign(family, fd.get(), failed);
+  if (failed) return error(error_code::internal, "taking the listener: " + failed.message());
+  fd.release();
+  auto secrets = secrets_;
+  secrets.push_back(message.token);
+  GERMLINE_TRY_ASSIGN(auto record,
+                      transcript::open(parts_.config.transcripts_directory, message.attempt_id,
+                                       parts_.config.transcript_max_bytes, std::move(secrets)));
+  attempt_reports reports;
+  reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage) {
+    control_message report;
+    report.op = control_op::usage;
+    report.attempt_id = attempt_id;
+    report.usage = usage;
+    send(report, true);
+  };
+  reports.event = [this](const std::string& attempt_id, std::string event_json) {
+    control_message report;
+    report.op = control_op::event;
+    report.attempt_id = attempt_id;
+    report.event_json = std::move(event_json);
+    send(report, true);
+  };
+  attempt_settings settings{message.attempt_id, message.token,           message.model, *price,
+                            message.limits,     message.deadline_boot_ms};
+  return attempt::make(parts_, std::move(settings), std::move(record), std::move(reports),
+                       std::move(listener));
+}
+
+control_message gateway::close(const control_message& message) {
+  control_message answer;
+  const auto found = attempts_.find(message.attempt_id);
+  if (found == attempts_.end()) {
+    answer.op = control_op::refused;
+    answer.message = "there is no such attempt";
+    return answer;
+  }
+  found->second->cut();
+  answer.op = control_op::closed;
+  answer.usage = found->second->usage();
+  log_info("{}: closed after {} requests, {} nano-dollars", message.attempt_id,
+           answer.usage.requests, answer.usage.cost_nanousd);
+  attempts_.erase(found);
+  return answer;
+}
+
+void gateway::send(const control_message& message, bool may_drop) {
+  if (stopped_) return;
+  if (may_drop && outbox_.size() >= max_outbox) return;  // the node does not read
+  outbox_.push_back(encode(message));
+  if (!writing_) flush();
+}
+
+void gateway::flush() {
+  while (!outbox_.empty()) {
+    const auto sent = send_packet(control_.native_handle(), outbox_.front());
+    if (!sent && sent.error().code() == error_code::unavailable) {
+      writing_ = true;
+      control_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                          [this](boost::system::error_code failed) {
+                            writing_ = false;
+                            if (!failed && !stopped_) flush();
+                          });
+      return;
+    }
+    if (!sent) return stop(sent.error().message());
+    outbox_.pop_front();
+  }
+}
+
+void gateway::stop(std::string_view why) {
+  if (stopped_) return;
+  stopped_ = true;
+  log_info("stopping: {}", why);
+  for (const auto& [attempt_id, one] : attempts_) one->cut();
+  parts_.context.stop();
+}
+
+}  // namespace germline::worker

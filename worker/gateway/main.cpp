@@ -1,0 +1,127 @@
+// germline-gateway: the trusted LLM endpoint of a worker. Started by the node, never by hand.
+// Usage: germline-gateway --config FILE --control-fd N [--key-fd N]
+#include <boost/asio/io_context.hpp>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/log.hpp"
+#include "worker/gateway/gateway.hpp"
+
+namespace {
+
+using namespace germline;
+using namespace germline::worker;
+
+struct arguments {
+  std::string config_file;
+  int control_fd = -1;
+  int key_fd = -1;
+};
+
+result<arguments> read_arguments(int argc, char** argv) {
+  arguments read;
+  const error usage(error_code::invalid_argument,
+                    "usage: germline-gateway --config FILE --control-fd N [--key-fd N]");
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view name = argv[i];
+    const char* value = argv[i + 1];
+    const auto number = [value](int& into) {
+      return std::from_chars(value, value + std::strlen(value), into).ec == std::errc();
+    };
+    if (name == "--config") {
+      read.config_file = value;
+    } else if (!(name == "--control-fd" && number(read.control_fd)) &&
+               !(name == "--key-fd" && number(read.key_fd))) {
+      return usage;
+    }
+  }
+  if (argc % 2 == 0 || read.config_file.empty() || read.control_fd < 0) return usage;
+  return read;
+}
+
+/// Nobody of the same uid may look into this process, and it leaves no dump.
+result<void> harden() {
+  const rlimit no_core{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &no_core) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return errno_error("hardening the gateway", errno);
+  }
+  if (::geteuid() == 0) {
+    return error(error_code::permission_denied, "the gateway does not run as root");
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_NAME, "germline-gatewa", 0, 0, 0);  // its name was a descriptor's number
+  return {};
+}
+
+result<std::string> read_key(const arguments& given, const gateway_config& config) {
+  std::string key;
+  if (given.key_fd >= 0) {
+    const unique_fd pipe(given.key_fd);
+    char bytes[4096];
+    ssize_t got = 0;
+    while ((got = ::read(pipe.get(), bytes, sizeof bytes)) > 0) {
+      key.append(bytes, static_cast<std::size_t>(got));
+    }
+    ::explicit_bzero(bytes, sizeof bytes);
+    if (got < 0) return errno_error("reading the API key", errno);
+  } else if (!config.key_env.empty()) {
+    char* value = std::getenv(config.key_env.c_str());
+    if (!value) {
+      return error(error_code::not_found, "the environment has no " + config.key_env);
+    }
+    key = value;
+    ::explicit_bzero(value, std::strlen(value));  // it shows in /proc/PID/environ otherwise
+    ::unsetenv(config.key_env.c_str());
+  }
+  while (key.ends_with('\n')) key.pop_back();
+  return key;
+}
+
+result<void> run(int argc, char** argv) {
+  GERMLINE_TRY_ASSIGN(const auto given, read_arguments(argc, argv));
+  GERMLINE_TRY(harden());
+  unique_fd control(given.control_fd);
+  GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(given.config_file));
+  GERMLINE_TRY_ASSIGN(const auto key, read_key(given, config));
+  GERMLINE_TRY_ASSIGN(auto prices, price_table::load(config.prices_file));
+  boost::asio::io_context context(1);
+  system_clock_source time;
+  system_random random;
+  GERMLINE_TRY_ASSIGN(const auto provider, upstream::make(context, config, key));
+  gateway_parts parts{context, config, time, random, *provider};
+  gateway served(parts, std::move(prices), {key}, std::move(control));
+  served.start();
+  log_info("serving {}", config.url);
+  context.run();
+  // Coroutines that never ended refer to what is about to be destroyed: end without unwinding.
+  ::_exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  init_logging("gateway");
+  try {
+    if (const auto ran = run(argc, argv); !ran) {
+      log_error("{}", ran.error().message());
+      return 1;
+    }
+    return 0;
+  } catch (const std::exception& failure) {
+    log_error("{}", failure.what());
+    return 1;
+  }
+}

@@ -1,0 +1,269 @@
+#include "worker/gateway/session.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include <sys/socket.h>
+
+#include "common/log.hpp"
+
+namespace germline::worker {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+
+constexpr std::uint32_t max_head_bytes = 32 * 1024;
+constexpr std::size_t max_event_bytes = 8 * 1024;
+constexpr std::chrono::seconds write_timeout(60);
+constexpr std::chrono::seconds drain_timeout(2);
+constexpr std::size_t max_drained_bytes = 64 << 20;
+constexpr std::size_t drain_step_bytes = 64 * 1024;
+
+auto into(error_code& failed) {
+  return asio::redirect_error(asio::use_awaitable, failed);
+}
+
+std::string_view view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+asio::awaitable<void> live(std::shared_ptr<attempt> owner, asio::ip::tcp::socket socket) {
+  session one(*owner, std::move(socket));
+  co_await one.run();
+}
+
+/// The token shown, from x-api-key or Authorization: Bearer.
+template <class Request>
+std::string_view shown_token(const Request& request) {
+  const auto key = request.find("x-api-key");
+  if (key != request.end()) return view(key->value());
+  auto bearer = view(request[http::field::authorization]);
+  constexpr std::string_view scheme = "Bearer ";
+  return bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : std::string_view();
+}
+
+}  // namespace
+
+void serve(std::shared_ptr<attempt> owner, asio::ip::tcp::socket socket) {
+  auto& context = owner->parts().context;
+  asio::co_spawn(context, live(std::move(owner), std::move(socket)),
+                 [](const std::exception_ptr& failure) {
+                   if (failure) log_error("a connection ended by an exception");
+                 });
+}
+
+session::session(attempt& owner, asio::ip::tcp::socket socket)
+    : owner_(owner), stream_(std::move(socket)), signal_(owner.parts().context) {
+  owner_.joined(this);
+}
+
+session::~session() {
+  owner_.left(this);
+}
+
+void session::cut() {
+  cut_ = true;
+  if (current_) give_back(*current_);
+  error_code ignored;
+  stream_.socket().close(ignored);
+  signal_.cancel();
+}
+
+asio::awaitable<void> session::run() {
+  bool goes_on = true;
+  while (goes_on && !gone()) goes_on = co_await serve_one();
+  co_await stop_watching();
+  error_code ignored;
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  if (refused_ && !gone()) co_await drain();
+}
+
+// Closing with unread bytes would reset the connection, and the refusal be lost with it.
+asio::awaitable<void> session::drain() {
+  std::size_t left = max_drained_bytes;
+  error_code failed;
+  stream_.expires_after(drain_timeout);
+  while (!failed && left > 0) {
+    buffer_.clear();
+    const std::size_t got =
+        co_await stream_.async_read_some(buffer_.prepare(drain_step_bytes), into(failed));
+    left -= std::min(left, got);
+  }
+}
+
+asio::awaitable<bool> session::serve_one() {
+  const auto& config = owner_.parts().config;
+  error_code failed;
+  parser request;
+  request.header_limit(max_head_bytes);
+  request.body_limit(static_cast<std::uint64_t>(config.max_body_bytes));
+  stream_.expires_after(std::chrono::milliseconds(config.client_header_ms));
+  co_await http::async_read_header(stream_, buffer_, request, into(failed));
+  if (failed == http::error::body_limit) {
+    co_return co_await refuse(413, "the request is too large");
+  }
+  if (failed == http::error::end_of_stream || gone()) co_return false;
+  if (failed) {
+    if (failed.category() != http::make_error_code(http::error::bad_method).category()) {
+      co_return false;  // the connection broke, or was too slow
+    }
+    co_return co_await refuse(400, "the request cannot be read");
+  }
+  const auto& head = request.get();
+  if (head.version() != 11) co_return co_await refuse(400, "only HTTP/1.1 is spoken here");
+  const std::string target(view(head.target()));
+  const std::string path = target.substr(0, target.find('?'));
+  if (head.method() == http::verb::head && path == "/") {
+    reply nothing;
+    co_return co_await answer(std::move(nothing), head.keep_alive(), true);
+  }
+  const bool post = head.method() == http::verb::post;
+  const bool known = target == path || target == path + "?beta=true";
+  const bool create = path == "/v1/messages" && known;
+  const bool count = path == "/v1/messages/count_tokens" && known;
+  if (!post || !(create || count || target == "/germline/v1/events")) {
+    const std::string message = "there is no " + path.substr(0, 100) + " here";
+    co_return co_await refuse(404, message);
+  }
+  if (!owner_.token_fits(shown_token(head))) {
+    co_return co_await refuse(401, "the token is not this attempt's");
+  }
+  if (create || count) {
+    const auto route = create ? messages_route::create : messages_route::count_tokens;
+    co_return co_await serve_messages(request, route);
+  }
+  co_return co_await serve_event(request);
+}
+
+asio::awaitable<bool> session::read_body(parser& request) {
+  error_code failed;
+  stream_.expires_after(std::chrono::milliseconds(owner_.parts().config.client_body_ms));
+  if (beast::iequals(request.get()[http::field::expect], "100-continue")) {
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    co_await asio::async_write(stream_, asio::buffer(go_on.data(), go_on.size()), into(failed));
+    if (failed) co_return false;
+  }
+  co_await http::async_read(stream_, buffer_, request, into(failed));
+  if (failed == http::error::body_limit) {
+    co_await refuse(413, "the request is too large");
+    co_return false;
+  }
+  co_return !failed && !gone();
+}
+
+asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only) {
+  if (gone()) co_return false;
+  http::response<http::string_body> response(static_cast<http::status>(out.status), 11);
+  for (const auto& [name, value] : out.headers) response.set(name, value);
+  response.keep_alive(keep_alive);
+  if (!head_only) {
+    response.set(http::field::content_type, out.content_type);
+    response.body() = std::move(out.body);
+  }
+  response.prepare_payload();
+  error_code failed;
+  stream_.expires_after(write_timeout);
+  co_await http::async_write(stream_, response, into(failed));
+  co_return !failed && keep_alive && !gone();
+}
+
+// The rest of a refused request is not read, so the connection cannot go on.
+asio::awaitable<bool> session::refuse(unsigned status, std::string_view message) {
+  reply out;
+  out.status = status;
+  out.body = messages_error(messages_error_type(status), message);
+  co_await answer(std::move(out), false);
+  refused_ = true;
+  co_return false;
+}
+
+asio::awaitable<bool> session::serve_event(parser& request) {
+  request.body_limit(max_event_bytes);
+  const bool fits = !request.content_length() || *request.content_length() <= max_event_bytes;
+  if (!fits) co_return co_await refuse(413, "an event has at most 8 KiB");
+  if (!co_await read_body(request)) co_return false;
+  const bool keep_alive = request.get().keep_alive();
+  const auto event = nlohmann::json::parse(request.get().body(), nullptr, false);
+  reply out;
+  out.status = 204;
+  if (!event.is_object()) {
+    out.status = 400;
+    out.body = messages_error("invalid_request_error", "an event is one JSON object");
+  } else if (!owner_.alive() || !owner_.report_event(event.dump())) {
+    out.status = 429;
+    out.body = messages_error("rate_limit_error", "too many events; this one is dropped");
+    out.headers.emplace_back("retry-after", "1");
+  }
+  co_return co_await answer(std::move(out), keep_alive);
+}
+
+asio::awaitable<bool> session::serve_messages(parser& request, messages_route route) {
+  if (!co_await read_body(request)) co_return false;
+  const bool keep_alive = request.get().keep_alive();
+  exchange one;
+  one.began_ms = owner_.parts().time.utc_ms();
+  std::optional<reply> refusal = prepare(request, route, one);
+  if (refusal) {
+    keep(one, refusal->body);
+    finish_record(one, refusal->status);
+    co_return co_await answer(std::move(*refusal), keep_alive);
+  }
+  current_ = &one;
+  const bool goes_on = co_await forward(one, keep_alive);
+  give_back(one);  // a no-op unless it was cut
+  current_ = nullptr;
+  co_await stop_watching();
+  co_return goes_on && !gone();
+}
+
+asio::awaitable<bool> session::write_chunk(std::string bytes) {
+  error_code failed;
+  stream_.expires_after(write_timeout);
+  co_await asio::async_write(stream_, http::make_chunk(asio::buffer(bytes)), into(failed));
+  if (failed) hung_up_ = true;
+  co_return !gone();
+}
+
+asio::awaitable<void> session::wait_change() {
+  error_code cancelled;
+  co_await signal_.async_wait(into(cancelled));
+}
+
+void session::watch_client() {
+  if (watching_ || gone()) return;
+  watching_ = true;
+  stop_watch_ = false;
+  stream_.socket().async_wait(asio::ip::tcp::socket::wait_read, [this](error_code failed) {
+    watching_ = false;
+    signal_.cancel();
+    if (stop_watch_ || cut_) return;
+    char ignored = 0;
+    const auto got =
+        failed ? -1
+               : ::recv(stream_.socket().native_handle(), &ignored, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0) return;  // the next request came early; a hang-up will show when writing
+    if (got < 0 && !failed && (errno == EAGAIN || errno == EINTR)) return watch_client();
+    hung_up_ = true;
+    if (current_) give_back(*current_);
+  });
+}
+
+// The watch refers to this session, which must not end before it.
+asio::awaitable<void> session::stop_watching() {
+  stop_watch_ = true;
+  while (watching_) {
+    error_code ignored;
+    stream_.socket().cancel(ignored);
+    signal_.expires_at(timer::time_point::max());
+    co_await wait_change();
+  }
+}
+
+}  // namespace germline::worker

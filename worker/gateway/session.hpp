@@ -1,0 +1,104 @@
+// session: one connection from a sandbox: reads requests under bounds, judges them, sends them
+// upstream, passes the answers on as they come, and accounts for each. Hostile bytes arrive here.
+// A session lives in its coroutine's frame, which holds its attempt; all on the io_context's
+// thread.
+#pragma once
+
+#include <utility>  // Boost 1.74 forgets it in awaitable.hpp
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "worker/gateway/attempt.hpp"
+#include "worker/gateway/messages_api.hpp"
+#include "worker/gateway/pending_answer.hpp"
+#include "worker/gateway/usage_reader.hpp"
+
+namespace germline::worker {
+
+/// Serves the connection until it ends or is cut.
+void serve(std::shared_ptr<attempt> owner, boost::asio::ip::tcp::socket socket);
+
+class session {
+ public:
+  session(attempt& owner, boost::asio::ip::tcp::socket socket);
+  ~session();
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
+
+  boost::asio::awaitable<void> run();
+  /// Ends the connection and its upstream call at once, and accounts for it.
+  void cut();
+
+ private:
+  using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using timer = boost::asio::steady_timer;
+
+  /// An answer that the gateway itself gives.
+  struct reply {
+    unsigned status = 200;
+    std::string body;
+    std::string content_type = "application/json";
+    std::vector<std::pair<std::string, std::string>> headers;
+  };
+  /// One messages request on its way.
+  struct exchange {
+    std::string path;
+    std::string body;
+    std::vector<std::string> headers;
+    messages_request facts;
+    request_bound bound;
+    std::int64_t began_ms = 0;
+    std::optional<std::uint64_t> reservation;
+    std::string_view outcome = "refused";
+    token_counts tokens;
+    std::int64_t cost_nanousd = 0;
+    std::string kept;  // the answer, for the transcript
+    bool kept_cut = false;
+    unsigned status = 0;  // that the client has begun to get
+    bool recorded = false;
+  };
+
+  boost::asio::awaitable<bool> serve_one();
+  boost::asio::awaitable<void> drain();
+  boost::asio::awaitable<bool> read_body(parser& request);
+  boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
+  boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message);
+  boost::asio::awaitable<bool> serve_event(parser& request);
+  boost::asio::awaitable<bool> serve_messages(parser& request, messages_route route);
+  boost::asio::awaitable<bool> forward(exchange& one, bool keep_alive);
+  boost::asio::awaitable<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
+  boost::asio::awaitable<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
+  boost::asio::awaitable<bool> write_chunk(std::string bytes);
+  boost::asio::awaitable<void> wait_change();
+  boost::asio::awaitable<void> stop_watching();
+
+  std::optional<reply> prepare(parser& request, messages_route route, exchange& one);
+  std::optional<reply> reserve(exchange& one);
+  void account(exchange& one, std::optional<token_counts> tokens);
+  void give_back(exchange& one);
+  void release(exchange& one);
+  void keep(exchange& one, std::string_view bytes);
+  void finish_record(exchange& one, unsigned status);
+  void watch_client();
+  bool gone() const { return cut_ || hung_up_; }
+
+  attempt& owner_;
+  boost::beast::tcp_stream stream_;
+  boost::beast::flat_buffer buffer_;
+  timer signal_;
+  std::unique_ptr<upstream::call> call_;
+  exchange* current_ = nullptr;
+  bool cut_ = false;
+  bool hung_up_ = false;
+  bool refused_ = false;
+  bool watching_ = false;
+  bool stop_watch_ = false;
+};
+
+}  // namespace germline::worker

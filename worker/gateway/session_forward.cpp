@@ -1,0 +1,327 @@
+// The part of session that sends a request upstream, passes its answer on and accounts for it.
+#include "worker/gateway/session.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <charconv>
+#include <chrono>
+
+#include "common/log.hpp"
+
+namespace germline::worker {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr int max_retries = 2;
+constexpr std::uint64_t first_backoff_ms = 500;
+constexpr std::int64_t longest_retry_after_s = 5;
+constexpr std::size_t kept_bytes = 4 << 20;         // of an answer, for the transcript
+constexpr std::size_t max_answer_bytes = 32 << 20;  // of an answer that does not stream
+
+auto into(error_code& failed) {
+  return asio::redirect_error(asio::use_awaitable, failed);
+}
+
+std::string_view view(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+/// anthropic-version as the client sent it, if it is one.
+std::string version_of(std::string_view sent) {
+  const bool is_date = sent.size() == 10 && sent.find_first_not_of("0123456789-") == sent.npos;
+  return is_date ? std::string(sent) : "2023-06-01";
+}
+
+/// Those of the comma-separated `sent` that are allowed.
+std::string allowed_betas(std::string_view sent, const std::vector<std::string>& allowed) {
+  std::string out;
+  while (!sent.empty()) {
+    const auto comma = sent.find(',');
+    auto name = sent.substr(0, comma);
+    sent.remove_prefix(comma == sent.npos ? sent.size() : comma + 1);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    for (const auto& good : allowed) {
+      if (good == name) out += (out.empty() ? "" : ",") + good;
+    }
+  }
+  return out;
+}
+
+bool may_retry(const upstream_head& head) {
+  switch (head.status) {
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+    case 529:
+      return true;
+    case 429: {
+      // Without a time it is a spending cap, which no wait ends.
+      const auto after = head.header("retry-after");
+      std::int64_t seconds = 0;
+      const auto read = std::from_chars(after.data(), after.data() + after.size(), seconds);
+      return read.ec == std::errc() && seconds <= longest_retry_after_s;
+    }
+    default:
+      return false;
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> passed_headers(const upstream_head& head) {
+  std::vector<std::pair<std::string, std::string>> passed;
+  for (const std::string_view name :
+       {"request-id", "retry-after", "x-should-retry", "x-germline-scripted"}) {
+    const auto value = head.header(name);
+    if (!value.empty()) passed.emplace_back(name, value);
+  }
+  return passed;
+}
+
+}  // namespace
+
+std::optional<session::reply> session::prepare(parser& request, messages_route route,
+                                               exchange& one) {
+  const auto& config = owner_.parts().config;
+  auto& head = request.get();
+  one.path = view(head.target());
+  one.body = std::move(head.body());
+  one.headers = {"anthropic-version: " + version_of(view(head["anthropic-version"]))};
+  const auto betas = allowed_betas(view(head["anthropic-beta"]), config.betas);
+  if (!betas.empty()) one.headers.push_back("anthropic-beta: " + betas);
+  const auto refusal = [](std::string_view message) {
+    return reply{400, messages_error("invalid_request_error", message)};
+  };
+  auto judged = check_messages_request(one.body, route, config.max_output_tokens);
+  if (const auto* refused = std::get_if<messages_refusal>(&judged)) {
+    return refusal(refused->message);
+  }
+  one.facts = std::get<messages_request>(std::move(judged));
+  const auto& settings = owner_.settings();
+  if (one.facts.model != settings.model) {
+    return refusal("the model of this attempt is '" + settings.model + "', and no other");
+  }
+  if (route == messages_route::create) {  // counting costs nothing
+    one.bound = {one.facts.input_bound_tokens, one.facts.max_tokens,
+                 bound_nanousd(settings.price, one.facts.input_bound_tokens, one.facts.max_tokens)};
+  }
+  return reserve(one);
+}
+
+std::optional<session::reply> session::reserve(exchange& one) {
+  if (!owner_.alive()) {
+    return reply{400, messages_error("invalid_request_error", "the attempt's time is over")};
+  }
+  std::uint64_t id = 0;
+  const auto effect = owner_.reserve(one.bound, id);
+  if (const auto* spent = std::get_if<spent_effect>(&effect)) {
+    return reply{400, messages_error("invalid_request_error", spent->why)};
+  }
+  if (const auto* wait = std::get_if<wait_effect>(&effect)) {
+    const auto seconds = std::max<std::int64_t>(1, (wait->retry_after_ms + 999) / 1000);
+    reply out{429, messages_error("rate_limit_error", wait->why)};
+    out.headers.emplace_back("retry-after", std::to_string(seconds));
+    return out;
+  }
+  one.reservation = id;
+  return std::nullopt;
+}
+
+void session::account(exchange& one, std::optional<token_counts> tokens) {
+  if (!one.reservation) return;
+  const auto id = *one.reservation;
+  one.reservation.reset();
+  if (one.bound.cost_nanousd == 0 && one.bound.input_tokens == 0) {
+    one.outcome = "settled";
+    return owner_.settle(id, {}, 0);
+  }
+  if (!tokens) {
+    one.outcome = "charged_by_bound";
+    one.cost_nanousd = one.bound.cost_nanousd;
+    return owner_.forfeit(id);
+  }
+  one.outcome = "settled";
+  one.tokens = *tokens;
+  one.cost_nanousd = cost_nanousd(owner_.settings().price, *tokens);
+  owner_.settle(id, *tokens, one.cost_nanousd);
+}
+
+// Cancels what is under way. What was asked and not answered whole may be billed.
+void session::give_back(exchange& one) {
+  const bool sent = call_ != nullptr;
+  call_.reset();
+  if (sent) {
+    account(one, std::nullopt);
+  } else if (one.reservation) {
+    release(one);
+  }
+  if (!one.recorded) finish_record(one, one.status);
+}
+
+void session::release(exchange& one) {
+  owner_.release(*one.reservation);
+  one.reservation.reset();
+  one.outcome = "not_billed";
+}
+
+void session::keep(exchange& one, std::string_view bytes) {
+  const auto room = kept_bytes - one.kept.size();
+  one.kept_cut = one.kept_cut || bytes.size() > room;
+  one.kept += bytes.substr(0, room);
+}
+
+void session::finish_record(exchange& one, unsigned status) {
+  one.recorded = true;
+  transcript_entry entry;
+  entry.at_utc_ms = one.began_ms;
+  entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
+  entry.path = one.path;
+  entry.request = one.body;
+  entry.status = status;
+  entry.response = one.kept;
+  entry.response_cut = one.kept_cut;
+  entry.outcome = one.outcome;
+  entry.tokens = one.tokens;
+  entry.cost_nanousd = one.cost_nanousd;
+  owner_.record(entry);
+}
+
+asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
+  reply failure{502, ""};
+  for (int tries = 0;; ++tries) {
+    if (tries > 0) {
+      const auto most_ms = first_backoff_ms << tries;
+      signal_.expires_after(std::chrono::milliseconds(owner_.parts().random.below(most_ms)));
+      error_code woken(asio::error::operation_aborted);
+      while (woken && !gone()) co_await signal_.async_wait(into(woken));
+    }
+    signal_.expires_at(timer::time_point::max());
+    if (gone()) co_return false;
+    if (!one.reservation || !owner_.alive()) {
+      if (auto refusal = reserve(one)) {
+        failure = std::move(*refusal);
+        break;
+      }
+    }
+    watch_client();
+    pending_answer from(signal_);
+    call_ = owner_.parts().provider.send({one.path, one.body, one.headers}, from);
+    while (!gone() && !from.head && !from.end) co_await wait_change();
+    if (gone()) co_return false;
+    if (from.head && from.head->status == 200) {
+      const bool streams = from.head->header("content-type").starts_with("text/event-stream");
+      one.status = 200;
+      if (streams) co_return co_await pass_stream(one, from, keep_alive);
+      co_return co_await pass_whole(one, from, keep_alive);
+    }
+    if (from.head && (tries >= max_retries || !may_retry(*from.head))) {
+      co_return co_await pass_whole(one, from, keep_alive);
+    }
+    const bool unanswered = !from.head;
+    call_.reset();
+    if (unanswered && *from.end != upstream_end::not_sent) account(one, std::nullopt);
+    if (!unanswered || tries < max_retries) continue;
+    const bool late = *from.end == upstream_end::timed_out;
+    failure.status = late ? 504 : 502;
+    failure.body = messages_error(late ? "timeout_error" : "api_error",
+                                  "the upstream did not answer: " + from.end_reason);
+    break;
+  }
+  if (one.reservation) release(one);
+  keep(one, failure.body);
+  finish_record(one, failure.status);
+  co_await stop_watching();
+  co_return co_await answer(std::move(failure), keep_alive);
+}
+
+asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, bool keep_alive) {
+  usage_reader usage(false);
+  reply out;
+  out.status = from.head->status;
+  out.headers = passed_headers(*from.head);
+  bool whole = false;
+  for (;;) {
+    if (gone()) co_return false;
+    out.body += std::exchange(from.data, {});
+    if (out.body.size() > max_answer_bytes) break;
+    if (from.paused) {
+      from.paused = false;
+      call_->resume();
+    } else if (from.end && from.data.empty()) {
+      whole = *from.end == upstream_end::complete;
+      break;
+    } else if (from.data.empty()) {
+      co_await wait_change();
+    }
+  }
+  call_.reset();
+  if (out.status == 200) {
+    usage.feed(out.body);
+    account(one, whole ? usage.finish() : std::nullopt);
+  } else if (one.reservation) {
+    release(one);
+  }
+  if (out.status == 401 || out.status == 403) {
+    log_error("the upstream refuses the gateway's own key ({})", out.status);
+    out.status = 400;
+    out.body = messages_error("invalid_request_error",
+                              "the upstream refused the gateway's own credentials");
+  } else if (!whole) {
+    out = reply{502, messages_error("api_error", "the upstream's answer was cut off")};
+  }
+  keep(one, out.body);
+  finish_record(one, out.status);
+  co_await stop_watching();
+  co_return co_await answer(std::move(out), keep_alive);
+}
+
+asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
+  http::response<http::empty_body> head(http::status::ok, 11);
+  for (const auto& [name, value] : passed_headers(*from.head)) head.set(name, value);
+  head.set(http::field::content_type, "text/event-stream; charset=utf-8");
+  head.set(http::field::cache_control, "no-cache");
+  head.keep_alive(keep_alive);
+  head.chunked(true);
+  http::response_serializer<http::empty_body> serializer(head);
+  error_code failed;
+  stream_.expires_after(std::chrono::seconds(60));
+  co_await http::async_write_header(stream_, serializer, into(failed));
+  if (failed) hung_up_ = true;
+  usage_reader usage(true);
+  while (!gone()) {
+    if (!from.data.empty()) {
+      std::string bytes = std::exchange(from.data, {});
+      usage.feed(bytes);
+      // Before the client can know that it ended, so that its next request finds the money free.
+      if (usage.saw_end()) account(one, usage.finish());
+      keep(one, bytes);
+      if (!co_await write_chunk(std::move(bytes))) break;
+    } else if (from.paused) {
+      from.paused = false;
+      call_->resume();
+    } else if (from.end) {
+      break;
+    } else {
+      co_await wait_change();
+    }
+  }
+  if (gone()) co_return false;
+  call_.reset();
+  account(one, usage.finish());
+  const bool whole = *from.end == upstream_end::complete && usage.saw_end();
+  finish_record(one, 200);
+  if (!whole) {
+    std::string event = "\n\nevent: error\ndata: " +
+                        messages_error("api_error", "the upstream's stream was cut off") + "\n\n";
+    if (!co_await write_chunk(std::move(event))) co_return false;
+  }
+  stream_.expires_after(std::chrono::seconds(60));
+  co_await asio::async_write(stream_, http::make_chunk_last(), into(failed));
+  co_return !failed && keep_alive && !gone();
+}
+
+}  // namespace germline::worker
