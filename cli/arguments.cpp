@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <iostream>
+
 #include "cli/commands/commands.hpp"
 #ifdef GERMLINE_HAS_SERVICES
 #include "cli/commands/services.hpp"
@@ -284,7 +286,7 @@ int run_command_line(int argc, char** argv) {
       "A genome (an agent's source in git) is run in a sandbox, changes itself, and what passes\n"
       "its tests becomes the next generation.");
   app.name("germline");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // that there is one is checked below, with a better message
   app.set_version_flag("--version", "germline " + std::string(version));
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused.\n"
@@ -309,6 +311,10 @@ int run_command_line(int argc, char** argv) {
     // Help and version end well; all else is usage. CLI11 has codes of its own for each.
     return app.exit(stopped) == 0 ? static_cast<int>(exit_code::done)
                                   : static_cast<int>(exit_code::usage);
+  }
+  if (!line.chosen) {
+    std::cerr << app.help();
+    return static_cast<int>(exit_code::usage);
   }
   return run_chosen(line);
 }

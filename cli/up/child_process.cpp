@@ -30,12 +30,19 @@ result<unique_fd> open_log(const std::string& path) {
   return log;
 }
 
-std::vector<char*> environment_without(const std::vector<std::string>& names) {
+/// The caller's environment as the child shall see it. Points into `spec`.
+std::vector<char*> environment_of(const child_spec& spec) {
+  const auto name_of = [](std::string_view entry) { return entry.substr(0, entry.find('=')); };
+  std::vector<std::string_view> left_out(spec.without.begin(), spec.without.end());
   std::vector<char*> kept;
+  for (const auto& entry : spec.with) {
+    left_out.push_back(name_of(entry));
+    kept.push_back(const_cast<char*>(entry.c_str()));
+  }
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto name = text.substr(0, text.find('='));
-    if (std::find(names.begin(), names.end(), name) == names.end()) kept.push_back(*entry);
+    if (std::find(left_out.begin(), left_out.end(), name_of(*entry)) == left_out.end()) {
+      kept.push_back(*entry);
+    }
   }
   kept.push_back(nullptr);
   return kept;
@@ -72,7 +79,7 @@ std::vector<char*> environment_without(const std::vector<std::string>& names) {
 result<child_process> child_process::start(const child_spec& spec) {
   const auto path = spec.log_path.empty() ? std::string("/dev/null") : spec.log_path;
   GERMLINE_TRY_ASSIGN(const auto output, open_log(path));
-  auto environment = environment_without(spec.without);
+  auto environment = environment_of(spec);
   std::vector<char*> arguments;
   for (const auto& word : spec.words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);

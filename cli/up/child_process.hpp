@@ -17,6 +17,7 @@ struct child_spec {
   std::string name;                  // "worker"
   std::vector<std::string> words;    // the program's path and its arguments
   std::vector<std::string> without;  // environment variables that it must not see
+  std::vector<std::string> with;     // "NAME=value" that it sees in the place of the caller's
   std::string log_path;              // appended to; empty: output is dropped
   uid_t uid = 0;
   gid_t gid = 0;

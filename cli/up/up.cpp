@@ -132,30 +132,36 @@ supervisor_plan plan_of(const config& settings, const std::string& self) {
   const auto& address = settings.get("coordinator");
   const auto& state = settings.get("state_dir");
   const auto uids = uids_of(settings);
+  const auto child = [&](std::string name, std::vector<std::string> words) {
+    child_spec spec;
+    spec.name = std::move(name);
+    spec.words = std::move(words);
+    spec.words.insert(spec.words.begin(), self);
+    // What holds was settled here; the caller's own files are none of the services', which may
+    // not even read them.
+    spec.without = {"HOME", "XDG_CONFIG_HOME", "GERMLINE_CONFIG"};
+    spec.with = {"GERMLINE_UID_BASE=" + settings.get("uid_base"),
+                 "GERMLINE_LIBEXEC=" + settings.get("libexec_dir")};
+    return spec;
+  };
+  const auto hide_keys = [](child_spec& spec) {
+    spec.without.insert(spec.without.end(), {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"});
+  };
   supervisor_plan plan;
-  plan.coordinator = {
-      "coordinator",
-      {self, "coordinator", "--listen", address, "--state-dir", state + "/coordinator"},
-      {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"},
-      state + "/logs/coordinator.log",
-      uids.coordinator,
-      uids.group};
-  plan.worker = {"worker",
-                 {self, "worker", "--coordinator", address, "--state-dir", state + "/worker",
-                  "--slots", settings.get("worker.slots")},
-                 {},
-                 state + "/logs/worker.log",
-                 0,
-                 0};
+  plan.coordinator = child(
+      "coordinator", {"coordinator", "--listen", address, "--state-dir", state + "/coordinator"});
+  plan.coordinator.log_path = state + "/logs/coordinator.log";
+  plan.coordinator.uid = uids.coordinator;
+  plan.coordinator.gid = uids.group;
+  hide_keys(plan.coordinator);
+  plan.worker = child("worker", {"worker", "--coordinator", address, "--state-dir",
+                                 state + "/worker", "--slots", settings.get("worker.slots")});
+  plan.worker.log_path = state + "/logs/worker.log";
   if (const auto& gateway = settings.get("worker.gateway_config"); !gateway.empty()) {
     plan.worker.words.insert(plan.worker.words.end(), {"--gateway-config", gateway});
   }
-  plan.probe = {"probe",
-                {self, "ps", "--workers", "--coordinator", address},
-                {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"},
-                "",
-                0,
-                0};
+  plan.probe = child("probe", {"ps", "--workers", "--coordinator", address});
+  hide_keys(plan.probe);
   plan.socket_path = socket_path_of(address);
   plan.socket_owner = uids.node;
   return plan;

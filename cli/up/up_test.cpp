@@ -40,7 +40,10 @@ class folder {
 };
 
 child_spec shell(const std::string& name, const std::string& script) {
-  return {name, {"/bin/sh", "-c", script}, {}, "", 0, 0};
+  child_spec spec;
+  spec.name = name;
+  spec.words = {"/bin/sh", "-c", script};
+  return spec;
 }
 
 /// Waits at most 10 s until the file has as many lines.
@@ -139,7 +142,10 @@ TEST_CASE("keys reach the worker and not the coordinator") {
   sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
   sources.is_root = true;
   const auto plan = plan_of(*config::load(sources), "/bin/germline");
-  CHECK(plan.worker.without.empty());
+  CHECK(std::count(plan.worker.without.begin(), plan.worker.without.end(), "ANTHROPIC_API_KEY") ==
+        0);
+  // The coordinator's account cannot read the caller's home.
+  CHECK(std::count(plan.coordinator.without.begin(), plan.coordinator.without.end(), "HOME") == 1);
   CHECK(std::count(plan.coordinator.without.begin(), plan.coordinator.without.end(),
                    "ANTHROPIC_API_KEY") == 1);
   CHECK(plan.coordinator.uid != 0);
@@ -156,7 +162,11 @@ TEST_CASE("keys reach the worker and not the coordinator") {
     REQUIRE(child);
     while (!child->ended()) ::usleep(1'000);
   }
-  CHECK(place.text("log") == "secret\nnone\n");
+  spec.with = {"GERMLINE_TEST_KEY=other"};
+  auto child = child_process::start(spec);
+  REQUIRE(child);
+  while (!child->ended()) ::usleep(1'000);
+  CHECK(place.text("log") == "secret\nnone\nother\n");
 }
 
 }  // namespace germline::cli
