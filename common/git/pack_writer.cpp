@@ -23,6 +23,31 @@ void append_be32(std::string& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 255);
 }
 
+/// A zlib stream that is used again for every object: setting one up costs more than most objects.
+class deflater {
+ public:
+  deflater() { GERMLINE_ASSERT(deflateInit(&stream_, Z_BEST_SPEED) == Z_OK); }
+  ~deflater() { deflateEnd(&stream_); }
+  deflater(const deflater&) = delete;
+  deflater& operator=(const deflater&) = delete;
+
+  void append_to(std::string& out, std::string_view bytes) {
+    GERMLINE_ASSERT(deflateReset(&stream_) == Z_OK);
+    const auto at = out.size();
+    const auto room = deflateBound(&stream_, static_cast<uLong>(bytes.size()));
+    out.resize(at + room);
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    stream_.avail_in = static_cast<uInt>(bytes.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data() + at);
+    stream_.avail_out = static_cast<uInt>(room);
+    GERMLINE_ASSERT(deflate(&stream_, Z_FINISH) == Z_STREAM_END);
+    out.resize(at + room - stream_.avail_out);
+  }
+
+ private:
+  z_stream stream_{};
+};
+
 }  // namespace
 
 oid hash_object(object_type type, std::string_view bytes) {
@@ -37,14 +62,8 @@ oid pack_writer::add(object_type type, std::string_view bytes) {
   const auto id = hash_object(type, bytes);
   if (!added_.emplace(id, true).second) return id;
   append_header(body_, type, bytes.size());
-  auto length = compressBound(static_cast<uLong>(bytes.size()));
-  const auto at = body_.size();
-  body_.resize(at + length);
-  const int status = compress2(reinterpret_cast<Bytef*>(body_.data() + at), &length,
-                               reinterpret_cast<const Bytef*>(bytes.data()),
-                               static_cast<uLong>(bytes.size()), Z_BEST_SPEED);
-  GERMLINE_ASSERT(status == Z_OK);
-  body_.resize(at + length);
+  thread_local deflater compress;
+  compress.append_to(body_, bytes);
   return id;
 }
 

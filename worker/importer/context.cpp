@@ -1,6 +1,7 @@
 #include "worker/importer/context.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/git/commit.hpp"
@@ -11,6 +12,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr std::size_t details_bytes_max = 16 * 1024;
+constexpr auto any_size = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kept_entries = 8;  // that a compaction by the worker leaves as they are
 
 error bad(std::string message) {
@@ -119,27 +121,29 @@ std::optional<std::size_t> new_entries_from(const json& parent, const json& hist
 
 /// Folds the oldest entries into one summary, so that `keep` entries stay as they are.
 void fold(json& history, std::size_t keep) {
-  if (history.size() <= keep + 1) return;
+  if (history.size() <= keep) return;
   const auto count = history.size() - keep;
+  if (count == 1 && history[0].contains("summarizes")) return;
   std::int64_t stands_for = 0;
   std::size_t failures = 0;
   for (std::size_t i = 0; i < count; ++i) {
     stands_for += weight(history[i]);
     failures += history[i]["result"] == "failure" ? 1 : 0;
   }
-  json summary = history[0];
-  std::string details = std::to_string(stands_for) + " earlier entries, up to " +
-                        history[count - 1]["timestamp"].get<std::string>() + "; of the last " +
-                        std::to_string(count) + ", " + std::to_string(failures) + " failed.";
+  const auto until =
+      git::one_line(history[count - 1]["timestamp"].get_ref<const std::string&>(), 64);
+  std::string details = std::to_string(stands_for) + " earlier entries, up to " + until +
+                        "; of the last " + std::to_string(count) + ", " + std::to_string(failures) +
+                        " failed.";
   if (history[0].contains("summarizes")) {
     details +=
         " Before: " + git::one_line(history[0]["details"].get_ref<const std::string&>(), 2'048);
   }
-  summary = json{{"timestamp", history[count - 1]["timestamp"]},
-                 {"action", "summary"},
-                 {"result", "success"},
-                 {"details", details},
-                 {"summarizes", stands_for}};
+  json summary = {{"timestamp", until},
+                  {"action", "summary"},
+                  {"result", "success"},
+                  {"details", details},
+                  {"summarizes", stands_for}};
   json folded = json::array({std::move(summary)});
   for (std::size_t i = count; i < history.size(); ++i) folded.push_back(std::move(history[i]));
   history = std::move(folded);
@@ -159,7 +163,7 @@ result<void> check_context(std::string_view text, const context_limits& limits) 
 result<void> keeps_history(std::string_view parent, std::string_view candidate,
                            const context_limits& limits) {
   GERMLINE_TRY_ASSIGN(const auto after, parse_context(candidate, limits));
-  const auto before = parse_context(parent, limits);
+  const auto before = parse_context(parent, {any_size, limits.depth});
   if (!before) return {};
   if (!new_entries_from((*before)["history"], after["history"])) {
     return bad("does not keep the parent's " + std::to_string((*before)["history"].size()) +
@@ -170,7 +174,7 @@ result<void> keeps_history(std::string_view parent, std::string_view candidate,
 
 result<std::string> append_entry(std::string_view base, const context_entry& entry,
                                  const context_limits& limits) {
-  auto parsed = parse_context(base, limits);
+  auto parsed = parse_context(base, {any_size, limits.depth});
   json root = parsed ? std::move(*parsed) : json{{"goalState", ""}, {"history", json::array()}};
   auto& history = root["history"];
   history.push_back({{"timestamp", entry.timestamp},
@@ -184,7 +188,7 @@ result<std::string> append_entry(std::string_view base, const context_entry& ent
     text = write(root);
     if (keep <= 1) break;
   }
-  if (static_cast<std::int64_t>(text.size()) > limits.bytes) {
+  if (static_cast<std::int64_t>(text.size()) > limits.bytes + context_reserve_bytes) {
     return error(error_code::resource_exhausted,
                  "the context passes its bound even with its history folded");
   }
@@ -196,7 +200,7 @@ std::string last_new_action(std::string_view parent, std::string_view candidate,
   const auto after = parse_context(candidate, limits);
   if (!after) return {};
   const auto& history = (*after)["history"];
-  const auto before = parse_context(parent, limits);
+  const auto before = parse_context(parent, {any_size, limits.depth});
   const auto from = before ? new_entries_from((*before)["history"], history) : std::size_t{0};
   if (!from || *from >= history.size()) return {};
   return git::one_line(history.back()["action"].get_ref<const std::string&>(), 1'024);

@@ -27,8 +27,13 @@ result<void> check_context(std::string_view text, const context_limits& limits);
 result<void> keeps_history(std::string_view parent, std::string_view candidate,
                            const context_limits& limits);
 
+/// What an appended entry may add beyond the bound when nothing is left to fold, so that no agent
+/// can fill its context up to the bound and thereby keep its iterations from being recorded.
+inline constexpr std::int64_t context_reserve_bytes = 64 * 1024;
+
 /// `base` with the entry appended; the oldest entries are folded into a summary when it would
-/// otherwise pass the bound. A base that is no context is replaced by an empty one.
+/// otherwise pass the bound. `base` itself may have any size. One that is no context is replaced by
+/// an empty one.
 result<std::string> append_entry(std::string_view base, const context_entry& entry,
                                  const context_limits& limits);
 

@@ -1,6 +1,7 @@
 #include "worker/importer/tree_walk.hpp"
 
-#include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 namespace germline::worker {
 namespace {
@@ -11,13 +12,6 @@ using git::tree_entry;
 
 error over(std::string message) {
   return {error_code::resource_exhausted, std::move(message)};
-}
-
-const tree_entry* find(const std::vector<tree_entry>* entries, std::string_view name) {
-  if (entries == nullptr) return nullptr;
-  const auto found = std::find_if(entries->begin(), entries->end(),
-                                  [&](const tree_entry& e) { return e.name == name; });
-  return found == entries->end() ? nullptr : &*found;
 }
 
 std::string join(const std::string& path, const std::string& name) {
@@ -86,13 +80,20 @@ result<void> tree_walk::judge_tree(const oid& id, const entries* base, const std
   if (!judged_.insert({id, depth}).second) return {};
   GERMLINE_TRY_ASSIGN(const auto* here, load(id));
   if (!pool_.is_known(id)) new_objects_.insert(id);
-  for (const auto& entry : *here) GERMLINE_TRY(judge_entry(entry, base, path, depth));
+  std::unordered_map<std::string_view, const tree_entry*> before;
+  if (base != nullptr) {
+    for (const auto& entry : *base) before.emplace(entry.name, &entry);
+  }
+  for (const auto& entry : *here) {
+    const auto same_name = before.find(entry.name);
+    const auto* old = same_name == before.end() ? nullptr : same_name->second;
+    GERMLINE_TRY(judge_entry(entry, old, path, depth));
+  }
   return {};
 }
 
-result<void> tree_walk::judge_entry(const tree_entry& entry, const entries* base,
+result<void> tree_walk::judge_entry(const tree_entry& entry, const tree_entry* before,
                                     const std::string& path, std::int64_t depth) {
-  const auto* before = find(base, entry.name);
   if (before != nullptr && before->id == entry.id && before->mode == entry.mode) return {};
   const auto here = join(path, entry.name);
   if (here.size() > 4'095) return over("a path has more than 4095 bytes");

@@ -58,7 +58,7 @@ class tree_walk {
   using entries = std::vector<git::tree_entry>;
   result<void> judge_tree(const git::oid& id, const entries* base, const std::string& path,
                           std::int64_t depth);
-  result<void> judge_entry(const git::tree_entry& entry, const entries* base,
+  result<void> judge_entry(const git::tree_entry& entry, const git::tree_entry* before,
                            const std::string& path, std::int64_t depth);
   result<void> compare_entry(const git::tree_entry* now, const git::tree_entry* before,
                              const std::string& path, std::int64_t depth);

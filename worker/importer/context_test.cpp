@@ -1,0 +1,126 @@
+#include "worker/importer/context.hpp"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+using namespace germline;
+using namespace germline::worker;
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json entry(const std::string& action, const std::string& details = "d") {
+  return {{"timestamp", "t"}, {"action", action}, {"result", "success"}, {"details", details}};
+}
+
+json summary(std::int64_t count, const std::string& details = "what was") {
+  auto made = entry("summary", details);
+  made["summarizes"] = count;
+  return made;
+}
+
+/// A braced list of one would be taken for the entry itself.
+template <class... Entries>
+json list(const Entries&... entries) {
+  auto made = json::array();
+  (made.push_back(entries), ...);
+  return made;
+}
+
+std::string context(const json& history) {
+  return json{{"goalState", "g"}, {"history", history}, {"extra", {1, "é"}}}.dump();
+}
+
+}  // namespace
+
+TEST_CASE("history is kept as a beginning, or counted by a summary") {
+  const context_limits limits;
+  const auto parent = context(list(entry("a"), entry("b"), entry("c")));
+  const auto kept = [&](const json& history) {
+    return keeps_history(parent, context(history), limits).has_value();
+  };
+  CHECK(kept(list(entry("a"), entry("b"), entry("c"))));
+  CHECK(kept(list(entry("a"), entry("b"), entry("c"), entry("d"))));
+  CHECK_FALSE(kept(list(entry("a"), entry("b"))));
+  CHECK_FALSE(kept(list(entry("a"), entry("c"), entry("b"))));
+  CHECK_FALSE(kept(list(entry("a"), entry("b", "other"), entry("c"))));
+  CHECK_FALSE(kept(json::array()));
+  CHECK(kept(list(summary(2), entry("c"), entry("d"))));
+  CHECK(kept(list(summary(3), entry("d"))));
+  CHECK(kept(list(summary(3))));
+  CHECK_FALSE(kept(list(summary(2), entry("d"))));
+  CHECK_FALSE(kept(list(summary(4), entry("d"))));
+  CHECK_FALSE(kept(list(summary(1), entry("c"))));
+  CHECK_FALSE(kept(list(summary(3, ""))));
+  // A summary of a summary counts what that one stood for.
+  const auto folded = context(list(summary(10), entry("x")));
+  CHECK(keeps_history(folded, context(list(summary(11), entry("y"))), limits));
+  CHECK_FALSE(keeps_history(folded, context(list(summary(2), entry("y"))), limits));
+  // A parent that is no context has nothing to keep.
+  CHECK(keeps_history("garbage", context(json::array()), limits));
+  CHECK_FALSE(check_context(context(list(entry("a"), summary(1))), limits));
+  CHECK_FALSE(check_context(context(list(summary(0))), limits));
+}
+
+TEST_CASE("an entry is appended and unknown members survive") {
+  const auto text = append_entry(context(list(entry("a"))), {"t2", "judged", false, "why"}, {});
+  REQUIRE(text);
+  const auto root = json::parse(*text);
+  CHECK(root["extra"] == json{1, "é"});
+  CHECK(root["goalState"] == "g");
+  REQUIRE(root["history"].size() == 2);
+  CHECK(root["history"][1]["result"] == "failure");
+  CHECK(root["history"][1]["details"] == "why");
+  CHECK(keeps_history(context(list(entry("a"))), *text, {}));
+  const auto fresh = append_entry("no context at all", {"t", "a", true, "d"}, {});
+  REQUIRE(fresh);
+  CHECK(check_context(*fresh, {}));
+}
+
+TEST_CASE("a full history is folded, never cut") {
+  const context_limits limits{20'000, 64};
+  json history = json::array();
+  for (int i = 0; i < 100; ++i) history.push_back(entry("a" + std::to_string(i), "details"));
+  auto text = context(history);
+  REQUIRE(check_context(text, limits));
+  std::int64_t originals = 100;
+  for (int i = 0; i < 200; ++i) {
+    const auto next = append_entry(text, {"t", "n", true, std::string(200, 'x')}, limits);
+    REQUIRE(next);
+    REQUIRE(check_context(*next, limits));
+    REQUIRE(keeps_history(text, *next, limits));
+    text = *next;
+    ++originals;
+  }
+  const auto root = json::parse(text);
+  REQUIRE(root["history"][0].contains("summarizes"));
+  CHECK(root["history"][0]["summarizes"].get<std::int64_t>() +
+            static_cast<std::int64_t>(root["history"].size()) - 1 ==
+        originals);
+}
+
+TEST_CASE("an agent that fills its context up to the bound is recorded all the same") {
+  const context_limits limits{20'000, 64};
+  const context_entry judged{"t", "judged", false, std::string(20'000, 'y')};
+  // One entry is nearly everything: it is folded.
+  const auto large = context(list(entry("a", std::string(19'500, 'x'))));
+  REQUIRE(check_context(large, limits));
+  const auto folded = append_entry(large, judged, limits);
+  REQUIRE(folded);
+  CHECK(keeps_history(large, *folded, limits).has_value());
+  // A member that cannot be folded is: the reserve takes the entry, also again and again.
+  auto text = json{{"goalState", std::string(19'900, 'g')}, {"history", json::array()}}.dump();
+  for (int i = 0; i < 5; ++i) {
+    const auto next = append_entry(text, judged, limits);
+    REQUIRE(next);
+    text = *next;
+  }
+  CHECK(static_cast<std::int64_t>(text.size()) <= limits.bytes + context_reserve_bytes);
+  CHECK_FALSE(check_context(text, limits));
+  const auto hopeless =
+      json{{"goalState", std::string(200'000, 'g')}, {"history", json::array()}}.dump();
+  CHECK(append_entry(hopeless, judged, limits).error().code() == error_code::resource_exhausted);
+}
