@@ -5,10 +5,8 @@
 #include <iostream>
 
 #include "cli/commands/commands.hpp"
-#ifdef GERMLINE_HAS_SERVICES
 #include "cli/commands/services.hpp"
 #include "cli/up/up.hpp"
-#endif
 #include "cli/version.hpp"
 
 namespace germline::cli {
@@ -205,7 +203,6 @@ void add_init(CLI::App& app, command_line& line) {
   });
 }
 
-#ifdef GERMLINE_HAS_SERVICES
 void add_services(CLI::App& app, command_line& line) {
   auto given = std::make_shared<up_options>();
   auto* up = add_client_command(
@@ -234,7 +231,6 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(worker, line, "--gateway-config", "worker.gateway_config", "the gateway's TOML");
   worker->callback([&line] { line.chosen = &run_worker_command; });
 }
-#endif
 
 void add_machine(CLI::App& app, command_line& line) {
   auto* doctor =
@@ -292,9 +288,7 @@ int run_command_line(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused.\n"
       "`germline COMMAND --help` shows a command's flags and examples.");
   command_line line;
-#ifdef GERMLINE_HAS_SERVICES
   add_services(app, line);
-#endif
   add_init(app, line);
   add_run(app, line);
   add_ps(app, line);

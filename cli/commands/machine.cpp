@@ -4,9 +4,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
 #include "cli/version.hpp"
-#ifdef GERMLINE_HAS_DOCTOR
 #include "sandbox/doctor.hpp"
-#endif
 
 namespace germline::cli {
 namespace {
@@ -40,12 +38,10 @@ std::vector<check> all_checks(const session& with) {
       {"root", ::geteuid() == 0, false,
        ::geteuid() == 0 ? "running as root" : "running as uid " + std::to_string(::geteuid()),
        "`germline up` needs root; run doctor as root for all that it can tell"});
-#ifdef GERMLINE_HAS_DOCTOR
   for (auto& probe : run_doctor()) {
     checks.push_back({"sandbox: " + probe.name, probe.ok, probe.required, std::move(probe.detail),
                       std::move(probe.hint)});
   }
-#endif
   checks.push_back({"state_dir", true, false, with.settings.get("state_dir"), ""});
   checks.push_back(check_coordinator(with));
   return checks;
