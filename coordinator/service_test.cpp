@@ -1,206 +1,29 @@
 #include "coordinator/service.hpp"
 
 #include <doctest/doctest.h>
-#include <grpcpp/grpcpp.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <fstream>
-#include <mutex>
-#include <optional>
-#include <thread>
 
-#include "common/artefact/tar.hpp"
-#include "common/git/repository.hpp"
-#include "common/hash.hpp"
+#include "coordinator/scripted_worker.hpp"
 #include "germline/v1/control.grpc.pb.h"
-#include "germline/v1/fleet.grpc.pb.h"
 
 using namespace germline;
+using namespace germline::testing;
 
 namespace {
-
-constexpr const char* genome_toml = R"(schema = 1
-[genome]
-name = "tiny"
-[agent]
-build = "true"
-artefact = ["agent"]
-run = "agent"
-result = "worktree"
-model = "none"
-)";
-
-void shell(const std::string& command) {
-  REQUIRE(::system(command.c_str()) == 0);
-}
-
-/// A worker that does what the test says, over the real wire.
-class scripted_worker {
- public:
-  scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {})
-      : id_(std::move(id)),
-        channel_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
-        stub_(v1::Fleet::NewStub(channel_)),
-        stream_(stub_->Join(&context_)) {
-    v1::WorkerMessage message;
-    auto* hello = message.mutable_hello();
-    hello->set_worker_id(id_);
-    hello->set_base_digest("base");
-    hello->set_slots(4);
-    for (const auto& attempt : running) hello->add_running_attempts(attempt);
-    stream_->Write(message);
-    reader_ = std::thread([this] {
-      v1::CoordinatorMessage incoming;
-      while (stream_->Read(&incoming)) {
-        const std::lock_guard lock(mutex_);
-        inbox_.push_back(incoming);
-        arrived_.notify_all();
-      }
-    });
-  }
-  ~scripted_worker() { leave(); }
-
-  void leave() {
-    if (!reader_.joinable()) return;
-    context_.TryCancel();
-    reader_.join();
-  }
-
-  /// The next message of this kind; others before it are dropped.
-  std::optional<v1::CoordinatorMessage> expect(v1::CoordinatorMessage::KindCase kind,
-                                               int wait_ms = 10'000) {
-    std::unique_lock lock(mutex_);
-    std::optional<v1::CoordinatorMessage> found;
-    arrived_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] {
-      while (!inbox_.empty() && !found) {
-        if (inbox_.front().kind_case() == kind) found = inbox_.front();
-        inbox_.pop_front();
-      }
-      return found.has_value();
-    });
-    return found;
-  }
-  v1::Lease lease() {
-    auto message = expect(v1::CoordinatorMessage::kLease);
-    REQUIRE(message);
-    return message->lease();
-  }
-
-  void send(const v1::WorkerMessage& message) { REQUIRE(stream_->Write(message)); }
-  void beat(const std::vector<std::string>& attempts) {
-    v1::WorkerMessage message;
-    message.mutable_heartbeat()->set_sent_boot_ms(1);
-    for (const auto& each : attempts) message.mutable_heartbeat()->add_attempts(each);
-    send(message);
-  }
-  void cleaned(const std::string& attempt) {
-    v1::WorkerMessage message;
-    message.mutable_cleaned()->set_attempt_id(attempt);
-    send(message);
-  }
-
-  template <class Call>
-  grpc::Status put(const v1::Lease& lease, const std::string& bytes, Call call, std::string& id) {
-    grpc::ClientContext context;
-    v1::PutReply reply;
-    auto stream = call(*stub_, &context, &reply);
-    v1::PutRequest request;
-    auto* header = request.mutable_header();
-    header->set_worker_id(id_);
-    header->set_attempt_id(lease.attempt_id());
-    header->set_fence(lease.fence());
-    header->set_sha256(sha256_hex(bytes));
-    header->set_size_bytes(static_cast<std::int64_t>(bytes.size()));
-    stream->Write(request);
-    request.mutable_chunk()->set_data(bytes);
-    stream->Write(request);
-    stream->WritesDone();
-    const auto status = stream->Finish();
-    id = reply.id();
-    return status;
-  }
-  std::string put_artefact(const v1::Lease& lease, const std::string& content) {
-    const auto tar = artefact::write_tar({{"agent", true, content}});
-    REQUIRE(tar);
-    std::string id;
-    const auto status = put(
-        lease, *tar, [](auto& stub, auto* c, auto* r) { return stub.PutArtefact(c, r); }, id);
-    REQUIRE_MESSAGE(status.ok(), status.error_message());
-    return id;
-  }
-  grpc::Status put_objects(const v1::Lease& lease, const std::string& pack) {
-    std::string id;
-    return put(
-        lease, pack, [](auto& stub, auto* c, auto* r) { return stub.PutObjects(c, r); }, id);
-  }
-  std::string fetch_objects(const std::string& want) {
-    grpc::ClientContext context;
-    v1::FetchObjectsRequest request;
-    request.set_worker_id(id_);
-    request.add_want(want);
-    auto stream = stub_->FetchObjects(&context, request);
-    v1::Chunk chunk;
-    std::string bytes;
-    while (stream->Read(&chunk)) bytes += chunk.data();
-    REQUIRE(stream->Finish().ok());
-    return bytes;
-  }
-
-  v1::ResultReply report(const v1::Lease& lease, v1::Ending ending, const std::string& commit,
-                         const std::string& artefact) {
-    v1::WorkerMessage message;
-    auto* result = message.mutable_result();
-    result->set_attempt_id(lease.attempt_id());
-    result->set_fence(lease.fence());
-    result->set_ending(ending);
-    result->set_commit(commit);
-    result->set_artefact_id(artefact);
-    result->set_source_id("src");
-    result->set_build_id("bld");
-    result->set_reason(ending == v1::ENDING_EVOLVED ? "" : "test");
-    result->set_action("did something");
-    if (lease.kind() == v1::WORK_KIND_FOUND) result->add_protected_tests("holds");
-    send(message);
-    auto reply = expect(v1::CoordinatorMessage::kResultReply);
-    REQUIRE(reply);
-    return reply->result_reply();
-  }
-
- private:
-  std::string id_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Fleet::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::deque<v1::CoordinatorMessage> inbox_;
-  std::thread reader_;
-};
 
 struct fixture {
   fixture() {
     char name[] = "/tmp/germline-coordinator-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     dir = name;
-    make_user_repository();
+    make_genome(dir + "/user");
     start();
   }
   ~fixture() {
     service.reset();
     std::filesystem::remove_all(dir);
-  }
-
-  void make_user_repository() {
-    const std::string user = dir + "/user";
-    shell("git init -q -b main " + user);
-    std::ofstream(user + "/genome.toml") << genome_toml;
-    std::ofstream(user + "/agent") << "#!/bin/sh\n";
-    shell("cd " + user + " && git add -A && git -c user.name=u -c user.email=u@e commit -qm seed");
   }
 
   void start() {
@@ -268,21 +91,8 @@ struct fixture {
     REQUIRE(worker.report(lease, v1::ENDING_EVOLVED, lease.seed_commit(), art).accepted());
   }
 
-  /// A commit on the lease's parent, made aside as a worker would, and its pack.
   std::string make_commit(scripted_worker& worker, const v1::Lease& lease, std::string& pack) {
-    auto repo = git::repository::init_bare(dir + "/worker.git");
-    REQUIRE(repo);
-    REQUIRE(repo->ingest_pack(worker.fetch_objects(lease.parent_commit()), {}));
-    const auto tree_id = repo->replace_file(lease.parent_commit(), "agent",
-                                            "#!/bin/sh\n# " + lease.attempt_id() + "\n");
-    REQUIRE(tree_id);
-    const auto commit = repo->write_commit(
-        {*tree_id, {lease.parent_commit()}, "worker", "w@e", "an iteration\n", 1'700'000'000});
-    REQUIRE(commit);
-    auto made = repo->make_pack({*commit}, {lease.parent_commit()});
-    REQUIRE(made);
-    pack = *made;
-    return *commit;
+    return testing::make_commit(dir + "/worker.git", worker, lease, pack);
   }
   std::string evolve(scripted_worker& worker, const v1::Lease& lease) {
     std::string pack;

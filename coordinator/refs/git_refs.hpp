@@ -71,7 +71,8 @@ struct repository_places {
   std::string objects, incoming, artefacts;
 };
 
-/// Makes or opens the real one.
+/// Makes or opens the real one, and clears what a killed process left half done. REQUIRES that no
+/// other process of Germline uses these places.
 result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places);
 
 /// Where an attempt's pack waits for its result to be accepted.

@@ -150,9 +150,31 @@ class repository final : public git_refs {
   git::repository repo_;
 };
 
+/// Clears what a killed coordinator left half done: git's lock files, which would refuse every
+/// later move of that ref, and transfers cut off. The state directory's lock says that no other
+/// coordinator is at work; somebody's push in this very moment fails and may be repeated.
+void clear_leftovers(const repository_places& places) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::vector<fs::path> stale;
+  for (fs::recursive_directory_iterator at(places.objects + "/refs", ignored), end;
+       !ignored && at != end; at.increment(ignored)) {
+    if (at->path().extension() == ".lock") stale.push_back(at->path());
+  }
+  for (const char* name : {"packed-refs.lock", "HEAD.lock", "config.lock"}) {
+    stale.push_back(fs::path(places.objects) / name);
+  }
+  for (fs::directory_iterator at(places.incoming, ignored), end; !ignored && at != end;
+       at.increment(ignored)) {
+    if (at->path().extension() == ".part") stale.push_back(at->path());
+  }
+  for (const auto& path : stale) fs::remove(path, ignored);
+}
+
 }  // namespace
 
 result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places) {
+  clear_leftovers(places);
   GERMLINE_TRY_ASSIGN(auto opened, git::repository::init_bare(places.objects));
   GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places.artefacts));
   static_cast<void>(artefacts);
