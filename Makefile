@@ -1,9 +1,10 @@
 # A thin layer over the CMake presets. `make help` lists the targets.
 PRESET ?= release
-.PHONY: help deps build test format lint clean
+.PHONY: help deps build demo test format lint clean
 
 help:
-	@printf '%s\n' 'make test    install what is missing, build, and run every test' \
+	@printf '%s\n' 'make demo    install what is missing, build, and run the main job' \
+	  'make test    install what is missing, build, and run every test' \
 	  'make build   build only' 'make lint    formatting, style and clang-tidy' \
 	  'make format  reformat the sources'
 
@@ -13,6 +14,13 @@ deps:
 build: deps
 	cmake --preset $(PRESET)
 	cmake --build --preset $(PRESET)
+
+# With ANTHROPIC_API_KEY: make demo DEMO='--model NAME --budget 5 --iterations 4'
+demo: build
+	@if [ "$$(id -u)" -eq 0 ]; then tools/demo --bin build/$(PRESET)/bin $(DEMO); \
+	elif sudo -n true 2>/dev/null; then \
+	  sudo -n --preserve-env=ANTHROPIC_API_KEY tools/demo --bin build/$(PRESET)/bin $(DEMO); \
+	else echo 'make demo needs root or passwordless sudo: it makes sandboxes' >&2; exit 1; fi
 
 test: build
 	ctest --preset $(PRESET) --no-tests=error

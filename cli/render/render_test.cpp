@@ -54,6 +54,17 @@ v1::GetTreeReply sample_tree() {
 
 }  // namespace
 
+TEST_CASE("of why an iteration ended its event shows the first line") {
+  v1::WatchEvent event;
+  event.mutable_iteration()->set_kind(v1::WORK_KIND_ITERATE);
+  event.mutable_iteration()->set_ending(v1::ENDING_REJECTED);
+  event.mutable_iteration()->set_reason("test");
+  event.mutable_iteration()->set_details("a test is red\nand forty lines more");
+  const auto text = render_event(event, {});
+  CHECK(text.find("rejected (test): a test is red\n") != std::string::npos);
+  CHECK(text.find("forty") == std::string::npos);
+}
+
 TEST_CASE("the tree names generations, iterations, endings and why") {
   CHECK(render_tree(sample_tree(), plain) ==
         "run_0190f3c2a1b27c3d8e first  seed aaaaaaaaaa, no model\n"

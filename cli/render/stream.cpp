@@ -29,7 +29,8 @@ std::string iteration_words(const v1::IterationInfo& iteration, const style& how
   text += " " + painted(how, colour_of(iteration.ending()), word(iteration.ending()));
   if (!iteration.reason().empty()) text += " (" + safe_line(iteration.reason()) + ")";
   if (iteration.ending() != v1::ENDING_EVOLVED && !iteration.details().empty()) {
-    text += ": " + safe_line(iteration.details());
+    // The rest of it is for `germline show`.
+    text += ": " + safe_line(iteration.details().substr(0, iteration.details().find('\n')));
   } else if (!iteration.action().empty()) {
     text += ": " + safe_line(iteration.action());
   }

@@ -127,7 +127,7 @@ v1::AttemptResult iteration::run() {
     log_warning("attempt {}: {}", lease_.attempt_id(), worked.error().message());
   }
   result_.mutable_usage()->set_wall_ms(context_.time->boot_ms() - started_ms);
-  begin(v1::ITERATION_PHASE_REPORTING, v1::Ending_Name(result_.ending()));
+  begin(v1::ITERATION_PHASE_REPORTING, "result");
   return result_;
 }
 
@@ -303,9 +303,13 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
   request.folder = commands_.folder;
   request.context_only = failure.has_value();
   request.write_entry = !commands_.result_is_push;
+  const auto number = std::to_string(lease_.number());
   if (failure) {
-    request.entry_action = "iteration " + std::to_string(lease_.number()) + ": " + failure->reason;
+    request.entry_action = "iteration " + number + ": " + failure->reason;
     request.entry_details = failure->details;
+  } else {
+    request.entry_action = "iteration " + number + ": changed the work tree";
+    request.entry_details = "recorded by Germline for an agent that does not commit by itself";
   }
   request.run_id = lease_.run_id();
   request.lineage_id = lease_.lineage_id();
