@@ -23,7 +23,7 @@ exit_code run_coordinator_command(const session& with) {
   return conclude(with, run_coordinator(config));
 }
 
-exit_code run_worker_command(const session& with) {
+exit_code run_worker_judged_by(const session& with, const worker::validator_seam& seam) {
   init_logging("worker");
   const auto uids = uids_of(with.settings);
   worker::worker_config config;
@@ -36,7 +36,7 @@ exit_code run_worker_command(const session& with) {
   config.gateway_uid = uids.gateway;
   config.services_gid = uids.group;
   config.sandbox_uid_base = static_cast<std::uint32_t>(with.settings.get_int("uid_base"));
-  return conclude(with, run_worker(config));
+  return conclude(with, run_worker_with_validator(config, seam));
 }
 
 }  // namespace germline::cli

@@ -153,6 +153,10 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
 }  // namespace
 
 result<int> run_worker(const worker_config& config) {
+  return run_worker_with_validator(config, nullptr);
+}
+
+result<int> run_worker_with_validator(const worker_config& config, const validator_seam& seam) {
   if (::geteuid() != 0) {
     return error(error_code::permission_denied,
                  "a worker starts as root, since making sandboxes needs it; it gives root up once "
@@ -207,7 +211,8 @@ result<int> run_worker(const worker_config& config) {
   fleet_client fleet(config.coordinator, random);
   shared.backend = backend.get();
   shared.bulk = &fleet;
-  shared.judge = &judge;
+  const auto replaced = seam ? seam(judge) : nullptr;
+  shared.judge = replaced ? replaced.get() : &judge;
   shared.models = models.get();
   shared.time = &time;
   shared.artefacts = &store;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "common/result.hpp"
@@ -30,6 +32,14 @@ struct worker_config {
   /// The gateway's TOML; empty: no model can be used.
   std::string gateway_config;
 };
+
+class validator;
+/// Makes what judges in the place of `real`, or nothing to keep it.
+using validator_seam = std::function<std::unique_ptr<validator>(validator& real)>;
+
+/// run_worker with another validator. Only programs of `tests/` call this: the product has no
+/// flag, variable or key that could.
+result<int> run_worker_with_validator(const worker_config& config, const validator_seam& seam);
 
 /// Runs until told to end. The value is the process's exit code. Must be called before any thread
 /// was started, as root.
