@@ -99,7 +99,8 @@ class scripted_worker {
     return message->lease();
   }
 
-  void send(const v1::WorkerMessage& message) { REQUIRE(stream_->Write(message)); }
+  void send(const v1::WorkerMessage& message) { REQUIRE(try_send(message)); }
+  bool try_send(const v1::WorkerMessage& message) { return stream_->Write(message); }
   void beat(const std::vector<std::string>& attempts) {
     v1::WorkerMessage message;
     message.mutable_heartbeat()->set_sent_boot_ms(1);

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "coordinator/scripted_worker.hpp"
 #include "germline/v1/control.grpc.pb.h"
@@ -343,4 +345,36 @@ TEST_CASE_FIXTURE(fixture, "a second coordinator and an open address are refused
   config.listen_address = "0.0.0.0:0";
   CHECK(coordinator_service::start(config, time, random).error().code() ==
         error_code::invalid_argument);
+}
+
+TEST_CASE("messages that come as fast as a worker can write them are all taken, whole, in order") {
+  fixture f;
+  scripted_worker worker(f.service->address(), "w");
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kWelcome));
+  constexpr std::int64_t count = 50'000;
+  constexpr std::int64_t outstanding = 256;  // far below what makes the coordinator end a stream
+  std::atomic<std::int64_t> answered{0};
+  std::atomic<bool> broken{false};
+  std::thread writer([&] {
+    v1::WorkerMessage message;
+    for (std::int64_t i = 1; i <= count && !broken; ++i) {
+      while (i > answered + outstanding && !broken) std::this_thread::yield();
+      message.mutable_heartbeat()->set_sent_boot_ms(i);
+      // Long enough to be on the heap, where reading and clearing at once do harm.
+      message.mutable_heartbeat()->clear_attempts();
+      for (int k = 0; k < 8; ++k) {
+        message.mutable_heartbeat()->add_attempts("att_00000000000000000000000000000000");
+      }
+      if (!worker.try_send(message)) broken = true;
+    }
+  });
+  while (answered < count) {
+    const auto reply = worker.expect(v1::CoordinatorMessage::kHeartbeatReply, 10'000);
+    if (!reply || reply->heartbeat_reply().sent_boot_ms() != answered + 1) break;
+    ++answered;
+  }
+  broken = true;
+  if (answered < count) worker.leave();
+  writer.join();
+  CHECK(answered == count);
 }

@@ -67,8 +67,11 @@ class join_reactor final
 
   void OnReadDone(bool ok) override {
     if (!ok) return link_->end(grpc::Status::OK);
-    caf::anon_send(session_, std::make_shared<const v1::WorkerMessage>(std::move(incoming_)));
-    incoming_.Clear();
+    auto message = std::make_shared<v1::WorkerMessage>();
+    message->Swap(&incoming_);
+    // From here on incoming_ must not be touched: the session may have armed the next read into it
+    // before anon_send returns.
+    caf::anon_send(session_, worker_message_ptr(std::move(message)));
   }
   void OnWriteDone(bool ok) override { link_->write_done(ok); }
   void OnCancel() override { link_->end(grpc::Status::CANCELLED); }
