@@ -5,6 +5,8 @@
 
 #include <chrono>
 
+#include "common/grpc_status.hpp"
+
 namespace germline::cli {
 namespace {
 
@@ -14,36 +16,6 @@ constexpr int create_limit_s = 120;
 // A worker out of reach delays the proof by its lease and the guard: at most 25 s.
 constexpr int kill_limit_s = 60;
 constexpr int max_message_bytes = 16 * 1024 * 1024;
-
-error_code code_of(grpc::StatusCode code) {
-  switch (code) {
-    case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::OUT_OF_RANGE:
-      return error_code::invalid_argument;
-    case grpc::StatusCode::NOT_FOUND:
-      return error_code::not_found;
-    case grpc::StatusCode::ALREADY_EXISTS:
-      return error_code::already_exists;
-    case grpc::StatusCode::FAILED_PRECONDITION:
-    case grpc::StatusCode::ABORTED:
-      return error_code::failed_precondition;
-    case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED:
-      return error_code::permission_denied;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      return error_code::resource_exhausted;
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return error_code::deadline_exceeded;
-    case grpc::StatusCode::UNAVAILABLE:
-      return error_code::unavailable;
-    case grpc::StatusCode::DATA_LOSS:
-      return error_code::data_loss;
-    case grpc::StatusCode::CANCELLED:
-      return error_code::cancelled;
-    default:
-      return error_code::internal;
-  }
-}
 
 }  // namespace
 
@@ -69,7 +41,7 @@ result<Reply> control_client::call(grpc::Status (v1::Control::Stub::*method)(grp
 }
 
 error control_client::error_of(const grpc::Status& status) const {
-  const auto code = code_of(status.error_code());
+  const auto code = from_status(status).code();
   if (code == error_code::unavailable) {
     return {code, "no coordinator can be reached at " + address_ +
                       ". Start one with `germline up`, or say where it is with --coordinator or "

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "common/grpc_status.hpp"
 #include "common/hash.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
 
@@ -21,31 +22,8 @@ constexpr auto bulk_deadline = std::chrono::minutes(2);
 constexpr std::int64_t first_backoff_ms = 100;
 constexpr std::int64_t last_backoff_ms = 5'000;
 
-error from_status(std::string_view doing, const grpc::Status& status) {
-  auto code = error_code::unavailable;
-  switch (status.error_code()) {
-    case grpc::StatusCode::INVALID_ARGUMENT:
-      code = error_code::invalid_argument;
-      break;
-    case grpc::StatusCode::NOT_FOUND:
-      code = error_code::not_found;
-      break;
-    case grpc::StatusCode::FAILED_PRECONDITION:
-      code = error_code::failed_precondition;
-      break;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      code = error_code::resource_exhausted;
-      break;
-    case grpc::StatusCode::DATA_LOSS:
-      code = error_code::data_loss;
-      break;
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      code = error_code::deadline_exceeded;
-      break;
-    default:
-      break;
-  }
-  return error(code, status.error_message()).within(doing);
+error failed_while(std::string_view doing, const grpc::Status& status) {
+  return from_status(status).within(doing);
 }
 
 void set_deadline(grpc::ClientContext& context) {
@@ -68,7 +46,7 @@ result<std::string> read_all(Reader& reader, grpc::ClientContext& context, std::
     }
     bytes += chunk.data();
   }
-  if (const auto status = reader.Finish(); !status.ok()) return from_status(doing, status);
+  if (const auto status = reader.Finish(); !status.ok()) return failed_while(doing, status);
   return bytes;
 }
 
@@ -247,7 +225,7 @@ result<void> fleet_client::put_objects(const put_ticket& ticket, const std::stri
   auto writer = impl_->stub->PutObjects(&context, &reply);
   write_all(*writer, ticket, pack);
   if (const auto status = writer->Finish(); !status.ok()) {
-    return from_status("putting objects to the coordinator", status);
+    return failed_while("putting objects to the coordinator", status);
   }
   return {};
 }
@@ -259,7 +237,7 @@ result<std::string> fleet_client::put_artefact(const put_ticket& ticket, const s
   auto writer = impl_->stub->PutArtefact(&context, &reply);
   write_all(*writer, ticket, tar);
   if (const auto status = writer->Finish(); !status.ok()) {
-    return from_status("putting the artefact to the coordinator", status);
+    return failed_while("putting the artefact to the coordinator", status);
   }
   return reply.id();
 }

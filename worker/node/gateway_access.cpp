@@ -8,6 +8,9 @@ namespace germline::worker {
 namespace {
 
 constexpr std::size_t max_text_bytes = 4'096;
+/// A renewal that is late is repeated by the next heartbeat; one that waits would hold heartbeats
+/// up.
+constexpr std::chrono::milliseconds renew_timeout{500};
 
 v1::Usage to_proto(const gateway_usage& used) {
   v1::Usage usage;
@@ -103,7 +106,7 @@ result<void> gateway_access::open(const model_grant& grant, unique_fd listener) 
 }
 
 result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t deadline_boot_ms) {
-  return client_->renew(attempt_id, deadline_boot_ms);
+  return client_->renew(attempt_id, deadline_boot_ms, renew_timeout);
 }
 
 result<v1::Usage> gateway_access::close(const std::string& attempt_id) {

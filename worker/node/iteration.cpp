@@ -12,6 +12,7 @@
 #include "worker/node/commands_of.hpp"
 #include "worker/node/importing.hpp"
 #include "worker/node/judging.hpp"
+#include "worker/node/model_session.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
 
@@ -45,7 +46,8 @@ class iteration final : public running_attempt {
       : context_(std::move(context)),
         lease_(std::move(lease)),
         progress_(std::move(progress)),
-        sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms) {}
+        sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms),
+        model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms) {}
 
   v1::AttemptResult run() override;
   void cancel(const std::string& why) override;
@@ -74,6 +76,7 @@ class iteration final : public running_attempt {
   v1::Lease lease_;
   progress_sink progress_;
   sandbox_set sandboxes_;
+  model_session model_;
   genome_commands commands_;
   genome_commands seed_commands_;
   std::string parent_pack_;
@@ -132,18 +135,13 @@ v1::AttemptResult iteration::run() {
 }
 
 void iteration::cancel(const std::string& why) {
+  // The agent's sandbox dies by this; its thread then ends the model session before it returns.
   sandboxes_.cancel(why);
-  if (commands_.model != "none" && context_.models != nullptr) {
-    static_cast<void>(context_.models->close(lease_.attempt_id()));
-  }
 }
 
 void iteration::renew(std::int64_t lease_until_boot_ms) {
   sandboxes_.renew(lease_until_boot_ms);
-  if (context_.models != nullptr) {
-    // Unknown to the gateway while no agent runs: then there is nothing to renew.
-    static_cast<void>(context_.models->renew(lease_.attempt_id(), lease_until_boot_ms));
-  }
+  model_.renew(lease_until_boot_ms);
 }
 
 result<void> iteration::work() {
@@ -248,9 +246,12 @@ result<agent_run> iteration::run_agent() {
   if (with_model) {
     token = "germline-" + make_uuid7_hex(*context_.time, random) +
             make_uuid7_hex(*context_.time, random);
-    model_grant grant{lease_.attempt_id(), token, lease_.model(), lease_.limits(),
-                      box->wall_until_boot_ms()};
-    GERMLINE_TRY(context_.models->open(grant, box->get().take_gateway_listener()));
+    model_grant grant;
+    grant.token = token;
+    grant.model = lease_.model();
+    grant.limits = lease_.limits();
+    GERMLINE_TRY(model_.open(std::move(grant), box->get().take_gateway_listener(),
+                             box->wall_until_boot_ms()));
   }
   begin(v1::ITERATION_PHASE_RUNNING, "agent");
   process_spec process;
@@ -264,8 +265,11 @@ result<agent_run> iteration::run_agent() {
   limits.merge_stderr = true;
   limits.wall_ms = std::max<std::int64_t>(1, box->wall_until_boot_ms() - context_.time->boot_ms());
   auto ran = run_captured(box->get(), std::move(process), "", limits);
-  if (with_model) {
-    if (auto used = context_.models->close(lease_.attempt_id())) *result_.mutable_usage() = *used;
+  if (auto used = model_.close()) {
+    *result_.mutable_usage() = *used;
+  } else {
+    log_error("attempt {}: what it used is not known: {}", lease_.attempt_id(),
+              used.error().message());
   }
   if (!ran) return ran.error().within("running the agent");
   if (const auto usage = box->get().read_usage()) {
