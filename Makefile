@@ -1,12 +1,14 @@
 # A thin layer over the CMake presets. `make help` lists the targets.
 PRESET ?= release
-.PHONY: help deps build demo test format lint clean
+.PHONY: help deps build demo test soak bench format lint clean
 
 help:
 	@printf '%s\n' 'make demo    install what is missing, build, and run the main job' \
 	  'make test    install what is missing, build, and run every test' \
 	  'make build   build only' 'make lint    formatting, style and clang-tidy' \
-	  'make format  reformat the sources'
+	  'make soak    kill everything again and again for MINUTES=30, and look at what is left' \
+  'make bench   measure, beside a peer or the floor in the same run' \
+  'make format  reformat the sources'
 
 deps:
 	@tools/install-deps
@@ -24,6 +26,14 @@ demo: build
 
 test: build
 	ctest --preset $(PRESET) --no-tests=error
+
+MINUTES ?= 30
+soak: build
+	python3 tests/e2e/soak_test.py build/$(PRESET)/bin/germline deploy/prices.json \
+	  --minutes $(MINUTES)
+
+bench: build
+	build/$(PRESET)/bin/sandbox_bench
 
 format:
 	tools/format --fix

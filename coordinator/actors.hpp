@@ -118,11 +118,13 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::attempt_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::dispatch::item_offer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::lineage::state)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_run)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::attempt_loss)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::grant_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::project_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::projection)
@@ -132,9 +134,9 @@ namespace germline {
 /// The record. Each message is one transaction of store.hpp; a reply without error is durable.
 using store_actor = caf::typed_actor<
     caf::reacts_to<records::new_run>, caf::replies_to<records::grant_request>::with<lease_ptr>,
-    caf::reacts_to<lost_atom, attempt_id>, caf::reacts_to<refused_atom, attempt_id>,
+    caf::reacts_to<lost_atom, records::attempt_loss>, caf::reacts_to<refused_atom, attempt_id>,
     /// A killed attempt is gone: its reservation becomes spending.
-    caf::reacts_to<settle_atom, attempt_id>, caf::reacts_to<records::seed_end>,
+    caf::reacts_to<settle_atom, records::attempt_loss>, caf::reacts_to<records::seed_end>,
     caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
@@ -144,14 +146,16 @@ using store_actor = caf::typed_actor<
 
 /// The repository: brings objects in, moves branches behind the record.
 using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
+                                    /// The context commit's id.
+                                    caf::replies_to<refs::context_request>::with<std::string>,
                                     caf::replies_to<refs::project_request>::with<refs::projection>>;
 
 /// Who made an item: judges its results. Part of lineage_actor and runs_actor.
 using item_owner = caf::typed_actor<
     /// A result for this item from the attempt that holds the lease; the worker's base digest.
     caf::replies_to<judge_atom, item_id, result_ptr, std::string>::with<judgement>,
-    /// Too many attempts were lost.
-    caf::reacts_to<given_up_atom, item_id>,
+    /// Too many attempts were lost; why, for people.
+    caf::reacts_to<given_up_atom, item_id, std::string>,
     /// The item could not be leased: nothing of the run's budget is left.
     caf::reacts_to<budget_atom, item_id>>;
 

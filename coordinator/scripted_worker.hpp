@@ -107,9 +107,10 @@ class scripted_worker {
     for (const auto& each : attempts) message.mutable_heartbeat()->add_attempts(each);
     send(message);
   }
-  void cleaned(const std::string& attempt) {
+  void cleaned(const std::string& attempt, const std::string& why = "") {
     v1::WorkerMessage message;
     message.mutable_cleaned()->set_attempt_id(attempt);
+    message.mutable_cleaned()->set_why(why);
     send(message);
   }
 

@@ -173,6 +173,7 @@ TEST_CASE_FIXTURE(fixture, "an evolved result without its objects or artefact is
   CHECK(now.iterations(1).ending() == v1::ENDING_REJECTED);
   CHECK(now.iterations(1).reason() == "objects");
   CHECK(now.generations_size() == 1);
+  wait_branch(now.iterations(1).commit());  // the reason is in the context for the next one
 }
 
 TEST_CASE_FIXTURE(fixture, "an unbuildable seed refuses the run") {
@@ -230,6 +231,35 @@ TEST_CASE_FIXTURE(fixture, "a lost attempt is leased again, and its late result 
   CHECK_FALSE(worker.report(first, v1::ENDING_STALLED, "", "").accepted());
   evolve(worker, second);
   CHECK(tree().generations_size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "an iteration whose attempts are all lost tells the next generation") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  std::string seed;
+  for (int i = 0; i < 3; ++i) {
+    const auto lease = worker.lease();
+    seed = lease.parent_commit();
+    worker.cleaned(lease.attempt_id(), "the disk was full");
+  }
+  const auto next = worker.lease();
+  const auto ended =
+      wait_tree([](const auto& t) { return t.iterations_size() == 3; }).iterations(1);
+  CHECK(ended.ending() == v1::ENDING_FAILED);
+  CHECK(ended.reason() == "attempts_lost");
+  CHECK(ended.details().find("the disk was full") != std::string::npos);
+  REQUIRE(ended.attempts_size() == 3);
+  CHECK(ended.attempts(2).details() == "the disk was full");
+  CHECK(next.parent_commit() == ended.commit());
+  CHECK(next.number() == 1);
+  auto repo = git::repository::open(dir + "/state/objects.git");
+  REQUIRE(repo);
+  const auto context = repo->read_file_at(ended.commit(), "agent_context.json", 1 << 20);
+  REQUIRE(context);
+  CHECK(context->find("the disk was full") != std::string::npos);
+  CHECK(repo->read_commit(ended.commit())->parents == std::vector{seed});
+  wait_branch(ended.commit());
 }
 
 TEST_CASE_FIXTURE(fixture, "after a restart of the coordinator a running attempt goes on") {

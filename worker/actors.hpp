@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "germline/v1/fleet.pb.h"
 
@@ -23,25 +24,26 @@ namespace germline::worker {
 
 using coordinator_message_ptr = std::shared_ptr<const v1::CoordinatorMessage>;
 using attempt_progress_ptr = std::shared_ptr<const v1::AttemptProgress>;
-using attempt_result_ptr = std::shared_ptr<const v1::AttemptResult>;
+/// How an attempt ended: judged, or without a verdict.
+using attempt_end = std::variant<v1::AttemptResult, v1::AttemptCleaned>;
+using attempt_end_ptr = std::shared_ptr<const attempt_end>;
 
 }  // namespace germline::worker
 
 CAF_BEGIN_TYPE_ID_BLOCK(germline_worker, first_custom_type_id)
 CAF_ADD_TYPE_ID(germline_worker, (germline::worker::coordinator_message_ptr))
 CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_progress_ptr))
-CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_result_ptr))
+CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_end_ptr))
 CAF_ADD_ATOM(germline_worker, germline::worker, connected_atom, "connected")
 CAF_ADD_ATOM(germline_worker, germline::worker, broken_atom, "broken")
 CAF_ADD_ATOM(germline_worker, germline::worker, tick_atom, "tick")
-CAF_ADD_ATOM(germline_worker, germline::worker, cleaned_atom, "cleaned")
 CAF_ADD_ATOM(germline_worker, germline::worker, stop_atom, "stop")
 CAF_ADD_ATOM(germline_worker, germline::worker, begin_atom, "begin")
 CAF_END_TYPE_ID_BLOCK(germline_worker)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::coordinator_message_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_progress_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_result_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_end_ptr)
 
 namespace germline::worker {
 
@@ -54,10 +56,8 @@ using node_actor = caf::typed_actor<
     caf::reacts_to<tick_atom>,
     /// An attempt got on; from the gateway and from iteration actors.
     caf::reacts_to<attempt_progress_ptr>,
-    /// An attempt ended by itself; nothing of it is left.
-    caf::reacts_to<attempt_result_ptr>,
-    /// A cancelled attempt has ended; nothing of it is left.
-    caf::reacts_to<cleaned_atom, std::string>,
+    /// An attempt ended; nothing of it is left.
+    caf::reacts_to<attempt_end_ptr>,
     /// Cancel everything; the actor ends when the last attempt is gone.
     caf::reacts_to<stop_atom>>;
 

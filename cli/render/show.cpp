@@ -128,7 +128,8 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   for (const auto& attempt : iteration.attempts()) {
     out.add("attempt", safe_line(attempt.attempt_id()) + " " + word(attempt.state()) + ", fence " +
                            std::to_string(attempt.fence()) + ", worker " +
-                           safe_line(attempt.worker_id()));
+                           safe_line(attempt.worker_id()) +
+                           (attempt.details().empty() ? "" : ": " + safe_line(attempt.details())));
   }
   add_usage(out, iteration.usage());
   out.add_block("action", iteration.action());

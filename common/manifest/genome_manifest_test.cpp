@@ -82,6 +82,8 @@ TEST_CASE("a short manifest has defaults") {
 
 TEST_CASE("each error says where, what is wrong, and what would be right") {
   CHECK(error_of(with("artefact = [\"build/agent\", \"share\"]", "artifact = [\"a\"]")) ==
+        "genome.toml:7: unknown key `artifact`; did you mean `artefact`? (in [agent])");
+  CHECK(error_of(with("artefact = [\"build/agent\", \"share\"]\n", "")) ==
         "genome.toml:5: `artefact` in [agent] is missing; write artefact = [\"build/agent\"]");
   CHECK(error_of(with("context =", "contxt =")) ==
         "genome.toml:4: unknown key `contxt`; did you mean `context`? (in [genome])");

@@ -71,7 +71,9 @@ void toml_reader::fail(std::string_view key, std::string_view message) {
 }
 
 void toml_reader::require(std::string_view key, std::string_view example) {
+  if (failed_) return;
   fail(key, "is missing; write " + std::string(example));
+  only_missing_ = true;
 }
 
 const toml::node* toml_reader::find(std::string_view key) {
@@ -198,7 +200,7 @@ const toml::table* toml_reader::table(std::string_view key) {
 }
 
 result<void> toml_reader::finish() {
-  if (table_ != nullptr && !failed_) {
+  if (table_ != nullptr && (!failed_ || only_missing_)) {  // missing may be misspelt
     for (const auto& [key, node] : *table_) {
       if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
       failed_ = error(error_code::invalid_argument,

@@ -53,6 +53,7 @@ class toml_reader {
   std::string name_;
   std::vector<std::string_view> known_;
   std::optional<error> failed_;
+  bool only_missing_ = false;  // what failed is that a key is not there
 };
 
 }  // namespace germline

@@ -2,8 +2,8 @@
 
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_actor.hpp>
-#include <nlohmann/json.hpp>
 
+#include "common/context/agent_context.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/caf_error.hpp"
@@ -13,7 +13,6 @@ namespace germline {
 namespace {
 
 constexpr int max_lineages = 64;
-constexpr std::int64_t max_context_bytes = 1 << 20;
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
@@ -63,19 +62,6 @@ result<void> check_request(const v1::CreateRunRequest& request) {
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
       l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0) {
     return invalid("limits must not be negative");
-  }
-  return {};
-}
-
-result<void> check_context(const std::string& text, const std::string& path) {
-  const auto context = nlohmann::json::parse(text, nullptr, false);
-  if (context.is_discarded()) return invalid(path + " is no JSON");
-  if (!context.is_object()) return invalid(path + " must be a JSON object");
-  if (context.contains("goalState") && !context["goalState"].is_string()) {
-    return invalid(path + ": goalState must be a string");
-  }
-  if (context.contains("history") && !context["history"].is_array()) {
-    return invalid(path + ": history must be an array");
   }
   return {};
 }
@@ -141,9 +127,11 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
     return invalid("this genome needs a model: give --model and --budget");
   }
   const std::string context_path = inside(run.folder, genome.context);
-  const auto context = repository_.read_file(seed.commit, context_path, max_context_bytes);
+  const context_limits limits;
+  const auto context = repository_.read_file(seed.commit, context_path, limits.bytes);
   if (context) {
-    GERMLINE_TRY(check_context(*context, context_path));
+    const auto sound = check_context(*context, limits);
+    if (!sound) return invalid(context_path + ": " + sound.error().message());
   } else if (context.error().code() != error_code::not_found) {
     return invalid(context_path + ": " + context.error().message());
   }
@@ -218,8 +206,8 @@ result<std::string> people::context_at(const std::string& run, const std::string
   if (commit.empty()) return std::string();
   GERMLINE_TRY_ASSIGN(const auto genome, reader_.genome_of(run));
   GERMLINE_TRY_ASSIGN(const auto manifest, parse_genome_manifest(genome.genome_toml));
-  auto text =
-      repository_.read_file(commit, inside(genome.folder, manifest.context), max_context_bytes);
+  auto text = repository_.read_file(commit, inside(genome.folder, manifest.context),
+                                    context_limits{}.bytes + context_reserve_bytes);
   if (!text && text.error().code() == error_code::not_found) return std::string();
   return text;
 }

@@ -56,7 +56,8 @@ void assign(state& s, effects& out) {
   if (free.empty()) return;
   std::vector<item_entry*> queued;
   for (auto& [id, entry] : s.items) {
-    if (entry.at == phase::queued) queued.push_back(&entry);
+    const bool due = entry.not_before_ms <= s.now_ms;
+    if (entry.at == phase::queued && due) queued.push_back(&entry);
   }
   std::sort(queued.begin(), queued.end(),
             [](const item_entry* a, const item_entry* b) { return a->order < b->order; });
@@ -78,26 +79,30 @@ void assign(state& s, effects& out) {
 }
 
 /// The attempt of `entry` is gone without a result: queue the item again, or give it up.
-void lose(state& s, item_entry& entry, effects& out) {
-  out.push_back(record_lost{entry.offer.item, entry.attempt});
+void lose(state& s, item_entry& entry, const departure& how, effects& out) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt, how});
   ++entry.offer.lost;
   if (entry.offer.lost >= s.times.lost_limit) {
     const item_id item = entry.offer.item;
     const std::string scope = entry.offer.scope;
+    const int lost = entry.offer.lost;
     s.items.erase(item.str());
-    out.push_back(item_given_up{item});
+    out.push_back(item_given_up{
+        item, std::to_string(lost) + " attempts were lost, the last one because " + how.why});
     prove_if_gone(s, scope, out);
     return;
   }
   entry.at = phase::queued;
   entry.attempt = {};
   entry.worker.clear();
+  entry.cost_nanousd.reset();
 }
 
 /// The killed attempt of `entry` is known to be gone.
-void bury(state& s, item_entry& entry, proof how, effects& out) {
+void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> cost_nanousd,
+          effects& out) {
   const std::string scope = entry.offer.scope;
-  if (!entry.attempt.empty()) out.push_back(attempt_gone{entry.attempt});
+  if (!entry.attempt.empty()) out.push_back(attempt_gone{entry.attempt, {"killed", cost_nanousd}});
   note_proof(s, scope, how);
   s.items.erase(entry.offer.item.str());
   prove_if_gone(s, scope, out);
@@ -142,10 +147,16 @@ void on(state& s, const worker_joined& e, effects& out) {
     }
   }
   out.push_back(std::move(welcome));
+  std::vector<std::string> forgotten;
   for (const auto& [id, entry] : s.items) {
-    if (entry.at == phase::killing && entry.worker == e.worker && !entry.attempt.empty()) {
-      out.push_back(send_kill{e.worker, entry.attempt.str()});
-    }
+    if (entry.worker != e.worker || entry.attempt.empty()) continue;
+    if (entry.at == phase::killing) out.push_back(send_kill{e.worker, entry.attempt.str()});
+    const bool named = std::ranges::find(e.running, entry.attempt.str()) != e.running.end();
+    if (entry.at == phase::leased && !named) forgotten.push_back(id);
+  }
+  // A worker joins when all of its former life is gone: there is no need to wait for the lease.
+  for (const auto& id : forgotten) {
+    lose(s, s.items.at(id), {"worker " + e.worker + " started anew without it", {}}, out);
   }
 }
 
@@ -174,7 +185,7 @@ void on(state& s, const grant_recorded& e, effects& out) {
   item_entry& entry = found->second;
   entry.attempt = e.attempt;
   if (entry.kill_when_granted) {  // recorded, but never sent: nothing of it can run
-    bury(s, entry, proof::nothing_ran, out);
+    bury(s, entry, proof::nothing_ran, 0, out);
     return;
   }
   if (entry.at != phase::granting) return;
@@ -200,11 +211,12 @@ void on(state& s, const result_arrived& e, effects& out) {
   }
   if (entry->at == phase::killing) {
     out.push_back(reply_result{e.worker, e.attempt, false, "the lineage was killed"});
-    bury(s, *entry, proof::killed, out);
+    bury(s, *entry, proof::killed, e.cost_nanousd, out);
     return;
   }
   if (entry->at == phase::judging) return;  // sent twice; the first is being judged
   entry->at = phase::judging;
+  entry->cost_nanousd = e.cost_nanousd;
   out.push_back(judge{entry->offer.item, entry->attempt});
 }
 
@@ -214,7 +226,7 @@ void on(state& s, const result_judged& e, effects& out) {
   item_entry& entry = found->second;
   out.push_back(reply_result{entry.worker, entry.attempt.str(), e.accepted, e.why});
   if (!e.is_final) {
-    lose(s, entry, out);
+    lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost_nanousd}, out);
     return;
   }
   const std::string scope = entry.offer.scope;
@@ -226,9 +238,13 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
   item_entry* entry = by_attempt(s, e.attempt);
   if (entry == nullptr || entry->worker != e.worker) return;
   if (entry->at == phase::killing) {
-    bury(s, *entry, proof::killed, out);
+    bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at == phase::leased) {
-    lose(s, *entry, out);
+    const std::string item = entry->offer.item.str();
+    lose(s, *entry, e.how, out);
+    if (const auto again = s.items.find(item); again != s.items.end()) {
+      again->second.not_before_ms = s.now_ms + (first_retry_ms << (again->second.offer.lost - 1));
+    }
   }
 }
 
@@ -260,7 +276,7 @@ void on(state& s, const kill_requested& e, effects& out) {
     }
   }
   for (const auto& item : queued) s.items.erase(item.str());
-  for (item_entry* entry : judged) bury(s, *entry, proof::killed, out);
+  for (item_entry* entry : judged) bury(s, *entry, proof::killed, entry->cost_nanousd, out);
   prove_if_gone(s, e.scope, out);
 }
 
@@ -273,9 +289,10 @@ void on(state& s, const tick& e, effects& out) {
   for (const auto& id : due) {
     item_entry& entry = s.items.at(id);
     if (entry.at == phase::killing) {
-      bury(s, entry, proof::lease_expired, out);
+      bury(s, entry, proof::lease_expired, {}, out);
     } else {
-      lose(s, entry, out);
+      const std::string worker = entry.worker;
+      lose(s, entry, {"worker " + worker + " was out of touch for longer than the lease", {}}, out);
     }
   }
 }
@@ -292,7 +309,12 @@ int busy_slots(const state& current, const std::string& worker) {
 
 std::vector<effect> apply(state& current, const event& what) {
   effects out;
-  std::visit([&](const auto& e) { on(current, e, out); }, what);
+  std::visit(
+      [&](const auto& e) {
+        if constexpr (requires { e.now_ms; }) current.now_ms = std::max(current.now_ms, e.now_ms);
+        on(current, e, out);
+      },
+      what);
   assign(current, out);
   return out;
 }

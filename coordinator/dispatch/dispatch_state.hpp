@@ -20,6 +20,10 @@
 
 namespace germline::dispatch {
 
+/// An item whose worker failed at it is leased again only after a while, which doubles: so that a
+/// worker in trouble has time to say so, and does not use up the item's attempts at once.
+inline constexpr std::int64_t first_retry_ms = 500;
+
 struct timing {
   std::int64_t heartbeat_ms = 5'000;
   std::int64_t lease_ms = 20'000;
@@ -40,6 +44,12 @@ struct item_offer {
 };
 
 enum class proof { nothing_ran, killed, lease_expired };
+
+/// How an attempt without an accepted result went.
+struct departure {
+  std::string why;                           // for people
+  std::optional<std::int64_t> cost_nanousd;  // not known: its whole reservation counts as spent
+};
 
 // Events.
 struct item_offered {
@@ -86,6 +96,7 @@ struct result_arrived {
   std::string worker;
   std::string attempt;
   std::int64_t fence = 0;
+  std::int64_t cost_nanousd = 0;
 };
 /// The owner's answer to `judge`. `is_final` is false where the result could not be recorded: the
 /// attempt then counts as lost.
@@ -99,6 +110,8 @@ struct result_judged {
 struct attempt_cleaned {
   std::string worker;
   std::string attempt;
+  departure how;
+  std::int64_t now_ms = 0;
 };
 struct kill_requested {
   std::string scope;
@@ -144,14 +157,17 @@ struct reply_result {
 struct record_lost {
   item_id item;
   attempt_id attempt;
+  departure how;
 };
 /// Too many attempts were lost; the item has left the dispatcher.
 struct item_given_up {
   item_id item;
+  std::string why;
 };
 /// A killed attempt is known to be gone: its money can be settled.
 struct attempt_gone {
   attempt_id attempt;
+  departure how;
 };
 /// Every attempt of `scope` is gone. Once for each kill_requested.
 struct kill_proved {
@@ -171,6 +187,8 @@ struct item_entry {
   attempt_id attempt;       // from `leased` on
   std::string worker;       // from `granting` on
   std::int64_t expires_ms = 0;
+  std::int64_t not_before_ms = 0;            // in `queued`: when it may be leased again
+  std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
   bool kill_when_granted = false;
 };
 
@@ -192,6 +210,7 @@ struct state {
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;
+  std::int64_t now_ms = 0;  // of the newest event that said
 };
 
 /// Applies `what` to `current`, in place; returns what is to be done about it.

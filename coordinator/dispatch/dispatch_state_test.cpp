@@ -89,15 +89,65 @@ TEST_CASE_FIXTURE(fixture, "a heartbeat renews what it names and stops what it s
   CHECK(find<record_lost>() == nullptr);
 }
 
+TEST_CASE_FIXTURE(fixture, "an item that its worker failed at waits, twice as long each time") {
+  join("w1");
+  const auto item = offer();
+  for (const std::int64_t wait_ms : {500, 1'000}) {
+    const auto attempt = grant(item);
+    out = apply(s, attempt_cleaned{"w1", attempt.str(), {"no disk", {}}, time.boot_ms()});
+    CHECK(find<record_grant>() == nullptr);
+    time.advance(wait_ms - 1);
+    out = apply(s, tick{time.boot_ms()});
+    CHECK(find<record_grant>() == nullptr);
+    time.advance(1);
+    out = apply(s, tick{time.boot_ms()});
+    CHECK(find<record_grant>() != nullptr);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "what a worker does not name when it joins anew is lost at once") {
+  join("w1", 2);
+  const auto forgotten = offer();
+  const auto kept = offer();
+  grant(forgotten);
+  const auto running = grant(kept);
+  out = apply(s, worker_left{"w1"});
+  CHECK(out.empty());
+  out = apply(s, worker_joined{"w1", "base", 2, {running.str()}, time.boot_ms()});
+  REQUIRE(find<record_lost>() != nullptr);
+  CHECK(find<record_lost>()->item == forgotten);
+  CHECK_FALSE(find<record_lost>()->how.cost_nanousd.has_value());
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->offer.item == forgotten);
+  CHECK(s.items.at(kept.str()).at == phase::leased);
+}
+
+TEST_CASE_FIXTURE(fixture, "a result that is being judged is not lost when its worker joins anew") {
+  join("w1");
+  const auto item = offer();
+  const auto attempt = grant(item);
+  out = apply(s, result_arrived{"w1", attempt.str(), 1, 5});
+  out = apply(s, worker_joined{"w1", "base", 1, {}, time.boot_ms()});
+  CHECK(find<record_lost>() == nullptr);
+  out = apply(s, result_judged{item, false, false, "the disk was full", time.boot_ms()});
+  REQUIRE(find<record_lost>() != nullptr);
+  CHECK(find<record_lost>()->how.cost_nanousd == 5);
+}
+
 TEST_CASE_FIXTURE(fixture, "after three lost attempts the item is given up") {
   join("w1");
   const auto item = offer();
   for (int i = 0; i < 3; ++i) {
+    time.advance(2'000);
+    out = apply(s, tick{time.boot_ms()});
     const auto attempt = grant(item);
-    out = apply(s, attempt_cleaned{"w1", attempt.str()});
-    CHECK(find<record_lost>() != nullptr);
+    out = apply(s, attempt_cleaned{"w1", attempt.str(), {"the disk was full", 7}, time.boot_ms()});
+    REQUIRE(find<record_lost>() != nullptr);
+    CHECK(find<record_lost>()->how.cost_nanousd == 7);
   }
-  CHECK(find<item_given_up>() != nullptr);
+  REQUIRE(find<item_given_up>() != nullptr);
+  CHECK(find<item_given_up>()->why ==
+        "3 attempts were lost, the last one because the disk was full");
   CHECK(s.items.empty());
 }
 
@@ -135,7 +185,7 @@ TEST_CASE_FIXTURE(fixture, "a kill proves how the target ended") {
     out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
     CHECK(find<kill_proved>() == nullptr);
     REQUIRE(find<send_kill>() != nullptr);
-    out = apply(s, attempt_cleaned{"w1", attempt.str()});
+    out = apply(s, attempt_cleaned{"w1", attempt.str(), {"the disk was full", 7}, time.boot_ms()});
     REQUIRE(find<kill_proved>() != nullptr);
     CHECK(find<kill_proved>()->how == proof::killed);
     CHECK(find<attempt_gone>() != nullptr);
@@ -304,7 +354,7 @@ struct walk {
         } else if (const auto id = pick_live(); !id.empty()) {
           const auto gone = live[id].worker;
           live.erase(id);
-          perform(apply(s, attempt_cleaned{gone, id}));
+          perform(apply(s, attempt_cleaned{gone, id, {}, time.boot_ms()}));
         }
         break;
       default:

@@ -12,6 +12,15 @@ using self_pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 constexpr std::size_t max_waiting_events = 4'096;  // between two ticks; more are dropped
 constexpr auto tick_interval = std::chrono::milliseconds(200);
 
+dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
+  constexpr std::size_t max_why_bytes = 8 * 1024;
+  dispatch::departure how;
+  how.why = gone.why().empty() ? "its worker says that it is gone" : gone.why();
+  how.why = printable(how.why.substr(0, max_why_bytes));
+  if (gone.has_usage()) how.cost_nanousd = gone.usage().cost_nanousd();
+  return how;
+}
+
 /// Runs events through the state and their effects. A copy is held by each handler.
 class executor {
  public:
@@ -60,11 +69,17 @@ class executor {
       case v1::WorkerMessage::kResult: {
         const auto& result = message.result();
         s.results[result.attempt_id()] = std::make_shared<const v1::AttemptResult>(result);
-        send_event(dispatch::result_arrived{worker, result.attempt_id(), result.fence()});
+        send_event(dispatch::result_arrived{worker, result.attempt_id(), result.fence(),
+                                            result.usage().cost_nanousd()});
         break;
       }
       case v1::WorkerMessage::kCleaned:
-        send_event(dispatch::attempt_cleaned{worker, message.cleaned().attempt_id()});
+        send_event(dispatch::attempt_cleaned{worker, message.cleaned().attempt_id(),
+                                             departure_of(message.cleaned()), now()});
+        break;
+      case v1::WorkerMessage::kLeaving:
+        log_info("worker {} is leaving", worker);
+        send_event(dispatch::worker_left{worker});  // its link still carries what it cleans up
         break;
       default:
         break;
@@ -188,19 +203,21 @@ class executor {
   }
 
   void perform(const dispatch::record_lost& e) const {
-    log_warning("attempt {} of {} is lost", e.attempt.str(), e.item.str());
-    self_->send(config_.store, lost_atom_v, e.attempt);
+    log_warning("attempt {} of {} is lost: {}", e.attempt.str(), e.item.str(), e.how.why);
+    self_->send(config_.store, lost_atom_v,
+                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd});
   }
 
   void perform(const dispatch::item_given_up& e) const {
     const auto owner = self_->state.owners.find(e.item.str());
     if (owner == self_->state.owners.end()) return;
-    self_->send(owner->second, given_up_atom_v, e.item);
+    self_->send(owner->second, given_up_atom_v, e.item, e.why);
     self_->state.owners.erase(owner);
   }
 
   void perform(const dispatch::attempt_gone& e) const {
-    self_->send(config_.store, settle_atom_v, e.attempt);
+    self_->send(config_.store, settle_atom_v,
+                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd});
   }
 
   void perform(const dispatch::kill_proved& e) const {

@@ -82,17 +82,17 @@ class conductor {
     enqueue([copy, item, result, promise] { copy.take_in(item, result, promise); });
   }
 
-  void give_up(const item_id& item) const {
+  void give_up(const item_id& item, const std::string& why) const {
     const auto copy = *this;
-    enqueue([copy, item] {
+    enqueue([copy, item, why] {
       if (copy.self_->state.current.live != item) return copy.done();
       records::verdict verdict;
       verdict.item = item;
       verdict.how = lineage::ending::failed;
-      verdict.reason = "attempts";
-      verdict.details = "every attempt's worker went away";
+      verdict.reason = "attempts_lost";
+      verdict.details = why;
       verdict.now_ms = copy.config_.env.time->utc_ms();
-      copy.commit(std::move(verdict), std::nullopt, [](const judgement&) {});
+      copy.commit_own_context(std::move(verdict), [](const judgement&) {});
     });
   }
 
@@ -216,8 +216,8 @@ class conductor {
     if (verdict.how == lineage::ending::evolved) born = make_birth(*result);
     auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
     if (verdict.commit.empty()) {
-      if (born) return commit(unusable(verdict, "no commit came with the result"), {}, settle);
-      return commit(std::move(verdict), std::nullopt, settle);
+      if (born) verdict = unusable(verdict, "no commit came with the result");
+      return commit_own_context(std::move(verdict), settle);
     }
     const refs::ingest_request request{verdict.attempt, verdict.commit, result->raw_commit(),
                                        self_->state.current.head_commit,
@@ -226,8 +226,37 @@ class conductor {
     self_->request(config_.refs, caf::infinite, request)
         .then([copy, verdict, born, settle] { copy.commit(verdict, born, settle); },
               [copy, verdict, settle](const caf::error& failure) {
-                copy.commit(copy.unusable(verdict, from_caf(failure).message()), {}, settle);
+                copy.commit_own_context(copy.unusable(verdict, from_caf(failure).message()),
+                                        settle);
               });
+  }
+
+  /// Records an ending to which no worker's commit belongs: the context commit, from which the next
+  /// generation learns of it, is authored here.
+  void commit_own_context(records::verdict verdict,
+                          std::function<void(const judgement&)> settle) const {
+    const auto& current = self_->state.current;
+    const refs::context_request request{
+        current.id,
+        verdict.item,
+        current.head_commit,
+        config_.folder,
+        "iteration " + std::to_string(current.last_number + 1) + ": " + verdict.reason,
+        verdict.details,
+        verdict.now_ms};
+    const auto copy = *this;
+    self_->request(config_.refs, caf::infinite, request)
+        .then(
+            [copy, verdict, settle](const std::string& id) {
+              auto with_commit = verdict;
+              with_commit.commit = id;
+              copy.commit(std::move(with_commit), std::nullopt, settle);
+            },
+            [copy, verdict, settle](const caf::error& failure) {
+              log_error("no context commit for {}: {}", verdict.item.str(),
+                        from_caf(failure).message());
+              copy.commit(verdict, std::nullopt, settle);
+            });
   }
 
   /// What becomes of a result whose objects or artefact the coordinator cannot take.
@@ -353,7 +382,7 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
         run.judge(item, result, promise);
         return promise;
       },
-      [run](given_up_atom, const item_id& item) { run.give_up(item); },
+      [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
       [run](budget_atom, const item_id&) {
         run.change(lineage::pause_requested{lineage::pause_reason::budget,
                                             "the run's budget is spent or held by other attempts"},

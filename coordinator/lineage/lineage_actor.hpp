@@ -29,6 +29,7 @@ struct lineage_config {
   dispatcher_actor dispatcher;
   lineage::state state;
   std::string branch_commit;
+  std::string folder;        // of the genome in its repository
   bool loaded = false;       // from the record: go on where it was
   bool item_leased = false;  // the dispatcher has the live item already
 };

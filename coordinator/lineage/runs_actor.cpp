@@ -38,6 +38,7 @@ class registrar {
       auto& entry = self_->state.runs[run.run.str()];
       entry.id = run.run;
       entry.seed_commit = run.seed_commit;
+      entry.folder = run.folder;
       runs[run.run.str()] = &run;
     }
     std::map<std::string, bool> leased;
@@ -46,8 +47,8 @@ class registrar {
     }
     for (const auto& known : config_.loaded.lineages) {
       if (known.state.at == lineage::status::retired) continue;
-      const auto actor =
-          spawn(known.state, known.branch_commit, true, leased.contains(known.state.id.str()));
+      const auto actor = spawn(known.state, known.branch_commit, runs.at(known.run.str())->folder,
+                               true, leased.contains(known.state.id.str()));
       self_->state.runs[known.run.str()].lineages.push_back(actor);
       if (!known.state.head_generation.empty()) continue;
       // The seed was judged, but the lineage had not heard of it.
@@ -69,12 +70,13 @@ class registrar {
               auto& entry = copy.self_->state.runs[run.id.str()];
               entry.id = run.id;
               entry.seed_commit = run.seed_commit;
+              entry.folder = run.folder;
               entry.found_item = run.found_item;
               for (const auto& id : run.lineages) {
                 lineage::state fresh;
                 fresh.id = id;
                 fresh.max_iterations = run.max_iterations;
-                entry.lineages.push_back(copy.spawn(fresh, {}, false, false));
+                entry.lineages.push_back(copy.spawn(fresh, {}, run.folder, false, false));
               }
               copy.offer(run.found_item);
               deliver_done(promise);
@@ -120,15 +122,15 @@ class registrar {
               });
   }
 
-  void give_up(const item_id& item) const {
+  void give_up(const item_id& item, const std::string& why) const {
     run_entry* run = by_item(item);
     if (run == nullptr) return;
     records::seed_end end;
     end.run = run->id;
     end.judged.item = item;
     end.judged.how = lineage::ending::failed;
-    end.judged.reason = "attempts";
-    end.judged.details = "every attempt's worker went away";
+    end.judged.reason = "attempts_lost";
+    end.judged.details = why;
     end.judged.now_ms = config_.env.time->utc_ms();
     finish(end, [](const judgement&) {});
   }
@@ -203,10 +205,11 @@ class registrar {
     }  // a lineage offers its own item
   }
 
-  lineage_actor spawn(const lineage::state& state, const std::string& branch, bool loaded,
-                      bool leased) const {
+  lineage_actor spawn(const lineage::state& state, const std::string& branch,
+                      const std::string& folder, bool loaded, bool leased) const {
     lineage_config config{config_.env, config_.store, config_.refs, config_.dispatcher,
-                          state,       branch,        loaded,       leased};
+                          state,       branch,        folder,       loaded,
+                          leased};
     const auto actor = self_->spawn(lineage_behavior, std::move(config));
     self_->state.lineages[state.id.str()] = actor;
     return actor;
@@ -273,7 +276,7 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         run.judge(item, result, base, promise);
         return promise;
       },
-      [run](given_up_atom, const item_id& item) { run.give_up(item); },
+      [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
       [](budget_atom, const item_id&) {},  // founding spends nothing
       [self, run](const records::new_run& fresh) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();

@@ -17,6 +17,7 @@ namespace germline {
 struct run_entry {
   run_id id;
   std::string seed_commit;
+  std::string folder;  // of the genome in its repository
   item_id found_item;  // while the seed is not founded
   std::vector<lineage_actor> lineages;
 };

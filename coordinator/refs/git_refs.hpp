@@ -23,6 +23,17 @@ struct ingest_request {
   std::string artefact_id;  // must be stored already; empty: none is needed
 };
 
+/// What the coordinator writes into the context where an iteration ended and no worker's commit can
+/// be had: every attempt was lost, or the result's objects cannot be taken.
+struct context_request {
+  lineage_id lineage;
+  item_id item;
+  std::string parent;  // the lineage's head
+  std::string folder;  // of the genome
+  std::string action, details;
+  std::int64_t now_ms = 0;  // UTC
+};
+
 struct project_request {
   lineage_id lineage;
   std::string target;  // the head that the record has
@@ -54,6 +65,8 @@ class git_refs {
   virtual result<imported_seed> import_seed(const std::string& path, const std::string& branch,
                                             const std::string& folder, const run_id& run) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
+  /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
+  virtual result<std::string> author_context(const context_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
   /// A pack with everything reachable from `want` and not from `have`.
   virtual result<std::string> make_pack(const std::vector<std::string>& want,

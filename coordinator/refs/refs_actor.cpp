@@ -15,6 +15,9 @@ refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_
       [repository](const refs::ingest_request& request) {
         return reply(repository->ingest(request));
       },
+      [repository](const refs::context_request& request) {
+        return reply(repository->author_context(request));
+      },
       [repository](const refs::project_request& request) {
         return reply(repository->project(request));
       },

@@ -4,6 +4,8 @@
 #include <sstream>
 
 #include "common/artefact/artefact_store.hpp"
+#include "common/clock.hpp"
+#include "common/context/agent_context.hpp"
 #include "common/git/repository.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "coordinator/refs/git_refs.hpp"
@@ -83,6 +85,35 @@ class repository final : public git_refs {
     std::error_code ignored;
     std::filesystem::remove(quarantined, ignored);
     return {};
+  }
+
+  result<std::string> author_context(const context_request& request) override {
+    const std::lock_guard lock(mutex_);
+    const auto inside = [&](const std::string& path) {
+      return request.folder.empty() ? path : request.folder + "/" + path;
+    };
+    GERMLINE_TRY_ASSIGN(const auto toml, repo_.read_file_at(request.parent, inside("genome.toml"),
+                                                            genome_manifest_bytes_max));
+    GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(toml));
+    const auto place = inside(genome.context);
+    const context_limits limits;
+    const auto before = repo_.read_file_at(
+        request.parent, place, static_cast<std::size_t>(limits.bytes + context_reserve_bytes));
+    if (!before && before.error().code() != error_code::not_found) return before.error();
+    const context_entry entry{to_iso8601(request.now_ms), request.action, false, request.details};
+    GERMLINE_TRY_ASSIGN(const auto text, append_entry(before ? *before : "", entry, limits));
+    git::new_commit what;
+    GERMLINE_TRY_ASSIGN(what.tree, repo_.replace_file(request.parent, place, text));
+    what.parents = {request.parent};
+    what.author_name = "Germline";
+    what.author_email = "germline@localhost";
+    what.time_s = request.now_ms / 1'000;
+    what.message = "Context of " + request.item.str() + "\n\n" +
+                   "Germline-Lineage: " + request.lineage.str() +
+                   "\nGermline-Item: " + request.item.str() + "\n";
+    GERMLINE_TRY_ASSIGN(const auto id, repo_.write_commit(what));
+    GERMLINE_TRY(set(repo_, "refs/germline/items/" + request.item.str() + "/context", id));
+    return id;
   }
 
   result<projection> project(const project_request& request) override {

@@ -65,8 +65,8 @@ struct record_reader::impl {
     info.set_action(text(row, 13));
     info.set_kind(static_cast<v1::WorkKind>(integer(row, 14)));
     SQLite::Statement attempts(db,
-                               "SELECT id, fence, state, worker_id, leased_ms, ended_ms FROM"
-                               " attempts WHERE item_id=? ORDER BY fence");
+                               "SELECT id, fence, state, worker_id, leased_ms, ended_ms,"
+                               " details FROM attempts WHERE item_id=? ORDER BY fence");
     bind_all(attempts, info.item_id());
     while (attempts.executeStep()) {
       auto* attempt = info.add_attempts();
@@ -76,6 +76,7 @@ struct record_reader::impl {
       attempt->set_worker_id(text(attempts, 3));
       attempt->set_leased_ms(integer(attempts, 4));
       attempt->set_ended_ms(integer(attempts, 5));
+      attempt->set_details(text(attempts, 6));
     }
     return info;
   }

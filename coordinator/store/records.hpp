@@ -47,6 +47,13 @@ struct verdict {
   std::int64_t now_ms = 0;
 };
 
+/// An attempt that ended without an accepted result.
+struct attempt_loss {
+  attempt_id attempt;
+  std::string why;
+  std::optional<std::int64_t> cost_nanousd;  // not known: the whole reservation is spent
+};
+
 struct birth {
   generation_id id;
   generation_id parent;  // empty for the seed
@@ -93,7 +100,7 @@ struct loaded_lineage {
 
 struct loaded_run {
   run_id run;
-  std::string found_state, found_details, seed_commit, base_digest;
+  std::string found_state, found_details, seed_commit, base_digest, folder;
   generation_id generation_0;
 };
 

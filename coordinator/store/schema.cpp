@@ -74,7 +74,12 @@ CREATE TABLE events (
 CREATE INDEX events_of_attempt ON events (attempt_id, seq);
 )sql";
 
-constexpr std::array migrations = {version_1};
+// Why an attempt ended without an accepted result.
+constexpr const char* version_2 = R"sql(
+ALTER TABLE attempts ADD COLUMN details TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array migrations = {version_1, version_2};
 
 }  // namespace
 

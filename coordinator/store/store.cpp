@@ -255,25 +255,25 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
   });
 }
 
-result<void> store::lose(const attempt_id& attempt, std::int64_t now_ms) {
+result<void> store::lose(const records::attempt_loss& loss, std::int64_t now_ms) {
   auto& db = impl_->db;
+  const auto attempt = loss.attempt.str();
   return impl_->transact([&]() -> result<void> {
     const int changed =
-        exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=? AND state=?",
-             v1::ATTEMPT_STATE_LOST, now_ms, attempt.str(), v1::ATTEMPT_STATE_LEASED);
+        exec(db, "UPDATE attempts SET state=?, ended_ms=?, details=? WHERE id=? AND state=?",
+             v1::ATTEMPT_STATE_LOST, now_ms, loss.why, attempt, v1::ATTEMPT_STATE_LEASED);
     if (changed == 0) return {};
     exec(db,
          "UPDATE items SET lost = lost + 1 WHERE id = (SELECT item_id FROM attempts WHERE id=?)",
-         attempt.str());
-    book(db, attempt.str(), std::nullopt, now_ms);
+         attempt);
+    book(db, attempt, loss.cost_nanousd, now_ms);
     return {};
   });
 }
 
-result<void> store::settle(const attempt_id& attempt, std::optional<std::int64_t> reported_nanousd,
-                           std::int64_t now_ms) {
+result<void> store::settle(const records::attempt_loss& loss, std::int64_t now_ms) {
   return impl_->transact([&]() -> result<void> {
-    book(impl_->db, attempt.str(), reported_nanousd, now_ms);
+    book(impl_->db, loss.attempt.str(), loss.cost_nanousd, now_ms);
     return {};
   });
 }
@@ -453,7 +453,8 @@ result<records::loaded> store::load() {
     records::loaded out;
     SQLite::Statement runs(
         db,
-        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, g.id FROM runs"
+        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id"
+        " FROM runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {
       records::loaded_run run{*run_id::parse(text(runs, 0)),
@@ -461,8 +462,9 @@ result<records::loaded> store::load() {
                               text(runs, 2),
                               text(runs, 3),
                               text(runs, 4),
+                              text(runs, 5),
                               {}};
-      if (auto first = generation_id::parse(text(runs, 5))) run.generation_0 = *first;
+      if (auto first = generation_id::parse(text(runs, 6))) run.generation_0 = *first;
       out.runs.push_back(std::move(run));
     }
     SQLite::Statement lineages(

@@ -27,11 +27,11 @@ class store {
   /// for lease_ms. `resource_exhausted`: the run's budget leaves nothing to lease with.
   /// `failed_precondition`: the item has ended, or the fence is not newer than the last.
   result<v1::Lease> grant(const records::grant_request& request);
-  /// The attempt's worker went away: it is `lost`, and its whole reservation counts as spent.
-  result<void> lose(const attempt_id& attempt, std::int64_t now_ms);
-  /// Ends the reservation of a killed attempt; without `reported_nanousd` all of it is spent.
-  result<void> settle(const attempt_id& attempt, std::optional<std::int64_t> reported_nanousd,
-                      std::int64_t now_ms);
+  /// The attempt ended without a verdict: it is `lost`. Without a known cost its whole reservation
+  /// counts as spent.
+  result<void> lose(const records::attempt_loss& loss, std::int64_t now_ms);
+  /// Ends the reservation of a killed attempt, in the same way.
+  result<void> settle(const records::attempt_loss& loss, std::int64_t now_ms);
 
   /// The seed is founded or refused. `failed_precondition`: the fence does not stand.
   result<void> end_seed(const records::seed_end& end);

@@ -27,12 +27,14 @@ store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_ac
         if (!lease) return to_caf(lease.error());
         return std::make_shared<const v1::Lease>(std::move(*lease));
       },
-      [&db, now](lost_atom, const attempt_id& attempt) { return reply(db.lose(attempt, now())); },
+      [&db, now](lost_atom, const records::attempt_loss& loss) {
+        return reply(db.lose(loss, now()));
+      },
       [&db, now](refused_atom, const attempt_id& attempt) {
         return reply(db.refuse_result(attempt, now()));
       },
-      [&db, now](settle_atom, const attempt_id& attempt) {
-        return reply(db.settle(attempt, std::nullopt, now()));
+      [&db, now](settle_atom, const records::attempt_loss& loss) {
+        return reply(db.settle(loss, now()));
       },
       [&db](const records::seed_end& end) { return reply(db.end_seed(end)); },
       [&db](const records::new_iteration& begin) { return reply(db.begin_iteration(begin)); },

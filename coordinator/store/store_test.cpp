@@ -122,7 +122,7 @@ TEST_CASE_FIXTURE(fixture, "a birth happens once, from the attempt that holds th
   REQUIRE(lease(s.live, 1));
   const auto old = attempt;
   const auto late = make_end(s, 1);
-  REQUIRE(record->lose(old, 8));
+  REQUIRE(record->lose({old, "gone", {}}, 8));
   REQUIRE(lease(s.live, 2));
   CHECK_FALSE(record->end_iteration(late));
   const auto end = make_end(s, 2);
@@ -149,8 +149,18 @@ TEST_CASE_FIXTURE(fixture, "a killed lineage takes no result and no lease") {
   REQUIRE(loaded);
   REQUIRE(loaded->items.size() == 1);  // killed, and not yet known to be gone
   CHECK(loaded->items[0].killing);
-  REQUIRE(record->settle(loaded->items[0].attempt, std::nullopt, 9));
+  REQUIRE(record->settle({loaded->items[0].attempt, "killed", {}}, 9));
   CHECK(record->load()->items.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a lost attempt whose cost is known is charged that and no more") {
+  create(3'000'000'000, 1);
+  const auto s = first_iteration();
+  REQUIRE(lease(s.live, 1));
+  REQUIRE(record->lose({attempt, "the disk was full", 1'000}, 8));
+  const auto second = lease(s.live, 2);
+  REQUIRE(second);
+  CHECK(second->limits().budget_nanousd() == (3'000'000'000 - 1'000) / 2);
 }
 
 TEST_CASE_FIXTURE(fixture, "leases never hold more than the budget has left") {
@@ -159,15 +169,15 @@ TEST_CASE_FIXTURE(fixture, "leases never hold more than the budget has left") {
   const auto first = lease(s.live, 1);
   REQUIRE(first);
   CHECK(first->limits().budget_nanousd() == 1'500'000'000);
-  REQUIRE(record->lose(attempt, 8));  // charged whole
+  REQUIRE(record->lose({attempt, "gone", {}}, 8));  // charged whole
   const auto second = lease(s.live, 2);
   REQUIRE(second);
   CHECK(second->limits().budget_nanousd() == 1'000'000'000);
-  REQUIRE(record->lose(attempt, 8));
+  REQUIRE(record->lose({attempt, "gone", {}}, 8));
   const auto third = lease(s.live, 3);
   REQUIRE(third);
   CHECK(third->limits().budget_nanousd() == 500'000'000);
-  REQUIRE(record->lose(attempt, 8));
+  REQUIRE(record->lose({attempt, "gone", {}}, 8));
   const auto none = lease(s.live, 4);
   REQUIRE_FALSE(none);
   CHECK(none.error().code() == error_code::resource_exhausted);
@@ -221,7 +231,7 @@ TEST_CASE_FIXTURE(fixture, "what was reported survives kill -9 at any moment, an
     CHECK(reported > births_before);
     births_before = static_cast<int>(s.last_number);
     for (const auto& item : loaded->items) {
-      if (!item.attempt.empty()) REQUIRE(record->lose(item.attempt, 9));
+      if (!item.attempt.empty()) REQUIRE(record->lose({item.attempt, "gone", {}}, 9));
     }
     if (s.live.empty()) s = begin(s);
     record.reset();

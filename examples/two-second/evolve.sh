@@ -40,6 +40,7 @@ iterate() {
     touch-protected) learn "$n"; printf '#!/bin/sh\nexit 0\n' > protected/run ;;
     hang) while :; do sleep 3600; done ;;
     fork-bomb) bomb() { bomb | bomb & }; bomb; while :; do sleep 1 || :; done ;;
+    break-context) learn "$n"; echo '{"goalState": "forget", "history": []' > agent_context.json ;;
     break-build) learn "$n"; echo 'exit 1' > build.sh ;;
     flood) yes "a line of a flood" | head -c 268435456; learn "$n" ;;
     *) echo "unknown behaviour: $word" >&2; exit 2 ;;

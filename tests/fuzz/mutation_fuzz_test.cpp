@@ -10,13 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "common/context/agent_context.hpp"
 #include "common/git/commit.hpp"
 #include "common/git/pack_view.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/tree.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "common/random.hpp"
-#include "worker/importer/context.hpp"
 #include "worker/importer/import.hpp"
 #include "worker/importer/wire.hpp"
 #include "worker/validation/judge.hpp"

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "common/context/agent_context.hpp"
 #include "common/git/commit.hpp"
 #include "common/git/pack_view.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/source_id.hpp"
 #include "common/text/glob.hpp"
-#include "worker/importer/context.hpp"
 #include "worker/importer/tree_walk.hpp"
 
 namespace germline::worker {

@@ -9,17 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "common/context/agent_context.hpp"
 #include "common/git/object_limits.hpp"
 
 namespace germline::worker {
-
-/// An entry of the context's history, written by the trusted side.
-struct context_entry {
-  std::string timestamp;  // ISO 8601
-  std::string action;
-  bool success = false;
-  std::string details;
-};
 
 enum class import_mode {
   candidate,     // judge it and author the commit that is to be validated

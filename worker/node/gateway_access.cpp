@@ -48,7 +48,6 @@ result<std::unique_ptr<gateway_access>> gateway_access::start(gateway_spec spec,
   callbacks.on_usage = [self](const std::string& attempt, const gateway_usage& usage) {
     self->on_usage(attempt, usage);
   };
-  callbacks.on_gone = [] { log_error("the gateway ended; no model can be reached any more"); };
   GERMLINE_TRY_ASSIGN(access->client_, gateway_client::start(std::move(spec), callbacks));
   return access;
 }

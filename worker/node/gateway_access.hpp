@@ -18,6 +18,8 @@ class gateway_access final : public model_access {
 
   /// Where progress goes; progress that comes before is dropped. Set once.
   void report_to(progress_sink sink);
+  /// Of the gateway process; it may have ended.
+  pid_t pid() const { return client_->pid(); }
 
   result<void> open(const model_grant& grant, unique_fd listener) override;
   result<void> renew(const std::string& attempt_id, std::int64_t deadline_boot_ms) override;

@@ -1,6 +1,7 @@
 #include "worker/node/iteration.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -49,7 +50,7 @@ class iteration final : public running_attempt {
         sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms),
         model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms) {}
 
-  v1::AttemptResult run() override;
+  attempt_end run() override;
   void cancel(const std::string& why) override;
   void renew(std::int64_t lease_until_boot_ms) override;
 
@@ -65,6 +66,8 @@ class iteration final : public running_attempt {
                           bool founding);
   result<void> conclude(conclusion how, agent_run& agent);
   result<void> deliver(const std::string& pack, const judgement* verdict);
+  template <class Transfer>
+  auto persist(Transfer transfer) -> decltype(transfer());
 
   std::string task_json() const;
   sandbox_policy_spec policy() const;
@@ -82,6 +85,7 @@ class iteration final : public running_attempt {
   std::string parent_pack_;
   std::string seed_pack_;
   v1::AttemptResult result_;
+  bool usage_known_ = true;
 };
 
 void iteration::phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
@@ -117,21 +121,33 @@ std::string iteration::task_json() const {
   return make_task_json(lease_, extras);
 }
 
-v1::AttemptResult iteration::run() {
+attempt_end iteration::run() {
   const auto started_ms = context_.time->boot_ms();
   result_.set_attempt_id(lease_.attempt_id());
   result_.set_fence(lease_.fence());
-  result_.set_ending(v1::ENDING_FAILED);
-  if (const auto worked = work(); !worked) {
-    result_.set_ending(v1::ENDING_FAILED);
-    result_.set_reason(sandboxes_.cancelled() ? "cancelled" : "worker");
-    result_.set_details(sandboxes_.cancelled() ? sandboxes_.why_cancelled()
-                                               : worked.error().message().substr(0, 8'192));
-    log_warning("attempt {}: {}", lease_.attempt_id(), worked.error().message());
-  }
+  const auto worked = work();
   result_.mutable_usage()->set_wall_ms(context_.time->boot_ms() - started_ms);
-  begin(v1::ITERATION_PHASE_REPORTING, "result");
-  return result_;
+  if (worked) return result_;
+  // The worker's own failure is no verdict on the agent.
+  v1::AttemptCleaned gone;
+  gone.set_attempt_id(lease_.attempt_id());
+  const auto why = sandboxes_.cancelled() ? sandboxes_.why_cancelled() : worked.error().message();
+  log_warning("attempt {} ends without a verdict: {}", lease_.attempt_id(), why);
+  gone.set_why(printable(why.substr(0, 8'192)));
+  if (usage_known_) *gone.mutable_usage() = result_.usage();
+  return gone;
+}
+
+/// A coordinator that is away is waited for as long as the lease stands: when that runs out, the
+/// node cancels the attempt.
+template <class Transfer>
+auto iteration::persist(Transfer transfer) -> decltype(transfer()) {
+  constexpr std::chrono::milliseconds longest{2'000};
+  for (std::chrono::milliseconds pause{100};; pause = std::min(2 * pause, longest)) {
+    auto done = transfer();
+    if (done || done.error().code() != error_code::unavailable) return done;
+    if (sandboxes_.wait_cancelled(pause)) return done;
+  }
 }
 
 void iteration::cancel(const std::string& why) {
@@ -153,13 +169,14 @@ result<void> iteration::work() {
 result<void> iteration::prepare() {
   begin(v1::ITERATION_PHASE_PREPARING, "prepare");
   GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
-  GERMLINE_TRY_ASSIGN(
-      parent_pack_,
-      context_.bulk->fetch_objects(context_.worker_id, {lease_.parent_commit()}, max_pack_bytes));
+  const auto fetch = [this](const std::string& commit) {
+    return persist(
+        [&] { return context_.bulk->fetch_objects(context_.worker_id, {commit}, max_pack_bytes); });
+  };
+  GERMLINE_TRY_ASSIGN(parent_pack_, fetch(lease_.parent_commit()));
   seed_commands_ = commands_;
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
-  GERMLINE_TRY_ASSIGN(seed_pack_, context_.bulk->fetch_objects(
-                                      context_.worker_id, {lease_.seed_commit()}, max_pack_bytes));
+  GERMLINE_TRY_ASSIGN(seed_pack_, fetch(lease_.seed_commit()));
   return {};
 }
 
@@ -184,10 +201,15 @@ result<judgement> iteration::judge(const std::string& commit, const std::string*
 }
 
 result<void> iteration::deliver(const std::string& pack, const judgement* verdict) {
+  begin(v1::ITERATION_PHASE_REPORTING, "result");
   const put_ticket ticket{context_.worker_id, lease_.attempt_id(), lease_.fence()};
-  if (!pack.empty()) GERMLINE_TRY(context_.bulk->put_objects(ticket, pack));
+  if (!pack.empty()) {
+    GERMLINE_TRY(persist([&] { return context_.bulk->put_objects(ticket, pack); }));
+  }
   if (verdict == nullptr) return {};
-  GERMLINE_TRY_ASSIGN(const auto id, context_.bulk->put_artefact(ticket, verdict->artefact_tar));
+  GERMLINE_TRY_ASSIGN(const auto id, persist([&] {
+                        return context_.bulk->put_artefact(ticket, verdict->artefact_tar);
+                      }));
   if (id != verdict->artefact_id) {
     return error(error_code::data_loss, "the coordinator sealed the artefact as " + id +
                                             ", this worker as " + verdict->artefact_id);
@@ -216,8 +238,10 @@ result<void> iteration::found() {
 result<std::string> iteration::artefact_dir_of(const std::string& id) {
   auto& store = *context_.artefacts;
   if (!store.contains(id)) {
-    GERMLINE_TRY_ASSIGN(const auto tar,
-                        context_.bulk->fetch_artefact(context_.worker_id, id, max_artefact_bytes));
+    GERMLINE_TRY_ASSIGN(const auto tar, persist([&] {
+                          return context_.bulk->fetch_artefact(context_.worker_id, id,
+                                                               max_artefact_bytes);
+                        }));
     GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
     GERMLINE_TRY_ASSIGN(const auto stored, store.put(files));
     if (stored != id) {
@@ -268,8 +292,8 @@ result<agent_run> iteration::run_agent() {
   if (auto used = model_.close()) {
     *result_.mutable_usage() = *used;
   } else {
-    log_error("attempt {}: what it used is not known: {}", lease_.attempt_id(),
-              used.error().message());
+    usage_known_ = false;
+    return used.error().within("what the attempt used is not known");
   }
   if (!ran) return ran.error().within("running the agent");
   if (const auto usage = box->get().read_usage()) {

@@ -18,8 +18,7 @@ iteration_actor::behavior_type iteration_behavior(iteration_actor::pointer self,
                                                   std::shared_ptr<running_attempt> attempt,
                                                   node_actor node) {
   return {[self, attempt = std::move(attempt), node = std::move(node)](begin_atom) {
-    auto result = std::make_shared<const v1::AttemptResult>(attempt->run());
-    self->send(node, attempt_result_ptr(std::move(result)));
+    self->send(node, attempt_end_ptr(std::make_shared<const attempt_end>(attempt->run())));
     self->quit();
   }};
 }
@@ -91,7 +90,6 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
         self->state.decisions->on_disconnected();
       },
       [=](const coordinator_message_ptr& message) {
-        if (self->state.stopping && message->has_lease()) return;
         apply(self->state.decisions->on_message(*message));
       },
       [=](tick_atom) {
@@ -101,21 +99,19 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
       [=](const attempt_progress_ptr& progress) {
         apply(self->state.decisions->on_progress(*progress));
       },
-      [=](const attempt_result_ptr& result) {
-        self->state.running.erase(result->attempt_id());
-        apply(self->state.decisions->on_finished(*result));
-        quit_when_empty(self);
-      },
-      [=](cleaned_atom, const std::string& attempt_id) {
-        self->state.running.erase(attempt_id);
-        apply(self->state.decisions->on_cleaned(attempt_id));
+      [=](const attempt_end_ptr& end) {
+        self->state.running.erase(
+            std::visit([](const auto& known) { return known.attempt_id(); }, *end));
+        if (const auto* judged = std::get_if<v1::AttemptResult>(end.get())) {
+          apply(self->state.decisions->on_finished(*judged));
+        } else {
+          apply(self->state.decisions->on_cleaned(std::get<v1::AttemptCleaned>(*end)));
+        }
         quit_when_empty(self);
       },
       [=](stop_atom) {
         self->state.stopping = true;
-        for (const auto& [unused, attempt] : self->state.running) {
-          attempt->cancel("the worker is stopping");
-        }
+        apply(self->state.decisions->on_stop());
         quit_when_empty(self);
       },
   };

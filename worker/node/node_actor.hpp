@@ -19,7 +19,7 @@ class running_attempt {
   virtual ~running_attempt() = default;
   /// Works through the attempt; returns when nothing of it is left. Blocks; called once, from a
   /// thread of its own.
-  virtual v1::AttemptResult run() = 0;
+  virtual attempt_end run() = 0;
   /// Makes `run` end soon, killing what it runs. Any thread; never blocks for long.
   virtual void cancel(const std::string& why) = 0;
   /// Moves the time at which everything dies by itself. Any thread.

@@ -82,7 +82,7 @@ node_effects node_state::on_message(const v1::CoordinatorMessage& message) {
 }
 
 node_effects node_state::on_lease(const v1::Lease& lease) {
-  if (attempts_.contains(lease.attempt_id()) || free_slots() == 0) return {};
+  if (stopping_ || attempts_.contains(lease.attempt_id()) || free_slots() == 0) return {};
   if (lease.lease_ms() > 0) lease_ms_ = lease.lease_ms();
   attempt entry;
   entry.fence = lease.fence();
@@ -154,7 +154,12 @@ node_effects node_state::on_tick(std::int64_t now_boot_ms) {
 node_effects node_state::on_finished(const v1::AttemptResult& result) {
   const auto found = attempts_.find(result.attempt_id());
   if (found == attempts_.end()) return {};
-  if (found->second.cancelled) return on_cleaned(result.attempt_id());
+  if (found->second.cancelled) {  // it came too late to be wanted
+    v1::AttemptCleaned gone;
+    gone.set_attempt_id(result.attempt_id());
+    *gone.mutable_usage() = result.usage();
+    return on_cleaned(gone);
+  }
   found->second.result = result;
   if (!connected_) return {};
   send_message report;
@@ -162,12 +167,26 @@ node_effects node_state::on_finished(const v1::AttemptResult& result) {
   return {std::move(report)};
 }
 
-node_effects node_state::on_cleaned(const std::string& attempt_id) {
-  attempts_.erase(attempt_id);
-  if (!connected_) return {};
+node_effects node_state::on_cleaned(const v1::AttemptCleaned& gone) {
+  attempts_.erase(gone.attempt_id());
+  if (!connected_) return {};  // the next hello says so, by not naming it
   send_message cleaned;
-  cleaned.message.mutable_cleaned()->set_attempt_id(attempt_id);
+  *cleaned.message.mutable_cleaned() = gone;
   return {std::move(cleaned)};
+}
+
+node_effects node_state::on_stop() {
+  stopping_ = true;
+  node_effects effects;
+  if (connected_) {
+    send_message leaving;
+    leaving.message.mutable_leaving();
+    effects.emplace_back(std::move(leaving));
+  }
+  for (const auto& id : attempts()) {
+    for (auto& effect : cancel(id, "the worker is stopping")) effects.push_back(std::move(effect));
+  }
+  return effects;
 }
 
 node_effects node_state::on_progress(const v1::AttemptProgress& progress) {

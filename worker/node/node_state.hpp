@@ -58,8 +58,10 @@ class node_state {
   node_effects on_tick(std::int64_t now_boot_ms);
   /// The attempt ended by itself and left nothing behind.
   node_effects on_finished(const v1::AttemptResult& result);
-  /// The attempt was cancelled and left nothing behind.
-  node_effects on_cleaned(const std::string& attempt_id);
+  /// The attempt ended without a verdict and left nothing behind.
+  node_effects on_cleaned(const v1::AttemptCleaned& gone);
+  /// The worker ends: cancel everything, and take no more.
+  node_effects on_stop();
   /// Forwards progress while the stream stands; progress of unknown attempts is dropped.
   node_effects on_progress(const v1::AttemptProgress& progress);
 
@@ -87,6 +89,7 @@ class node_state {
   std::int64_t heartbeat_ms_ = 5'000;
   std::int64_t lease_ms_ = 20'000;
   bool connected_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace germline::worker

@@ -82,8 +82,12 @@ TEST_CASE("a kill is answered with cleaned only when nothing runs any more") {
   const auto effects = node.on_message(kill);
   CHECK(only<cancel_attempt>(effects) != nullptr);
   CHECK(only<send_message>(effects) == nullptr);
-  const auto cleaned = node.on_cleaned("a");
+  v1::AttemptCleaned gone;
+  gone.set_attempt_id("a");
+  gone.mutable_usage()->set_cost_nanousd(7);
+  const auto cleaned = node.on_cleaned(gone);
   CHECK(only<send_message>(cleaned)->message.cleaned().attempt_id() == "a");
+  CHECK(only<send_message>(cleaned)->message.cleaned().usage().cost_nanousd() == 7);
   // A kill of what is not here is proof at once.
   CHECK(only<send_message>(node.on_message(kill))->message.has_cleaned());
 }
@@ -97,8 +101,25 @@ TEST_CASE("a result of a cancelled attempt is never reported as one") {
   node.on_message(kill);
   v1::AttemptResult result;
   result.set_attempt_id("a");
+  result.mutable_usage()->set_cost_nanousd(7);
   const auto effects = node.on_finished(result);
-  CHECK(only<send_message>(effects)->message.has_cleaned());
+  REQUIRE(only<send_message>(effects)->message.has_cleaned());
+  CHECK(only<send_message>(effects)->message.cleaned().usage().cost_nanousd() == 7);
+}
+
+TEST_CASE("a worker that stops says so, cancels, and takes no more leases") {
+  auto node = make_node();
+  node.on_connected(0);
+  node.on_message(lease_of("a"));
+  const auto effects = node.on_stop();
+  REQUIRE(only<send_message>(effects) != nullptr);
+  CHECK(only<send_message>(effects)->message.has_leaving());
+  REQUIRE(only<cancel_attempt>(effects) != nullptr);
+  CHECK(only<cancel_attempt>(effects)->attempt_id == "a");
+  v1::AttemptCleaned gone;
+  gone.set_attempt_id("a");
+  node.on_cleaned(gone);
+  CHECK(node.on_message(lease_of("b")).empty());
 }
 
 TEST_CASE("results are kept over a broken stream and repeated until answered") {

@@ -50,6 +50,12 @@ void sandbox_set::cancel(const std::string& why) {
       log_error("killing a sandbox: {}", killed.error().message());
     }
   }
+  changed_.notify_all();
+}
+
+bool sandbox_set::wait_cancelled(std::chrono::milliseconds longest) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, longest, [this] { return cancelled_; });
 }
 
 void sandbox_set::renew(std::int64_t lease_until_boot_ms) {

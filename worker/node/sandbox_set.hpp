@@ -4,6 +4,8 @@
 // Owns no sandbox: live_sandbox does, and takes itself out of the set when it ends. Thread-safe.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -53,6 +55,8 @@ class sandbox_set {
   void renew(std::int64_t lease_until_boot_ms);
 
   bool cancelled() const;
+  /// Waits at most this long for a cancel; whether there was one.
+  bool wait_cancelled(std::chrono::milliseconds longest);
   std::string why_cancelled() const;
   const clock& time() const { return time_; }
 
@@ -63,6 +67,7 @@ class sandbox_set {
   sandbox_backend& backend_;
   const clock& time_;
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
   std::set<live_sandbox*> live_;
   std::int64_t lease_until_boot_ms_;
   bool cancelled_ = false;

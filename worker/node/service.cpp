@@ -1,7 +1,12 @@
 #include "worker/node/service.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <caf/actor_system.hpp>
@@ -16,6 +21,7 @@
 
 #include "common/ids.hpp"
 #include "common/log.hpp"
+#include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/fleet_client.hpp"
@@ -79,6 +85,20 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   return made;
 }
 
+/// Held until the process ends: two workers with the same uids would sweep each other's sandboxes
+/// away as leftovers.
+result<unique_fd> take_uids(std::uint32_t first_uid) {
+  const auto path = "/run/germline-worker-" + std::to_string(first_uid) + ".lock";
+  unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return errno_error("opening " + path, errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return error(error_code::failed_precondition,
+                 "another worker on this machine uses the uids from " + std::to_string(first_uid) +
+                     " on; end it, or give this one others by uid_base (GERMLINE_UID_BASE)");
+  }
+  return lock;
+}
+
 result<std::string> own_id(const worker_config& config, const clock& time) {
   if (!config.worker_id.empty()) return config.worker_id;
   const auto path = config.state_dir + "/worker_id";
@@ -105,13 +125,49 @@ std::string directory_of_this_program() {
   return fs::read_symlink("/proc/self/exe", failed).parent_path().string();
 }
 
+/// A process that this one cannot do without, and, since it gave root up, cannot start again.
+struct companion {
+  std::string name;
+  unique_fd process;
+};
+
+result<companion> watch(std::string name, pid_t pid) {
+  // By number: glibc 2.36 declares pidfd_open for C alone.
+  unique_fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process) return errno_error("watching " + name, errno);
+  return companion{std::move(name), std::move(process)};
+}
+
+/// Waits for one of the signals `ends`, or for the end of a companion, which is an error.
+result<void> wait_for_end(const sigset_t& ends, const std::vector<companion>& companions) {
+  const unique_fd signals(::signalfd(-1, &ends, SFD_CLOEXEC));
+  if (!signals) return errno_error("signalfd", errno);
+  std::vector<pollfd> watched{{signals.get(), POLLIN, 0}};
+  for (const auto& each : companions) watched.push_back({each.process.get(), POLLIN, 0});
+  while (::poll(watched.data(), watched.size(), -1) < 0) {
+    if (errno != EINTR) return errno_error("poll", errno);
+  }
+  for (std::size_t i = 1; i < watched.size(); ++i) {
+    if (watched[i].revents == 0) continue;
+    return error(error_code::unavailable, companions[i - 1].name +
+                                              " has ended, and this worker with it: started anew "
+                                              "by root, it has both again");
+  }
+  signalfd_siginfo received{};
+  if (::read(signals.get(), &received, sizeof received) == sizeof received) {
+    log_info("ending on signal {}", received.ssi_signo);
+  }
+  return {};
+}
+
 /// Runs actors until SIGTERM or SIGINT, then ends the attempts and returns.
 result<int> serve(const worker_config& config, const iteration_context& shared, fleet_client& fleet,
-                  gateway_access* models, const sigset_t& ends) {
+                  gateway_access* models, const sigset_t& ends,
+                  const std::vector<companion>& companions) {
   caf::actor_system_config settings;
   settings.add_message_types<caf::id_block::germline_worker>();
-  settings.set("caf.scheduler.policy", "sharing");
-  settings.set("caf.scheduler.max-threads", std::size_t{2});
+  settings.set("scheduler.policy", "sharing");
+  settings.set("scheduler.max-threads", std::size_t{2});
   caf::actor_system system(settings);
   node_actor_config node_config;
   node_config.self = {shared.worker_id, shared.base_digest, std::string(version), config.slots};
@@ -137,9 +193,8 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   };
   fleet.start(std::move(callbacks));
   log_info("worker {} serves {} with {} slots", shared.worker_id, config.coordinator, config.slots);
-  int received = 0;
-  ::sigwait(&ends, &received);
-  log_info("ending on signal {}", received);
+  const auto ended = wait_for_end(ends, companions);
+  if (!ended) log_error("{}", ended.error().message());
   {
     caf::scoped_actor waiter(system);
     caf::anon_send(node, stop_atom_v);
@@ -147,6 +202,7 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   }
   fleet.stop();
   if (models != nullptr) models->report_to(nullptr);
+  if (!ended) return ended.error();
   return 0;
 }
 
@@ -174,6 +230,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
 
   const auto libexec =
       config.libexec_dir.empty() ? directory_of_this_program() : config.libexec_dir;
+  GERMLINE_TRY_ASSIGN(const auto uids, take_uids(config.sandbox_uid_base));
   GERMLINE_TRY_ASSIGN(const auto places, lay_out(config, libexec));
   native_options options;
   options.zygote_path = libexec + "/germline-zygote";
@@ -182,6 +239,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   options.exports_root = places.exports;
   options.slots = static_cast<std::uint32_t>(config.slots * sandboxes_per_slot);
   options.uid_base = config.sandbox_uid_base;
+  options.instance = std::to_string(config.sandbox_uid_base);
   GERMLINE_TRY_ASSIGN(const auto backend, native_backend::start(options));
   GERMLINE_TRY(backend->recover());
 
@@ -200,6 +258,12 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     spec.api_key = std::move(key);
     GERMLINE_TRY_ASSIGN(models, gateway_access::start(std::move(spec), time));
   }
+  std::vector<companion> companions(1);
+  GERMLINE_TRY_ASSIGN(companions[0], watch("the zygote", backend->zygote_pid()));
+  if (models) {
+    GERMLINE_TRY_ASSIGN(auto gateway, watch("the gateway", models->pid()));
+    companions.push_back(std::move(gateway));
+  }
   GERMLINE_TRY(drop_privileges(config.node_uid, config.services_gid));
 
   iteration_context shared;
@@ -217,7 +281,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   shared.time = &time;
   shared.artefacts = &store;
   shared.programs_dir = places.programs;
-  return serve(config, shared, fleet, models.get(), ends);
+  return serve(config, shared, fleet, models.get(), ends, companions);
 }
 
 }  // namespace germline::worker

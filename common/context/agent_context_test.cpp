@@ -1,4 +1,4 @@
-#include "worker/importer/context.hpp"
+#include "common/context/agent_context.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,6 @@
 #include <string>
 
 using namespace germline;
-using namespace germline::worker;
 
 namespace {
 

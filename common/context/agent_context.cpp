@@ -1,4 +1,4 @@
-#include "worker/importer/context.hpp"
+#include "common/context/agent_context.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -6,7 +6,7 @@
 
 #include "common/git/commit.hpp"
 
-namespace germline::worker {
+namespace germline {
 namespace {
 
 using json = nlohmann::ordered_json;
@@ -206,4 +206,4 @@ std::string last_new_action(std::string_view parent, std::string_view candidate,
   return git::one_line(history.back()["action"].get_ref<const std::string&>(), 1'024);
 }
 
-}  // namespace germline::worker
+}  // namespace germline

@@ -1,7 +1,8 @@
-// context: reads, compares and extends agent_context.json. The agent may fold the oldest entries
-// into one summary entry, {"action": "summary", "summarizes": N, …} first in the history, where N
-// counts the original entries that it stands for; anything else that the parent's history held must
-// still be there, in order, before what is new. Unknown members survive.
+// agent_context: reads, compares and extends agent_context.json, whose bytes were written in a
+// sandbox. The agent may fold the oldest entries into one summary entry, {"action": "summary",
+// "summarizes": N, …} first in the history, where N counts the original entries that it stands for;
+// anything else that the parent's history held must still be there, in order, before what is new.
+// Unknown members survive.
 // Pure; may be called from any thread.
 #pragma once
 
@@ -10,9 +11,16 @@
 #include <string_view>
 
 #include "common/result.hpp"
-#include "worker/importer/job.hpp"
 
-namespace germline::worker {
+namespace germline {
+
+/// An entry of the context's history, written by the trusted side.
+struct context_entry {
+  std::string timestamp;  // ISO 8601
+  std::string action;
+  bool success = false;
+  std::string details;
+};
 
 struct context_limits {
   std::int64_t bytes = 1 << 20;
@@ -41,4 +49,4 @@ result<std::string> append_entry(std::string_view base, const context_entry& ent
 std::string last_new_action(std::string_view parent, std::string_view candidate,
                             const context_limits& limits);
 
-}  // namespace germline::worker
+}  // namespace germline

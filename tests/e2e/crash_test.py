@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""kill -9 of each of the product's processes, in each state of an iteration, and a restart: nothing
+is lost, nothing happens twice, nothing of the sandbox is left.
+
+Usage: crash_test.py GERMLINE_BINARY PRICES_FILE. Needs root. What it starts it ends, by pid.
+"""
+import json
+import os
+import sys
+import time
+import unittest
+
+from fleet import FleetApart, iterations_of, name_of, sandbox_pids
+
+PRICES = sys.argv.pop(2)
+GERMLINE = sys.argv.pop(1)
+
+# What holds an iteration in a state long enough to be seen through `germline tree`.
+HOLDS = {"running": "agent 1\n", "validating": "build 1\n", "probation": "agent 1\n"}
+
+
+class Crashes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        fleet = cls.fleet = FleetApart(GERMLINE)
+        cls.addClassCleanup(fleet.stop)
+        fleet.use_gateway(PRICES)
+        fleet.start()
+
+    def founded_and_paused(self, state):
+        """A run whose seed is founded and whose lineage waits; so that its first iteration begins
+        when the test looks."""
+        fleet = self.fleet
+        run = fleet.run(fleet.genome("evolve", HOLDS.get(state, "")), iterations=2)
+        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+        fleet.call("pause", lineage)
+        fleet.wait(lambda: fleet.tree(run)["run"]["found_state"] == "founded", "founded")
+        fleet.wait(lambda: not sandbox_pids(), "the founding's sandboxes are gone")
+        return run, lineage
+
+    def await_state(self, run, state):
+        """Returns in the moment in which the iteration is seen in the state."""
+        def phase_is():
+            live = iterations_of(self.fleet.tree(run))
+            return live and live[0]["phase"] == "ITERATION_PHASE_" + state.upper()
+
+        # Where a state is too short for the record to show it: what only it has.
+        incoming = self.fleet.state + "/coordinator/incoming"
+        seen = {
+            "preparing": sandbox_pids,
+            "importing": lambda: "germline-import" in map(name_of, sandbox_pids()),
+            "reporting": lambda: os.listdir(incoming),
+        }.get(state, phase_is)
+        self.fleet.wait(seen, f"the iteration is {state}", every=0.0005 if state != "running"
+                        else 0.05)
+
+    def survives(self, victim, state):
+        fleet = self.fleet
+        run, lineage = self.founded_and_paused(state)
+        fleet.call("resume", lineage)
+        self.await_state(run, state)
+        fleet.kill_and_restart(victim)
+        started = time.monotonic()
+        tree, ended = fleet.settled(run, 2)
+        took = time.monotonic() - started
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2, story)
+        attempts = [a["state"] for a in ended[0]["attempts"]]
+        print(f"  {victim} killed while {state}: attempts {len(attempts)}, both iterations "
+              f"evolved {took:.1f} s after", flush=True)
+        if victim == "coordinator":  # the worker went on meanwhile
+            self.assertEqual(attempts, ["ATTEMPT_STATE_FINISHED"], story)
+        elif state == "reporting":  # its result may have been recorded just before
+            self.assertEqual(attempts[-1], "ATTEMPT_STATE_FINISHED", story)
+        else:
+            self.assertEqual(attempts, ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
+        self.assertEqual([i["number"] for i in ended], ["1", "2"], story)
+        self.is_whole(tree, lineage)
+
+    def is_whole(self, tree, lineage):
+        """Record, branch and what the branch holds agree, and nothing runs."""
+        fleet = self.fleet
+        born = tree["generations"]
+        self.assertEqual([g["depth"] for g in born], ["0", "1", "2"])
+        self.assertEqual([g["parent"] for g in born[1:]], [g["generation_id"] for g in born[:-1]])
+        head = born[-1]["commit"]
+        branch = f"refs/heads/lineages/{lineage}"
+        fleet.wait(lambda: fleet.objects("rev-parse", branch).strip() == head, "the branch follows")
+        commits = fleet.objects("rev-list", "--first-parent", branch).split()
+        self.assertEqual(commits[:3], [g["commit"] for g in reversed(born)])
+        history = json.loads(fleet.objects("show", f"{head}:agent_context.json"))["history"]
+        self.assertEqual([entry["result"] for entry in history], ["success"] * 2)
+        self.assertEqual(fleet.objects("show", f"{head}:table"), "0 0\n1 1\n2 4\n")
+        fleet.wait(lambda: not sandbox_pids(), "no process of a sandbox is left")
+        self.assertEqual(fleet.objects("fsck", "--connectivity-only", "--no-dangling"), "")
+
+
+def add(victim, state):
+    setattr(Crashes, f"test_{victim}_killed_while_{state}",
+            lambda self: self.survives(victim, state))
+
+
+for each in ("preparing", "running", "importing", "validating", "probation", "reporting"):
+    add("worker", each)
+    add("coordinator", each)
+add("zygote", "running")
+add("gateway", "running")
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,233 @@
+"""The product's own programs on one machine, for the end-to-end tests: a coordinator and a worker,
+under `germline up` or each started by the test. Needs root. What it starts it ends, by pid.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+# Uids of this test alone, so that it does not meet a Germline that runs on the machine already.
+UID_BASE = 1_000_000_000 + os.getpid() % 800 * 1_000_000
+SANDBOX_UIDS = range(UID_BASE + 65_536, UID_BASE + 1_000_000)
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as listed:
+            return [int(child) for child in listed.read().split()]
+    except OSError:
+        return []
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as comm:
+            return comm.read().strip()
+    except OSError:
+        return ""
+
+
+def sandbox_pids():
+    """Processes under a uid of the sandboxes' ranges."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid in SANDBOX_UIDS:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+class Fleet:
+    """Coordinator and worker under `germline up`."""
+
+    def __init__(self, germline):
+        if os.geteuid() != 0:
+            raise RuntimeError("this test needs root: it makes sandboxes")
+        self.germline = germline
+        self.root = tempfile.mkdtemp(prefix="germline-e2e-")
+        os.chmod(self.root, 0o755)
+        self.state = os.path.join(self.root, "state")
+        self.address = f"unix:{self.root}/run/germline/control.sock"
+        self.processes = {}
+        self.genomes = 0
+
+    def start(self):
+        self.launch("up", "up", "--state-dir", self.state, "--coordinator", self.address)
+        self.await_worker()
+
+    def launch(self, name, *words):
+        os.makedirs(self.state, exist_ok=True)
+        with open(os.path.join(self.root, name + ".log"), "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [self.germline, *words], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "GERMLINE_UID_BASE": str(UID_BASE)})
+
+    def await_worker(self, seconds=60):
+        def joined():
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise AssertionError(f"{name} ended with {process.poll()}\n{self.logs()}")
+            listed = self.call("ps", "--workers", "--json", check=False)
+            return listed.returncode == 0 and any(
+                worker["connected"] for worker in json.loads(listed.stdout)["workers"])
+        self.wait(joined, "a worker has joined", seconds)
+
+    def stop(self):
+        """The worker first: it tells the coordinator what becomes of its attempts."""
+        for name in sorted(self.processes, reverse=True):
+            process = self.processes[name]
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def call(self, *words, check=True):
+        done = subprocess.run([self.germline, *words, "--coordinator", self.address],
+                              capture_output=True, text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise AssertionError(f"germline {' '.join(words)} ended with {done.returncode}\n"
+                                 f"{done.stdout}\n{done.stderr}\n{self.logs()}")
+        return done
+
+    def asked(self, *words):
+        return json.loads(self.call(*words, "--json").stdout)
+
+    def wait(self, holds, what, seconds=60, every=0.2):
+        """Waits until holds() is true, and returns what it returned."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            held = holds()
+            if held:
+                return held
+            time.sleep(every)
+        raise AssertionError(f"not within {seconds} s: {what}\n{self.logs()}")
+
+    def logs(self):
+        text = ""
+        for folder in (self.root, os.path.join(self.state, "logs")):
+            if not os.path.isdir(folder):
+                continue
+            for name in sorted(os.listdir(folder)):
+                if name.endswith(".log"):
+                    with open(os.path.join(folder, name), errors="replace") as log:
+                        text += f"--- {name}\n{log.read()[-6000:]}\n"
+        return text
+
+    def genome(self, behaviour="evolve", pauses=""):
+        """A repository with the two-second genome, steered."""
+        self.genomes += 1
+        place = os.path.join(self.root, f"genome-{self.genomes}")
+        subprocess.run([self.germline, "init", place, "--from", "two-second"], check=True,
+                       capture_output=True, text=True)
+        self.write(place, "behaviour", behaviour + "\n")
+        if pauses:
+            self.write(place, "pauses", pauses)
+        self.commit(place, behaviour)
+        return place
+
+    @staticmethod
+    def write(place, name, text):
+        with open(os.path.join(place, name), "w") as file:
+            file.write(text)
+
+    @staticmethod
+    def commit(place, message):
+        git = ["git", "-C", place, "-c", "user.name=t", "-c", "user.email=t@t"]
+        subprocess.run(git + ["add", "-A"], check=True)
+        subprocess.run(git + ["commit", "-q", "--allow-empty", "-m", message], check=True)
+
+    def run(self, genome, iterations=1):
+        return self.asked("run", genome, "--iterations", str(iterations))["run_id"]
+
+    def tree(self, run):
+        """The run's tree; none while no coordinator answers."""
+        done = self.call("tree", run, "--json", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def settled(self, run, iterations, seconds=100):
+        """The tree once so many iterations have ended, or the seed was refused; and those."""
+        def holds():
+            tree = self.tree(run)
+            if tree is None:
+                return None
+            ended = [i for i in iterations_of(tree) if i["ending"] != "ENDING_UNSPECIFIED"]
+            done = len(ended) >= iterations or tree["run"]["found_state"] == "refused"
+            return (tree, ended) if done else None
+        return self.wait(holds, f"{iterations} iterations of {run} have ended", seconds)
+
+
+class FleetApart(Fleet):
+    """Coordinator and worker as processes of their own, so that a test can end and start each."""
+
+    def __init__(self, germline):
+        super().__init__(germline)
+        self.address = f"127.0.0.1:{free_port()}"
+        self.gateway_config = ""
+
+    def use_gateway(self, prices):
+        """The worker starts with a gateway, whose upstream nobody serves."""
+        copied = os.path.join(self.root, "prices.json")
+        shutil.copy(prices, copied)
+        os.chmod(copied, 0o644)
+        self.write(self.root, "gateway.toml",
+                   f'schema = 1\n[upstream]\nurl = "http://127.0.0.1:1"\n[prices]\nfile = '
+                   f'"{copied}"\n')
+        self.gateway_config = os.path.join(self.root, "gateway.toml")
+
+    def start(self):
+        self.start_coordinator()
+        self.start_worker()
+        self.await_worker()
+
+    def start_coordinator(self):
+        self.launch("coordinator", "coordinator", "--listen", self.address, "--state-dir",
+                    self.state + "/coordinator")
+
+    def start_worker(self):
+        words = ["worker", "--coordinator", self.address, "--state-dir", self.state + "/worker"]
+        if self.gateway_config:
+            words += ["--gateway-config", self.gateway_config]
+        self.launch("worker", *words)
+
+    def kill_and_restart(self, victim):
+        """SIGKILL for coordinator or worker, or for the worker's zygote or gateway, at whose end
+        the worker is to end by itself. Whoever ended is started again, as systemd would."""
+        if victim in self.processes:
+            self.processes[victim].kill()
+        else:
+            companions = [pid for pid in children(self.processes["worker"].pid)
+                          if name_of(pid).startswith(f"germline-{victim}"[:15])]
+            if len(companions) != 1:
+                raise AssertionError(f"the worker's {victim}: {companions}\n{self.logs()}")
+            os.kill(companions[0], signal.SIGKILL)
+            victim = "worker"
+        self.processes[victim].wait(30)
+        if victim == "worker":
+            self.start_worker()
+        else:
+            self.start_coordinator()
+
+    def objects(self, *words):
+        """git, read-only, in the coordinator's own repository."""
+        return subprocess.run(
+            ["git", "-c", "safe.directory=*", "-C", self.state + "/coordinator/objects.git",
+             *words], check=True, capture_output=True, text=True).stdout
+
+
+def iterations_of(tree):
+    return [i for i in tree["iterations"] if i["kind"] == "WORK_KIND_ITERATE"]
