@@ -63,10 +63,16 @@ class fake_control final : public v1::Control::Service {
     reply->set_coordinator_id("crd_1");
     return grpc::Status::OK;
   }
+  grpc::Status PutSeed(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
+                       v1::PutSeedReply* reply) override {
+    v1::SeedChunk chunk;
+    while (stream->Read(&chunk)) seed += chunk.data();
+    reply->set_seed_id("seed_1");
+    return grpc::Status::OK;
+  }
   grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {
     created = *request;
-    if (request->branch() == "missing") return {grpc::StatusCode::NOT_FOUND, "no branch missing"};
     reply->set_run_id("run_1");
     reply->add_lineage_ids("lin_1");
     return grpc::Status::OK;
@@ -116,6 +122,7 @@ class fake_control final : public v1::Control::Service {
     lineage.set_pause_reason(v1::PAUSE_REASON_DONE);
   }
 
+  std::string seed;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
   std::string found_state = "founded";
@@ -127,6 +134,9 @@ struct fixture {
   std::unique_ptr<grpc::Server> server;
 
   fixture() {
+    const auto git = "git -C " + place.at("") + " -c user.name=u -c user.email=u@e ";
+    const auto repository = git + "init -q -b main && " + git + "commit -q --allow-empty -m seed";
+    REQUIRE(std::system(repository.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
     grpc::ServerBuilder builder;
     builder.AddListeningPort("unix:" + place.at("s"), grpc::InsecureServerCredentials());
     builder.RegisterService(&control);
@@ -178,7 +188,7 @@ TEST_CASE("3: not found") {
   const auto result = with.run("tree nope");
   CHECK(result.code == 3);
   CHECK(result.err == "germline: nothing is called nope\n");
-  CHECK(with.run("run " + with.place.at("") + " --branch missing").code == 3);
+  CHECK(with.run("run " + with.place.at("") + " --branch missing").code == 2);
   CHECK(with.run("run " + with.place.at("nowhere")).code == 3);
 }
 
@@ -214,6 +224,10 @@ TEST_CASE("run sends what was said, flags over the file") {
   CHECK(with.control.created.limits().memory_bytes() == 1 << 30);
   CHECK(with.control.created.limits().cpu_milli() == 500);
   CHECK(fs::path(with.control.created.repository()).is_absolute());
+  CHECK(with.control.seed.starts_with("PACK"));
+  CHECK(with.control.created.seed_id() == "seed_1");
+  CHECK(with.control.created.seed_commit().size() == 40);
+  CHECK(with.control.created.branch() == "main");
 }
 
 TEST_CASE("follow ends when every lineage is settled, and fails when the seed is refused") {

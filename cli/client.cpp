@@ -15,6 +15,7 @@ constexpr int read_limit_s = 15;
 constexpr int create_limit_s = 120;
 // A worker out of reach delays the proof by its lease and the guard: at most 25 s.
 constexpr int kill_limit_s = 60;
+constexpr std::size_t seed_chunk_bytes = 1 << 20;
 constexpr int max_message_bytes = 16 * 1024 * 1024;
 
 }  // namespace
@@ -57,6 +58,22 @@ error control_client::error_of(const grpc::Status& status) const {
 
 result<v1::GetStatusReply> control_client::status(const v1::GetStatusRequest& request) {
   return call(&v1::Control::Stub::GetStatus, request, read_limit_s);
+}
+
+result<std::string> control_client::put_seed(const std::string& pack) {
+  grpc::ClientContext context;
+  context.set_deadline(gpr_time_from_seconds(create_limit_s, GPR_TIMESPAN));
+  v1::PutSeedReply reply;
+  const auto writer = stub_->PutSeed(&context, &reply);
+  v1::SeedChunk chunk;
+  bool open = true;
+  for (std::size_t at = 0; open && at < pack.size(); at += seed_chunk_bytes) {
+    chunk.set_data(pack.substr(at, seed_chunk_bytes));
+    open = writer->Write(chunk);
+  }
+  writer->WritesDone();
+  if (const auto status = writer->Finish(); !status.ok()) return error_of(status);
+  return reply.seed_id();
 }
 
 result<v1::CreateRunReply> control_client::create_run(const v1::CreateRunRequest& request) {

@@ -17,6 +17,8 @@ class control_client {
   explicit control_client(std::string address);
 
   result<v1::GetStatusReply> status(const v1::GetStatusRequest& request);
+  /// The id by which create_run names the pack.
+  result<std::string> put_seed(const std::string& pack);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
   result<v1::ListRunsReply> list_runs(const v1::ListRunsRequest& request);
   result<v1::ListLineagesReply> list_lineages(const v1::ListLineagesRequest& request);

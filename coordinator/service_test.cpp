@@ -176,6 +176,42 @@ TEST_CASE_FIXTURE(fixture, "an evolved result without its objects or artefact is
   wait_branch(now.iterations(1).commit());  // the reason is in the context for the next one
 }
 
+TEST_CASE_FIXTURE(fixture, "a seed that was put founds a run, whatever the coordinator may read") {
+  const auto seed = git::repository::export_seed(dir + "/user", "");
+  REQUIRE(seed);
+  v1::PutSeedReply put;
+  {
+    grpc::ClientContext context;
+    const auto stream = people->PutSeed(&context, &put);
+    v1::SeedChunk chunk;
+    for (std::size_t at = 0; at < seed->pack.size(); at += 64) {
+      chunk.set_data(seed->pack.substr(at, 64));
+      REQUIRE(stream->Write(chunk));
+    }
+    stream->WritesDone();
+    REQUIRE(stream->Finish().ok());
+  }
+  v1::CreateRunRequest request;
+  request.set_repository("/closed/to/others");
+  request.set_branch("main");
+  request.set_seed_id(put.seed_id());
+  const auto create_run = [&] {
+    grpc::ClientContext context;
+    return people->CreateRun(&context, request, &created);
+  };
+  request.set_seed_commit(std::string(40, '1'));  // not in the pack
+  CHECK(create_run().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_seed_commit(seed->commit);
+  REQUIRE(create_run().ok());
+  scripted_worker worker(service->address(), "w1");
+  const auto lease = worker.lease();
+  CHECK(lease.seed_commit() == seed->commit);
+  CHECK_FALSE(worker.fetch_objects(seed->commit).empty());
+  CHECK(create_run().error_code() == grpc::StatusCode::FAILED_PRECONDITION);  // it was taken
+  request.set_seed_id("../../etc/passwd");
+  CHECK(create_run().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_CASE_FIXTURE(fixture, "an unbuildable seed refuses the run") {
   create();
   scripted_worker worker(service->address(), "w1");

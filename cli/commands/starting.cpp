@@ -6,6 +6,7 @@
 #include "cli/render/render.hpp"
 #include "common/config/run_file.hpp"
 #include "common/config/toml_values.hpp"
+#include "common/git/repository.hpp"
 #include "common/money.hpp"
 
 namespace germline::cli {
@@ -85,13 +86,30 @@ v1::CreateRunRequest request_of(const run_file& run) {
   return request;
 }
 
+/// Reads the branch as the person who calls, who may read what the coordinator's account may not,
+/// and on whose machine it may be.
+result<void> send_seed(control_client& client, v1::CreateRunRequest& request) {
+  constexpr std::int64_t max_pack_bytes = 256 << 20;
+  auto seed = git::repository::export_seed(request.repository(), request.branch(), max_pack_bytes);
+  if (!seed && seed.error().code() == error_code::not_found) {
+    return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
+  }
+  if (!seed) return seed.error();
+  GERMLINE_TRY_ASSIGN(*request.mutable_seed_id(), client.put_seed(seed->pack));
+  request.set_seed_commit(seed->commit);
+  request.set_branch(seed->branch);
+  return {};
+}
+
 }  // namespace
 
 exit_code run_run(const session& with, const run_options& options) {
   const auto run = read_run(options);
   if (!run) return with.fail(run.error());
   control_client client(with.coordinator());
-  const auto created = client.create_run(request_of(*run));
+  auto request = request_of(*run);
+  if (const auto sent = send_seed(client, request); !sent) return with.fail(sent.error());
+  const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());
   if (with.json) {
     with.data(to_json(*created, options.follow));

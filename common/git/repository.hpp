@@ -116,8 +116,19 @@ class repository {
     std::string commit;
     std::string branch;
   };
-  /// Copies a branch's head with all that it reaches from the repository at `path`, which is only
-  /// read. An empty `branch` means the one that HEAD names. Errors list the branches there are.
+  struct seed {
+    std::string commit;
+    std::string branch;
+    std::string pack;  // all that the commit reaches
+  };
+  /// A branch's head with all that it reaches, judged, out of the repository at `path`, which is
+  /// only read. An empty `branch` means the one that HEAD names. Errors list the branches there
+  /// are.
+  static result<seed> export_seed(const std::string& path, const std::string& branch,
+                                  std::int64_t max_pack_bytes = std::int64_t{1} << 30);
+  /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again.
+  result<void> import_seed(const seed& what);
+  /// export_seed and import_seed.
   result<imported> import_branch(const std::string& path, const std::string& branch);
   /// Copies `commit` into the repository at `path` as `branch`, by compare-and-swap. The branch
   /// must be new, or the commit a descendant of it, and it must not be checked out there.

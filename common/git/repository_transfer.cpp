@@ -112,8 +112,8 @@ result<bool> repository::is_ancestor(const std::string& ancestor,
   return status == 1;
 }
 
-result<repository::imported> repository::import_branch(const std::string& path,
-                                                       const std::string& branch) {
+result<repository::seed> repository::export_seed(const std::string& path, const std::string& branch,
+                                                 std::int64_t max_pack_bytes) {
   auto opened = open(path);
   if (!opened) {
     return error(error_code::not_found,
@@ -124,7 +124,7 @@ result<repository::imported> repository::import_branch(const std::string& path,
     return error(error_code::failed_precondition,
                  "'" + path + "' is a shallow clone; run `git fetch --unshallow` in it first");
   }
-  imported taken{"", branch};
+  seed taken{"", branch, ""};
   if (branch.empty()) {
     git_reference* raw = nullptr;
     const int status = git_repository_head(&raw, from.impl_->repo.get());
@@ -154,10 +154,27 @@ result<repository::imported> repository::import_branch(const std::string& path,
   if (auto judged = judge_seed(from, taken.commit); !judged) {
     return judged.error().within("the branch '" + taken.branch + "' of '" + path + "'");
   }
-  if (impl_->has(*oid::parse(taken.commit))) return taken;
-  GERMLINE_TRY_ASSIGN(const auto pack, from.make_pack({taken.commit}, {}));
-  GERMLINE_TRY(impl_->store_pack(pack));
+  GERMLINE_TRY_ASSIGN(taken.pack, from.make_pack({taken.commit}, {}, max_pack_bytes));
   return taken;
+}
+
+result<void> repository::import_seed(const seed& what) {
+  GERMLINE_TRY_ASSIGN(const auto id, oid::parse(what.commit));
+  object_limits limits;  // a history, not one candidate
+  limits.objects = 2'000'000;
+  limits.total_bytes = std::int64_t{4} << 30;
+  limits.blob_bytes = 256 << 20;
+  GERMLINE_TRY(pack_view::open(what.pack, limits));
+  if (!impl_->has(id)) GERMLINE_TRY(impl_->store_pack(what.pack));
+  if (!impl_->has(id)) return error(error_code::not_found, "the pack lacks " + what.commit);
+  return judge_seed(*this, what.commit);
+}
+
+result<repository::imported> repository::import_branch(const std::string& path,
+                                                       const std::string& branch) {
+  GERMLINE_TRY_ASSIGN(const auto taken, export_seed(path, branch));
+  GERMLINE_TRY(import_seed(taken));
+  return imported{taken.commit, taken.branch};
 }
 
 result<void> repository::export_branch(const std::string& commit, const std::string& path,

@@ -8,6 +8,7 @@ namespace germline {
 namespace {
 
 constexpr int max_watchers = 16;
+constexpr std::size_t max_seed_bytes = 256 << 20;
 
 template <class Reply>
 grpc::Status answer(result<Reply> outcome, Reply* reply) {
@@ -24,6 +25,18 @@ class control_service final : public v1::Control::Service {
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::GetStatusReply* reply) override {
     return answer(people_.status(), reply);
+  }
+  grpc::Status PutSeed(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
+                       v1::PutSeedReply* reply) override {
+    std::string pack;
+    v1::SeedChunk chunk;
+    while (stream->Read(&chunk)) {
+      pack += chunk.data();
+      if (pack.size() > max_seed_bytes) {
+        return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the seed's history is larger than 256 MiB"};
+      }
+    }
+    return answer(people_.put_seed(pack), reply);
   }
   grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {

@@ -1,12 +1,8 @@
 #include "coordinator/api/fleet_service.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 #include <deque>
-#include <filesystem>
 #include <mutex>
 
 #include "common/artefact/artefact_store.hpp"
@@ -14,9 +10,9 @@
 #include "common/grpc_status.hpp"
 #include "common/hash.hpp"
 #include "common/log.hpp"
-#include "common/unique_fd.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/session.hpp"
+#include "coordinator/durable_file.hpp"
 #include "coordinator/store/reader.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
 
@@ -167,23 +163,6 @@ grpc::Status send_chunks(grpc::ServerWriter<v1::Chunk>& stream, const std::strin
     if (!stream.Write(chunk)) return {grpc::StatusCode::CANCELLED, "the worker went away"};
   }
   return grpc::Status::OK;
-}
-
-/// Writes a file aside, syncs it, and moves it into place.
-result<void> write_durably(const std::string& path, const std::string& bytes) {
-  const std::string aside = path + ".part";
-  unique_fd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!file) return errno_error("writing " + aside, errno);
-  for (std::size_t at = 0; at < bytes.size();) {
-    const auto wrote = ::write(file.get(), bytes.data() + at, bytes.size() - at);
-    if (wrote < 0) return errno_error("writing " + aside, errno);
-    at += static_cast<std::size_t>(wrote);
-  }
-  if (::fsync(file.get()) != 0) return errno_error("syncing " + aside, errno);
-  std::error_code failed;
-  std::filesystem::rename(aside, path, failed);
-  if (failed) return errno_error("moving " + aside, failed.value());
-  return {};
 }
 
 class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet::Service> {

@@ -44,7 +44,7 @@ result<void> tell(caf::actor_system& system, caf::timespan wait, const Handle& t
 
 result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.repository().empty()) return invalid("a run needs a repository: give its path");
-  if (request.repository().front() != '/') {
+  if (request.seed_id().empty() && request.repository().front() != '/') {
     return invalid("the repository's path must be absolute: '" + request.repository() + "'");
   }
   if (request.lineages() < 0 || request.lineages() > max_lineages) {
@@ -111,12 +111,19 @@ result<v1::GetStatusReply> people::status() {
   return reply;
 }
 
+result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
+  v1::PutSeedReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_seed_id(), repository_.keep_seed(pack));
+  return reply;
+}
+
 result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& request) {
   GERMLINE_TRY(check_request(request));
   records::new_run run;
   run.id = run_id::make(*env_.time, *env_.random);
   run.folder = without_slashes(request.folder());
-  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed(request.repository(), request.branch(),
+  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed({request.repository(), request.branch(),
+                                                          request.seed_id(), request.seed_commit()},
                                                          run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));

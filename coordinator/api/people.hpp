@@ -34,6 +34,7 @@ class people {
         coordinator_id_(std::move(coordinator_id)) {}
 
   result<v1::GetStatusReply> status();
+  result<v1::PutSeedReply> put_seed(const std::string& pack);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
   result<v1::ListRunsReply> list_runs();
   result<v1::ListLineagesReply> list_lineages(const std::string& run);

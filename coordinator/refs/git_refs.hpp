@@ -50,6 +50,14 @@ struct projection {
   std::string details;
 };
 
+/// Where a run's seed comes from: a repository on this machine, or what PutSeed brought.
+struct seed_source {
+  std::string path;
+  std::string branch;   // empty: HEAD
+  std::string seed_id;  // empty: `path` is read
+  std::string commit;   // with seed_id
+};
+
 struct imported_seed {
   std::string commit;
   std::string branch;  // as resolved
@@ -60,10 +68,12 @@ class git_refs {
  public:
   virtual ~git_refs() = default;
 
-  /// Reads `branch` (empty: HEAD) of the repository at `path`, as data, and pins its commit as the
-  /// seed of `run`. Errors say what is wrong with the input.
-  virtual result<imported_seed> import_seed(const std::string& path, const std::string& branch,
-                                            const std::string& folder, const run_id& run) = 0;
+  /// Keeps a seed's pack in quarantine; its id. The oldest of more than a few is dropped.
+  virtual result<std::string> keep_seed(const std::string& pack) = 0;
+  /// Takes the seed in, as data, and pins its commit as the seed of `run`. Errors say what is wrong
+  /// with the input.
+  virtual result<imported_seed> import_seed(const seed_source& source, const std::string& folder,
+                                            const run_id& run) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
   /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
   virtual result<std::string> author_context(const context_request& request) = 0;

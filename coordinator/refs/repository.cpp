@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <sstream>
 
@@ -7,13 +9,16 @@
 #include "common/clock.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/git/repository.hpp"
+#include "common/hash.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "coordinator/durable_file.hpp"
 #include "coordinator/refs/git_refs.hpp"
 
 namespace germline::refs {
 namespace {
 
 constexpr std::int64_t max_pack_bytes = 256 << 20;
+constexpr std::string_view seed_prefix = "seed-";
 
 std::string lineage_branch(const lineage_id& id) {
   return "refs/heads/lineages/" + id.str();
@@ -38,10 +43,18 @@ class repository final : public git_refs {
   repository(repository_places places, git::repository opened)
       : places_(std::move(places)), repo_(std::move(opened)) {}
 
-  result<imported_seed> import_seed(const std::string& path, const std::string& branch,
-                                    const std::string& folder, const run_id& run) override {
+  result<std::string> keep_seed(const std::string& pack) override {
     const std::lock_guard lock(mutex_);
-    auto seed = repo_.import_branch(path, branch);
+    const auto id = sha256_hex(pack);
+    GERMLINE_TRY(write_durably(waiting_seed(id), pack));
+    drop_old_seeds();
+    return id;
+  }
+
+  result<imported_seed> import_seed(const seed_source& source, const std::string& folder,
+                                    const run_id& run) override {
+    const std::lock_guard lock(mutex_);
+    auto seed = take_seed(source);
     if (!seed && seed.error().code() == error_code::not_found) {
       return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
     }
@@ -168,6 +181,38 @@ class repository final : public git_refs {
   }
 
  private:
+  std::string waiting_seed(const std::string& id) const {
+    return places_.incoming + "/" + std::string(seed_prefix) + id;
+  }
+
+  void drop_old_seeds() const {
+    constexpr std::size_t kept = 8;
+    namespace fs = std::filesystem;
+    std::vector<std::pair<fs::file_time_type, fs::path>> waiting;
+    std::error_code ignored;
+    for (fs::directory_iterator at(places_.incoming, ignored), end; !ignored && at != end;
+         at.increment(ignored)) {
+      if (!at->path().filename().string().starts_with(seed_prefix)) continue;
+      waiting.emplace_back(at->last_write_time(ignored), at->path());
+    }
+    std::ranges::sort(waiting, std::greater());
+    for (std::size_t i = kept; i < waiting.size(); ++i) fs::remove(waiting[i].second, ignored);
+  }
+
+  result<git::repository::imported> take_seed(const seed_source& source) {
+    if (source.seed_id.empty()) return repo_.import_branch(source.path, source.branch);
+    const bool is_id = source.seed_id.size() == 64 &&
+                       source.seed_id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_id) return error(error_code::invalid_argument, "the seed's id is no SHA-256");
+    const auto file = waiting_seed(source.seed_id);
+    auto pack = read_whole(file, max_pack_bytes);
+    if (!pack) return error(error_code::failed_precondition, "the seed's objects are not here");
+    GERMLINE_TRY(repo_.import_seed({source.commit, source.branch, std::move(*pack)}));
+    std::error_code ignored;
+    std::filesystem::remove(file, ignored);
+    return git::repository::imported{source.commit, source.branch};
+  }
+
   /// Puts a ref of Germline's own where it belongs, wherever it was.
   static result<void> set(git::repository& repo, const std::string& name,
                           const std::string& target) {
@@ -197,7 +242,8 @@ void clear_leftovers(const repository_places& places) {
   }
   for (fs::directory_iterator at(places.incoming, ignored), end; !ignored && at != end;
        at.increment(ignored)) {
-    if (at->path().extension() == ".part") stale.push_back(at->path());
+    const bool is_seed = at->path().filename().string().starts_with(seed_prefix);
+    if (is_seed || at->path().extension() == ".part") stale.push_back(at->path());
   }
   for (const auto& path : stale) fs::remove(path, ignored);
 }

@@ -5,6 +5,8 @@ sandboxes, to every ending that it can be steered to.
 Usage: endings_test.py GERMLINE_BINARY. Needs root. Everything it starts it ends, by pid.
 """
 import json
+import os
+import shutil
 import sys
 import time
 import unittest
@@ -46,6 +48,14 @@ class Endings(unittest.TestCase):
         self.assertEqual(len({g["artefact_id"] for g in born}), 3, story)
         self.assertEqual([g["parent"] for g in born[1:]],
                          [g["generation_id"] for g in born[:-1]], story)
+
+    def test_a_repository_in_a_closed_home_is_read_as_the_person_who_runs_it(self):
+        closed = os.path.join(self.fleet.root, "closed")
+        os.makedirs(closed, mode=0o700)
+        genome = shutil.move(self.fleet.genome(), closed)
+        tree, ended = self.fleet.settled(self.fleet.run(genome), 1)
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", self.fleet.logs())
+        self.assertEqual(tree["run"]["repository"], genome)
 
     def test_a_weakened_test_does_not_fool_the_protected_ones(self):
         self.ends_as("weaken", "ENDING_REJECTED", "test", "square_of_zero")
