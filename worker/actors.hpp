@@ -1,11 +1,13 @@
 // Every typed actor interface of the worker, with its messages. Reads as the worker's diagram:
 //
-//   fleet_client ─messages─▶ node_actor ─start/renew/cancel─▶ iteration_actor (one per attempt)
-//        ▲                        │  ▲                               │
-//        └──── what to send ──────┘  └──── progress, finished ───────┘
+//   fleet_client ─messages─▶ node_actor ──────start──────▶ iteration_actor (one per attempt)
+//        ▲                    │ │  ▲                                 │
+//        └──── what to send ──┘ │  └──── progress, how it ended ─────┘
+//                               └──renew/cancel─▶ keeper_actor (one per attempt)
 //
 // node_actor is event-based and never blocks: it carries out the effects of node_state. An
-// iteration_actor is detached, since it waits for sandboxes; it lives as long as its attempt.
+// iteration_actor and a keeper_actor are detached, since they wait for sandboxes and the gateway;
+// they live as long as their attempt.
 // Protos travel behind shared_ptr inside this process only; gRPC is the only wire.
 #pragma once
 
@@ -39,6 +41,8 @@ CAF_ADD_ATOM(germline_worker, germline::worker, broken_atom, "broken")
 CAF_ADD_ATOM(germline_worker, germline::worker, tick_atom, "tick")
 CAF_ADD_ATOM(germline_worker, germline::worker, stop_atom, "stop")
 CAF_ADD_ATOM(germline_worker, germline::worker, begin_atom, "begin")
+CAF_ADD_ATOM(germline_worker, germline::worker, renew_atom, "renew")
+CAF_ADD_ATOM(germline_worker, germline::worker, cancel_atom, "cancel")
 CAF_END_TYPE_ID_BLOCK(germline_worker)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::coordinator_message_ptr)
@@ -60,6 +64,12 @@ using node_actor = caf::typed_actor<
     caf::reacts_to<attempt_end_ptr>,
     /// Cancel everything; the actor ends when the last attempt is gone.
     caf::reacts_to<stop_atom>>;
+
+using keeper_actor = caf::typed_actor<
+    /// The lease now stands until this CLOCK_BOOTTIME, in milliseconds. Blocks.
+    caf::reacts_to<renew_atom, std::int64_t>,
+    /// End the attempt; why, for people. Blocks.
+    caf::reacts_to<cancel_atom, std::string>>;
 
 using iteration_actor = caf::typed_actor<
     /// Run the attempt from start to end, then report to the node actor and quit. Blocks.

@@ -23,6 +23,12 @@ iteration_actor::behavior_type iteration_behavior(iteration_actor::pointer self,
   }};
 }
 
+keeper_actor::behavior_type keeper_behavior(keeper_actor::pointer,
+                                            std::shared_ptr<running_attempt> attempt) {
+  return {[attempt](renew_atom, std::int64_t until_boot_ms) { attempt->renew(until_boot_ms); },
+          [attempt](cancel_atom, const std::string& why) { attempt->cancel(why); }};
+}
+
 void start(node_pointer self, const node_actor_config& config, const start_attempt& effect) {
   const auto id = effect.lease.attempt_id();
   node_actor node = self;
@@ -31,7 +37,7 @@ void start(node_pointer self, const node_actor_config& config, const start_attem
         node, attempt_progress_ptr(std::make_shared<const v1::AttemptProgress>(std::move(update))));
   };
   auto attempt = config.make_attempt(effect.lease, effect.lease_until_boot_ms, progress);
-  self->state.running[id] = attempt;
+  self->state.running[id] = self->spawn<caf::detached>(keeper_behavior, attempt);
   const auto worker = self->spawn<caf::detached>(iteration_behavior, std::move(attempt), node);
   self->send(worker, begin_atom_v);
 }
@@ -43,12 +49,12 @@ void carry_out(node_pointer self, const node_actor_config& config, const node_ef
     } else if (const auto* renew = std::get_if<renew_attempt>(&effect)) {
       if (const auto found = self->state.running.find(renew->attempt_id);
           found != self->state.running.end()) {
-        found->second->renew(renew->lease_until_boot_ms);
+        self->send(found->second, renew_atom_v, renew->lease_until_boot_ms);
       }
     } else if (const auto* cancel = std::get_if<cancel_attempt>(&effect)) {
       if (const auto found = self->state.running.find(cancel->attempt_id);
           found != self->state.running.end()) {
-        found->second->cancel(cancel->why);
+        self->send(found->second, cancel_atom_v, cancel->why);
       }
     } else if (const auto* send = std::get_if<send_message>(&effect)) {
       config.send(send->message);
@@ -100,8 +106,10 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
         apply(self->state.decisions->on_progress(*progress));
       },
       [=](const attempt_end_ptr& end) {
-        self->state.running.erase(
-            std::visit([](const auto& known) { return known.attempt_id(); }, *end));
+        const auto id = std::visit([](const auto& known) { return known.attempt_id(); }, *end);
+        if (const auto keeper = self->state.running.extract(id)) {
+          self->send_exit(keeper.mapped(), caf::exit_reason::user_shutdown);
+        }
         if (const auto* judged = std::get_if<v1::AttemptResult>(end.get())) {
           apply(self->state.decisions->on_finished(*judged));
         } else {

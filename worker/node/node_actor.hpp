@@ -20,7 +20,7 @@ class running_attempt {
   /// Works through the attempt; returns when nothing of it is left. Blocks; called once, from a
   /// thread of its own.
   virtual attempt_end run() = 0;
-  /// Makes `run` end soon, killing what it runs. Any thread; never blocks for long.
+  /// Makes `run` end soon, killing what it runs. Any thread.
   virtual void cancel(const std::string& why) = 0;
   /// Moves the time at which everything dies by itself. Any thread.
   virtual void renew(std::int64_t lease_until_boot_ms) = 0;
@@ -33,7 +33,7 @@ using attempt_factory = std::function<std::shared_ptr<running_attempt>(
 struct node_actor_state {
   static inline const char* name = "node";
   std::unique_ptr<node_state> decisions;
-  std::map<std::string, std::shared_ptr<running_attempt>> running;
+  std::map<std::string, keeper_actor> running;  // by attempt id
   bool stopping = false;
 };
 
