@@ -36,7 +36,7 @@ struct child_coordinator {
     char* arguments[] = {program.data(), state.data(), address.data(), nullptr};
     char* environment[] = {nullptr};
     REQUIRE(::posix_spawn(&pid, program.c_str(), nullptr, nullptr, arguments, environment) == 0);
-    channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+    channel = connect_anew(address);
     REQUIRE(channel->WaitForConnected(
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(20, GPR_TIMESPAN))));
     people = v1::Control::NewStub(channel);

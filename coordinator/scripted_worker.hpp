@@ -47,12 +47,20 @@ inline void make_genome(const std::string& path) {
   shell("cd " + path + " && git add -A && git -c user.name=u -c user.email=u@e commit -qm seed");
 }
 
+/// A channel with a connection of its own. By default gRPC gives a new channel the connection of an
+/// older one to the same address, be it to a server that was killed a moment ago.
+inline std::shared_ptr<grpc::Channel> connect_anew(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 /// A worker that does what the test says, over the real wire.
 class scripted_worker {
  public:
   scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {})
       : id_(std::move(id)),
-        channel_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
+        channel_(connect_anew(address)),
         stub_(v1::Fleet::NewStub(channel_)),
         stream_(stub_->Join(&context_)) {
     v1::WorkerMessage message;
