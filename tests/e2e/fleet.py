@@ -7,8 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from sanitizer_reports import sanitizer_reports  # noqa: E402
 
 # Uids of this test alone, so that it does not meet a Germline that runs on the machine already.
 UID_BASE = 1_000_000_000 + os.getpid() % 800 * 1_000_000
@@ -94,7 +98,10 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        reports = sanitizer_reports(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
+        if reports:
+            raise AssertionError("a sanitizer spoke:\n" + reports)
 
     def call(self, *words, check=True):
         done = subprocess.run([self.germline, *words, "--coordinator", self.address],
