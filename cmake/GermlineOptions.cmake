@@ -1,5 +1,4 @@
-# Compiler settings that hold for every target: warnings as errors, sanitizers by option.
-set(GERMLINE_SANITIZE "" CACHE STRING "Comma-separated -fsanitize= list, e.g. address,undefined or thread")
+# Compiler settings that hold for every target: warnings as errors.
 option(GERMLINE_WERROR "Treat warnings as errors" ON)
 
 add_library(germline_options INTERFACE)
@@ -9,10 +8,6 @@ target_compile_options(germline_options INTERFACE -Wall -Wextra -Wpedantic -Wsha
   -Wno-restrict  # GCC 12 reports std::string's operator+ falsely (GCC bug 105651)
   $<$<BOOL:${GERMLINE_WERROR}>:-Werror>)
 target_include_directories(germline_options INTERFACE ${PROJECT_SOURCE_DIR})
-if(GERMLINE_SANITIZE)
-  add_compile_options(-fsanitize=${GERMLINE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  add_link_options(-fsanitize=${GERMLINE_SANITIZE})
-endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
