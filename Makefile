@@ -1,11 +1,13 @@
 # A thin layer over the CMake presets. `make help` lists the targets.
 PRESET ?= release
-.PHONY: help deps build demo test soak bench format lint clean
+.PHONY: help deps build demo test asan tsan soak bench format lint clean
 
 help:
 	@printf '%s\n' 'make demo    install what is missing, build, and run the main job' \
 	  'make test    install what is missing, build, and run every test' \
-	  'make build   build only' 'make lint    formatting, style and clang-tidy' \
+	  'make asan    the tests under AddressSanitizer and UndefinedBehaviorSanitizer' \
+	  'make tsan    the tests under ThreadSanitizer' \
+	  'make build   build only' 'make lint    formatting and clang-tidy' \
 	  'make soak    kill everything again and again for MINUTES=30, and look at what is left' \
   'make bench   measure, beside a peer or the floor in the same run' \
   'make format  reformat the sources'
@@ -26,6 +28,11 @@ demo: build
 
 test: build
 	ctest --preset $(PRESET) --no-tests=error
+
+asan tsan: deps
+	cmake --preset $@
+	cmake --build --preset $@
+	ctest --preset $@ --no-tests=error
 
 MINUTES ?= 30
 soak: build
