@@ -6,8 +6,12 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <fstream>
+#include <string>
 
+#include "cli/exit_code.hpp"
 #include "cli/up/restart_policy.hpp"
+#include "common/log.hpp"
 
 namespace germline::cli {
 namespace {
@@ -28,6 +32,23 @@ bool asked_to_end() {
   const timespec limit{0, tick_ms * 1'000'000};
   const int number = ::sigtimedwait(&set, nullptr, &limit);
   return number == SIGINT || number == SIGTERM;
+}
+
+/// The last line that a service wrote, which says why it ended.
+std::string last_line(const std::string& log_path) {
+  std::ifstream log(log_path);
+  std::string line;
+  std::string last;
+  while (std::getline(log, line)) {
+    if (!line.empty()) last = line;
+  }
+  return printable(last);
+}
+
+/// Whether it ended because it was asked for something wrong, or refused: so it will again.
+bool is_refusal(int status) {
+  return WIFEXITED(status) && (WEXITSTATUS(status) == static_cast<int>(exit_code::usage) ||
+                               WEXITSTATUS(status) == static_cast<int>(exit_code::refused));
 }
 
 struct watched_child {
@@ -74,6 +95,9 @@ class supervision {
     if (const auto status = child.process.ended()) {
       const auto delay_ms = next_start_delay_ms(child.restarts, now_ms - child.started_ms);
       const auto what = child.spec.name + " ended with " + wait_status_words(*status);
+      if (is_refusal(*status)) {
+        return error(error_code::failed_precondition, what + ": " + last_line(child.spec.log_path));
+      }
       if (!delay_ms) {
         return error(error_code::internal, what + ", again and again; see " + child.spec.log_path);
       }

@@ -137,6 +137,15 @@ TEST_CASE("a service that cannot start ends all of it with an error") {
   CHECK(place.text("ends") == "coordinator\n");
 }
 
+TEST_CASE("a service that is refused is not started again") {
+  folder place;
+  auto plan = plan_in(place);
+  plan.worker = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 5");
+  CHECK(wait_code(supervise_aside(plan)) == 1);
+  const auto starts = place.text("worker");
+  CHECK(std::count(starts.begin(), starts.end(), '\n') == 1);
+}
+
 TEST_CASE("keys reach the worker and not the coordinator") {
   config_sources sources;
   sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
