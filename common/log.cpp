@@ -5,26 +5,9 @@
 
 #include <memory>
 
+#include "common/text/utf8.hpp"
+
 namespace germline {
-namespace {
-
-/// The length of the UTF-8 sequence at `text[at]`, or 0 when there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto lead = static_cast<unsigned char>(text[at]);
-  const std::size_t length = lead < 0x80           ? 1
-                             : (lead >> 5) == 0x6  ? 2
-                             : (lead >> 4) == 0xe  ? 3
-                             : (lead >> 3) == 0x1e ? 4
-                                                   : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[at + i]) >> 6) != 0x2) return 0;
-  }
-  return length;
-}
-
-}  // namespace
-
 std::string printable(std::string_view text) {
   std::string safe;
   safe.reserve(text.size());

@@ -1,5 +1,6 @@
-// actor_guard: what every actor of the coordinator installs first: an exception handler that logs,
-// since CAF lets an actor with an exception die silently. A coordinator that lost an actor must not
+// actor_guard: what every actor of the coordinator installs first: handlers that log exceptions,
+// and errors that answer a message for which nobody waits, since CAF lets an actor die of either
+// silently. A coordinator that lost an actor, or whose record lacks what it went on from, must not
 // go on half alive: the process ends, and starts again from its record.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "common/log.hpp"
+#include "coordinator/caf_error.hpp"
 
 namespace germline {
 
@@ -24,6 +26,15 @@ void guard_actor(Self* self) {
       log_error("actor {}: unknown exception", name);
     }
     std::abort();
+  });
+  self->set_error_handler([self, name](caf::error& failure) {
+    if (failure.category() != caf::atom("germline")) {  // of CAF itself: the system is ending
+      self->quit(failure);
+      return;
+    }
+    log_error("actor {}: {}; the coordinator ends, and goes on from its record", name,
+              from_caf(failure).message());
+    std::_Exit(1);
   });
 }
 

@@ -8,7 +8,9 @@
 #include <grpcpp/server_builder.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -56,6 +58,21 @@ result<std::string> check_address(const std::string& address) {
                      address + "'");
   }
   return std::string();
+}
+
+/// A socket that a dead coordinator left may be taken over; that of a living one may not.
+result<void> check_nobody_listens(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe) return errno_error("socket", errno);
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return {};
+  }
+  return error(error_code::failed_precondition,
+               "another coordinator listens on " + path +
+                   "; end it, or give this one another socket by --coordinator or --listen");
 }
 
 result<unique_fd> lock_directory(const std::string& dir) {
@@ -135,7 +152,10 @@ struct coordinator_service::impl {
     desk = std::make_unique<people>(system, actors, *reader, *repository, env, id);
     fleet = make_fleet_service(system, actors, *reader, *repository, places);
     control = make_control_service(*desk, stopping);
-    if (!socket_path.empty()) ::unlink(socket_path.c_str());
+    if (!socket_path.empty()) {
+      GERMLINE_TRY(check_nobody_listens(socket_path));
+      ::unlink(socket_path.c_str());
+    }
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("coordinator");
     quota.SetMaxThreads(config.max_server_threads);
@@ -161,8 +181,9 @@ struct coordinator_service::impl {
     if (stopping.exchange(true)) return;
     if (server) server->Shutdown(gpr_time_from_millis(0, GPR_TIMESPAN));
     if (server) server->Wait();
+    const bool served = server != nullptr;
     server.reset();
-    if (!socket_path.empty()) ::unlink(socket_path.c_str());
+    if (served && !socket_path.empty()) ::unlink(socket_path.c_str());
     caf::anon_send_exit(actors.runs, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(actors.dispatcher, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(refs_handle, caf::exit_reason::user_shutdown);

@@ -408,6 +408,12 @@ TEST_CASE_FIXTURE(fixture, "a second coordinator and an open address are refused
   REQUIRE_FALSE(second);
   CHECK(second.error().code() == error_code::failed_precondition);
   config.state_dir = dir + "/state2";
+  config.listen_address = "unix:" + dir + "/socket";
+  CHECK(coordinator_service::start(config, time, random).error().code() ==
+        error_code::failed_precondition);
+  grpc::ClientContext context;
+  v1::ListRunsReply runs;
+  CHECK(people->ListRuns(&context, {}, &runs).ok());  // the first is still there
   config.listen_address = "0.0.0.0:0";
   CHECK(coordinator_service::start(config, time, random).error().code() ==
         error_code::invalid_argument);

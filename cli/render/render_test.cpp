@@ -43,6 +43,7 @@ v1::GetTreeReply sample_tree() {
   first.set_started_ms(1'000);
   first.set_ended_ms(33'500);
   auto& second = *reply.add_iterations();
+  second.set_item_id("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e31");
   second.set_lineage_id(lineage.lineage_id());
   second.set_kind(v1::WORK_KIND_ITERATE);
   second.set_number(2);
@@ -72,7 +73,7 @@ TEST_CASE("the tree names generations, iterations, endings and why") {
         "`- lin_0190f3c2a1b27c3d8e  paused (done), depth 1, 2 of 2 iterations\n"
         "   |- #1 evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  32.5s\n"
         "   |     gave itself a new tool\n"
-        "   `- #2 rejected (protected)\n"
+        "   `- #2 rejected (protected) itm_0190f3c2a1b27c3d8e\n"
         "         behaviour/two is red\n");
 }
 
@@ -173,6 +174,7 @@ TEST_CASE("an iteration is shown in full") {
   attempt.set_fence(3);
   attempt.set_worker_id("wrk_1");
   CHECK(render_show(reply, plain) ==
+        "iteration     itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e31\n"
         "number        2\n"
         "lineage       lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10\n"
         "ending        rejected\nreason        protected\n"

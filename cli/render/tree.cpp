@@ -57,6 +57,7 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   } else if (!iteration.reason().empty()) {
     text += " (" + safe_line(iteration.reason()) + ")";
   }
+  if (born == nullptr) text += " " + painted(how, paint::dim, short_id(iteration.item_id()));
   if (born != nullptr) {
     text += std::string(" ") + marks.arrow + " generation " + std::to_string(born->number()) + " " +
             painted(how, paint::dim,

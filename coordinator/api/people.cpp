@@ -5,6 +5,7 @@
 
 #include "common/context/agent_context.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/store/reader.hpp"
@@ -302,9 +303,26 @@ result<v1::DiffReply> people::diff(const v1::DiffRequest& request) {
   }
   if (from.empty()) return invalid("'" + request.to() + "' has no parent: name what to compare to");
   v1::DiffReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_patch(), repository_.diff(from, to, max_diff_bytes));
+  GERMLINE_TRY_ASSIGN(const auto patch, repository_.diff(from, to, max_diff_bytes));
+  reply.set_patch(valid_utf8(patch));  // a protobuf string must be
   reply.set_truncated(static_cast<std::int64_t>(reply.patch().size()) >= max_diff_bytes);
   return reply;
+}
+
+/// While a run's seed is being founded, its code runs for all lineages of the run: with the last of
+/// them the seed is killed too.
+result<void> people::add_seed_of(const lineage_id& lineage, kill_target& target) {
+  GERMLINE_TRY_ASSIGN(const auto info, reader_.lineage(lineage.str()));
+  if (!info.head_generation().empty()) return {};
+  GERMLINE_TRY_ASSIGN(const auto others, reader_.lineages(info.run_id()));
+  for (const auto& other : others) {
+    const bool wants_it =
+        other.state() == v1::LINEAGE_STATE_ACTIVE || other.state() == v1::LINEAGE_STATE_PAUSED;
+    if (wants_it && other.lineage_id() != lineage.str()) return {};
+  }
+  GERMLINE_TRY_ASSIGN(const auto run, run_id::parse(info.run_id()));
+  target.runs.push_back(run);
+  return {};
 }
 
 result<v1::KillReply> people::kill(const v1::KillRequest& request) {
@@ -321,6 +339,7 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
     } else if (found.what == resolved_target::kind::lineage) {
       GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
       target.lineages.push_back(id);
+      GERMLINE_TRY(add_seed_of(id, target));
     } else {
       return invalid("what is killed is a lineage, a run, or \"all\"");
     }

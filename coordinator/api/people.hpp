@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "common/ids.hpp"
 #include "common/result.hpp"
 #include "coordinator/environment.hpp"
 #include "germline/v1/control.pb.h"
@@ -18,6 +19,7 @@ namespace germline {
 
 class record_reader;
 struct actor_handles;
+struct kill_target;
 namespace refs {
 class git_refs;
 }
@@ -51,6 +53,7 @@ class people {
                      const std::function<bool(const v1::WatchEvent&)>& emit);
 
  private:
+  result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<std::string> commit_of(const std::string& id, std::string* parent);
   result<std::string> context_at(const std::string& run, const std::string& commit);
 

@@ -3,6 +3,7 @@
 #include <caf/typed_response_promise.hpp>
 
 #include "common/log.hpp"
+#include "common/text/utf8.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -328,7 +329,7 @@ class conductor {
 };
 
 std::string cut(const std::string& text, std::size_t limit) {
-  return text.substr(0, limit);
+  return valid_utf8(text, limit);
 }
 
 std::function<void(result<void>)> answer(caf::typed_response_promise<void> promise) {

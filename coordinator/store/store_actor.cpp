@@ -3,6 +3,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -10,6 +11,12 @@ namespace germline {
 namespace {
 
 constexpr int events_per_attempt = 2'000;
+
+/// For what only informs, or is written again later: the coordinator goes on without it.
+caf::result<void> log_failure(const result<void>& outcome) {
+  if (!outcome) log_error("the record could not be written: {}", outcome.error().message());
+  return caf::unit;
+}
 
 }  // namespace
 
@@ -31,7 +38,7 @@ store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_ac
         return reply(db.lose(loss, now()));
       },
       [&db, now](refused_atom, const attempt_id& attempt) {
-        return reply(db.refuse_result(attempt, now()));
+        return log_failure(db.refuse_result(attempt, now()));
       },
       [&db, now](settle_atom, const records::attempt_loss& loss) {
         return reply(db.settle(loss, now()));
@@ -48,9 +55,11 @@ store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_ac
         return reply(db.kill_seed(run, why, now()));
       },
       [&db](branch_atom, const lineage_id& lineage, const std::string& commit) {
-        return reply(db.set_branch(lineage, commit));
+        return log_failure(db.set_branch(lineage, commit));
       },
-      [&db](const event_batch& batch) { return reply(db.add_events(*batch, events_per_attempt)); },
+      [&db](const event_batch& batch) {
+        return log_failure(db.add_events(*batch, events_per_attempt));
+      },
   };
 }
 

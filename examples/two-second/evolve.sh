@@ -34,6 +34,7 @@ iterate() {
     evolve) learn "$n" ;;
     stall) ;;
     crash) learn "$n"; echo "crashing, as told" >&2; exit 7 ;;
+    babble) printf 'bad \377\376 bytes'; exit 7 ;;
     weaken)  # its own tests stay green; the protected ones do not
       sed 's/^0 .*/0 1/' table > table.new && mv table.new table
       printf 'mkdir -p build\n%s\n' 'echo "<testsuite name=\"own\" tests=\"1\"><testcase name=\"all_is_well\"/></testsuite>" > build/junit.xml' > test.sh ;;

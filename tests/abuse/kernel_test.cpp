@@ -62,4 +62,25 @@ TEST_CASE("ordinary tools work") {
   CHECK(run.out.head == "42\n");
 }
 
+TEST_CASE("make runs, and user ids can be set to one's own only") {
+  const auto where = prepare(small_policy());
+  const auto run =
+      shell(*where,
+            "set -e; printf 'all:\n\tmkdir made\n\ttrue\n' > Makefile; make -s; test -d made;"
+            "python3 -c '\n"
+            "import os\n"
+            "own = os.geteuid()\n"
+            "os.setresuid(-1, own, -1)\n"
+            "os.setresgid(-1, os.getegid(), -1)\n"
+            "for other in range(8):\n"
+            "    if other == own: continue\n"
+            "    for change in (os.setresuid, os.setresgid):\n"
+            "        try: change(other, other, other)\n"
+            "        except OSError: continue\n"
+            "        print(change, other)\n"
+            "print(own == os.getuid() == os.geteuid())'");
+  CHECK_MESSAGE(run.outcome.succeeded(), run.err.text());
+  CHECK(run.out.head == "True\n");
+}
+
 }  // namespace germline::abuse

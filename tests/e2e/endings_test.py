@@ -27,8 +27,15 @@ class Endings(unittest.TestCase):
         run = self.fleet.run(self.fleet.genome(behaviour), iterations)
         return self.fleet.settled(run, iterations)
 
-    def ends_as(self, behaviour, ending, reason, says):
-        tree, ended = self.evolve(behaviour, 1)
+    def ends_as(self, behaviour, ending, reason, says, wall_time=""):
+        genome = self.fleet.genome(behaviour)
+        if wall_time:
+            with open(os.path.join(genome, "genome.toml")) as file:
+                text = file.read()
+            self.assertIn('wall_time = "60s"', text)
+            self.fleet.write(genome, "genome.toml", text.replace("60s", wall_time))
+            self.fleet.commit(genome, "a shorter time")
+        tree, ended = self.fleet.settled(self.fleet.run(genome), 1)
         story = json.dumps(tree, indent=1) + self.fleet.logs()
         self.assertEqual((ended[0]["ending"], ended[0]["reason"]), (ending, reason), story)
         self.assertIn(says, ended[0]["details"], story)
@@ -71,6 +78,21 @@ class Endings(unittest.TestCase):
 
     def test_a_crash_fails(self):
         self.ends_as("crash", "ENDING_FAILED", "crash", "exit code 7")
+
+    def test_bytes_that_are_no_text_are_told_as_what_they_are(self):
+        self.ends_as("babble", "ENDING_FAILED", "crash", "bytes")
+
+    def test_a_genome_that_asks_for_less_time_gets_less(self):
+        self.ends_as("hang", "ENDING_FAILED", "time", "time", wall_time="8s")
+
+    def test_kill_of_the_only_lineage_ends_its_seed_too(self):
+        run = self.fleet.run(self.fleet.genome("evolve", "build 60\n"))
+        self.fleet.wait(sandbox_pids, "the seed is being built")
+        time.sleep(1)
+        lineage = self.fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+        killed = self.fleet.asked("kill", lineage)
+        self.assertEqual([line["proof"] for line in killed["lineages"]], ["KILL_PROOF_KILLED"])
+        self.assertEqual(sandbox_pids(), [])
 
     def test_kill_returns_with_proof_while_a_fork_bomb_runs(self):
         run = self.fleet.run(self.fleet.genome("fork-bomb"))

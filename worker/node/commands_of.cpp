@@ -18,6 +18,7 @@ result<genome_commands> commands_of(const std::string& genome_toml, const std::s
   commands.protected_tests = std::move(manifest.protected_tests);
   commands.context = std::move(manifest.context);
   commands.folder = folder;
+  commands.sandbox = manifest.sandbox;
   commands.protected_globs = std::move(manifest.protected_paths);
   return commands;
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/manifest/genome_manifest.hpp"
+
 namespace germline::worker {
 
 struct genome_commands {
@@ -18,7 +20,8 @@ struct genome_commands {
   std::string protected_tests;               // program, relative; empty: none
   std::vector<std::string> protected_globs;  // relative to the folder
   std::string context = "agent_context.json";
-  std::string folder;  // of the genome in its repository; empty: the root
+  std::string folder;       // of the genome in its repository; empty: the root
+  sandbox_request sandbox;  // what the genome asks of its sandboxes
 };
 
 /// Where the genome lies under `root`: "/workspace" or "/workspace/folder".

@@ -32,6 +32,7 @@ struct agent_run {
   process_outcome outcome;
   std::string output;
   pushed_objects pushed;
+  std::string unreadable;  // not empty: what it left cannot be taken, and why
 };
 
 /// How an attempt ends, before it is written as a result.
@@ -101,7 +102,11 @@ void iteration::phase(v1::IterationPhase phase, const std::string& step, const s
   progress_(std::move(update));
 }
 
+/// What the run allows, or the node's default; less where the genome asks for less.
 sandbox_policy_spec iteration::policy() const {
+  const auto cap = [](std::int64_t& value, std::int64_t asked) {
+    if (asked > 0) value = std::min(value, asked);
+  };
   sandbox_policy_spec spec;
   const auto& limits = lease_.limits();
   if (limits.memory_bytes() > 0) spec.memory_bytes = limits.memory_bytes();
@@ -109,6 +114,12 @@ sandbox_policy_spec iteration::policy() const {
   if (limits.pids() > 0) spec.pids_max = limits.pids();
   if (limits.disk_bytes() > 0) spec.workspace_bytes = limits.disk_bytes();
   spec.wall_ms = limits.wall_time_ms() > 0 ? limits.wall_time_ms() : default_wall_ms;
+  const auto& asked = commands_.sandbox;
+  cap(spec.memory_bytes, asked.memory_bytes);
+  cap(spec.cpu_millis, asked.cpu_milli);
+  cap(spec.pids_max, asked.pids);
+  cap(spec.workspace_bytes, asked.disk_bytes);
+  cap(spec.wall_ms, asked.wall_time_ms);
   return spec;
 }
 
@@ -307,7 +318,7 @@ result<agent_run> iteration::run_agent() {
   if (agent.outcome.succeeded() && !commands_.result_is_push) {
     if (const auto committed = commit_worktree(box->get(), "Changes of the work tree");
         !committed) {
-      log_warning("attempt {}: {}", lease_.attempt_id(), committed.error().message());
+      agent.unreadable = "the work tree cannot be committed: " + committed.error().message();
     }
   }
   // A sandbox that ran out of time or memory may be dead; then nothing of it is read.
@@ -315,6 +326,7 @@ result<agent_run> iteration::run_agent() {
     agent.pushed = std::move(*pushed);
   } else {
     log_warning("attempt {}: {}", lease_.attempt_id(), pushed.error().message());
+    agent.unreadable = "what was pushed cannot be taken: " + pushed.error().message();
   }
   GERMLINE_TRY(box->destroy());
   return agent;
@@ -374,6 +386,9 @@ result<void> iteration::iterate() {
   if (!agent.outcome.succeeded()) {
     auto why = explain_outcome(agent.outcome, "the agent", agent.output, "crash");
     return conclude({v1::ENDING_FAILED, std::move(why)}, agent);
+  }
+  if (!agent.unreadable.empty()) {
+    return conclude({v1::ENDING_REJECTED, {"objects", agent.unreadable}}, agent);
   }
   if (agent.pushed.commit.empty()) {
     return conclude({v1::ENDING_STALLED, {"no_change", "the agent pushed nothing"}}, agent);

@@ -11,6 +11,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/atom.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
@@ -166,7 +167,7 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
                   const std::vector<companion>& companions) {
   caf::actor_system_config settings;
   settings.add_message_types<caf::id_block::germline_worker>();
-  settings.set("scheduler.policy", "sharing");
+  settings.set("scheduler.policy", caf::atom("sharing"));
   settings.set("scheduler.max-threads", std::size_t{2});
   caf::actor_system system(settings);
   node_actor_config node_config;
