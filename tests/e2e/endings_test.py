@@ -7,11 +7,13 @@ Usage: endings_test.py GERMLINE_BINARY. Needs root. Everything it starts it ends
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import sys
 import time
 import unittest
 
-from fleet import Fleet, iterations_of, sandbox_pids
+from fleet import Fleet, children, iterations_of, sandbox_pids
 
 GERMLINE = sys.argv.pop(1)
 
@@ -84,6 +86,29 @@ class Endings(unittest.TestCase):
 
     def test_a_genome_that_asks_for_less_time_gets_less(self):
         self.ends_as("hang", "ENDING_FAILED", "time", "time", wall_time="8s")
+
+    def test_a_record_that_cannot_be_written_for_a_while_is_taken_up_again(self):
+        fleet = self.fleet
+        run = fleet.run(fleet.genome("evolve", "agent 8\n"))
+
+        def runs():
+            live = iterations_of(fleet.tree(run))
+            return live and live[0]["phase"] == "ITERATION_PHASE_RUNNING"
+        fleet.wait(runs, "the agent runs", 90)
+        record = sqlite3.connect(fleet.state + "/coordinator/record.sqlite", isolation_level=None)
+        record.execute("BEGIN IMMEDIATE")
+        for pid in children(fleet.processes["up"].pid):
+            with open(f"/proc/{pid}/cmdline") as words:
+                if "\0worker\0" in words.read():
+                    os.kill(pid, signal.SIGKILL)  # that its attempt is lost cannot be recorded
+        time.sleep(10)
+        record.execute("ROLLBACK")
+        record.close()
+        tree, ended = fleet.settled(run, 1, 120)
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", story)
+        self.assertEqual([a["state"] for a in ended[0]["attempts"]],
+                         ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
 
     def test_kill_of_the_only_lineage_ends_its_seed_too(self):
         run = self.fleet.run(self.fleet.genome("evolve", "build 60\n"))
