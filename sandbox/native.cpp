@@ -15,12 +15,12 @@
 #include "sandbox/native_sandbox.hpp"
 #include "sandbox/protocol.hpp"
 #include "sandbox/seqpacket.hpp"
+#include "sandbox/zygote_link.hpp"
 
 namespace germline {
 namespace {
 
 using protocol::kind;
-constexpr int zygote_timeout_ms = 60'000;
 
 result<void> check_helper(const std::string& path) {
   if (::access(path.c_str(), X_OK) == 0) return {};
@@ -55,19 +55,6 @@ std::vector<std::string> zygote_arguments(const native_options& options) {
           std::to_string(options.slots),
           "--uid-base",
           std::to_string(options.uid_base)};
-}
-
-result<packet> ask(int socket, const std::string& request) {
-  GERMLINE_TRY(send_packet(socket, request));
-  GERMLINE_TRY_ASSIGN(auto answer, receive_packet(socket, zygote_timeout_ms));
-  if (answer.end) return error(error_code::unavailable, "the zygote is gone; its stderr says why");
-  wire::reader in(answer.bytes);
-  if (static_cast<kind>(in.u8()) == kind::failed) {
-    in.u32();
-    const auto code = static_cast<error_code>(in.u8());
-    return error(code, in.text());
-  }
-  return answer;
 }
 
 }  // namespace
@@ -113,29 +100,34 @@ std::unique_ptr<native_backend> native_backend::adopt(unique_fd zygote_socket) {
   return std::unique_ptr<native_backend>(new native_backend(std::move(zygote_socket), 0));
 }
 
+native_backend::native_backend(unique_fd socket, pid_t pid)
+    : link_(std::make_shared<zygote_link>(std::move(socket))), zygote_pid_(pid) {}
+
 native_backend::~native_backend() {
-  socket_.reset();  // which ends the zygote
+  link_->close();
   if (zygote_pid_ > 0) ::waitpid(zygote_pid_, nullptr, 0);
 }
 
 result<std::unique_ptr<sandbox>> native_backend::prepare(const sandbox_policy& policy) {
   wire::writer out;
   out.u8(static_cast<std::uint8_t>(kind::create)).text(policy.encode());
-  std::unique_lock lock(mutex_);
-  GERMLINE_TRY_ASSIGN(auto answer, ask(socket_.get(), out.bytes()));
-  lock.unlock();
+  GERMLINE_TRY_ASSIGN(auto answer, link_->ask(out.bytes()));
   wire::reader in(answer.bytes);
-  if (static_cast<kind>(in.u8()) != kind::created || answer.fds.size() != 1) {
+  const auto what = static_cast<kind>(in.u8());
+  native_sandbox::origin from;
+  from.zygote = link_;
+  from.supervisor = static_cast<pid_t>(in.u32());
+  from.name = in.text();
+  if (what != kind::created || !in.finished() || answer.fds.size() != 1) {
     return error(error_code::internal, "the zygote's answer is malformed");
   }
-  return native_sandbox::connect(std::move(answer.fds[0]), static_cast<pid_t>(in.u32()));
+  return native_sandbox::connect(std::move(answer.fds[0]), std::move(from));
 }
 
 result<void> native_backend::recover() {
   wire::writer out;
   out.u8(static_cast<std::uint8_t>(kind::recover));
-  const std::lock_guard lock(mutex_);
-  GERMLINE_TRY(ask(socket_.get(), out.bytes()));
+  GERMLINE_TRY(link_->ask(out.bytes()));
   return {};
 }
 

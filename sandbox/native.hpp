@@ -7,12 +7,13 @@
 #include <sys/types.h>
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "sandbox/backend.hpp"
 
 namespace germline {
+
+class zygote_link;
 
 struct native_options {
   std::string zygote_path;           // germline-zygote
@@ -41,10 +42,9 @@ class native_backend final : public sandbox_backend {
   pid_t zygote_pid() const noexcept { return zygote_pid_; }
 
  private:
-  native_backend(unique_fd socket, pid_t pid) : socket_(std::move(socket)), zygote_pid_(pid) {}
+  native_backend(unique_fd socket, pid_t pid);
 
-  std::mutex mutex_;  // one request at a time
-  unique_fd socket_;
+  std::shared_ptr<zygote_link> link_;
   pid_t zygote_pid_ = 0;
 };
 

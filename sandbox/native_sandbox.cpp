@@ -15,7 +15,9 @@ namespace {
 
 using protocol::kind;
 constexpr std::int64_t prepare_timeout_ms = 30'000;
-constexpr std::int64_t call_timeout_ms = 60'000;  // a kill may take its own bound
+constexpr std::int64_t start_timeout_ms = 60'000;
+constexpr std::int64_t call_timeout_ms = 5'000;
+constexpr std::int64_t kill_timeout_ms = 2'000;  // then the zygote does it
 constexpr std::int64_t slice_ms = 200;
 
 error read_failure(wire::reader& in) {
@@ -33,8 +35,13 @@ error connection_lost() {
 
 }  // namespace
 
-result<std::unique_ptr<sandbox>> native_sandbox::connect(unique_fd socket, pid_t supervisor) {
-  GERMLINE_TRY_ASSIGN(auto first, receive_packet(socket.get(), prepare_timeout_ms));
+result<std::unique_ptr<sandbox>> native_sandbox::connect(unique_fd socket, origin from) {
+  auto received = receive_packet(socket.get(), prepare_timeout_ms);
+  if (!received) {
+    GERMLINE_TRY(from.zygote->end_sandbox(from.name));
+    return received.error().within("preparing a sandbox");
+  }
+  auto& first = *received;
   if (first.end) return connection_lost();
   wire::reader in(first.bytes);
   const auto what = static_cast<kind>(in.u8());
@@ -42,7 +49,7 @@ result<std::unique_ptr<sandbox>> native_sandbox::connect(unique_fd socket, pid_t
     in.u32();
     return read_failure(in).within("preparing a sandbox");
   }
-  std::unique_ptr<native_sandbox> made(new native_sandbox(std::move(socket), supervisor));
+  std::unique_ptr<native_sandbox> made(new native_sandbox(std::move(socket), std::move(from)));
   if (!first.fds.empty()) made->listener_ = std::move(first.fds[0]);
   return std::unique_ptr<sandbox>(std::move(made));
 }
@@ -76,8 +83,14 @@ void native_sandbox::dispatch(const std::string& bytes) {
     if (in.finished()) outcomes_.emplace(id, outcome);
     return;
   }
+  if (what == kind::ended) {
+    const bool proven = in.u8() == 1;
+    const auto took_ms = in.i64();
+    if (in.finished() && proven) proof_ = kill_report{true, took_ms};
+    return;
+  }
   const auto request = in.u32();
-  if (!in.ok()) return;
+  if (!in.ok() || !asked_.contains(request)) return;  // nobody waits for it any more
   if (what == kind::failed) {
     refusals_.emplace(request, read_failure(in));
     return;
@@ -124,21 +137,26 @@ result<void> native_sandbox::await(std::unique_lock<std::mutex>& lock, std::int6
 }
 
 result<std::string> native_sandbox::call(std::uint8_t what, const request_body& body,
-                                         const std::vector<int>& fds) {
+                                         std::int64_t timeout_ms, const std::vector<int>& fds) {
   std::unique_lock lock(mutex_);
   if (lost_) return connection_lost();
   const auto request = next_request_++;
+  asked_.insert(request);
   lock.unlock();
   wire::writer out;
   out.u8(what).u32(request);
+  result<void> done;
   {
     const std::lock_guard sending(send_mutex_);
-    GERMLINE_TRY(send_packet(socket_.get(), out.bytes() + body, fds));
+    done = send_packet(socket_.get(), out.bytes() + body, fds, static_cast<int>(timeout_ms));
   }
   lock.lock();
-  GERMLINE_TRY(await(lock, call_timeout_ms, [&] {
-    return answers_.count(request) != 0 || refusals_.count(request) != 0;
-  }));
+  if (done) {
+    done = await(lock, timeout_ms,
+                 [&] { return answers_.count(request) != 0 || refusals_.count(request) != 0; });
+  }
+  asked_.erase(request);
+  if (!done) return done.error();
   if (const auto refused = refusals_.extract(request)) return refused.mapped();
   return answers_.extract(request).mapped();
 }
@@ -171,7 +189,8 @@ result<process_handle> native_sandbox::start(process_spec spec) {
   inner.text(spec.cwd).list(spec.argv).list(spec.env);
   wire::writer body;
   body.i64(spec.wall_ms).text(inner.bytes());
-  const auto answer = call(static_cast<std::uint8_t>(kind::start), body.bytes(), fds);
+  const auto answer =
+      call(static_cast<std::uint8_t>(kind::start), body.bytes(), start_timeout_ms, fds);
   if (!answer) return answer.error();
   wire::reader in(*answer);
   return process_handle{in.u32()};
@@ -192,12 +211,12 @@ result<process_outcome> native_sandbox::wait(process_handle process, std::int64_
 result<void> native_sandbox::signal(process_handle process, int signal_number) {
   wire::writer body;
   body.i64(process.id).i64(signal_number);
-  GERMLINE_TRY(call(static_cast<std::uint8_t>(kind::signal), body.bytes()));
+  GERMLINE_TRY(call(static_cast<std::uint8_t>(kind::signal), body.bytes(), call_timeout_ms));
   return {};
 }
 
 result<sandbox_usage> native_sandbox::read_usage() {
-  const auto answer = call(static_cast<std::uint8_t>(kind::usage), {});
+  const auto answer = call(static_cast<std::uint8_t>(kind::usage), {}, call_timeout_ms);
   if (!answer) return answer.error();
   wire::reader in(*answer);
   sandbox_usage usage;
@@ -212,25 +231,38 @@ result<sandbox_usage> native_sandbox::read_usage() {
 result<void> native_sandbox::renew(std::int64_t deadline_boot_ms) {
   wire::writer body;
   body.i64(deadline_boot_ms);
-  GERMLINE_TRY(call(static_cast<std::uint8_t>(kind::renew), body.bytes()));
+  GERMLINE_TRY(call(static_cast<std::uint8_t>(kind::renew), body.bytes(), call_timeout_ms));
   return {};
 }
 
 result<kill_report> native_sandbox::kill() {
-  const auto answer = call(static_cast<std::uint8_t>(kind::kill), {});
-  if (!answer) return answer.error();
-  wire::reader in(*answer);
-  kill_report report;
-  report.proven = in.u8() == 1;
-  report.took_ms = in.i64();
-  return report;
+  const system_clock_source time;
+  const auto began = time.boot_ms();
+  const auto answer = call(static_cast<std::uint8_t>(kind::kill), {}, kill_timeout_ms);
+  std::unique_lock lock(mutex_);
+  if (answer) {
+    wire::reader in(*answer);
+    const bool proven = in.u8() == 1;
+    const auto took_ms = in.i64();
+    if (in.finished() && proven) proof_ = kill_report{true, took_ms};
+  } else if (answer.error().code() == error_code::unavailable) {
+    // It has ended: what it said last may not have been read yet.
+    (void)await(lock, kill_timeout_ms, [&] { return proof_.has_value(); });
+  }
+  if (proof_) return *proof_;
+  lock.unlock();
+  // The supervisor is stopped, dead, or not able to: its zygote is there for that.
+  GERMLINE_TRY(from_.zygote->end_sandbox(from_.name));
+  lock.lock();
+  lose_connection();
+  changed_.notify_all();
+  proof_ = kill_report{true, time.boot_ms() - began};
+  return *proof_;
 }
 
 result<void> native_sandbox::destroy() {
   {
     const std::lock_guard lock(mutex_);
-    if (destroyed_) return {};
-    destroyed_ = true;
     listener_.reset();
   }
   const auto report = kill();
@@ -239,9 +271,8 @@ result<void> native_sandbox::destroy() {
   changed_.notify_all();
   // Half-closing ends the supervisor; other threads may still hold the number in a poll.
   ::shutdown(socket_.get(), SHUT_RDWR);
-  if (!report) return report.error();
-  if (report->proven) return {};
-  return error(error_code::internal, "the sandbox could not be shown to be gone");
+  if (!report) return report.error().within("the sandbox could not be shown to be gone");
+  return {};
 }
 
 unique_fd native_sandbox::take_gateway_listener() {

@@ -13,13 +13,21 @@
 
 #include "sandbox/backend.hpp"
 #include "sandbox/wire.hpp"
+#include "sandbox/zygote_link.hpp"
 
 namespace germline {
 
 class native_sandbox final : public sandbox {
  public:
+  /// Who made it, and who ends it where its supervisor cannot.
+  struct origin {
+    std::shared_ptr<zygote_link> zygote;
+    std::string name;
+    pid_t supervisor = 0;
+  };
+
   /// Waits until the supervisor says that the sandbox is ready, or why it is not.
-  static result<std::unique_ptr<sandbox>> connect(unique_fd socket, pid_t supervisor);
+  static result<std::unique_ptr<sandbox>> connect(unique_fd socket, origin from);
   ~native_sandbox() override;
 
   result<process_handle> start(process_spec spec) override;
@@ -32,15 +40,15 @@ class native_sandbox final : public sandbox {
   unique_fd take_gateway_listener() override;
 
   /// For tests that kill it.
-  pid_t supervisor_pid() const noexcept { return supervisor_; }
+  pid_t supervisor_pid() const noexcept { return from_.supervisor; }
 
  private:
-  native_sandbox(unique_fd socket, pid_t supervisor)
-      : socket_(std::move(socket)), supervisor_(supervisor) {}
+  native_sandbox(unique_fd socket, origin from)
+      : socket_(std::move(socket)), from_(std::move(from)) {}
 
   using request_body = std::string;
   /// Sends one request and waits for its answer's body (after the request number).
-  result<std::string> call(std::uint8_t what, const request_body& body,
+  result<std::string> call(std::uint8_t what, const request_body& body, std::int64_t timeout_ms,
                            const std::vector<int>& fds = {});
   /// Waits until `done`, reading the socket when no other thread does. REQUIRES the lock.
   template <class Done>
@@ -49,15 +57,16 @@ class native_sandbox final : public sandbox {
   void lose_connection();
 
   unique_fd socket_;
-  pid_t supervisor_;
+  origin from_;
   unique_fd listener_;
   std::mutex mutex_;
   std::mutex send_mutex_;
   std::condition_variable changed_;
   bool reading_ = false;
   bool lost_ = false;
-  bool destroyed_ = false;
+  std::optional<kill_report> proof_;  // once everything inside is known to be gone
   std::uint32_t next_request_ = 1;
+  std::set<std::uint32_t> asked_;  // and still waited for
   std::map<std::uint32_t, std::string> answers_;
   std::map<std::uint32_t, error> refusals_;
   std::set<std::uint32_t> live_;  // started, and not yet collected by wait()

@@ -1,11 +1,13 @@
 // protocol: the messages between client, zygote, supervisor and init. Each is a wire message whose
 // first value is one of these kinds. Private to sandbox/; both ends are always of one build.
 //
-//   client -> zygote      create{policy}            -> created{} + the supervisor's socket | failed
-//                         recover{}                 -> done{} | failed
+//   client -> zygote      create{policy}            -> created{pid, name} + the supervisor's socket
+//                                                      | failed
+//                         recover{}, end{name}      -> done{} | failed
 //   client -> supervisor  start{request, spec...}   -> started{request, id} | failed{request, text}
 //                         signal, usage, renew, kill, destroy {request, ...} -> done{request, ...}
-//   supervisor -> client  ready{} + listener | failed{0, text}; exited{id, outcome}
+//   supervisor -> client  ready{} + listener | failed{0, text}; exited{id, outcome};
+//                         ended{proof} when it ends unasked
 //   supervisor -> init    configure{bpf, ...}, start{id, ...} + stdio, signal{id, signal}
 //   init -> supervisor    hello{}, started{id}, failed{id, text}, exited{id, status, usage}
 //   as-candidate -> init  run{cwd, argv, env} + stdio -> exited{status}
@@ -33,6 +35,8 @@ enum class kind : std::uint8_t {
   configure,
   hello,
   run,
+  end,
+  ended,
 };
 
 /// Which descriptors go with a start message, in this order.

@@ -213,6 +213,11 @@ result<captured_run> run_captured(sandbox& where, process_spec spec, std::string
   GERMLINE_TRY_ASSIGN(const auto process, where.start(std::move(spec)));
   captured_run run;
   GERMLINE_TRY_ASSIGN(run.outcome, serve(where, process, all, limits.wall_ms));
+  if (run.outcome.kind == outcome_kind::killed) {
+    return error(error_code::unavailable,
+                 "the sandbox was ended under the process" +
+                     (run.outcome.detail.empty() ? "" : ": " + run.outcome.detail));
+  }
   run.out = all.sinks[0].finish();
   run.err = all.sinks[1].finish();
   run.report = all.sinks[2].finish();

@@ -39,8 +39,9 @@ struct captured_run {
   captured_bytes report;
 };
 
-/// `spec` must come without descriptors. An outcome of kind setup_error, or an error, means that
-/// the program never ran.
+/// `spec` must come without descriptors. An outcome of kind setup_error means that the program
+/// never ran. Error `unavailable`: the sandbox was ended under it, which says nothing about the
+/// program.
 result<captured_run> run_captured(sandbox& where, process_spec spec, std::string_view stdin_bytes,
                                   const capture_limits& limits);
 

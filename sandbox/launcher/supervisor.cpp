@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -300,6 +301,16 @@ void serve(supervisor_state& self, int timer, int signals) {
   }
 }
 
+/// For a client that did not ask for the end: what became of the sandbox, and the answers to what
+/// it has asked meanwhile. An unread request would cost it what it has not read yet.
+void say_farewell(supervisor_state& self) {
+  ::shutdown(self.client.get(), SHUT_RD);
+  auto out = message_of(kind::ended);
+  out.u8(self.kill_proven ? 1 : 0).i64(self.kill_took_ms);
+  if (!self.client_gone) tell_client(self, out);
+  while (!self.client_gone) on_client(self);
+}
+
 result<void> configure_init(const supervisor_setup& setup, const spawned_init& init) {
   auto out = message_of(kind::configure);
   out.text(setup.spawn.seccomp_program);
@@ -349,6 +360,7 @@ int supervise(const supervisor_setup& setup, const sandbox_policy& policy, uniqu
   self->init.listener.reset();  // our copy would keep the namespace of a dead sandbox
   serve(*self, timer.get(), signals.get());
   end_sandbox(*self, outcome_kind::killed);
+  say_farewell(*self);
   return self->kill_proven ? 0 : 1;
 }
 

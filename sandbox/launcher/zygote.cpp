@@ -8,13 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <sstream>
 #include <vector>
 
 #include "sandbox/launcher/cgroup.hpp"
 #include "sandbox/launcher/seccomp.hpp"
 #include "sandbox/launcher/supervisor.hpp"
+#include "sandbox/launcher/text_file.hpp"
 #include "sandbox/launcher/user_map.hpp"
 #include "sandbox/protocol.hpp"
 #include "sandbox/seqpacket.hpp"
@@ -23,6 +26,8 @@ namespace germline {
 namespace {
 
 using protocol::kind;
+
+constexpr pid_t unsafe = -1;  // in place of a supervisor: its sandbox could not be swept
 
 struct slot {
   pid_t supervisor = 0;  // 0 = free
@@ -69,6 +74,28 @@ result<void> sweep(const zygote_state& self) {
                        [&](const std::string& name) { return in_use(self, name); });
 }
 
+/// The inits of dead supervisors, which fell to us as their subreaper; each was killed already.
+void reap_orphans(const zygote_state& self) {
+  const auto listed = read_text_file("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+  std::istringstream children(listed ? *listed : std::string());
+  for (pid_t child = 0; children >> child;) {
+    const auto known = std::ranges::find(self.slots, child, &slot::supervisor);
+    if (known == self.slots.end()) ::waitpid(child, nullptr, 0);
+  }
+}
+
+/// Whether the slot's uids are safe to use again.
+result<void> sweep_slot(const zygote_state& self, slot& left) {
+  left.supervisor = 0;
+  auto swept = sweep(self);
+  if (swept) {
+    reap_orphans(self);
+  } else {
+    left.supervisor = unsafe;
+  }
+  return swept;
+}
+
 /// Runs in the fork.
 [[noreturn]] void be_supervisor(zygote_state& self, std::size_t index, const sandbox_policy& policy,
                                 unique_fd client, pid_t zygote) {
@@ -100,9 +127,7 @@ void reap(zygote_state& self) {
       if (slot.supervisor != pid) continue;
       slot.supervisor = 0;
       // A supervisor that did not end by itself left its cgroups; its init died with it.
-      if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !sweep(self)) {
-        slot.supervisor = -1;  // the slot's uids are not safe to use again
-      }
+      if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) (void)sweep_slot(self, slot);
     }
   }
 }
@@ -145,7 +170,33 @@ result<void> create(zygote_state& self, const std::string& encoded) {
   self.slots[index].supervisor = pid;
   wire::writer out;
   out.u8(static_cast<std::uint8_t>(kind::created)).u32(static_cast<std::uint32_t>(pid));
+  out.text(self.slots[index].name);
   return send_packet(self.socket.get(), out.bytes(), {ends.first.get()});
+}
+
+/// Ends what a supervisor that is stopped, dead or stuck does not.
+result<void> end(zygote_state& self, const std::string& name) {
+  const auto named = std::ranges::find_if(
+      self.slots, [&](const slot& each) { return each.supervisor != 0 && each.name == name; });
+  if (named == self.slots.end()) return {};  // it was swept, or ended by itself with proof
+  // Our own unreaped child, so that the number cannot have passed on; a stopped one dies too.
+  if (named->supervisor != unsafe) ::kill(named->supervisor, SIGKILL);
+  for (int tries = 0; tries < 1000 && named->supervisor > 0; ++tries) {
+    reap(self);
+    if (named->supervisor > 0) ::poll(nullptr, 0, 2);
+  }
+  if (named->supervisor > 0) {
+    return error(error_code::deadline_exceeded, "the supervisor of " + name + " does not die");
+  }
+  if (named->supervisor == unsafe) return sweep_slot(self, *named);
+  return {};
+}
+
+void answer(const zygote_state& self, const result<void>& outcome) {
+  if (!outcome) return refuse(self, outcome.error());
+  wire::writer out;
+  out.u8(static_cast<std::uint8_t>(kind::done));
+  (void)send_packet(self.socket.get(), out.bytes());
 }
 
 /// Returns false when the client is gone.
@@ -158,13 +209,9 @@ bool on_request(zygote_state& self) {
     const auto policy = in.text();
     if (const auto done = create(self, policy); !done) refuse(self, done.error());
   } else if (what == kind::recover) {
-    if (const auto done = sweep(self); !done) {
-      refuse(self, done.error());
-    } else {
-      wire::writer out;
-      out.u8(static_cast<std::uint8_t>(kind::done));
-      (void)send_packet(self.socket.get(), out.bytes());
-    }
+    answer(self, sweep(self));
+  } else if (what == kind::end) {
+    answer(self, end(self, in.text()));
   } else {
     refuse(self, {error_code::invalid_argument, "unknown request"});
   }
@@ -215,6 +262,7 @@ result<zygote_state> begin(const zygote_options& options, unique_fd socket) {
 result<void> run_zygote(const zygote_options& options, unique_fd socket) {
   ::prctl(PR_SET_NAME, "germline-zygote");
   ::prctl(PR_SET_DUMPABLE, 0);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::clearenv();
   GERMLINE_TRY_ASSIGN(auto self, begin(options, std::move(socket)));
   sigset_t blocked;

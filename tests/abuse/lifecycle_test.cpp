@@ -95,7 +95,50 @@ TEST_CASE("E55 a supervisor's death is the sandbox's") {
   REQUIRE(outcome.has_value());
   CHECK(outcome->kind == outcome_kind::killed);
   CHECK(where->start(command({"true"})).error().code() == error_code::unavailable);
+  const auto report = where->kill();
+  REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message()));
+  CHECK(report->proven);
   // The slot is used again.
+  CHECK(shell(*prepare_on(*backend, small_policy()), "echo next").out.head == "next\n");
+}
+
+TEST_CASE("E55 a supervisor's death is no outcome of the program that ran") {
+  const auto where = prepare(small_policy());
+  std::thread killer([&] {
+    sleep_ms(100);
+    ::kill(dynamic_cast<native_sandbox&>(*where).supervisor_pid(), SIGKILL);
+  });
+  const auto run = run_captured(*where, command({"sleep", "30"}), "", {});
+  killer.join();
+  REQUIRE_FALSE(run.has_value());
+  CHECK(run.error().code() == error_code::unavailable);
+}
+
+TEST_CASE("E55 a stopped supervisor keeps nothing alive") {
+  auto options = test_options("abuse-stopped-supervisor");
+  options.slots = 1;
+  const auto backend = own_backend(options);
+  const auto where = prepare_on(*backend, small_policy());
+  start_daemon(*where, options);
+  const auto process = where->start(command({"sleep", "30"}));
+  REQUIRE(process.has_value());
+  const auto supervisor = dynamic_cast<native_sandbox&>(*where).supervisor_pid();
+  REQUIRE(::kill(supervisor, SIGSTOP) == 0);
+  SUBCASE("kill") {
+    const auto report = where->kill();
+    REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message()));
+    CHECK(report->proven);
+  }
+  SUBCASE("destroy") {
+    CHECK(where->destroy().has_value());
+    CHECK(where->destroy().has_value());
+  }
+  CHECK(host_processes(options).empty());
+  CHECK(host_cgroups(options).empty());
+  CHECK(::kill(supervisor, 0) != 0);
+  const auto outcome = where->wait(*process, 100);
+  REQUIRE(outcome.has_value());
+  CHECK(outcome->kind == outcome_kind::killed);
   CHECK(shell(*prepare_on(*backend, small_policy()), "echo next").out.head == "next\n");
 }
 
@@ -108,6 +151,10 @@ TEST_CASE("E55 the zygote's death is every sandbox's") {
   CHECK(processes_vanish(options, 5000));
   CHECK(cgroups_vanish(options, 5000));
   CHECK_FALSE(backend->recover().has_value());
+  // The supervisor said what became of it before it ended.
+  const auto report = where->kill();
+  REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message()));
+  CHECK(report->proven);
 }
 
 TEST_CASE("a deadline holds while its client is stopped; a client's death ends its sandboxes") {

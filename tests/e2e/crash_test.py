@@ -6,6 +6,7 @@ Usage: crash_test.py GERMLINE_BINARY PRICES_FILE. Needs root. What it starts it 
 """
 import json
 import os
+import signal
 import sys
 import time
 import unittest
@@ -76,6 +77,36 @@ class Crashes(unittest.TestCase):
             self.assertEqual(attempts, ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
         self.assertEqual([i["number"] for i in ended], ["1", "2"], story)
         self.is_whole(tree, lineage)
+
+    def supervisor_gets(self, number):
+        """Sends a signal to the supervisor of the one sandbox, while the agent runs."""
+        run, lineage = self.founded_and_paused("running")
+        self.fleet.call("resume", lineage)
+        self.await_state(run, "running")
+        holding = self.fleet.wait(self.fleet.supervisors, "a supervisor")
+        self.assertEqual(len(holding), 1)
+        os.kill(holding[0], number)
+        return run, lineage
+
+    def test_supervisor_killed_while_running(self):
+        run, lineage = self.supervisor_gets(signal.SIGKILL)
+        tree, ended = self.fleet.settled(run, 2)
+        story = json.dumps(tree, indent=1) + self.fleet.logs()
+        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2, story)
+        self.assertEqual([a["state"] for a in ended[0]["attempts"]],
+                         ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
+        self.is_whole(tree, lineage)
+
+    def test_supervisor_stopped_while_running_does_not_keep_a_kill_from_its_proof(self):
+        run, _ = self.supervisor_gets(signal.SIGSTOP)
+        started = time.monotonic()
+        killed = self.fleet.asked("kill", run)
+        took = time.monotonic() - started
+        self.assertEqual(sandbox_pids(), [])
+        self.assertEqual([line["proof"] for line in killed["lineages"]], ["KILL_PROOF_KILLED"],
+                         self.fleet.logs())
+        self.assertEqual(self.fleet.supervisors(), [])
+        print(f"  a stopped supervisor's sandbox: killed with proof in {took:.1f} s", flush=True)
 
     def is_whole(self, tree, lineage):
         """Record, branch and what the branch holds agree, and nothing runs."""

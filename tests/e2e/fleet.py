@@ -229,6 +229,12 @@ class FleetApart(Fleet):
         else:
             self.start_coordinator()
 
+    def supervisors(self):
+        """The processes that hold the worker's sandboxes."""
+        zygotes = [pid for pid in children(self.processes["worker"].pid)
+                   if name_of(pid).startswith("germline-zygote"[:15])]
+        return [pid for zygote in zygotes for pid in children(zygote)]
+
     def objects(self, *words):
         """git, read-only, in the coordinator's own repository."""
         return subprocess.run(

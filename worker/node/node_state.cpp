@@ -141,9 +141,9 @@ node_effects node_state::on_tick(std::int64_t now_boot_ms) {
   body->set_free_slots(free_slots());
   std::vector<std::string> named;
   for (const auto& [id, entry] : attempts_) {
-    if (entry.cancelled) continue;
+    // One that is being cancelled is still here, and no kill of it is proved meanwhile.
     body->add_attempts(id);
-    named.push_back(id);
+    if (!entry.cancelled) named.push_back(id);
   }
   heartbeats_[now_boot_ms] = std::move(named);
   while (heartbeats_.size() > max_unanswered_heartbeats) heartbeats_.erase(heartbeats_.begin());

@@ -63,14 +63,20 @@ TEST_CASE("only a heartbeat that named the attempt, once answered, renews its le
   CHECK(node.on_message(reply_to(5'000)).empty());  // answered once
 }
 
-TEST_CASE("an attempt whose lease ran out is cancelled, and no more named") {
+TEST_CASE("an attempt whose lease ran out is cancelled; named until it is gone, and not renewed") {
   auto node = make_node();
   node.on_connected(0);
   node.on_message(lease_of("a"));
   const auto effects = node.on_tick(20'000);
   REQUIRE(only<cancel_attempt>(effects) != nullptr);
-  CHECK(only<send_message>(effects)->message.heartbeat().attempts().empty());
+  CHECK(only<send_message>(effects)->message.heartbeat().attempts_size() == 1);
   CHECK(only<cancel_attempt>(node.on_tick(25'000)) == nullptr);  // once
+  CHECK(only<renew_attempt>(node.on_message(reply_to(25'000))) == nullptr);
+  v1::AttemptCleaned gone;
+  gone.set_attempt_id("a");
+  node.on_cleaned(gone);
+  const auto later = node.on_tick(30'000);
+  CHECK(only<send_message>(later)->message.heartbeat().attempts().empty());
 }
 
 TEST_CASE("a kill is answered with cleaned only when nothing runs any more") {

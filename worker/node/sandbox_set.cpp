@@ -1,15 +1,33 @@
 #include "worker/node/sandbox_set.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <thread>
 
 #include "common/log.hpp"
 
 namespace germline::worker {
 
+namespace {
+
+constexpr std::chrono::milliseconds destroy_pause{500};
+
+}  // namespace
+
 live_sandbox::~live_sandbox() {
   owner_.forget(this);
-  if (const auto gone = sandbox_->destroy(); !gone) {
-    log_error("destroying a sandbox: {}", gone.error().message());
+  // That an attempt has ended is said when nothing of it is left, and not before: a person's kill
+  // is proved by it.
+  for (bool told = false;; told = true) {
+    const auto gone = sandbox_->destroy();
+    if (gone) return;
+    if (!told) log_error("destroying a sandbox, until it is done: {}", gone.error().message());
+    if (gone.error().code() == error_code::unavailable) {
+      // Neither supervisor nor zygote is there to ask. A new worker sweeps before it joins.
+      log_error("ending at once, since what became of a sandbox cannot be known");
+      std::_Exit(1);
+    }
+    std::this_thread::sleep_for(destroy_pause);
   }
 }
 
