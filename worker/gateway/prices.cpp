@@ -32,40 +32,70 @@ result<std::int64_t> read_price(const json& row, const char* key, const std::str
   return found->get<std::int64_t>();
 }
 
-result<model_price> read_row(const json& row, const std::string& where) {
-  model_price price;
-  GERMLINE_TRY_ASSIGN(price.input, read_price(row, "input", where));
-  GERMLINE_TRY_ASSIGN(price.output, read_price(row, "output", where));
-  GERMLINE_TRY_ASSIGN(price.cache_write, read_price(row, "cache_write", where));
-  GERMLINE_TRY_ASSIGN(price.cache_write_1h, read_price(row, "cache_write_1h", where));
-  GERMLINE_TRY_ASSIGN(price.cache_read, read_price(row, "cache_read", where));
+result<token_rates> read_rates(const json& row, const std::string& where,
+                               std::vector<std::string> also_known) {
+  token_rates rates;
+  const std::pair<const char*, std::int64_t*> fields[] = {{"input", &rates.input},
+                                                          {"output", &rates.output},
+                                                          {"cache_write", &rates.cache_write},
+                                                          {"cache_write_1h", &rates.cache_write_1h},
+                                                          {"cache_read", &rates.cache_read}};
+  for (const auto& [key, into] : fields) {
+    GERMLINE_TRY_ASSIGN(*into, read_price(row, key, where));
+    also_known.emplace_back(key);
+  }
   for (const auto& [key, ignored] : row.items()) {
-    static const std::vector<std::string> known = {
-        "model", "input", "output", "note", "cache_write", "cache_write_1h", "cache_read"};
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
+    if (std::ranges::find(also_known, key) == also_known.end()) {
       return error(error_code::invalid_argument, where + ": unknown key '" + key + "'");
     }
   }
+  return rates;
+}
+
+result<model_price> read_row(const json& row, const std::string& where) {
+  model_price price;
+  GERMLINE_TRY_ASSIGN(price.rates, read_rates(row, where, {"model", "note", "long_prompt"}));
+  const auto found = row.find("long_prompt");
+  if (found == row.end()) return price;
+  const auto within = where + ": long_prompt";
+  const auto above = found->is_object() ? found->value("above_tokens", json()) : json();
+  if (!above.is_number_integer() || above < 1) {
+    return error(error_code::invalid_argument,
+                 within +
+                     " must be an object with 'above_tokens', a whole number from 1, and "
+                     "prices");
+  }
+  price.long_prompt_tokens = above.get<std::int64_t>();
+  GERMLINE_TRY_ASSIGN(price.long_prompt_rates, read_rates(*found, within, {"above_tokens"}));
   return price;
+}
+
+std::int64_t bound_at(const token_rates& rates, std::int64_t input_tokens,
+                      std::int64_t output_tokens) {
+  const std::int64_t dearest =
+      std::max({rates.input, rates.cache_write, rates.cache_write_1h, rates.cache_read});
+  return rounded_up(static_cast<wide>(input_tokens) * dearest +
+                    static_cast<wide>(output_tokens) * rates.output);
 }
 
 }  // namespace
 
 std::int64_t cost_nanousd(const model_price& price, const token_counts& tokens) {
+  const wide prompt = static_cast<wide>(tokens.input) + tokens.cache_write + tokens.cache_read;
+  const auto& rates = prompt > price.long_prompt_tokens ? price.long_prompt_rates : price.rates;
   const std::int64_t short_writes = tokens.cache_write - tokens.cache_write_1h;
-  return rounded_up(static_cast<wide>(tokens.input) * price.input +
-                    static_cast<wide>(tokens.output) * price.output +
-                    static_cast<wide>(short_writes) * price.cache_write +
-                    static_cast<wide>(tokens.cache_write_1h) * price.cache_write_1h +
-                    static_cast<wide>(tokens.cache_read) * price.cache_read);
+  return rounded_up(static_cast<wide>(tokens.input) * rates.input +
+                    static_cast<wide>(tokens.output) * rates.output +
+                    static_cast<wide>(short_writes) * rates.cache_write +
+                    static_cast<wide>(tokens.cache_write_1h) * rates.cache_write_1h +
+                    static_cast<wide>(tokens.cache_read) * rates.cache_read);
 }
 
 std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
                            std::int64_t output_tokens) {
-  const std::int64_t dearest =
-      std::max({price.input, price.cache_write, price.cache_write_1h, price.cache_read});
-  return rounded_up(static_cast<wide>(input_tokens) * dearest +
-                    static_cast<wide>(output_tokens) * price.output);
+  const auto bound = bound_at(price.rates, input_tokens, output_tokens);
+  if (input_tokens <= price.long_prompt_tokens) return bound;
+  return std::max(bound, bound_at(price.long_prompt_rates, input_tokens, output_tokens));
 }
 
 result<price_table> price_table::parse(std::string_view json_text) {

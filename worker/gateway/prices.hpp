@@ -16,12 +16,20 @@
 namespace germline::worker {
 
 /// Nano-dollars per million tokens, so that 3 USD per million is 3'000'000'000.
-struct model_price {
+struct token_rates {
   std::int64_t input = 0;
   std::int64_t output = 0;
   std::int64_t cache_write = 0;     // kept for 5 minutes
   std::int64_t cache_write_1h = 0;  // kept for an hour
   std::int64_t cache_read = 0;
+};
+
+/// Some models cost more, on every token of a request, where its prompt (input, cache writes and
+/// reads together) is longer than so many tokens.
+struct model_price {
+  token_rates rates;
+  std::int64_t long_prompt_tokens = INT64_MAX;
+  token_rates long_prompt_rates;
 };
 
 /// The request's cost, rounded up once.
@@ -33,7 +41,8 @@ std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
 
 class price_table {
  public:
-  /// The text of a price file: {"schema": 1, "models": [{"model": pattern, "input": …}]}.
+  /// The text of a price file: {"schema": 1, "models": [{"model": pattern, "input": …,
+  /// "long_prompt": {"above_tokens": …, "input": …}}]}; the last is for models that have one.
   static result<price_table> parse(std::string_view json_text);
   static result<price_table> load(const std::string& path);
 

@@ -46,6 +46,25 @@ std::string digest_of(const json& message) {
   return out;
 }
 
+bool is_thinking(const json& block) {
+  const auto type = block["type"].string_or();
+  return type == "thinking" || type == "redacted_thinking";
+}
+
+// The API refuses an empty turn.
+void fill(json::array_type& blocks) {
+  if (blocks.empty()) blocks.push_back(json::of({{"type", "text"}, {"text", "(no answer)"}}));
+}
+
+// The API takes thinking back only if nothing before it has changed since.
+void forget_thinking(json::array_type& messages) {
+  for (auto& message : messages) {
+    auto& blocks = message["content"].mutable_items();
+    std::erase_if(blocks, is_thinking);
+    fill(blocks);
+  }
+}
+
 }  // namespace
 
 json::array_type& conversation::user_blocks() {
@@ -62,11 +81,13 @@ void conversation::say(const std::string& text) {
 
 void conversation::answer(const json& content) {
   json::array_type blocks = content.items();
-  // The API refuses an empty turn, and empty text.
+  // The API refuses empty text, and thinking that was cut off before it was signed.
   std::erase_if(blocks, [](const json& block) {
-    return block["type"].string_or() == "text" && block["text"].string_or().empty();
+    const auto type = block["type"].string_or();
+    if (type == "thinking") return block["signature"].string_or().empty();
+    return type == "text" && block["text"].string_or().empty();
   });
-  if (blocks.empty()) blocks.push_back(json::of({{"type", "text"}, {"text", "(no answer)"}}));
+  fill(blocks);
   messages_.push_back(json::of({{"role", "assistant"}, {"content", blocks}}));
 }
 
@@ -86,6 +107,7 @@ bool conversation::compact(std::size_t limit_bytes) {
   for (std::size_t i = 1; i < old_end; ++i) {
     for (auto& block : all[i]["content"].mutable_items()) changed = shorten_block(block) || changed;
   }
+  if (changed) forget_thinking(all);
   if (messages_.text().size() <= limit_bytes) return changed;
   // The kept part begins with an answer, so that no result stands without its call.
   auto first_kept = all.begin() + static_cast<std::ptrdiff_t>(old_end);
@@ -95,6 +117,7 @@ bool conversation::compact(std::size_t limit_bytes) {
   bounded_output digest(digest_bytes / 2, digest_bytes / 2);
   for (auto at = all.begin() + 1; at != first_kept; ++at) digest.append(digest_of(*at));
   all.erase(all.begin() + 1, first_kept);
+  forget_thinking(all);
   all.front()["content"].push_back(
       json::of({{"type", "text"}, {"text", "[Earlier turns, shortened:]\n" + digest.text()}}));
   return true;

@@ -48,6 +48,28 @@ TEST_CASE("conversation never holds an empty answer or an empty result") {
   CHECK(talk.messages().items()[2]["content"].items()[0]["content"].string_or() == "(no output)");
 }
 
+TEST_CASE(
+    "conversation gives thinking back as it came until a compaction changes what was before") {
+  const auto thought = [](const std::string& signature) {
+    return json::of({{"type", "thinking"}, {"thinking", ""}, {"signature", signature}});
+  };
+  conversation talk;
+  talk.say("the briefing");
+  for (int i = 0; i < 20; ++i) {
+    const auto id = "call_" + std::to_string(i);
+    auto blocks = bash_call(id, "echo").items();
+    blocks.insert(blocks.begin(), thought("signed"));
+    talk.answer(blocks);
+    talk.add_result(id, std::string(2000, 'x'), false);
+  }
+  talk.answer(json::list({thought("")}));  // cut off before it was signed
+  CHECK(talk.messages().items().back()["content"].text().find("thinking") == std::string::npos);
+  CHECK(talk.messages().text().find("signed") != std::string::npos);
+  CHECK(talk.compact(30'000));
+  CHECK(talk.messages().text().find("thinking") == std::string::npos);
+  CHECK(is_well_formed(talk.messages()));
+}
+
 TEST_CASE("conversation compaction keeps the first message the last turns and the pairs") {
   conversation talk;
   talk.say("the briefing");
