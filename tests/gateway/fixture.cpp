@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -94,18 +95,22 @@ std::int64_t raw_client::wait_closed(int timeout_ms) {
   return closed_ ? time.boot_ms() - began : -1;
 }
 
-gateway_fixture::gateway_fixture(const nlohmann::json& story, const std::string& more_config) {
+gateway_fixture::gateway_fixture(const nlohmann::json& story, const std::string& more_config,
+                                 transport by) {
   REQUIRE(::mkdtemp(folder_.data()) != nullptr);
   REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
   start_provider(story);
+  upstream_ = "url = \"http://127.0.0.1:" + std::to_string(provider_port_) + "\"\n";
+  if (by != transport::plain) start_tls_front(by);
   start_gateway(more_config);
 }
 
 gateway_fixture::~gateway_fixture() {
   client_.reset();
-  if (provider_ > 0) {
-    ::kill(provider_, SIGKILL);
-    ::waitpid(provider_, nullptr, 0);
+  for (const pid_t process : {provider_, tls_front_}) {
+    if (process <= 0) continue;
+    ::kill(process, SIGKILL);
+    ::waitpid(process, nullptr, 0);
   }
   std::filesystem::remove_all(folder_);
 }
@@ -131,6 +136,36 @@ void gateway_fixture::start_provider(const nlohmann::json& story) {
   REQUIRE(provider_port_ > 0);
 }
 
+void gateway_fixture::start_tls_front(transport by) {
+  const auto place = folder_ + "/tls";
+  REQUIRE(::mkdir(place.c_str(), 0755) == 0);
+  const std::string name = by == transport::tls_other_name ? "DNS:elsewhere" : "IP:127.0.0.1";
+  const auto make = std::string("/bin/sh ") + TLS_CERTIFICATES + " " + place + " " + name + " 2> " +
+                    place + "/openssl.log";
+  REQUIRE_MESSAGE(std::system(make.c_str()) == 0, read_file(place + "/openssl.log"));
+  const auto spoken = place + "/spoken";
+  const unique_fd out(::open(spoken.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const auto upstream_port = std::to_string(provider_port_);
+  tls_front_ = ::fork();
+  if (tls_front_ == 0) {
+    ::dup2(out.get(), STDOUT_FILENO);
+    ::dup2(::open((place + "/front.log").c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+    // Debian's own: it has Debian's packages.
+    ::execl("/usr/bin/python3", "python3", TLS_FRONT, (place + "/certificate.pem").c_str(),
+            (place + "/key.pem").c_str(), upstream_port.c_str(), nullptr);
+    ::_exit(127);
+  }
+  const auto began = time_.boot_ms();
+  while (read_file(spoken).find('\n') == std::string::npos && time_.boot_ms() - began < 20'000) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const auto port = std::atoi(read_file(spoken).c_str());
+  REQUIRE_MESSAGE(port > 0, read_file(place + "/front.log"));
+  const std::string ca = by == transport::tls_stranger ? "stranger" : "ca";
+  upstream_ = "url = \"https://127.0.0.1:" + std::to_string(port) + "\"\nca_file = \"" + place +
+              "/" + ca + ".pem\"\n";
+}
+
 void gateway_fixture::start_gateway(const std::string& more_config) {
   const std::string transcripts = folder_ + "/transcripts";
   REQUIRE(::mkdir(transcripts.c_str(), 0700) == 0);
@@ -139,9 +174,9 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
       "output": 2000000000, "cache_write": 1000000000, "cache_write_1h": 1000000000,
       "cache_read": 1000000000}]})";
   std::ofstream(folder_ + "/gateway.toml")
-      << "schema = 1\n[upstream]\nurl = \"http://127.0.0.1:" << provider_port_
-      << "\"\n[prices]\nfile = \"" << folder_ << "/prices.json\"\n[transcripts]\ndirectory = \""
-      << transcripts << "\"\n"
+      << "schema = 1\n[upstream]\n"
+      << upstream_ << "[prices]\nfile = \"" << folder_
+      << "/prices.json\"\n[transcripts]\ndirectory = \"" << transcripts << "\"\n"
       << more_config;
   worker::gateway_spec spec;
   spec.binary = GATEWAY_BINARY;

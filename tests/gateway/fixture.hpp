@@ -45,10 +45,19 @@ struct http_answer {
   std::string body;
 };
 
+/// How the gateway reaches the provider.
+enum class transport {
+  plain,           // HTTP on loopback
+  tls,             // HTTPS, by an authority that the gateway trusts
+  tls_stranger,    // HTTPS, by one that it does not
+  tls_other_name,  // HTTPS, with a certificate for another host
+};
+
 class gateway_fixture {
  public:
   /// `more_config` is put at the end of the gateway's configuration.
-  explicit gateway_fixture(const nlohmann::json& story, const std::string& more_config = "");
+  explicit gateway_fixture(const nlohmann::json& story, const std::string& more_config = "",
+                           transport by = transport::plain);
   ~gateway_fixture();
 
   /// Opens the attempt; its door is on port().
@@ -68,6 +77,8 @@ class gateway_fixture {
   nlohmann::json provider_report();
   std::string transcript() const;
   std::vector<std::string> events();
+  /// What was spoken with the HTTPS server, a line a request: "HTTP/2".
+  std::string spoken() const { return read_file(folder_ + "/tls/spoken"); }
   std::string gateway_log() const { return read_file(folder_ + "/log"); }
   bool gateway_is_gone(int timeout_ms);
   /// Destroys the client, which ends the control socket.
@@ -75,12 +86,15 @@ class gateway_fixture {
 
  private:
   void start_provider(const nlohmann::json& story);
+  void start_tls_front(transport by);
   void start_gateway(const std::string& more_config);
 
   std::string folder_ = "/tmp/gateway_test.XXXXXX";
   system_clock_source time_;
   pid_t provider_ = -1;
+  pid_t tls_front_ = -1;
   unsigned provider_port_ = 0;
+  std::string upstream_;  // the lines of [upstream]
   unsigned port_ = 0;
   std::mutex mutex_;
   std::vector<std::string> events_;

@@ -100,6 +100,10 @@ result<void> check(gateway_config& config) {
     return error(error_code::invalid_argument,
                  "[upstream] url must have no user, query, fragment or space");
   }
+  // libcurl would tell of it at the first request only.
+  if (!config.ca_file.empty() && !std::ifstream(config.ca_file)) {
+    return error(error_code::not_found, "[upstream] ca_file cannot be read: " + config.ca_file);
+  }
   if (config.prices_file.empty()) {
     return error(error_code::invalid_argument, "[prices] file is missing");
   }
@@ -132,6 +136,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   section upstream(file, "upstream");
   upstream.text("url", config.url);
   upstream.text("key_env", config.key_env);
+  upstream.text("ca_file", config.ca_file);
   section prices(file, "prices");
   prices.text("file", config.prices_file);
   section transcripts(file, "transcripts");

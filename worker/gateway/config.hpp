@@ -17,6 +17,7 @@ struct gateway_config {
   // [upstream]
   std::string url;      // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
   std::string key_env;  // read at start when no --key-fd is given; empty: no key
+  std::string ca_file;  // PEM of the authorities that are trusted alone; empty: the system's
   // [prices]
   std::string prices_file;
   // [transcripts]

@@ -179,6 +179,10 @@ void upstream::call::set_up() {
   ::curl_easy_setopt(easy_, CURLOPT_PROXY, "");  // none, whatever the environment says
   ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
   ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!config.ca_file.empty()) {
+    ::curl_easy_setopt(easy_, CURLOPT_CAINFO, config.ca_file.c_str());
+    ::curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
+  }
   ::curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
   ::curl_easy_setopt(easy_, CURLOPT_USERAGENT, "germline-gateway");
   ::curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
