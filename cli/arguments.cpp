@@ -6,6 +6,7 @@
 
 #include "cli/commands/commands.hpp"
 #include "cli/commands/services.hpp"
+#include "cli/install_paths.hpp"
 #include "cli/up/up.hpp"
 #include "cli/version.hpp"
 
@@ -212,10 +213,15 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
-              "the gateway's TOML; without one no model can be used");
+              "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
   up->add_flag("-d,--detach", given->detach, "go on without the terminal once all runs");
   up->callback([&line, given] {
-    line.chosen = [given](const session& with) { return run_up(with, *given); };
+    line.chosen = [given](const session& with) {
+      if (const auto shipped = price_file(with.settings.get("share_dir"))) {
+        given->price_file = *shipped;
+      }
+      return run_up(with, *given);
+    };
   });
 
   auto* coordinator = add_command(app, line, "coordinator", "Run a coordinator alone",

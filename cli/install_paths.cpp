@@ -51,4 +51,17 @@ result<std::string> genome_folder(std::string_view name, std::string_view share_
                    (known.empty() ? "there is none" : "there are: " + known));
 }
 
+result<std::string> price_file(std::string_view share_dir) {
+  const std::vector<fs::path> places =
+      share_dir.empty()
+          ? std::vector<fs::path>{fs::path(GERMLINE_INSTALL_SHARE) / "prices.json",
+                                  fs::path(GERMLINE_SOURCE_DIR) / "deploy/prices.json"}
+          : std::vector<fs::path>{fs::path(share_dir) / "prices.json"};
+  std::error_code failed;
+  for (const auto& place : places) {
+    if (fs::is_regular_file(place, failed)) return place.string();
+  }
+  return error(error_code::not_found, "no prices of models at " + places.front().string());
+}
+
 }  // namespace germline::cli

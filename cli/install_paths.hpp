@@ -13,4 +13,7 @@ namespace germline::cli {
 /// not set.
 result<std::string> genome_folder(std::string_view name, std::string_view share_dir);
 
+/// The shipped prices of models. Error not_found: none are there.
+result<std::string> price_file(std::string_view share_dir);
+
 }  // namespace germline::cli

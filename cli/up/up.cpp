@@ -7,9 +7,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include "cli/render/render.hpp"
+#include "cli/up/default_gateway.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -128,7 +130,8 @@ service_uids uids_of(const config& settings) {
   return {base + 1, base + 2, base + 3, base + 1};
 }
 
-supervisor_plan plan_of(const config& settings, const std::string& self) {
+supervisor_plan plan_of(const config& settings, const std::string& self,
+                        const std::string& gateway_config) {
   const auto& address = settings.get("coordinator");
   const auto& state = settings.get("state_dir");
   const auto uids = uids_of(settings);
@@ -157,8 +160,8 @@ supervisor_plan plan_of(const config& settings, const std::string& self) {
   plan.worker = child("worker", {"worker", "--coordinator", address, "--state-dir",
                                  state + "/worker", "--slots", settings.get("worker.slots")});
   plan.worker.log_path = state + "/logs/worker.log";
-  if (const auto& gateway = settings.get("worker.gateway_config"); !gateway.empty()) {
-    plan.worker.words.insert(plan.worker.words.end(), {"--gateway-config", gateway});
+  if (!gateway_config.empty()) {
+    plan.worker.words.insert(plan.worker.words.end(), {"--gateway-config", gateway_config});
   }
   plan.probe = child("probe", {"ps", "--workers", "--coordinator", address});
   hide_keys(plan.probe);
@@ -186,7 +189,16 @@ exit_code run_up(const session& with, const up_options& options) {
 
   std::error_code failed;
   const auto self = fs::read_symlink("/proc/self/exe", failed).string();
-  const auto plan = plan_of(with.settings, self);
+  auto gateway_config = with.settings.get("worker.gateway_config");
+  if (const char* key = ::getenv("ANTHROPIC_API_KEY");
+      gateway_config.empty() && key != nullptr && *key != '\0') {
+    auto written = write_default_gateway(with.settings, options.price_file);
+    if (!written) return with.fail(written.error());
+    gateway_config = std::move(*written);
+    with.message("germline: with the key in ANTHROPIC_API_KEY, models are asked at Anthropic (" +
+                 gateway_config + ")");
+  }
+  const auto plan = plan_of(with.settings, self, gateway_config);
   supervisor_events events;
   events.announce = [&](const std::string& text) { with.message("germline: " + text); };
   events.ready = [&] {

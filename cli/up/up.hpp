@@ -16,11 +16,14 @@ struct service_uids {
 };
 service_uids uids_of(const config& settings);
 
-/// The command lines and accounts of the children. `self` is this program's path. Pure.
-supervisor_plan plan_of(const config& settings, const std::string& self);
+/// The command lines and accounts of the children. `self` is this program's path. An empty
+/// `gateway_config`: no model can be used. Pure.
+supervisor_plan plan_of(const config& settings, const std::string& self,
+                        const std::string& gateway_config);
 
 struct up_options {
   bool detach = false;
+  std::string price_file;  // the shipped one
 };
 exit_code run_up(const session& with, const up_options& options);
 

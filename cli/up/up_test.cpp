@@ -150,7 +150,7 @@ TEST_CASE("keys reach the worker and not the coordinator") {
   config_sources sources;
   sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
   sources.is_root = true;
-  const auto plan = plan_of(*config::load(sources), "/bin/germline");
+  const auto plan = plan_of(*config::load(sources), "/bin/germline", "");
   CHECK(std::count(plan.worker.without.begin(), plan.worker.without.end(), "ANTHROPIC_API_KEY") ==
         0);
   // The coordinator's account cannot read the caller's home.

@@ -13,15 +13,22 @@ import sys
 import time
 import unittest
 
-from fleet import Fleet, children, iterations_of, sandbox_pids
+from fleet import Fleet, children, iterations_of, name_of, sandbox_pids
 
 GERMLINE = sys.argv.pop(1)
+KEY = "sk-ant-a-key-that-nobody-may-see-0123456789"
+
+
+def text_of(path):
+    with open(path, errors="replace") as file:
+        return file.read()
 
 
 class Endings(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.fleet = Fleet(GERMLINE)
+        cls.fleet.environment["ANTHROPIC_API_KEY"] = KEY
         cls.addClassCleanup(cls.fleet.stop)
         cls.fleet.start()
 
@@ -57,6 +64,20 @@ class Endings(unittest.TestCase):
         self.assertEqual(len({g["artefact_id"] for g in born}), 3, story)
         self.assertEqual([g["parent"] for g in born[1:]],
                          [g["generation_id"] for g in born[:-1]], story)
+
+    def test_a_key_brings_a_gateway_up_and_is_seen_nowhere_else(self):
+        fleet = self.fleet
+        self.assertIn('url = "https://api.anthropic.com"', text_of(fleet.state + "/gateway.toml"))
+        waiting, found = [fleet.processes["up"].pid], {}
+        while waiting:
+            pid = waiting.pop()
+            waiting += children(pid)
+            found[name_of(pid)] = text_of(f"/proc/{pid}/cmdline")
+            # What `up` was given itself is in its own environment, readable by root alone.
+            if name_of(pid) != "germline":
+                self.assertNotIn(KEY, text_of(f"/proc/{pid}/environ"), name_of(pid))
+        self.assertIn("germline-gatewa", found)
+        self.assertNotIn(KEY, "".join(found.values()) + fleet.logs())
 
     def test_a_repository_in_a_closed_home_is_read_as_the_person_who_runs_it(self):
         closed = os.path.join(self.fleet.root, "closed")

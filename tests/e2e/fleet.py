@@ -64,6 +64,7 @@ class Fleet:
         self.state = os.path.join(self.root, "state")
         self.address = f"unix:{self.root}/run/germline/control.sock"
         self.processes = {}
+        self.environment = {}  # of the services, beside the test's own
         self.genomes = 0
 
     def start(self):
@@ -76,7 +77,7 @@ class Fleet:
             self.processes[name] = subprocess.Popen(
                 [self.germline, *words], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "GERMLINE_UID_BASE": str(UID_BASE)})
+                env={**os.environ, "GERMLINE_UID_BASE": str(UID_BASE), **self.environment})
 
     def await_worker(self, seconds=60):
         def joined():
