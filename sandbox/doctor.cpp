@@ -69,13 +69,17 @@ doctor_check from_errno(std::string name, int failure, std::string hint, bool re
   return check;
 }
 
+bool is_kernel_from(const char* release, int major, int minor) {
+  int has_major = 0;
+  int has_minor = 0;
+  std::sscanf(release, "%d.%d", &has_major, &has_minor);
+  return has_major > major || (has_major == major && has_minor >= minor);
+}
+
 doctor_check check_kernel() {
   utsname names{};
   ::uname(&names);
-  int major = 0;
-  int minor = 0;
-  std::sscanf(names.release, "%d.%d", &major, &minor);
-  doctor_check check{"kernel", major > 5 || (major == 5 && minor >= 14), true, names.release, ""};
+  doctor_check check{"kernel", is_kernel_from(names.release, 5, 14), true, names.release, ""};
   if (!check.ok) check.hint = "Linux 5.14 or later is needed, 6.6 or later for overlay workspaces";
   return check;
 }
@@ -101,6 +105,26 @@ doctor_check check_cgroups() {
   return check;
 }
 
+std::string overlay_hint(const char* release) {
+  const std::string without = "; without it policies with a lower layer fail";
+  if (!is_kernel_from(release, 6, 6)) return "Linux 6.6 or later is needed" + without;
+  return "the kernel needs CONFIG_OVERLAY_FS and CONFIG_TMPFS_XATTR, and user namespaces must be "
+         "allowed" +
+         without;
+}
+
+doctor_check check_overlay() {
+  utsname names{};
+  ::uname(&names);
+  const auto probe = [] {
+    ::syscall(SYS_setresuid, 0, 0, 0);
+    return mount_overlay();
+  };
+  return from_errno("overlay with userxattr on tmpfs",
+                    in_namespaces(CLONE_NEWUSER | CLONE_NEWNS, probe), overlay_hint(names.release),
+                    false);
+}
+
 doctor_check check_landlock() {
   const auto version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -119,14 +143,7 @@ std::vector<doctor_check> run_doctor() {
   checks.push_back(from_errno("namespaces", in_namespaces(spaces, [] { return 0; }),
                               "allow user namespaces (user.max_user_namespaces)"));
   checks.push_back(check_cgroups());
-  checks.push_back(from_errno("overlay with userxattr on tmpfs",
-                              in_namespaces(CLONE_NEWUSER | CLONE_NEWNS,
-                                            [] {
-                                              ::syscall(SYS_setresuid, 0, 0, 0);
-                                              return mount_overlay();
-                                            }),
-                              "Linux 6.6 or later; without it policies with a lower layer fail",
-                              false));
+  checks.push_back(check_overlay());
   checks.push_back(from_errno("idmapped mounts", idmap_a_mount(),
                               "the file system of the exports root must support idmapped mounts"));
   const auto action = SECCOMP_RET_KILL_PROCESS;
