@@ -6,6 +6,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <netdb.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -17,6 +18,9 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/scoped_actor.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -57,6 +61,14 @@ result<std::string> check_address(const std::string& address) {
                  " '" +
                      address + "'");
   }
+  const auto digits = std::string_view(address).substr(address.rfind(':') + 1);
+  std::uint16_t port = 0;
+  const auto* const end = digits.data() + digits.size();
+  if (const auto [at, failed] = std::from_chars(digits.data(), end, port);
+      failed != std::errc() || at != end) {
+    return error(error_code::invalid_argument,
+                 "'" + std::string(digits) + "' is no port, 0 to 65535, in '" + address + "'");
+  }
   return std::string();
 }
 
@@ -73,6 +85,50 @@ result<void> check_nobody_listens(const std::string& path) {
   return error(error_code::failed_precondition,
                "another coordinator listens on " + path +
                    "; end it, or give this one another socket by --coordinator or --listen");
+}
+
+error cannot_listen(const std::string& address, const std::string& why) {
+  return {error_code::failed_precondition, "cannot listen on " + address + ": " + why};
+}
+
+/// Binds as gRPC will, which on failure says why in a dump of its own and to nobody else.
+result<void> try_to_bind(const std::string& address, const std::string& socket_path) {
+  if (!socket_path.empty()) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    socket_path.copy(at.sun_path, sizeof at.sun_path - 1);
+    const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
+      return cannot_listen(address, std::strerror(errno));
+    }
+    ::unlink(socket_path.c_str());
+    return {};
+  }
+  const auto colon = address.rfind(':');
+  auto host = address.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int failed =
+          ::getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &wanted, &found);
+      failed != 0) {
+    return cannot_listen(address, ::gai_strerror(failed));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  int failure = 0;
+  for (const auto* each = found; each != nullptr; each = each->ai_next) {
+    const unique_fd probe(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    if (probe) ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (probe && ::bind(probe.get(), each->ai_addr, each->ai_addrlen) == 0 &&
+        ::listen(probe.get(), 1) == 0) {
+      return {};
+    }
+    failure = errno;
+  }
+  return cannot_listen(address, std::strerror(failure));
 }
 
 result<unique_fd> lock_directory(const std::string& dir) {
@@ -156,6 +212,7 @@ struct coordinator_service::impl {
       GERMLINE_TRY(check_nobody_listens(socket_path));
       ::unlink(socket_path.c_str());
     }
+    GERMLINE_TRY(try_to_bind(config.listen_address, socket_path));
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("coordinator");
     quota.SetMaxThreads(config.max_server_threads);
@@ -169,7 +226,7 @@ struct coordinator_service::impl {
     server = builder.BuildAndStart();
     ::umask(before);
     if (!server || (socket_path.empty() && port == 0)) {
-      return error(error_code::unavailable, "cannot listen on " + config.listen_address);
+      return cannot_listen(config.listen_address, "gRPC did not say why");
     }
     if (!socket_path.empty() && ::chmod(socket_path.c_str(), 0600) != 0) {
       return errno_error("restricting " + socket_path, errno);

@@ -160,6 +160,57 @@ TEST_CASE_FIXTURE(fixture, "a seed is founded, evolves, is rejected, and the bra
   CHECK(worker.expect(v1::CoordinatorMessage::kLease, 300) == std::nullopt);
 }
 
+TEST_CASE_FIXTURE(fixture, "what happened is told in order, and each state of a lineage once") {
+  create(2);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = worker.lease();
+  v1::WorkerMessage step;
+  auto& event = *step.mutable_progress()->mutable_event();
+  event.set_attempt_id(first.attempt_id());
+  event.set_step("plan");
+  worker.send(step);
+  evolve(worker, first);
+  evolve(worker, worker.lease());
+  wait_tree(
+      [](const auto& t) { return t.run().lineages(0).pause_reason() == v1::PAUSE_REASON_DONE; });
+  grpc::ClientContext context;
+  v1::WatchRequest request;
+  request.set_target(created.run_id());
+  const auto stream = people->Watch(&context, request);
+  std::string told;
+  v1::WatchEvent each;
+  while (stream->Read(&each)) {
+    if (each.has_progress()) told += each.progress().step() + "\n";
+    if (each.has_lineage()) told += "lineage " + std::to_string(each.lineage().state()) + "\n";
+    if (!each.has_iteration()) continue;
+    told += std::to_string(each.iteration().number()) +
+            (each.iteration().ending() == v1::ENDING_UNSPECIFIED ? " began\n" : " ended\n");
+  }
+  CHECK(told == "0 began\n0 ended\n1 began\nplan\n1 ended\n2 began\n2 ended\nlineage 2\n");
+}
+
+TEST_CASE_FIXTURE(fixture, "a run stands for its only lineage; of several one must be named") {
+  create(2);
+  const auto pause = [&](const std::string& target) {
+    grpc::ClientContext context;
+    v1::LineageRequest request;
+    request.set_lineage(target);
+    v1::LineageReply reply;
+    return people->Pause(&context, request, &reply);
+  };
+  CHECK(pause(created.run_id()).ok());
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  request.set_lineages(2);
+  REQUIRE(try_create(request).ok());
+  const auto refused = pause(created.run_id());
+  CHECK(refused.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  for (const auto& lineage : created.lineage_ids()) {
+    CHECK(refused.error_message().find(lineage) != std::string::npos);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "an evolved result without its objects or artefact is no birth") {
   create(1);
   scripted_worker worker(service->address(), "w1");

@@ -22,6 +22,8 @@ struct known_key {
   std::string_view variable;
   std::string_view flag;
   form shape;
+  std::int64_t lowest = 1;  // of a count
+  std::int64_t highest = 1;
 };
 
 constexpr std::array<known_key, 7> known{{
@@ -29,9 +31,9 @@ constexpr std::array<known_key, 7> known{{
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::text},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
     {"libexec_dir", "GERMLINE_LIBEXEC", "", form::text},
-    {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count},
+    {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
     {"worker.gateway_config", "GERMLINE_WORKER_GATEWAY_CONFIG", "--gateway-config", form::text},
-    {"uid_base", "GERMLINE_UID_BASE", "", form::count},
+    {"uid_base", "GERMLINE_UID_BASE", "", form::count, 65'536, 4'200'000'000},
 }};
 
 std::string default_of(std::string_view key, const config_sources& sources) {
@@ -56,11 +58,13 @@ result<void> check_form(const known_key& key, std::string_view value) {
                  "'" + std::string(value) + "' is no address; write unix:/path or HOST:PORT");
   }
   if (key.shape == form::count) {
-    std::uint32_t number = 0;
+    std::int64_t number = 0;
     const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (failed != std::errc() || end != value.data() + value.size() || number == 0) {
+    if (failed != std::errc() || end != value.data() + value.size() || number < key.lowest ||
+        number > key.highest) {
       return error(error_code::invalid_argument,
-                   "'" + std::string(value) + "' is not a whole number, 1 or more");
+                   "'" + std::string(value) + "' is no whole number from " +
+                       std::to_string(key.lowest) + " to " + std::to_string(key.highest));
     }
   }
   return {};

@@ -65,6 +65,12 @@ TEST_CASE("values of the wrong form are refused, with where they came from") {
   REQUIRE(!loaded);
   CHECK(loaded.error().message().find("GERMLINE_WORKER_SLOTS: `worker.slots`") == 0);
 
+  for (const char* slots : {"0", "-1", "0x2", "1025", "99999999999999999999"}) {
+    const auto refused = config::load(sources_with({{"GERMLINE_WORKER_SLOTS", slots}}));
+    REQUIRE(!refused);
+    CHECK(refused.error().message().find("from 1 to 1024") != std::string::npos);
+  }
+
   auto address = sources_with({{"GERMLINE_COORDINATOR", "nonsense"}});
   CHECK(!config::load(address));
 

@@ -34,11 +34,13 @@ setter text_into(std::string run_file::*field) {
   };
 }
 
-setter count_into(std::int64_t run_file::*field, std::int64_t lowest) {
-  return [field, lowest](run_file& run, const toml_value& value) -> result<void> {
+setter count_into(std::int64_t run_file::*field, std::int64_t lowest,
+                  std::int64_t highest = std::numeric_limits<std::int64_t>::max()) {
+  return [field, lowest, highest](run_file& run, const toml_value& value) -> result<void> {
     const auto* number = std::get_if<std::int64_t>(&value.value);
-    if (number == nullptr || *number < lowest) {
-      return wrong_type("a whole number, " + std::to_string(lowest) + " or more");
+    if (number == nullptr || *number < lowest || *number > highest) {
+      return wrong_type("a whole number from " + std::to_string(lowest) + " to " +
+                        std::to_string(highest));
     }
     run.*field = *number;
     return {};
@@ -80,8 +82,8 @@ const std::array<known_key, 18>& known_keys() {
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
       {"run.folder", text_into(&run_file::folder)},
-      {"run.lineages", count_into(&run_file::lineages, 1)},
-      {"run.iterations", count_into(&run_file::iterations, 0)},
+      {"run.lineages", count_into(&run_file::lineages, 1, lineages_max)},
+      {"run.iterations", count_into(&run_file::iterations, 0, iterations_max)},
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
       {"model.name", text_into(&run_file::model)},
@@ -89,7 +91,7 @@ const std::array<known_key, 18>& known_keys() {
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
       {"sandbox.cpus", set_cpus},
       {"sandbox.wall_time", parsed_into(&run_file::wall_time_ms, &parse_duration_ms)},
-      {"sandbox.pids", count_into(&run_file::pids, 1)},
+      {"sandbox.pids", count_into(&run_file::pids, 1, std::numeric_limits<std::int32_t>::max())},
       {"sandbox.disk", parsed_into(&run_file::disk_bytes, &parse_size_bytes)},
       {"limits.requests", count_into(&run_file::max_requests, 1)},
       {"limits.requests_per_minute", count_into(&run_file::max_requests_per_minute, 1)},
@@ -158,15 +160,6 @@ result<void> check_run(const run_file& run) {
   }
   if (run.model.empty() && run.budget_nanousd > 0) {
     return error(error_code::invalid_argument, "a budget needs --model (or name in [model])");
-  }
-  if (run.lineages < 1 || run.lineages > 100'000) {
-    return error(error_code::invalid_argument, "lineages must be between 1 and 100000");
-  }
-  if (run.iterations < 0) {
-    return error(error_code::invalid_argument, "iterations must not be negative");
-  }
-  if (run.pids > std::numeric_limits<std::int32_t>::max()) {
-    return error(error_code::invalid_argument, "sandbox.pids is too large");
   }
   return {};
 }

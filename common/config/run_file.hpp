@@ -11,6 +11,11 @@
 
 namespace germline {
 
+// What the numbers may be, in the file and by flag; each from 1 on, iterations from 0.
+inline constexpr std::int64_t lineages_max = 64;
+inline constexpr std::int64_t iterations_max = 1'000'000'000;
+inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as the record holds it
+
 struct run_file {
   std::string name;
   std::string repository;  // of the seed; empty: the folder that the command was started in

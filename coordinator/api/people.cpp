@@ -3,9 +3,9 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_actor.hpp>
 
+#include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/manifest/genome_manifest.hpp"
-#include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/store/reader.hpp"
@@ -13,7 +13,6 @@
 namespace germline {
 namespace {
 
-constexpr int max_lineages = 64;
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
@@ -48,8 +47,8 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.seed_id().empty() && request.repository().front() != '/') {
     return invalid("the repository's path must be absolute: '" + request.repository() + "'");
   }
-  if (request.lineages() < 0 || request.lineages() > max_lineages) {
-    return invalid("lineages must be 1 to " + std::to_string(max_lineages));
+  if (request.lineages() < 0 || request.lineages() > lineages_max) {
+    return invalid("lineages must be 1 to " + std::to_string(lineages_max));
   }
   if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
     return invalid("iterations and budget must not be negative");
@@ -152,7 +151,7 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   run.goal = request.goal();
   run.budget_nanousd = request.budget_nanousd();
   // SQLite's integers are signed.
-  run.random_seed = request.random_seed() & 0x7fff'ffff'ffff'ffffU;
+  run.random_seed = request.random_seed() & random_seed_max;
   run.max_iterations = request.max_iterations();
   run.limits = request.limits();
   run.now_ms = env_.time->utc_ms();
@@ -303,8 +302,7 @@ result<v1::DiffReply> people::diff(const v1::DiffRequest& request) {
   }
   if (from.empty()) return invalid("'" + request.to() + "' has no parent: name what to compare to");
   v1::DiffReply reply;
-  GERMLINE_TRY_ASSIGN(const auto patch, repository_.diff(from, to, max_diff_bytes));
-  reply.set_patch(valid_utf8(patch));  // a protobuf string must be
+  GERMLINE_TRY_ASSIGN(*reply.mutable_patch(), repository_.diff(from, to, max_diff_bytes));
   reply.set_truncated(static_cast<std::int64_t>(reply.patch().size()) >= max_diff_bytes);
   return reply;
 }
@@ -341,7 +339,8 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
       target.lineages.push_back(id);
       GERMLINE_TRY(add_seed_of(id, target));
     } else {
-      return invalid("what is killed is a lineage, a run, or \"all\"");
+      return invalid("'" + request.target() + "' is neither lineage nor run but " + found.id +
+                     "; what is killed is a lineage, a run, or \"all\"");
     }
   }
   for (const auto& run : runs) {
@@ -375,21 +374,33 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
   return reply;
 }
 
+/// The lineage that is meant. A run stands for its lineage where it has one only.
+result<lineage_id> people::lineage_of(const std::string& given) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(given));
+  if (found.what == resolved_target::kind::lineage) return lineage_id::parse(found.id);
+  if (found.what != resolved_target::kind::run) {
+    return invalid("'" + given + "' is no lineage but " + found.id + "; name a lineage (lin_...)");
+  }
+  GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(found.id));
+  if (lineages.size() == 1) return lineage_id::parse(lineages.front().lineage_id());
+  std::string names;
+  for (const auto& each : lineages) names += (names.empty() ? "" : ", ") + each.lineage_id();
+  return invalid("'" + given + "' is a run of several lineages; name one of them: " + names);
+}
+
 result<v1::LineageReply> people::pause(const v1::LineageRequest& request) {
-  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.lineage()));
-  GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
+  GERMLINE_TRY_ASSIGN(const auto id, lineage_of(request.lineage()));
   GERMLINE_TRY(tell(system_, short_wait, actors_.runs, pause_atom_v, id, request.why()));
   v1::LineageReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(id.str()));
   return reply;
 }
 
 result<v1::LineageReply> people::resume(const v1::LineageRequest& request) {
-  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.lineage()));
-  GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
+  GERMLINE_TRY_ASSIGN(const auto id, lineage_of(request.lineage()));
   GERMLINE_TRY(tell(system_, short_wait, actors_.runs, resume_atom_v, id));
   v1::LineageReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(id.str()));
   return reply;
 }
 

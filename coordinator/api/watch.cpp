@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "coordinator/api/people.hpp"
@@ -21,30 +22,31 @@ class watcher {
   watcher(record_reader& reader, const clock& time, resolved_target target, emitter emit)
       : reader_(reader), time_(time), target_(std::move(target)), emit_(std::move(emit)) {}
 
-  /// Tells what is new; false: the watcher has gone.
+  /// Tells what is new, of each lineage in the order in which it happened: an iteration's
+  /// beginning, its events, its ending, and only then the next one's beginning. False: the watcher
+  /// has gone.
   result<bool> poll() {
-    GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(target_.run));
+    // The lineages first: what their state follows from is then among what is read after.
     GERMLINE_TRY_ASSIGN(auto lineages, reader_.lineages(target_.run));
+    GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(target_.run));
     std::erase_if(iterations, [&](const auto& each) { return !concerns(each); });
     std::erase_if(lineages, [&](const auto& each) { return !concerns(each); });
-    for (const auto& each : iterations) {
-      if (each.ending() == v1::ENDING_UNSPECIFIED && !tell_iteration(each)) return false;
-    }
-    // Events are kept before the ending that follows them, so they are told before it.
-    for (;;) {
+    const auto places = places_of(iterations);
+    bool behind = false;
+    while (!behind) {
       GERMLINE_TRY_ASSIGN(const auto events, reader_.events(target_, last_seq_, events_per_poll));
       for (const auto& stored : events) {
-        v1::WatchEvent event;
-        *event.mutable_progress() = stored.event;
-        event.set_lineage_id(stored.lineage);
-        event.set_time_ms(stored.event.time_ms());
-        if (!emit_(event)) return false;
+        const auto its = places.find(stored.item);
+        // Of an iteration that began since: the next poll knows it.
+        behind = its == places.end();
+        if (behind) break;
+        if (!tell_beginning(places, its->second) || !tell_event(stored)) return false;
         last_seq_ = stored.seq;
       }
       if (static_cast<int>(events.size()) < events_per_poll) break;
     }
     for (const auto& each : iterations) {
-      if (each.ending() != v1::ENDING_UNSPECIFIED && !tell_iteration(each)) return false;
+      if (!tell_beginning(places, places.at(each.item_id())) || !tell_ending(each)) return false;
     }
     for (const auto& each : lineages) {
       if (!tell_lineage(each)) return false;
@@ -79,11 +81,69 @@ class watcher {
            (target_.what == kind::lineage && each.lineage_id() == target_.id);
   }
 
-  bool tell_iteration(const v1::IterationInfo& each) {
-    const int now = static_cast<int>(each.ending()) + 1;
-    int& told = iterations_[each.item_id()];
-    if (told == now) return true;
-    told = now;
+  bool tell_event(const stored_event& stored) {
+    v1::WatchEvent event;
+    *event.mutable_progress() = stored.event;
+    event.set_lineage_id(stored.lineage);
+    event.set_time_ms(stored.event.time_ms());
+    return emit_(event);
+  }
+
+  /// An iteration, and the one that went before it in its lineage.
+  struct place {
+    const v1::IterationInfo* self = nullptr;
+    const v1::IterationInfo* before = nullptr;
+  };
+  using place_map = std::map<std::string, place>;  // by item
+
+  /// `iterations` are in the order in which they began.
+  static place_map places_of(const std::vector<v1::IterationInfo>& iterations) {
+    place_map places;
+    std::map<std::string, const v1::IterationInfo*> newest;  // by lineage
+    const v1::IterationInfo* founding = nullptr;             // is of all lineages
+    for (const auto& each : iterations) {
+      auto& before = newest.try_emplace(each.lineage_id(), founding).first->second;
+      places[each.item_id()] = {&each, before};
+      before = &each;
+      if (each.lineage_id().empty()) founding = &each;
+    }
+    return places;
+  }
+
+  /// After all that went before in its lineage.
+  bool tell_beginning(const place_map& places, const place& wanted) {
+    std::vector<place> untold;
+    for (auto at = wanted; !began_.contains(at.self->item_id());) {
+      untold.push_back(at);
+      if (at.before == nullptr) break;
+      at = places.at(at.before->item_id());
+    }
+    for (auto each = untold.rbegin(); each != untold.rend(); ++each) {
+      if (each->before != nullptr && !tell_ending(*each->before)) return false;
+      if (!tell_beginning_of(*each->self)) return false;
+    }
+    return true;
+  }
+
+  bool tell_beginning_of(const v1::IterationInfo& each) {
+    began_.insert(each.item_id());
+    v1::WatchEvent event;
+    auto& beginning = *event.mutable_iteration();
+    beginning.set_item_id(each.item_id());
+    beginning.set_lineage_id(each.lineage_id());
+    beginning.set_parent_generation(each.parent_generation());
+    beginning.set_number(each.number());
+    beginning.set_kind(each.kind());
+    if (each.ending() == v1::ENDING_UNSPECIFIED) beginning.set_phase(each.phase());
+    beginning.set_started_ms(each.started_ms());
+    event.set_lineage_id(each.lineage_id());
+    event.set_time_ms(each.started_ms());
+    return emit_(event);
+  }
+
+  bool tell_ending(const v1::IterationInfo& each) {
+    if (each.ending() == v1::ENDING_UNSPECIFIED) return true;
+    if (!ended_items_.insert(each.item_id()).second) return true;
     v1::WatchEvent event;
     *event.mutable_iteration() = each;
     event.set_lineage_id(each.lineage_id());
@@ -92,8 +152,8 @@ class watcher {
   }
 
   bool tell_lineage(const v1::LineageInfo& each) {
-    const std::string now = std::to_string(each.state()) + "/" +
-                            std::to_string(each.pause_reason()) + "/" + each.head_generation();
+    const std::string now =
+        std::to_string(each.state()) + "/" + std::to_string(each.pause_reason());
     std::string& told = lineages_[each.lineage_id()];
     if (told == now) return true;
     told = now;
@@ -126,7 +186,8 @@ class watcher {
   resolved_target target_;
   emitter emit_;
   std::int64_t last_seq_ = 0;
-  std::map<std::string, int> iterations_;
+  std::set<std::string> began_;  // what was told of which items
+  std::set<std::string> ended_items_;
   std::map<std::string, std::string> lineages_;
   bool ended_ = false;
 };

@@ -67,6 +67,7 @@ class executor {
         keep(message.progress().event());
         break;
       case v1::WorkerMessage::kResult: {
+        flush_events();  // what led to the result is in the record before what comes of it
         const auto& result = message.result();
         s.results[result.attempt_id()] = std::make_shared<const v1::AttemptResult>(result);
         send_event(dispatch::result_arrived{worker, result.attempt_id(), result.fence(),
@@ -74,6 +75,7 @@ class executor {
         break;
       }
       case v1::WorkerMessage::kCleaned:
+        flush_events();
         send_event(dispatch::attempt_cleaned{worker, message.cleaned().attempt_id(),
                                              departure_of(message.cleaned()), now()});
         break;

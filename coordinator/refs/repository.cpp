@@ -65,7 +65,8 @@ class repository final : public git_refs {
       if (text.error().code() != error_code::not_found) return text.error().within(place);
       return error(error_code::invalid_argument, "there is no " + place +
                                                      " at the head of branch '" + seed->branch +
-                                                     "': is this a genome?");
+                                                     "': is this a genome? One in a folder of"
+                                                     " the repository is named by --folder");
     }
     GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed->commit));
     return imported_seed{seed->commit, seed->branch, *text};

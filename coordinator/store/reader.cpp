@@ -292,14 +292,15 @@ result<std::vector<stored_event>> record_reader::events(const resolved_target& t
   return impl_->locked([&]() -> result<std::vector<stored_event>> {
     SQLite::Statement row(
         impl_->db,
-        "SELECT e.seq, i.lineage_id, e.event FROM events e JOIN attempts a ON a.id = e.attempt_id"
-        " JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 AND ?2 IN (i.run_id,"
+        "SELECT e.seq, i.lineage_id, i.id, e.event FROM events e"
+        " JOIN attempts a ON a.id = e.attempt_id JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 "
+        "AND ?2 IN (i.run_id,"
         " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id) ORDER BY e.seq LIMIT ?3");
     bind_all(row, seq, target.id, limit);
     std::vector<stored_event> out;
     while (row.executeStep()) {
-      stored_event event{integer(row, 0), text(row, 1), {}};
-      event.event.ParseFromString(sql::bytes(row, 2));
+      stored_event event{integer(row, 0), text(row, 1), text(row, 2), {}};
+      event.event.ParseFromString(sql::bytes(row, 3));
       out.push_back(std::move(event));
     }
     return out;

@@ -29,6 +29,7 @@ struct genome_place {
 struct stored_event {
   std::int64_t seq = 0;
   std::string lineage;
+  std::string item;
   v1::ProgressEvent event;
 };
 
