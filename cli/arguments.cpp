@@ -2,13 +2,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <iostream>
 
+#include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/services.hpp"
 #include "cli/install_paths.hpp"
 #include "cli/up/up.hpp"
 #include "cli/version.hpp"
+#include "common/config/run_file.hpp"
+#include "common/text/utf8.hpp"
 
 namespace germline::cli {
 namespace {
@@ -25,6 +29,26 @@ void add_setting(CLI::App* command, command_line& line, const std::string& flag,
                  const std::string& key, const std::string& help) {
   command->add_option_function<std::string>(
       flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help);
+}
+
+/// `--flag NUMBER`: decimal digits only, from `lowest` to `highest`.
+template <class Number>
+void add_number(CLI::App* command, const std::string& flag, std::optional<Number>& into,
+                Number lowest, Number highest, const std::string& help) {
+  command->add_option_function<std::string>(
+      flag,
+      [flag, &into, lowest, highest](const std::string& text) {
+        Number number = 0;
+        const auto* const end = text.data() + text.size();
+        const auto [at, failed] = std::from_chars(text.data(), end, number);
+        if (failed != std::errc() || at != end || number < lowest || number > highest) {
+          throw CLI::ValidationError(flag, "'" + text + "' is no whole number from " +
+                                               std::to_string(lowest) + " to " +
+                                               std::to_string(highest));
+        }
+        into = number;
+      },
+      help);
 }
 
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
@@ -176,16 +200,15 @@ void add_run(CLI::App& app, command_line& line) {
   command->add_option("--name", given->name, "for people; default: the repository's folder");
   command->add_option("--branch", given->branch, "default: the repository's HEAD");
   command->add_option("--folder", given->folder, "of the genome in the repository; default: root");
-  command->add_option("--lineages", given->lineages, "lines of descent, default 1")
-      ->check(CLI::Range(1, 100'000));
-  command
-      ->add_option("--iterations", given->iterations,
-                   "of each lineage; default: no end but budget and person")
-      ->check(CLI::NonNegativeNumber);
+  add_number<std::int64_t>(command, "--lineages", given->lineages, 1, lineages_max,
+                           "lines of descent, default 1");
+  add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
+                           "of each lineage; default and 0: no end but budget and person");
   command->add_option("--model", given->model, "as the upstream knows it; needs --budget");
   command->add_option("--budget", given->budget, "dollars for the whole run: '$5', 0.50");
   command->add_option("--goal", given->goal, "what to aim at; default: the agent's own choice");
-  command->add_option("--random-seed", given->random_seed, "makes choices repeatable");
+  add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,
+                            "makes choices repeatable");
   command->add_flag("-f,--follow", given->follow, "print progress until every lineage is settled");
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_run(with, *given); };
@@ -265,7 +288,28 @@ void add_machine(CLI::App& app, command_line& line) {
   });
 }
 
+int refuse(const std::string& why) {
+  std::cerr << "germline: " << safe_line(why) << '\n';
+  return static_cast<int>(exit_code::usage);
+}
+
+/// What CLI11 found wrong, in the form of all other messages, and where to read on.
+int refuse(const CLI::App& app, const CLI::ParseError& wrong) {
+  std::string command = "germline";
+  for (const auto* chosen : app.get_subcommands()) {
+    command += " " + chosen->get_name();
+    for (const auto* within : chosen->get_subcommands()) command += " " + within->get_name();
+  }
+  return refuse(std::string(wrong.what()) + " (see `" + command + " --help`)");
+}
+
+/// All of it is sent as text to the coordinator, or shown: nothing has a use for other bytes.
+bool is_text(std::string_view word) {
+  return valid_utf8(word) == word;
+}
+
 int run_chosen(const command_line& line) {
+  keep_grpc_quiet();
   session with;
   with.json = line.json;
   with.how = style_of_stdout();
@@ -305,12 +349,16 @@ int run_command_line(int argc, char** argv) {
   add_kill(app, line);
   add_pause_and_resume(app, line);
   add_machine(app, line);
+  for (int i = 1; i < argc; ++i) {
+    if (!is_text(argv[i]))
+      return refuse("argument " + std::to_string(i) + ", '" + argv[i] + "', is not UTF-8");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& stopped) {
     // Help and version end well; all else is usage. CLI11 has codes of its own for each.
-    return app.exit(stopped) == 0 ? static_cast<int>(exit_code::done)
-                                  : static_cast<int>(exit_code::usage);
+    if (stopped.get_exit_code() == 0) return app.exit(stopped);
+    return refuse(app, stopped);
   }
   if (!line.chosen) {
     std::cerr << app.help();

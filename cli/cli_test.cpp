@@ -1,11 +1,15 @@
 // The real binary, as a child, against a coordinator that answers as it is told.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -168,15 +172,40 @@ TEST_CASE("0: what is asked for is on standard output, and JSON is one value") {
 
 TEST_CASE("2: usage, before anything is asked of a coordinator") {
   folder place;
-  for (const char* arguments :
-       {"", "bogus", "ps --bogus", "kill", "kill lin_1 --all", "show", "run . --model m",
-        "run . --model m --budget five", "run . --lineages 0", "diff a b c"}) {
+  for (const char* arguments : {"",
+                                "bogus",
+                                "ps --bogus",
+                                "kill",
+                                "kill lin_1 --all",
+                                "show",
+                                "run . --model m",
+                                "run . --model m --budget five",
+                                "run . --lineages 0",
+                                "diff a b c",
+                                "run . --iterations -1",
+                                "run . --iterations 0x10",
+                                "run . --iterations 1e3",
+                                "run . --iterations 99999999999999999999",
+                                "run . --lineages 65",
+                                "run . --random-seed -1",
+                                "up --slots 0x2",
+                                "up --slots 5000000000",
+                                "run . --goal \"$(printf 'caf\\351')\"",
+                                "show \"$(printf '\\377')\""}) {
     CAPTURE(arguments);
     const auto result = germline(place, arguments);
     CHECK(result.code == 2);
     CHECK(result.out.empty());
     CHECK(!result.err.empty());
+    CHECK(result.err.find("libprotobuf") == std::string::npos);
+    // One form for all, but where no command at all was given.
+    CHECK((std::string_view(arguments).empty() || result.err.starts_with("germline: ")));
+    CHECK((std::string_view(arguments).empty() ||
+           std::count(result.err.begin(), result.err.end(), '\n') == 1));
   }
+  CHECK(germline(place, "run . --iterations -1").err.find("from 0 to 1000000000") !=
+        std::string::npos);
+  CHECK(germline(place, "run . --bogus").err.find("`germline run --help`") != std::string::npos);
   std::ofstream(place.at("run.toml")) << "schema = 1\n[run]\nlinages = 1\n";
   const auto file = germline(place, "run --file " + place.at("run.toml"));
   CHECK(file.code == 2);
@@ -205,6 +234,48 @@ TEST_CASE("5: refused") {
   const auto result = with.run("pause lin_1");
   CHECK(result.code == 5);
   CHECK(result.err == "germline: lin_1 is killed, which is final\n");
+}
+
+TEST_CASE("5: a socket that this account may not use is told apart from none") {
+  fixture with;
+  fs::permissions(with.place.at("s"), fs::perms::none);
+  // Root may use any: then as nobody, by descriptor since the build's folder may be closed.
+  const std::string nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+  const std::string prefix = ::geteuid() == 0 ? nobody : "";
+  fs::permissions(with.place.at(""), fs::perms::owner_all | fs::perms::others_exec);
+  const auto told = [&](const std::string& arguments) {
+    const auto command = "exec 9<" GERMLINE_BINARY "; env -i HOME=/ PATH=\"$PATH\" " + prefix +
+                         "/proc/self/fd/9 " + arguments +
+                         " --coordinator unix:" + with.place.at("s") + " >" + with.place.at("out") +
+                         " 2>" + with.place.at("err");
+    const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
+    return outcome{WEXITSTATUS(status), slurp(with.place.at("out")), slurp(with.place.at("err"))};
+  };
+  const auto ps = told("ps");
+  CHECK(ps.code == 5);
+  CHECK(ps.err.find("sudo") != std::string::npos);
+  CHECK(ps.err.find("germline up") == std::string::npos);
+  CHECK(told("doctor").out.find("this account may not use") != std::string::npos);
+}
+
+TEST_CASE("5: an address that is taken is told in one line") {
+  folder place;
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  REQUIRE(::bind(taken, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+  REQUIRE(::listen(taken, 1) == 0);
+  REQUIRE(::getsockname(taken, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+  const auto address = "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  const auto start = "coordinator --state-dir " + place.at("state") + " --listen ";
+  const auto refused = germline(place, start + address);
+  ::close(taken);
+  CHECK(refused.code == 5);
+  CHECK(refused.err == "germline: cannot listen on " + address + ": Address already in use\n");
+  CHECK(germline(place, start + "127.0.0.1:99999").code == 2);
+  CHECK(germline(place, start + "unix:" + place.at("no/s")).code == 5);
 }
 
 TEST_CASE("run sends what was said, flags over the file") {
@@ -273,6 +344,10 @@ TEST_CASE("config shows where each value comes from") {
   const auto value = nlohmann::json::parse(shown.out);
   CHECK(value["worker.slots"]["value"] == "3");
   CHECK(value["coordinator"]["origin"] == "default");
+  for (const char* key : {"share_dir", "libexec_dir"}) {
+    CHECK(fs::is_directory(value[key]["value"].get<std::string>()));
+    CHECK(value[key]["origin"].get<std::string>().starts_with("default: "));
+  }
 }
 
 TEST_CASE("doctor's JSON says whether this machine is able") {

@@ -1,11 +1,17 @@
 #include "cli/client.hpp"
 
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
 #include <chrono>
 
 #include "common/grpc_status.hpp"
+#include "common/unique_fd.hpp"
 
 namespace germline::cli {
 namespace {
@@ -18,7 +24,25 @@ constexpr int kill_limit_s = 60;
 constexpr std::size_t seed_chunk_bytes = 1 << 20;
 constexpr int max_message_bytes = 16 * 1024 * 1024;
 
+/// Whether somebody may listen there, but not for this account: gRPC does not tell.
+bool is_forbidden(const std::string& address) {
+  constexpr std::string_view scheme = "unix:";
+  sockaddr_un at{};
+  if (!address.starts_with(scheme) || address.size() - scheme.size() >= sizeof at.sun_path) {
+    return false;
+  }
+  at.sun_family = AF_UNIX;
+  address.copy(at.sun_path, sizeof at.sun_path - 1, scheme.size());
+  const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 &&
+         (errno == EACCES || errno == EPERM);
+}
+
 }  // namespace
+
+void keep_grpc_quiet() {
+  gpr_set_log_function([](gpr_log_func_args*) {});
+}
 
 control_client::control_client(std::string address) : address_(std::move(address)) {
   grpc::ChannelArguments arguments;
@@ -43,6 +67,11 @@ result<Reply> control_client::call(grpc::Status (v1::Control::Stub::*method)(grp
 
 error control_client::error_of(const grpc::Status& status) const {
   const auto code = from_status(status).code();
+  if (code == error_code::unavailable && is_forbidden(address_)) {
+    return {error_code::permission_denied,
+            "this account may not use the coordinator's socket, " + address_ +
+                ": it obeys root alone. Try the same command with sudo"};
+  }
   if (code == error_code::unavailable) {
     return {code, "no coordinator can be reached at " + address_ +
                       ". Start one with `germline up`, or say where it is with --coordinator or "

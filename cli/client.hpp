@@ -11,6 +11,9 @@
 
 namespace germline::cli {
 
+/// gRPC's own words on standard error are for those who work on gRPC. Call once, at start.
+void keep_grpc_quiet();
+
 class control_client {
  public:
   /// `address` is "unix:/path" or "HOST:PORT". Nothing is dialled yet.

@@ -64,4 +64,13 @@ result<std::string> price_file(std::string_view share_dir) {
   return error(error_code::not_found, "no prices of models at " + places.front().string());
 }
 
+share_place default_share_place() {
+  for (const auto& genome : genomes) {
+    if (is_genome(fs::path(GERMLINE_INSTALL_SHARE) / "genomes" / genome.name)) {
+      return {GERMLINE_INSTALL_SHARE, "as installed"};
+    }
+  }
+  return {GERMLINE_SOURCE_DIR, "the source tree"};
+}
+
 }  // namespace germline::cli

@@ -16,4 +16,11 @@ result<std::string> genome_folder(std::string_view name, std::string_view share_
 /// The shipped prices of models. Error not_found: none are there.
 result<std::string> price_file(std::string_view share_dir);
 
+struct share_place {
+  std::string path;
+  std::string what;  // "installed"
+};
+/// Where they are taken from when share_dir is not set.
+share_place default_share_place();
+
 }  // namespace germline::cli

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -77,6 +78,22 @@ class settled_watch {
   std::jthread thread_;
 };
 
+/// After a break the coordinator tells a lineage's state again.
+class told_states {
+ public:
+  bool is_news(const v1::WatchEvent& event) {
+    if (!event.has_lineage()) return true;
+    const auto now = state_words(event.lineage());
+    auto& told = told_[event.lineage().lineage_id()];
+    if (told == now) return false;
+    told = now;
+    return true;
+  }
+
+ private:
+  std::map<std::string, std::string> told_;
+};
+
 exit_code conclude(const session& with, const v1::GetTreeReply& tree) {
   with.data(with.json ? to_json(tree, true) : "\n" + render_tree(tree, with.how));
   if (tree.run().found_state() == "founded") return exit_code::done;
@@ -94,6 +111,7 @@ exit_code follow_run(const session& with, control_client& client, const std::str
   request.set_follow(true);
   std::int64_t seen_ms = 0;
   int retries = 0;
+  told_states states;
   while (true) {
     grpc::ClientContext context;
     settled_watch settled(client, run_id, context);
@@ -103,6 +121,7 @@ exit_code follow_run(const session& with, control_client& client, const std::str
       if (event.time_ms() <= shown_ms) return;
       seen_ms = std::max(seen_ms, event.time_ms());
       retries = 0;
+      if (!states.is_news(event)) return;
       with.data(with.json ? to_json(event, true) : render_event(event, with.how));
     });
     if (const auto over = settled.take()) return conclude(with, *over);

@@ -1,7 +1,10 @@
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/install_paths.hpp"
 #include "cli/render/render.hpp"
 #include "cli/version.hpp"
 #include "sandbox/doctor.hpp"
@@ -25,6 +28,9 @@ check check_coordinator(const session& with) {
     found.ok = true;
     found.detail = with.coordinator() + ", version " + status->version() + ", " +
                    std::to_string(status->workers_size()) + " workers";
+  } else if (status.error().code() == error_code::permission_denied) {
+    found.detail = "this account may not use " + with.coordinator();
+    found.hint = "the socket obeys root alone: sudo germline doctor";
   } else {
     found.detail = "none at " + with.coordinator();
   }
@@ -47,6 +53,22 @@ std::vector<check> all_checks(const session& with) {
   return checks;
 }
 
+/// The places that hold where nothing was said follow from this binary.
+void resolve_default(setting& found) {
+  if (!found.value.empty()) return;
+  if (found.key == "share_dir") {
+    const auto place = default_share_place();
+    found.value = place.path;
+    found.origin = "default: " + place.what;
+  }
+  if (found.key == "libexec_dir") {
+    std::error_code failed;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+    found.value = self.parent_path().string();
+    found.origin = "default: where germline itself is";
+  }
+}
+
 std::string checks_json(const std::vector<check>& checks, bool able) {
   std::string text = std::string("{\"able\": ") + (able ? "true" : "false") + ", \"checks\": [";
   for (std::size_t i = 0; i < checks.size(); ++i) {
@@ -63,9 +85,11 @@ std::string checks_json(const std::vector<check>& checks, bool able) {
 }  // namespace
 
 exit_code run_config_show(const session& with, bool origin) {
+  auto settings = with.settings.all();
+  for (auto& found : settings) resolve_default(found);
   if (with.json) {
     std::string text = "{";
-    for (const auto& found : with.settings.all()) {
+    for (const auto& found : settings) {
       text += std::string(text.size() == 1 ? "" : ",") + "\n  " + json_string(found.key) +
               ": {\"value\": " + json_string(found.value) +
               ", \"origin\": " + json_string(found.origin) + "}";
@@ -74,7 +98,7 @@ exit_code run_config_show(const session& with, bool origin) {
     return exit_code::done;
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& found : with.settings.all()) {
+  for (const auto& found : settings) {
     rows.push_back({found.key, found.value.empty() ? "-" : safe_line(found.value)});
     if (origin) rows.back().push_back(safe_line(found.origin));
   }

@@ -1,5 +1,7 @@
 #include "cli/commands/services.hpp"
 
+#include <grpc/support/log.h>
+
 #include "cli/up/up.hpp"
 #include "common/log.hpp"
 #include "coordinator/service.hpp"
@@ -7,6 +9,11 @@
 
 namespace germline::cli {
 namespace {
+
+/// With the service's own lines, one line each.
+void log_of_grpc(gpr_log_func_args* given) {
+  if (given->severity == GPR_LOG_SEVERITY_ERROR) log_error("gRPC: {}", given->message);
+}
 
 exit_code conclude(const session& with, const result<int>& ended) {
   if (!ended) return with.fail(ended.error());
@@ -17,6 +24,7 @@ exit_code conclude(const session& with, const result<int>& ended) {
 
 exit_code run_coordinator_command(const session& with) {
   init_logging("coordinator");
+  gpr_set_log_function(&log_of_grpc);
   coordinator_config config;
   config.listen_address = with.coordinator();
   config.state_dir = with.settings.get("state_dir");
@@ -25,6 +33,7 @@ exit_code run_coordinator_command(const session& with) {
 
 exit_code run_worker_judged_by(const session& with, const worker::validator_seam& seam) {
   init_logging("worker");
+  gpr_set_log_function(&log_of_grpc);
   const auto uids = uids_of(with.settings);
   worker::worker_config config;
   config.coordinator = with.coordinator();

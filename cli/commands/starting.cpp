@@ -8,6 +8,7 @@
 #include "common/config/toml_values.hpp"
 #include "common/git/repository.hpp"
 #include "common/money.hpp"
+#include "common/text/utf8.hpp"
 
 namespace germline::cli {
 namespace {
@@ -63,8 +64,9 @@ result<run_file> read_run(const run_options& options) {
 
 v1::CreateRunRequest request_of(const run_file& run) {
   v1::CreateRunRequest request;
-  request.set_name(run.name);
-  request.set_repository(run.repository);
+  // Names of folders and branches may be any bytes; these are for the record only.
+  request.set_name(valid_utf8(run.name));
+  request.set_repository(valid_utf8(run.repository));
   request.set_branch(run.branch);
   request.set_folder(run.folder);
   request.set_lineages(static_cast<std::int32_t>(run.lineages));
@@ -88,16 +90,16 @@ v1::CreateRunRequest request_of(const run_file& run) {
 
 /// Reads the branch as the person who calls, who may read what the coordinator's account may not,
 /// and on whose machine it may be.
-result<void> send_seed(control_client& client, v1::CreateRunRequest& request) {
+result<void> send_seed(control_client& client, const run_file& run, v1::CreateRunRequest& request) {
   constexpr std::int64_t max_pack_bytes = 256 << 20;
-  auto seed = git::repository::export_seed(request.repository(), request.branch(), max_pack_bytes);
+  auto seed = git::repository::export_seed(run.repository, run.branch, max_pack_bytes);
   if (!seed && seed.error().code() == error_code::not_found) {
     return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
   }
   if (!seed) return seed.error();
   GERMLINE_TRY_ASSIGN(*request.mutable_seed_id(), client.put_seed(seed->pack));
   request.set_seed_commit(seed->commit);
-  request.set_branch(seed->branch);
+  request.set_branch(valid_utf8(seed->branch));
   return {};
 }
 
@@ -108,7 +110,7 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!run) return with.fail(run.error());
   control_client client(with.coordinator());
   auto request = request_of(*run);
-  if (const auto sent = send_seed(client, request); !sent) return with.fail(sent.error());
+  if (const auto sent = send_seed(client, *run, request); !sent) return with.fail(sent.error());
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());
   if (with.json) {

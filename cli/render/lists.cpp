@@ -1,5 +1,6 @@
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/render/render.hpp"
@@ -15,11 +16,39 @@ std::string count_of(std::int64_t done, std::int64_t most) {
 
 std::string live_words(const v1::LineageInfo& lineage) {
   if (!lineage.has_live()) return "-";
-  return "#" + std::to_string(lineage.live().number()) + " " + word(lineage.live().phase());
+  return word(lineage.live().phase());
 }
 
-std::string name_of(const v1::RunInfo& run) {
-  return run.name().empty() ? "-" : safe_line(run.name());
+/// On a terminal columns are left out, in this order, until the rest fits. What is left out is in
+/// `germline show` and in JSON.
+std::string fitting_table(const style& how, std::vector<std::string> header,
+                          std::vector<std::vector<std::string>> rows,
+                          const std::vector<std::size_t>& dispensable) {
+  const auto fits = [&](const std::string& text) {
+    for (std::string_view rest = text; !rest.empty();) {
+      const auto end = rest.find('\n');
+      if (width(rest.substr(0, end)) > static_cast<std::size_t>(how.columns)) return false;
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    return true;
+  };
+  const style colourless{.terminal = how.terminal, .unicode = how.unicode, .columns = how.columns};
+  std::vector<std::size_t> left_out;
+  for (const auto column : dispensable) {
+    if (!how.terminal || fits(table(colourless, header, rows))) break;
+    const auto before = static_cast<std::size_t>(std::count_if(
+        left_out.begin(), left_out.end(), [&](std::size_t other) { return other < column; }));
+    const auto at = static_cast<std::ptrdiff_t>(column - before);
+    header.erase(header.begin() + at);
+    for (auto& row : rows) row.erase(row.begin() + at);
+    left_out.push_back(column);
+  }
+  return table(how, header, rows);
+}
+
+std::string name_of(const v1::RunInfo& run, const style& how) {
+  const int longest = how.terminal && how.columns < 120 ? 12 : 40;
+  return run.name().empty() ? "-" : summary({}, run.name(), longest);
 }
 
 }  // namespace
@@ -31,8 +60,8 @@ std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t n
     const auto created = age(run.created_ms(), now_ms);
     if (run.found_state() == "refused") {
       if (all) {
-        rows.push_back(
-            {short_id(run.run_id()), name_of(run), "-", "refused", "-", "-", "-", "-", created});
+        rows.push_back({short_id(run.run_id()), name_of(run, how), "-", "refused", "-", "-", "-",
+                        "-", created});
       }
       continue;
     }
@@ -42,19 +71,19 @@ std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t n
       if (final && !all) continue;
       const auto state =
           run.found_state() == "pending" && !final ? "founding" : state_words(lineage);
-      rows.push_back({short_id(run.run_id()), name_of(run), short_id(lineage.lineage_id()), state,
-                      std::to_string(lineage.depth()),
+      rows.push_back({short_id(run.run_id()), name_of(run, how), short_id(lineage.lineage_id()),
+                      state, std::to_string(lineage.depth()),
                       count_of(lineage.iterations_done(), lineage.max_iterations()),
                       live_words(lineage), format_usd(lineage.spent_nanousd()), created});
     }
   }
-  return table(
+  return fitting_table(
       how, {"RUN", "NAME", "LINEAGE", "STATE", "DEPTH", "ITERATIONS", "LIVE", "SPENT", "CREATED"},
-      rows);
+      rows, {8, 0, 4, 7, 1});
 }
 
 std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how) {
-  auto text = "coordinator " + safe_line(reply.coordinator_id()) + ", version " +
+  auto text = "coordinator " + safe_line(reply.coordinator_id()) + "\nversion " +
               safe_line(reply.version()) + ", " + std::to_string(reply.lineages_active()) +
               " active lineages\n";
   std::vector<std::vector<std::string>> rows;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "cli/render/words.hpp"
 
 namespace germline::cli {
@@ -53,6 +55,17 @@ v1::GetTreeReply sample_tree() {
   return reply;
 }
 
+/// The widest line, without colours.
+std::size_t widest(std::string_view text) {
+  std::size_t most = 0;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    most = std::max(most, width(text.substr(0, end)));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return most;
+}
+
 }  // namespace
 
 TEST_CASE("of why an iteration ended its event shows the first line") {
@@ -62,19 +75,83 @@ TEST_CASE("of why an iteration ended its event shows the first line") {
   event.mutable_iteration()->set_reason("test");
   event.mutable_iteration()->set_details("a test is red\nand forty lines more");
   const auto text = render_event(event, {});
-  CHECK(text.find("rejected (test): a test is red\n") != std::string::npos);
+  CHECK(text.find("rejected (test): a test is red...\n") != std::string::npos);
   CHECK(text.find("forty") == std::string::npos);
 }
 
 TEST_CASE("the tree names generations, iterations, endings and why") {
   CHECK(render_tree(sample_tree(), plain) ==
-        "run_0190f3c2a1b27c3d8e first  seed aaaaaaaaaa, no model\n"
+        "run_0190f3c2a1b27c3d8e first\n  seed aaaaaaaaaa, no model\n"
         "* generation 0 gen_0190f3c2a1b27c3d8e aaaaaaaaaa  the seed\n"
         "`- lin_0190f3c2a1b27c3d8e  paused (done), depth 1, 2 of 2 iterations\n"
-        "   |- #1 evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  32.5s\n"
+        "   |- evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  32.5s\n"
         "   |     gave itself a new tool\n"
-        "   `- #2 rejected (protected) itm_0190f3c2a1b27c3d8e\n"
-        "         behaviour/two is red\n");
+        "   `- rejected (protected) itm_0190f3c2a1b27c3d8e\n"
+        "         behaviour/two is red...\n");
+}
+
+TEST_CASE("only births have numbers, since the next to be born takes that of one that was not") {
+  auto tree = sample_tree();
+  auto& live = *tree.add_iterations();
+  live = tree.iterations(1);
+  live.set_item_id("itm_1190f3c2a1b27c3d8e4f5a6b7c8d9e32");
+  live.set_ending(v1::ENDING_UNSPECIFIED);
+  v1::WatchEvent born;
+  *born.mutable_iteration() = tree.iterations(0);
+  CHECK(render_event(born, plain).find(" evolved, generation 1: gave itself") != std::string::npos);
+  for (const int i : {1, 2}) {
+    v1::WatchEvent event;
+    *event.mutable_iteration() = tree.iterations(i);
+    const auto text = render_event(event, plain);
+    CHECK(text.find(short_id(tree.iterations(i).item_id())) != std::string::npos);
+    CHECK(text.find("generation") == std::string::npos);
+  }
+  CHECK(render_tree(tree, plain).find('#') == std::string::npos);
+}
+
+TEST_CASE("on a terminal of 80 columns all fits") {
+  const style terminal{.terminal = true, .unicode = true, .columns = 80};
+  const std::string long_text(300, 'w');
+  auto tree = sample_tree();
+  auto& run = *tree.mutable_run();
+  run.set_name(long_text);
+  run.set_repository("/" + long_text);
+  run.set_model(long_text);
+  run.set_budget_nanousd(5'123'456'789);
+  run.set_spent_nanousd(1'123'456'789);
+  run.set_created_ms(1'000);
+  auto& lineage = *run.mutable_lineages(0);
+  lineage.set_depth(120);
+  lineage.set_iterations_done(1'000);
+  lineage.set_max_iterations(1'000);
+  lineage.set_spent_nanousd(1'123'456'789);
+  lineage.mutable_live()->set_phase(v1::ITERATION_PHASE_VALIDATING);
+  tree.mutable_iterations(0)->set_action(long_text);
+  tree.mutable_iterations(1)->set_reason(long_text);
+  tree.mutable_iterations(1)->set_details(long_text + "\n" + long_text + " and " + long_text);
+  for (int i = 0; i < 2; ++i) {
+    auto& attempt = *tree.mutable_iterations(1)->add_attempts();
+    attempt.set_attempt_id("att_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+    attempt.set_worker_id("wrk_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+    attempt.set_details(long_text);
+  }
+  v1::ListRunsReply runs;
+  *runs.add_runs() = run;
+  v1::ShowReply show_run, show_iteration;
+  *show_run.mutable_run() = run;
+  *show_iteration.mutable_iteration() = tree.iterations(1);
+  show_iteration.set_context_json("{\"" + long_text + "\"}");
+  v1::WatchEvent event;
+  *event.mutable_iteration() = tree.iterations(0);
+  for (const auto& text : {render_tree(tree, terminal), render_runs(runs, true, 62'000, terminal),
+                           render_show(show_run, terminal), render_show(show_iteration, terminal),
+                           render_event(event, terminal)}) {
+    CAPTURE(text);
+    CHECK(widest(text) <= 80);
+  }
+  const auto listed = render_runs(runs, true, 62'000, terminal);
+  CHECK(listed.find(short_id(lineage.lineage_id())) != std::string::npos);
+  CHECK(listed.find("1000/1000") != std::string::npos);
 }
 
 TEST_CASE("the tree of a refused seed says why") {
@@ -84,7 +161,7 @@ TEST_CASE("the tree of a refused seed says why") {
   reply.mutable_run()->set_found_state("refused");
   reply.mutable_run()->set_found_details("the build failed");
   CHECK(render_tree(reply, plain) ==
-        "run_1  seed abc, no model\n  the seed was refused: the build failed\n");
+        "run_1\n  seed abc, no model\n  the seed was refused: the build failed\n");
 }
 
 TEST_CASE("lineages are listed in aligned columns, final ones on request") {
@@ -123,10 +200,10 @@ TEST_CASE("a step of a sandbox is one line whatever it says") {
   progress.set_phase(v1::ITERATION_PHASE_RUNNING);
   progress.set_step("modify_code");
   progress.set_status("done");
-  progress.set_detail("a\nb\x1b]0;owned\x07\r\xe2\x80\xae");
+  progress.set_detail("b\x1b]0;owned\x07\r\xe2\x80\xae\nmore\n");
   const auto line = render_event(event, plain);
   CHECK(line ==
-        "01:01:01 lin_1 running modify_code done: a\\x0ab\\x1b]0;owned\\x07\\x0d\\xe2\\x80\\xae\n");
+        "01:01:01 lin_1 running modify_code done: b\\x1b]0;owned\\x07\\x0d\\xe2\\x80\\xae...\n");
 }
 
 TEST_CASE("no text from outside brings a control character into any rendering") {
@@ -153,6 +230,14 @@ TEST_CASE("no text from outside brings a control character into any rendering") 
   }
 }
 
+TEST_CASE("a diff of a file that is not UTF-8 is untouched for a pipe and base64 in JSON") {
+  v1::DiffReply reply;
+  reply.set_patch("+caf\xe9\n");
+  CHECK(render_diff(reply, plain) == "+caf\xe9\n");
+  CHECK(to_json(reply, true) == "{\"patch\":\"K2NhZukK\",\"truncated\":false}\n");
+  CHECK(render_diff(reply, style{.terminal = true}) == "+caf\\xe9\n");
+}
+
 TEST_CASE("a diff is coloured for a terminal and untouched for a pipe") {
   v1::DiffReply reply;
   reply.set_patch("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\x1b\n");
@@ -175,10 +260,9 @@ TEST_CASE("an iteration is shown in full") {
   attempt.set_worker_id("wrk_1");
   CHECK(render_show(reply, plain) ==
         "iteration     itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e31\n"
-        "number        2\n"
         "lineage       lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10\n"
         "ending        rejected\nreason        protected\n"
-        "attempt       att_1 finished, fence 3, worker wrk_1\n"
+        "attempt       att_1 finished\n              fence 3, worker wrk_1\n"
         "details\n  behaviour/two is red\n  more lines\n");
 }
 
@@ -203,7 +287,8 @@ TEST_CASE("durations are written with at most two units") {
 TEST_CASE("summaries are cut by characters, not bytes") {
   style unicode;
   unicode.unicode = true;
-  CHECK(summary(plain, "first\nsecond", 20) == "first");
+  CHECK(summary(plain, "first\nsecond", 20) == "first...");
+  CHECK(summary(plain, "first\n", 20) == "first");
   CHECK(summary(plain, "abcdefghijklm", 10) == "abcdefg...");
   CHECK(summary(unicode, "äääääääääääää", 10) == "äääääääää…");
 }

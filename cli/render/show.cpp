@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
 #include "common/clock.hpp"
@@ -11,31 +13,33 @@ class sheet {
  public:
   explicit sheet(const style& how) : how_(how) {}
 
+  /// `value` is trusted or safe.
   void add(std::string_view key, std::string_view value) {
     if (value.empty()) return;
-    constexpr std::size_t column = 14;
     text_ += painted(how_, paint::bold, key);
     text_.append(key.size() < column ? column - key.size() : 1, ' ');
     text_ += std::string(value) + "\n";
   }
+  /// A value from elsewhere, in as many lines as it takes.
+  void add_text(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    const auto lines = indented(how_, value, column);
+    text_ += painted(how_, paint::bold, key);
+    text_.append(column - std::min(key.size(), column), ' ');
+    text_ += lines.substr(column);
+  }
+  void add_more(std::string_view value) { text_ += indented(how_, value, column); }
   void add_time(std::string_view key, std::int64_t utc_ms) {
     if (utc_ms > 0) add(key, to_iso8601(utc_ms));
   }
   void add_block(std::string_view key, std::string_view value) {
     if (value.empty()) return;
-    text_ += painted(how_, paint::bold, key) + "\n";
-    const auto block = safe_block(value);
-    std::string_view rest = block;
-    while (!rest.empty()) {
-      const auto end = rest.find('\n');
-      text_ += "  " + std::string(rest.substr(0, end)) + "\n";
-      if (end == std::string_view::npos) break;
-      rest.remove_prefix(end + 1);
-    }
+    text_ += painted(how_, paint::bold, key) + "\n" + indented(how_, value, 2);
   }
   std::string take() { return std::move(text_); }
 
  private:
+  static constexpr std::size_t column = 14;
   const style& how_;
   std::string text_;
 };
@@ -43,10 +47,10 @@ class sheet {
 void add_usage(sheet& out, const v1::Usage& usage) {
   if (usage.requests() > 0) {
     out.add("requests", std::to_string(usage.requests()));
-    out.add("tokens", std::to_string(usage.input_tokens()) + " in, " +
-                          std::to_string(usage.output_tokens()) + " out, " +
-                          std::to_string(usage.cache_read_tokens()) + " from cache, " +
-                          std::to_string(usage.cache_write_tokens()) + " to cache");
+    out.add_text("tokens", std::to_string(usage.input_tokens()) + " in, " +
+                               std::to_string(usage.output_tokens()) + " out, " +
+                               std::to_string(usage.cache_read_tokens()) + " from cache, " +
+                               std::to_string(usage.cache_write_tokens()) + " to cache");
     out.add("cost", format_usd(usage.cost_nanousd()));
   }
   if (usage.wall_ms() > 0) out.add("wall", duration(usage.wall_ms()));
@@ -60,12 +64,12 @@ void add_usage(sheet& out, const v1::Usage& usage) {
 std::string run_sheet(const v1::RunInfo& run, const style& how) {
   sheet out(how);
   out.add("run", safe_line(run.run_id()));
-  out.add("name", safe_line(run.name()));
-  out.add("repository", safe_line(run.repository()));
-  out.add("branch", safe_line(run.branch()));
+  out.add_text("name", run.name());
+  out.add_text("repository", run.repository());
+  out.add_text("branch", run.branch());
   out.add("seed", safe_line(run.seed_commit()));
   out.add("founding", safe_line(run.found_state()));
-  out.add("model", run.model().empty() ? "none" : safe_line(run.model()));
+  out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
   }
@@ -82,7 +86,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   out.add("lineage", safe_line(lineage.lineage_id()));
   out.add("run", safe_line(lineage.run_id()));
   out.add("state", painted(how, colour_of(lineage.state()), state_words(lineage)));
-  out.add("why", safe_line(lineage.pause_details()));
+  out.add_text("why", lineage.pause_details());
   out.add("head", safe_line(lineage.head_generation()));
   out.add("commit", safe_line(lineage.head_commit()));
   out.add("depth", std::to_string(lineage.depth()));
@@ -115,21 +119,23 @@ std::string generation_sheet(const v1::GenerationInfo& generation, const style& 
 std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how) {
   sheet out(how);
   out.add("iteration", safe_line(iteration.item_id()));
-  out.add("number", std::to_string(iteration.number()));
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add("parent", safe_line(iteration.parent_generation()));
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", word(iteration.phase()));
-  out.add("reason", safe_line(iteration.reason()));
+  out.add_text("reason", iteration.reason());
   out.add("commit", safe_line(iteration.commit()));
   out.add("generation", safe_line(iteration.generation_id()));
+  // Only births have numbers: one that was not born leaves its own to the next.
+  if (iteration.ending() == v1::ENDING_EVOLVED) {
+    out.add("number", std::to_string(iteration.number()));
+  }
   out.add_time("started", iteration.started_ms());
   out.add_time("ended", iteration.ended_ms());
   for (const auto& attempt : iteration.attempts()) {
-    out.add("attempt", safe_line(attempt.attempt_id()) + " " + word(attempt.state()) + ", fence " +
-                           std::to_string(attempt.fence()) + ", worker " +
-                           safe_line(attempt.worker_id()) +
-                           (attempt.details().empty() ? "" : ": " + safe_line(attempt.details())));
+    out.add("attempt", safe_line(attempt.attempt_id()) + " " + word(attempt.state()));
+    out.add_more("fence " + std::to_string(attempt.fence()) + ", worker " + attempt.worker_id());
+    out.add_more(attempt.details());
   }
   add_usage(out, iteration.usage());
   out.add_block("action", iteration.action());

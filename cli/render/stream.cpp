@@ -4,37 +4,50 @@
 namespace germline::cli {
 namespace {
 
-std::string line_start(const v1::WatchEvent& event, const style& how) {
-  return painted(how, paint::dim,
-                 time_of_day(event.time_ms()) + " " + short_id(event.lineage_id())) +
-         " ";
-}
+/// One line: what has colours, and how wide it is without them.
+class event_line {
+ public:
+  explicit event_line(const style& how) : how_(how) {}
 
-std::string progress_words(const v1::ProgressEvent& progress, const style& how) {
-  auto text = word(progress.phase());
-  if (!progress.step().empty()) text += " " + safe_line(progress.step());
+  void add(std::string_view words, paint colour = paint::plain) {
+    text_ += painted(how_, colour, words);
+    used_ += width(words);
+  }
+  /// The last of it: a text from elsewhere. Its further lines are for `germline show`.
+  void add_reason(std::string_view why) {
+    if (why.empty()) return;
+    add(": ");
+    text_ += rest_of_line(how_, why, used_);
+  }
+  std::string take() { return std::move(text_) + "\n"; }
+
+ private:
+  const style& how_;
+  std::string text_;
+  std::size_t used_ = 0;
+};
+
+void add_progress(event_line& line, const v1::ProgressEvent& progress) {
+  line.add(word(progress.phase()));
+  if (!progress.step().empty()) line.add(" " + safe_line(progress.step()));
   if (!progress.status().empty()) {
-    const auto colour = progress.status() == "failed" ? paint::red : paint::plain;
-    text += " " + painted(how, colour, safe_line(progress.status()));
+    line.add(" " + safe_line(progress.status()),
+             progress.status() == "failed" ? paint::red : paint::plain);
   }
-  if (!progress.detail().empty()) text += ": " + safe_line(progress.detail());
-  return text;
+  line.add_reason(progress.detail());
 }
 
-std::string iteration_words(const v1::IterationInfo& iteration, const style& how) {
-  auto text = iteration.kind() == v1::WORK_KIND_FOUND
-                  ? std::string("founding")
-                  : "iteration #" + std::to_string(iteration.number());
-  if (iteration.ending() == v1::ENDING_UNSPECIFIED) return text + " began";
-  text += " " + painted(how, colour_of(iteration.ending()), word(iteration.ending()));
-  if (!iteration.reason().empty()) text += " (" + safe_line(iteration.reason()) + ")";
-  if (iteration.ending() != v1::ENDING_EVOLVED && !iteration.details().empty()) {
-    // The rest of it is for `germline show`.
-    text += ": " + safe_line(iteration.details().substr(0, iteration.details().find('\n')));
-  } else if (!iteration.action().empty()) {
-    text += ": " + safe_line(iteration.action());
+/// Only births have numbers; until then an iteration is told by its id.
+void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
+  line.add(iteration.kind() == v1::WORK_KIND_FOUND ? "founding" : short_id(iteration.item_id()));
+  if (iteration.ending() == v1::ENDING_UNSPECIFIED) return line.add(" began");
+  line.add(" " + word(iteration.ending()), colour_of(iteration.ending()));
+  if (iteration.ending() == v1::ENDING_EVOLVED && iteration.kind() != v1::WORK_KIND_FOUND) {
+    line.add(", generation " + std::to_string(iteration.number()));
   }
-  return text;
+  if (!iteration.reason().empty()) line.add(" (" + safe_line(iteration.reason()) + ")");
+  const bool explains = iteration.ending() != v1::ENDING_EVOLVED && !iteration.details().empty();
+  line.add_reason(explains ? iteration.details() : iteration.action());
 }
 
 paint colour_of_patch_line(std::string_view line) {
@@ -51,26 +64,25 @@ paint colour_of_patch_line(std::string_view line) {
 }  // namespace
 
 std::string render_event(const v1::WatchEvent& event, const style& how) {
-  auto text = line_start(event, how);
+  event_line line(how);
+  line.add(time_of_day(event.time_ms()) + " " + short_id(event.lineage_id()) + " ", paint::dim);
   switch (event.kind_case()) {
     case v1::WatchEvent::kProgress:
-      text += progress_words(event.progress(), how);
+      add_progress(line, event.progress());
       break;
     case v1::WatchEvent::kIteration:
-      text += iteration_words(event.iteration(), how);
+      add_iteration(line, event.iteration());
       break;
     case v1::WatchEvent::kLineage:
-      text += "lineage " +
-              painted(how, colour_of(event.lineage().state()), state_words(event.lineage()));
-      if (!event.lineage().pause_details().empty()) {
-        text += ": " + safe_line(event.lineage().pause_details());
-      }
+      line.add("lineage ");
+      line.add(state_words(event.lineage()), colour_of(event.lineage().state()));
+      line.add_reason(event.lineage().pause_details());
       break;
     case v1::WatchEvent::KIND_NOT_SET:
-      text += "an event of a kind that this version does not know";
+      line.add("an event of a kind that this version does not know");
       break;
   }
-  return text + "\n";
+  return line.take();
 }
 
 std::string render_diff(const v1::DiffReply& reply, const style& how) {

@@ -18,13 +18,17 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// Characters a terminal shows for `text`, taking each code point for one column.
-std::size_t width(std::string_view text) {
-  std::size_t count = 0;
-  for (const char byte : text) {
-    if ((static_cast<unsigned char>(byte) >> 6) != 0x2) ++count;
+bool starts_character(char byte) {
+  return (static_cast<unsigned char>(byte) >> 6) != 0x2;
+}
+
+/// How many bytes of `text` are its first `columns` characters.
+std::size_t bytes_of(std::string_view text, std::size_t columns) {
+  std::size_t at = 0;
+  for (std::size_t seen = 0; at < text.size(); ++at) {
+    if (starts_character(text[at]) && seen++ == columns) break;
   }
-  return count;
+  return at;
 }
 
 /// U+200E/F, U+202A-E, U+2066-9 reorder what is read; U+2028/9 end lines. All are E2 80 xx or
@@ -122,21 +126,51 @@ std::string safe_block(std::string_view text) {
   }
 }
 
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), &starts_character));
+}
+
 std::string summary(const style& how, std::string_view text, int columns) {
-  auto line = safe_line(text.substr(0, text.find('\n')));
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  const auto first = text.substr(0, text.find('\n'));
+  const bool more = first.size() < text.size();
+  const std::string_view ellipsis = how.unicode ? "…" : "...";
+  auto line = safe_line(first);
   const auto limit = static_cast<std::size_t>(std::max(columns, 8));
-  if (width(line) <= limit) return line;
-  std::size_t kept = 0;
-  std::size_t at = 0;
-  const std::size_t room = limit - (how.unicode ? 1 : 3);
-  while (at < line.size()) {
-    const bool starts = (static_cast<unsigned char>(line[at]) >> 6) != 0x2;
-    if (starts && kept == room) break;
-    kept += starts ? 1 : 0;
-    ++at;
+  if (width(line) + (more ? width(ellipsis) : 0) <= limit) {
+    return more ? line + std::string(ellipsis) : line;
   }
-  line.resize(at);
-  return line + (how.unicode ? "…" : "...");
+  line.resize(bytes_of(line, limit - width(ellipsis)));
+  return line + std::string(ellipsis);
+}
+
+std::string rest_of_line(const style& how, std::string_view text, std::size_t used) {
+  constexpr int endless = 1 << 20;
+  return summary(how, text, how.terminal ? how.columns - static_cast<int>(used) : endless);
+}
+
+std::string indented(const style& how, std::string_view text, std::size_t columns) {
+  const std::string margin(columns, ' ');
+  const auto block = safe_block(text);
+  const auto room = std::max<std::size_t>(static_cast<std::size_t>(how.columns) - columns, 20);
+  std::string out;
+  for (std::string_view rest = block; !rest.empty();) {
+    const auto end = rest.find('\n');
+    auto line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    while (how.terminal && width(line) > room) {
+      auto cut = bytes_of(line, room);
+      if (const auto space = line.rfind(' ', cut);
+          space != std::string_view::npos && space > cut / 2) {
+        cut = space;
+      }
+      out += margin + std::string(line.substr(0, cut)) + "\n";
+      line.remove_prefix(cut);
+      if (line.starts_with(' ')) line.remove_prefix(1);
+    }
+    out += margin + std::string(line) + "\n";
+  }
+  return out;
 }
 
 std::string table(const style& how, const std::vector<std::string>& header,

@@ -14,7 +14,7 @@ struct style {
   bool terminal = false;  // the output is one
   bool colour = false;
   bool unicode = false;
-  int columns = 100;
+  int columns = 100;  // of the terminal
 };
 
 /// Of standard output, by isatty, NO_COLOR, TERM, LANG and COLUMNS.
@@ -32,8 +32,18 @@ std::string safe_line(std::string_view text);
 /// The same, but line ends stay and tabs as well.
 std::string safe_block(std::string_view text);
 
-/// The first line of `text`, safe, cut to `columns` with an ellipsis.
+/// The first line of `text`, safe. An ellipsis stands for what is left out: what does not fit into
+/// `columns`, and further lines.
 std::string summary(const style& how, std::string_view text, int columns);
+
+/// The first line of `text`, safe; on a terminal cut to what is left of its width after `used`.
+std::string rest_of_line(const style& how, std::string_view text, std::size_t used);
+
+/// Characters that a terminal shows for `text`, which has no colours, taking each for one column.
+std::size_t width(std::string_view text);
+
+/// `text`, safe, each line of it indented; on a terminal lines are broken to fit its width.
+std::string indented(const style& how, std::string_view text, std::size_t columns);
 
 /// Rows under a header, columns padded to the widest cell. Cells must be safe.
 std::string table(const style& how, const std::vector<std::string>& header,

@@ -21,16 +21,16 @@ strokes strokes_of(const style& how) {
   return {"|- ", "`- ", "|  ", "   ", "*", "->"};
 }
 
-std::string spent_words(const v1::RunInfo& run) {
+std::string spent_words(const v1::RunInfo& run, const style& how) {
   if (run.model().empty()) return "no model";
-  return "model " + safe_line(run.model()) + ", spent " + format_usd(run.spent_nanousd()) + " of " +
-         format_usd(run.budget_nanousd());
+  return "model " + summary(how, run.model(), how.columns - 62) + ", spent " +
+         format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd());
 }
 
 std::string head_line(const v1::RunInfo& run, const style& how) {
   auto text = painted(how, paint::bold, short_id(run.run_id()));
-  if (!run.name().empty()) text += " " + safe_line(run.name());
-  text += "  seed " + short_commit(run.seed_commit()) + ", " + spent_words(run) + "\n";
+  if (!run.name().empty()) text += " " + summary(how, run.name(), how.columns - 23);
+  text += "\n  seed " + short_commit(run.seed_commit()) + ", " + spent_words(run, how) + "\n";
   if (run.found_state() == "pending") text += "  the seed is being founded\n";
   if (run.found_state() == "refused") {
     text += "  " + painted(how, paint::red, "the seed was refused: ") +
@@ -50,12 +50,11 @@ std::string lineage_line(const v1::LineageInfo& lineage, const style& how) {
 std::string iteration_line(const v1::IterationInfo& iteration, const v1::GenerationInfo* born,
                            const style& how) {
   const auto marks = strokes_of(how);
-  auto text = "#" + std::to_string(iteration.number()) + " " +
-              painted(how, colour_of(iteration.ending()), word(iteration.ending()));
+  auto text = painted(how, colour_of(iteration.ending()), word(iteration.ending()));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) {
     text += " (" + word(iteration.phase()) + ")";
   } else if (!iteration.reason().empty()) {
-    text += " (" + safe_line(iteration.reason()) + ")";
+    text += " (" + summary(how, iteration.reason(), how.columns - 56) + ")";
   }
   if (born == nullptr) text += " " + painted(how, paint::dim, short_id(iteration.item_id()));
   if (born != nullptr) {
@@ -66,9 +65,6 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   if (iteration.ended_ms() > 0 && iteration.started_ms() > 0) {
     text += "  " + duration(iteration.ended_ms() - iteration.started_ms());
   }
-  if (iteration.attempts_size() > 1) {
-    text += ", " + std::to_string(iteration.attempts_size()) + " attempts";
-  }
   return text;
 }
 
@@ -76,6 +72,9 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
 std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, const style& how) {
   std::vector<std::string> notes;
   const int room = how.columns - 10;
+  if (iteration.attempts_size() > 1) {
+    notes.push_back(std::to_string(iteration.attempts_size()) + " attempts");
+  }
   if (!iteration.action().empty()) notes.push_back(summary(how, iteration.action(), room));
   const bool explains =
       iteration.ending() != v1::ENDING_EVOLVED && iteration.ending() != v1::ENDING_UNSPECIFIED;
