@@ -27,6 +27,7 @@ v1::GetTreeReply sample_tree() {
   lineage.set_max_iterations(2);
   auto& seed = *reply.add_generations();
   seed.set_generation_id("gen_0190f3c2a1b27c3d8e4f5a6b7c8d9e20");
+  seed.set_born_of_iteration("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e29");  // the founding
   seed.set_commit("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
   auto& child = *reply.add_generations();
   child.set_generation_id("gen_0190f3c2a1b27c3d8e4f5a6b7c8d9e21");

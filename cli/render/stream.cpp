@@ -65,7 +65,9 @@ paint colour_of_patch_line(std::string_view line) {
 
 std::string render_event(const v1::WatchEvent& event, const style& how) {
   event_line line(how);
-  line.add(time_of_day(event.time_ms()) + " " + short_id(event.lineage_id()) + " ", paint::dim);
+  // The founding is of all lineages.
+  const auto lineage = event.lineage_id().empty() ? "" : short_id(event.lineage_id()) + " ";
+  line.add(time_of_day(event.time_ms()) + " " + lineage, paint::dim);
   switch (event.kind_case()) {
     case v1::WatchEvent::kProgress:
       add_progress(line, event.progress());

@@ -95,7 +95,7 @@ std::string render_tree(const v1::GetTreeReply& reply, const style& how) {
     by_id[generation.generation_id()] = &generation;
   }
   for (const auto& generation : reply.generations()) {
-    if (!generation.parent().empty() || !generation.born_of_iteration().empty()) continue;
+    if (!generation.parent().empty()) continue;
     text +=
         std::string(marks.dot) + " generation " + std::to_string(generation.number()) + " " +
         painted(how, paint::dim,

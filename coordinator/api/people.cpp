@@ -66,6 +66,22 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   return {};
 }
 
+std::string word(resolved_target::kind what) {
+  switch (what) {
+    case resolved_target::kind::run:
+      return "a run";
+    case resolved_target::kind::lineage:
+      return "a lineage";
+    case resolved_target::kind::generation:
+      return "a generation";
+    case resolved_target::kind::item:
+      return "an iteration";
+    case resolved_target::kind::attempt:
+      return "an attempt";
+  }
+  return "something else";
+}
+
 std::string inside(const std::string& folder, const std::string& path) {
   return folder.empty() ? path : folder + "/" + path;
 }
@@ -339,7 +355,7 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
       target.lineages.push_back(id);
       GERMLINE_TRY(add_seed_of(id, target));
     } else {
-      return invalid("'" + request.target() + "' is neither lineage nor run but " + found.id +
+      return invalid("'" + request.target() + "' is " + word(found.what) +
                      "; what is killed is a lineage, a run, or \"all\"");
     }
   }
@@ -379,7 +395,7 @@ result<lineage_id> people::lineage_of(const std::string& given) {
   GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(given));
   if (found.what == resolved_target::kind::lineage) return lineage_id::parse(found.id);
   if (found.what != resolved_target::kind::run) {
-    return invalid("'" + given + "' is no lineage but " + found.id + "; name a lineage (lin_...)");
+    return invalid("'" + given + "' is " + word(found.what) + "; name a lineage (lin_...)");
   }
   GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(found.id));
   if (lineages.size() == 1) return lineage_id::parse(lineages.front().lineage_id());
