@@ -148,7 +148,9 @@ using store_actor = caf::typed_actor<
 using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
                                     /// The context commit's id.
                                     caf::replies_to<refs::context_request>::with<std::string>,
-                                    caf::replies_to<refs::project_request>::with<refs::projection>>;
+                                    caf::replies_to<refs::project_request>::with<refs::projection>,
+                                    /// Removes the packs of attempts that are over.
+                                    caf::reacts_to<tick_atom>>;
 
 /// Who made an item: judges its results. Part of lineage_actor and runs_actor.
 using item_owner = caf::typed_actor<

@@ -171,13 +171,14 @@ class scripted_worker {
 
   /// Sends a result and does not wait for the answer.
   void send_result(const v1::Lease& lease, v1::Ending ending, const std::string& commit,
-                   const std::string& artefact) {
+                   const std::string& artefact, const std::string& raw_commit = "") {
     v1::WorkerMessage message;
     auto* result = message.mutable_result();
     result->set_attempt_id(lease.attempt_id());
     result->set_fence(lease.fence());
     result->set_ending(ending);
     result->set_commit(commit);
+    result->set_raw_commit(raw_commit);
     result->set_artefact_id(artefact);
     result->set_source_id("src");
     result->set_build_id("bld");
@@ -187,8 +188,8 @@ class scripted_worker {
     send(message);
   }
   v1::ResultReply report(const v1::Lease& lease, v1::Ending ending, const std::string& commit,
-                         const std::string& artefact) {
-    send_result(lease, ending, commit, artefact);
+                         const std::string& artefact, const std::string& raw_commit = "") {
+    send_result(lease, ending, commit, artefact, raw_commit);
     auto reply = expect(v1::CoordinatorMessage::kResultReply);
     REQUIRE(reply);
     return reply->result_reply();

@@ -119,6 +119,17 @@ struct fixture {
     CHECK(branch() == commit);
   }
 
+  /// Whether the attempt's pack waits for its result.
+  bool waits(const v1::Lease& lease) const {
+    return std::filesystem::exists(dir + "/state/incoming/" + lease.attempt_id() + ".pack");
+  }
+  void wait_gone(const v1::Lease& lease) const {
+    for (int i = 0; i < 120 && waits(lease); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    CHECK_FALSE(waits(lease));
+  }
+
   system_clock_source time;
   system_random random;
   std::string dir;
@@ -318,6 +329,70 @@ TEST_CASE_FIXTURE(fixture, "a lost attempt is leased again, and its late result 
   CHECK_FALSE(worker.report(first, v1::ENDING_STALLED, "", "").accepted());
   evolve(worker, second);
   CHECK(tree().generations_size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "the pack of an attempt that is over goes, that of a leased one stays") {
+  create();
+  std::optional<v1::Lease> lost, killed;  // the latter in one of the subcases
+  std::string pack, commit;
+  {
+    scripted_worker worker(service->address(), "w1");
+    found(worker);
+    lost = worker.lease();
+    REQUIRE(worker.put_objects(*lost, "PACK of a lost one").ok());
+    CHECK(waits(*lost));
+    worker.cleaned(lost->attempt_id(), "the machine went down");
+    killed = worker.lease();
+    commit = make_commit(worker, *killed, pack);
+    REQUIRE(worker.put_objects(*killed, pack).ok());
+  }
+  restart();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // what is done at start is done
+  CHECK_FALSE(waits(*lost));
+  CHECK(waits(*killed));
+  scripted_worker worker(service->address(), "w1", {killed->attempt_id()});
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kWelcome));
+  SUBCASE("its result comes again, and is taken") {
+    CHECK(worker.report(*killed, v1::ENDING_REJECTED, commit, "").accepted());
+    CHECK_FALSE(waits(*killed));
+  }
+  SUBCASE("it is killed") {
+    worker.leave();
+    kill(created.run_id());
+    wait_gone(*killed);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "the diff of a rejected iteration shows what its agent changed") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  std::string unused;
+  const auto raw = make_commit(worker, lease, unused);
+  auto repo = git::repository::open(dir + "/worker.git");
+  REQUIRE(repo);
+  const auto tree_id = repo->replace_file(lease.parent_commit(), "agent_context.json", "{}");
+  REQUIRE(tree_id);
+  const auto context = repo->write_commit(
+      {*tree_id, {lease.parent_commit()}, "worker", "w@e", "context\n", 1'700'000'000});
+  REQUIRE(context);
+  const auto pack = repo->make_pack({raw, *context}, {lease.parent_commit()});
+  REQUIRE(pack);
+  REQUIRE(worker.put_objects(lease, *pack).ok());
+  REQUIRE(worker.report(lease, v1::ENDING_REJECTED, *context, "", raw).accepted());
+  wait_branch(*context);
+  grpc::ClientContext call;
+  v1::DiffRequest request;
+  request.set_to(lease.item_id());
+  v1::DiffReply reply;
+  REQUIRE(people->Diff(&call, request, &reply).ok());
+  CHECK(reply.patch().find("+# " + lease.attempt_id()) != std::string::npos);
+  auto kept = git::repository::open(dir + "/state/objects.git");
+  REQUIRE(kept);
+  const auto ref = kept->resolve("refs/germline/attempts/" + lease.attempt_id() + "/raw");
+  REQUIRE(ref);
+  CHECK(*ref == raw);
 }
 
 TEST_CASE_FIXTURE(fixture, "an iteration whose attempts are all lost tells the next generation") {

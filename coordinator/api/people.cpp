@@ -270,7 +270,19 @@ result<v1::ShowReply> people::show(const std::string& target) {
   return reply;
 }
 
-/// The commit that an id stands for, and its parent's where there is one.
+/// The agent's own commit of an iteration that ended without a birth; empty where none was kept.
+result<std::string> people::raw_commit_of(const v1::IterationInfo& iteration) {
+  if (iteration.ending() == v1::ENDING_EVOLVED) return std::string();
+  for (const auto& each : iteration.attempts()) {
+    GERMLINE_TRY_ASSIGN(const auto attempt, attempt_id::parse(each.attempt_id()));
+    GERMLINE_TRY_ASSIGN(auto raw, repository_.raw_commit(attempt));
+    if (!raw.empty()) return raw;
+  }
+  return std::string();
+}
+
+/// The commit that an id stands for, and its parent's where there is one. An iteration that was not
+/// born stands for what its agent committed: its commit on the branch changes the context alone.
 result<std::string> people::commit_of(const std::string& id, std::string* parent) {
   GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(id));
   std::string commit, parent_generation;
@@ -288,7 +300,8 @@ result<std::string> people::commit_of(const std::string& id, std::string* parent
         GERMLINE_TRY_ASSIGN(item, reader_.item_of_attempt(found.id));
       }
       GERMLINE_TRY_ASSIGN(const auto iteration, reader_.iteration(item));
-      commit = iteration.commit();
+      GERMLINE_TRY_ASSIGN(commit, raw_commit_of(iteration));
+      if (commit.empty()) commit = iteration.commit();
       parent_generation = iteration.parent_generation();
       break;
     }

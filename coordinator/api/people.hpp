@@ -56,6 +56,7 @@ class people {
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<lineage_id> lineage_of(const std::string& given);
   result<std::string> commit_of(const std::string& id, std::string* parent);
+  result<std::string> raw_commit_of(const v1::IterationInfo& iteration);
   result<std::string> context_at(const std::string& run, const std::string& commit);
 
   caf::actor_system& system_;

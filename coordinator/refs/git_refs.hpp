@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,9 +76,14 @@ class git_refs {
   virtual result<imported_seed> import_seed(const seed_source& source, const std::string& folder,
                                             const run_id& run) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
+  /// Removes the quarantined packs of attempts that are over; `is_leased` says of each by its id.
+  /// That of a leased one stays, however old: its result may come yet.
+  virtual void sweep(const std::function<result<bool>(const std::string&)>& is_leased) = 0;
   /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
   virtual result<std::string> author_context(const context_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
+  /// The agent's own commit of an attempt; empty where none was kept.
+  virtual result<std::string> raw_commit(const attempt_id& attempt) = 0;
   /// A pack with everything reachable from `want` and not from `have`.
   virtual result<std::string> make_pack(const std::vector<std::string>& want,
                                         const std::vector<std::string>& have) = 0;

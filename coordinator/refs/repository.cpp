@@ -19,9 +19,14 @@ namespace {
 
 constexpr std::int64_t max_pack_bytes = 256 << 20;
 constexpr std::string_view seed_prefix = "seed-";
+constexpr std::string_view pack_suffix = ".pack";
 
 std::string lineage_branch(const lineage_id& id) {
   return "refs/heads/lineages/" + id.str();
+}
+
+std::string attempt_refs(const attempt_id& id) {
+  return "refs/germline/attempts/" + id.str();
 }
 
 result<std::string> read_whole(const std::string& path, std::int64_t max_bytes) {
@@ -91,7 +96,7 @@ class repository final : public git_refs {
       return error(error_code::invalid_argument,
                    "the commit does not stand on the lineage's head alone");
     }
-    const std::string base = "refs/germline/attempts/" + request.attempt.str();
+    const auto base = attempt_refs(request.attempt);
     GERMLINE_TRY(set(repo_, base + "/canonical", request.commit));
     if (!request.raw_commit.empty() && repo_.has_object(request.raw_commit)) {
       GERMLINE_TRY(set(repo_, base + "/raw", request.raw_commit));
@@ -99,6 +104,19 @@ class repository final : public git_refs {
     std::error_code ignored;
     std::filesystem::remove(quarantined, ignored);
     return {};
+  }
+
+  void sweep(const std::function<result<bool>(const std::string&)>& is_leased) override {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> over;
+    std::error_code ignored;
+    for (fs::directory_iterator at(places_.incoming, ignored), end; !ignored && at != end;
+         at.increment(ignored)) {
+      if (at->path().extension() != pack_suffix) continue;
+      const auto leased = is_leased(at->path().stem().string());
+      if (leased && !*leased) over.push_back(at->path());
+    }
+    for (const auto& path : over) fs::remove(path, ignored);
   }
 
   result<std::string> author_context(const context_request& request) override {
@@ -161,6 +179,12 @@ class repository final : public git_refs {
     const bool set_back = !request.last.empty() && *now != request.last;
     if (set_back) return projection{standing::mended, "it was set back to " + *now};
     return projection{};
+  }
+
+  result<std::string> raw_commit(const attempt_id& attempt) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    GERMLINE_TRY_ASSIGN(const auto at, repo.resolve(attempt_refs(attempt) + "/raw"));
+    return at ? *at : std::string();
   }
 
   result<std::string> make_pack(const std::vector<std::string>& want,
@@ -263,7 +287,7 @@ result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places)
 }
 
 std::string quarantined_pack(const repository_places& places, const std::string& attempt) {
-  return places.incoming + "/" + attempt + ".pack";
+  return places.incoming + "/" + attempt + std::string(pack_suffix);
 }
 
 }  // namespace germline::refs

@@ -307,6 +307,16 @@ result<std::vector<stored_event>> record_reader::events(const resolved_target& t
   });
 }
 
+result<bool> record_reader::is_leased(const std::string& attempt) {
+  return impl_->locked([&]() -> result<bool> {
+    SQLite::Statement row(impl_->db,
+                          "SELECT 1 FROM attempts a JOIN items i ON i.id = a.item_id WHERE a.id=?"
+                          " AND a.fence=i.fence AND a.state=1 AND i.ending=0");
+    bind_all(row, attempt);
+    return row.executeStep();
+  });
+}
+
 result<bool> record_reader::holds_fence(const std::string& attempt, std::int64_t fence,
                                         const std::string& worker) {
   return impl_->locked([&]() -> result<bool> {

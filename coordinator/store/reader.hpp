@@ -60,6 +60,8 @@ class record_reader {
   /// Events of the target after `seq`, at most `limit`.
   result<std::vector<stored_event>> events(const resolved_target& target, std::int64_t seq,
                                            int limit);
+  /// Whether a result of this attempt may still be accepted.
+  result<bool> is_leased(const std::string& attempt);
   /// Whether an attempt holds this fence; for bulk transfers.
   result<bool> holds_fence(const std::string& attempt, std::int64_t fence,
                            const std::string& worker);
