@@ -193,4 +193,30 @@ result<std::vector<std::string>> artefact_store::list() const {
   return ids;
 }
 
+std::vector<artefact_store::stored> artefact_store::list_by_use() const {
+  std::vector<std::pair<fs::file_time_type, stored>> found;
+  if (const auto ids = list()) {
+    for (const auto& id : *ids) {
+      std::error_code failed;
+      const auto used = fs::last_write_time(root_ + "/" + id, failed);
+      const auto sealed = read_manifest(id);
+      if (failed || !sealed) continue;
+      found.push_back({used, {id, sealed->total_bytes()}});
+    }
+  }
+  std::ranges::sort(found, [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<stored> out;
+  for (auto& [used, each] : found) out.push_back(std::move(each));
+  return out;
+}
+
+void artefact_store::touch(const std::string& id) {
+  if (contains(id)) ::utimensat(AT_FDCWD, (root_ + "/" + id).c_str(), nullptr, 0);
+}
+
+result<std::string> artefact_store::id_of(const std::vector<file>& files) const {
+  GERMLINE_TRY_ASSIGN(const auto sealed, seal(files, bounds_));
+  return artefact_id(sealed);
+}
+
 }  // namespace germline::artefact

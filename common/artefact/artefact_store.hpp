@@ -32,6 +32,17 @@ class artefact_store {
   result<void> remove(const std::string& id);
   result<std::vector<std::string>> list() const;
 
+  struct stored {
+    std::string id;
+    std::int64_t bytes = 0;
+  };
+  /// All that can be read, the most recently stored or touched first.
+  std::vector<stored> list_by_use() const;
+  /// Says that it was used now.
+  void touch(const std::string& id);
+  /// What the files would be stored under.
+  result<std::string> id_of(const std::vector<file>& files) const;
+
  private:
   artefact_store(std::string root, const limits& bounds)
       : root_(std::move(root)), bounds_(bounds) {}

@@ -13,6 +13,7 @@ struct object_limits {
   std::int64_t tree_depth = 64;             // nesting of trees
   std::int64_t walked_entries = 1'000'000;  // tree entries looked at in one walk
   std::int64_t commits = 1'000;             // new commits of one candidate
+  std::int64_t checkout_bytes = 1 << 30;    // all files of one tree, each path counted
 };
 
 }  // namespace germline::git

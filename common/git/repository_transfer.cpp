@@ -46,7 +46,10 @@ result<tree_handle> lookup_tree(git_repository* repo, const oid& id) {
 /// Judges the whole tree of a seed: what is refused of a candidate is refused of a seed.
 result<void> judge_seed(const repository& from, const std::string& commit) {
   GERMLINE_TRY_ASSIGN(const auto files, from.list_tree(commit));
+  const auto checkout_bytes_max = object_limits().checkout_bytes;
+  std::int64_t checkout_bytes = 0;
   for (const auto& file : files) {
+    checkout_bytes += file.size_bytes;
     if (file.mode == static_cast<std::uint32_t>(entry_mode::submodule)) {
       return error(error_code::invalid_argument,
                    "'" + file.path + "' is a submodule; a genome must hold its files itself");
@@ -57,6 +60,12 @@ result<void> judge_seed(const repository& from, const std::string& commit) {
       GERMLINE_TRY(judge_name(rest.substr(0, slash)));
       rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
     }
+  }
+  if (checkout_bytes > checkout_bytes_max) {
+    return error(error_code::invalid_argument,
+                 "checked out, the files of " + commit + " come to " +
+                     std::to_string(checkout_bytes) + " bytes in all; at most " +
+                     std::to_string(checkout_bytes_max) + " are taken");
   }
   return {};
 }

@@ -143,6 +143,33 @@ class BadInput(unittest.TestCase):
         place = self.edited(self.fleet.genome(), "evolve.sh", '"") iterate ;;', '"") exit 9 ;;')
         self.seed_is_refused(place, says=["exit code 9"])
 
+    def with_heavy_tree(self, paths, blob_bytes):
+        """A genome one of whose blobs stands at so many paths, without checking it out."""
+        place = self.fleet.genome()
+
+        def git(*words, given=b""):
+            return subprocess.run(["git", "-C", place, "-c", "user.name=t", "-c", "user.email=t@t",
+                                   *words], input=given, check=True,
+                                  capture_output=True).stdout.decode().strip()
+        blob = git("hash-object", "-w", "--stdin", given=bytes(blob_bytes))
+        names = "".join(f"100644 blob {blob}\tf{i}\n" for i in range(paths))
+        heavy = git("mktree", given=names.encode())
+        root = git("ls-tree", "HEAD") + f"\n040000 tree {heavy}\theavy\n"
+        commit = git("commit-tree", git("mktree", given=root.encode()), "-p", "HEAD", "-m", "heavy")
+        git("update-ref", "HEAD", commit)
+        return place
+
+    def test_a_seed_that_is_huge_when_it_is_checked_out(self):
+        self.is_refused_at_once(self.with_heavy_tree(2_000, 15_000_000),
+                                says=["checked out", "300000", "at most 1073741824"])
+
+    def test_a_seed_that_does_not_fit_into_its_workspace(self):
+        place = self.edited(self.fleet.genome(), "genome.toml", "[sandbox]",
+                            '[sandbox]\ndisk = "16MiB"')
+        self.fleet.write(place, "large", "x" * (20 << 20))
+        self.fleet.commit(place, "more than fits")
+        self.seed_is_refused(place, says=["does not fit", "unable to write file large"])
+
     def test_an_agent_that_breaks_its_context_loses_nothing_of_it(self):
         run = self.fleet.run(self.fleet.genome("break-context 2"), 2)
         tree, ended = self.fleet.settled(run, 2)

@@ -54,6 +54,7 @@ class Endings(unittest.TestCase):
         newest = json.loads(shown["context_json"])["history"][-1]
         self.assertEqual(newest["result"], "failure")
         self.assertIn(says, newest["details"])
+        return ended[0]["item_id"]
 
     def test_generations_are_born_and_their_sealed_code_runs_next(self):
         tree, ended = self.evolve("evolve", 2)
@@ -89,12 +90,20 @@ class Endings(unittest.TestCase):
 
     def test_a_weakened_test_does_not_fool_the_protected_ones(self):
         self.ends_as("weaken", "ENDING_REJECTED", "test", "square_of_zero")
+        # What was sealed to be judged is gone from the worker; nothing waits at the coordinator.
+        kept = set(os.listdir(self.fleet.state + "/worker/exports/artefacts"))
+        stored = set(os.listdir(self.fleet.state + "/coordinator/artefacts"))
+        self.assertLessEqual(kept, stored)
+        self.assertEqual(os.listdir(self.fleet.state + "/coordinator/incoming"), [])
 
     def test_a_protected_path_cannot_be_changed(self):
-        self.ends_as("touch-protected", "ENDING_REJECTED", "protected", "protected/run")
+        item = self.ends_as("touch-protected", "ENDING_REJECTED", "protected", "protected/run")
+        # What the agent did stays, to be read.
+        self.assertIn("+++ b/protected/run", self.fleet.call("diff", item).stdout)
 
     def test_a_broken_build_is_refused(self):
-        self.ends_as("break-build", "ENDING_REJECTED", "build", "exit code 1")
+        item = self.ends_as("break-build", "ENDING_REJECTED", "build", "exit code 1")
+        self.assertIn("+exit 1", self.fleet.call("diff", item).stdout)
 
     def test_no_change_stalls(self):
         self.ends_as("stall", "ENDING_STALLED", "no_change", "nothing")

@@ -131,6 +131,7 @@ result<void> importer::judge_objects() {
   GERMLINE_TRY_ASSIGN(const auto bytes, pool_.read(candidate_, object_type::commit));
   GERMLINE_TRY_ASSIGN(const auto header, git::parse_commit(bytes));
   candidate_tree_ = header.tree;
+  GERMLINE_TRY(walk_.bound_checkout(candidate_tree_));
   objects_ok_ = true;
   return {};
 }
@@ -281,8 +282,10 @@ result<import_output> importer::run() {
   const auto objects = judge_objects();
   if (!objects && !context_only) return refuse("objects", objects.error().message());
   const auto changes = objects ? find_changes() : objects;
+  const bool denied = !changes && changes.error().code() == error_code::permission_denied;
+  // What is protected was changed by sound objects, which are kept for reading.
+  objects_ok_ = objects_ok_ && (changes || denied);
   if (!changes && !context_only) {
-    const bool denied = changes.error().code() == error_code::permission_denied;
     return refuse(denied ? "protected" : "objects", changes.error().message());
   }
   const auto context = objects ? judge_context() : objects;

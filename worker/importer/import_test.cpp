@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/git/commit.hpp"
@@ -366,6 +367,8 @@ TEST_CASE("fan-outs, depths and counts end") {
     leaf = fan.tree(wide);
   }
   fan.put(040000, "fan", leaf);
+  check_refused(fan.run(), "objects", "bytes in all");
+  fan.job.limits.checkout_bytes = std::numeric_limits<std::int64_t>::max();
   check_refused(fan.run(), "objects", "entries in all");
   scene deep;
   deep.evolve();
@@ -396,6 +399,47 @@ TEST_CASE("fan-outs, depths and counts end") {
   for (int i = 0; i < 20; ++i) names = long_path.tree({{040000, std::string(250, 'n'), names}});
   long_path.put(040000, "long", names);
   check_refused(long_path.run(), "objects", "4095 bytes");
+}
+
+TEST_CASE("what a tree comes to when it is checked out is bounded") {
+  // One blob of 1 MB at 2,500 paths, most of them in trees that stand at many places themselves.
+  const auto heavy = [](scene& s) {
+    s.evolve();
+    const auto blob = s.blob(std::string(1'000'000, 'x'));
+    std::vector<tree_entry> files, folders;
+    for (char c = 'a'; c < 'a' + 25; ++c) files.push_back({0100644, std::string(1, c), blob});
+    const auto folder = s.tree(files);
+    for (int i = 100; i < 200; ++i) folders.push_back({040000, std::to_string(i), folder});
+    s.put(040000, "heavy", s.tree(folders));
+  };
+  scene default_bound;
+  heavy(default_bound);
+  const auto refused = default_bound.run();
+  check_refused(refused, "objects", "at most 1073741824 are taken");
+  CHECK(refused.details.find("come to 250000") != std::string::npos);
+  CHECK(refused.details.find(" bytes in all") != std::string::npos);
+  scene more;
+  heavy(more);
+  more.job.limits.checkout_bytes = std::int64_t{3} << 30;
+  CHECK(more.run().verdict == import_verdict::candidate);
+  // Of an ended iteration the context alone is taken then.
+  scene ended;
+  heavy(ended);
+  ended.job.mode = import_mode::context_only;
+  ended.job.append = context_entry{"2026-01-01T00:00:00.000Z", "judged", false, "refused"};
+  const auto context = ended.run();
+  CHECK(context.verdict == import_verdict::context);
+  CHECK(context.raw_commit.empty());
+  // Sums beyond what a number holds.
+  scene endless;
+  endless.evolve();
+  auto leaf = endless.tree({{0100644, "x", endless.blob(std::string(1'000, 'x'))}});
+  for (int depth = 0; depth < 60; ++depth) {
+    std::vector<tree_entry> twice = {{040000, "a", leaf}, {040000, "b", leaf}};
+    leaf = endless.tree(twice);
+  }
+  endless.put(040000, "endless", leaf);
+  check_refused(endless.run(), "objects", "at most 1073741824 are taken");
 }
 
 TEST_CASE("packs that lie") {

@@ -1,5 +1,6 @@
 #include "worker/importer/tree_walk.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 
@@ -45,6 +46,11 @@ result<void> object_pool::expect(const oid& id, object_type type) const {
   return {};
 }
 
+result<std::int64_t> object_pool::size(const oid& id, object_type type) const {
+  GERMLINE_TRY_ASSIGN(const auto* entry, find(id, type));
+  return static_cast<std::int64_t>(entry->size);
+}
+
 result<void> tree_walk::count(std::size_t more) {
   walked_ += static_cast<std::int64_t>(more);
   if (walked_ > limits_.walked_entries) {
@@ -55,6 +61,12 @@ result<void> tree_walk::count(std::size_t more) {
 }
 
 result<const tree_walk::entries*> tree_walk::load(const oid& id) {
+  GERMLINE_TRY_ASSIGN(const auto* here, parsed(id));
+  GERMLINE_TRY(count(here->size() + 1));
+  return here;
+}
+
+result<const tree_walk::entries*> tree_walk::parsed(const oid& id) {
   auto at = loaded_.find(id);
   if (at == loaded_.end()) {
     GERMLINE_TRY_ASSIGN(const auto bytes, pool_.read(id, object_type::tree));
@@ -62,7 +74,6 @@ result<const tree_walk::entries*> tree_walk::load(const oid& id) {
     if (!pool_.is_known(id)) GERMLINE_TRY(git::judge_tree(bytes, parsed));
     at = loaded_.emplace(id, std::move(parsed)).first;
   }
-  GERMLINE_TRY(count(at->second.size() + 1));
   return &at->second;
 }
 
@@ -111,6 +122,32 @@ result<void> tree_walk::judge_entry(const tree_entry& entry, const tree_entry* b
     GERMLINE_TRY(git::judge_symlink(here, target));
   }
   return {};
+}
+
+result<void> tree_walk::bound_checkout(const oid& root) {
+  GERMLINE_TRY_ASSIGN(const auto bytes, checkout_bytes(root, 0));
+  if (bytes <= limits_.checkout_bytes) return {};
+  return over("checked out, the files come to " + std::to_string(bytes) +
+              " bytes in all; at most " + std::to_string(limits_.checkout_bytes) + " are taken");
+}
+
+/// Each tree is summed up once, however often it stands anywhere.
+result<std::int64_t> tree_walk::checkout_bytes(const oid& id, std::int64_t depth) {
+  constexpr std::int64_t enough = std::int64_t{1} << 61;  // two of these do not overflow
+  if (depth >= limits_.tree_depth) {
+    return over("trees nest deeper than " + std::to_string(limits_.tree_depth));
+  }
+  if (const auto known = checked_out_.find(id); known != checked_out_.end()) return known->second;
+  GERMLINE_TRY_ASSIGN(const auto* here, parsed(id));
+  std::int64_t sum = 0;
+  for (const auto& entry : *here) {
+    const auto bytes = entry.is_tree() ? checkout_bytes(entry.id, depth + 1)
+                                       : pool_.size(entry.id, object_type::blob);
+    if (!bytes) return bytes.error();
+    sum = std::min(sum + *bytes, enough);
+  }
+  checked_out_.emplace(id, sum);
+  return sum;
 }
 
 result<void> tree_walk::compare(const oid& root, const oid& base,

@@ -30,6 +30,7 @@ class object_pool {
   /// An error when it is in neither pack, or of another type.
   result<std::string> read(const git::oid& id, git::object_type type) const;
   result<void> expect(const git::oid& id, git::object_type type) const;
+  result<std::int64_t> size(const git::oid& id, git::object_type type) const;
 
  private:
   result<const git::pack_view::entry*> find(const git::oid& id, git::object_type type) const;
@@ -45,6 +46,10 @@ class tree_walk {
   /// Judges the tree `root` and all beneath it that is not as in the parent's tree `base`. Each
   /// tree is judged once for each depth at which it stands.
   result<void> judge(const git::oid& root, const git::oid& base);
+
+  /// Bounds what all files beneath `root` come to when they are checked out: one blob may stand at
+  /// any number of paths. REQUIRES that `root` was judged.
+  result<void> bound_checkout(const git::oid& root);
 
   /// Calls `changed` with the path of each file that differs between the two trees, in no special
   /// order; an error that it returns ends the walk.
@@ -64,7 +69,9 @@ class tree_walk {
                              const std::string& path, std::int64_t depth);
   result<void> compare_trees(const git::oid* now, const git::oid* before, const std::string& path,
                              std::int64_t depth);
+  result<std::int64_t> checkout_bytes(const git::oid& id, std::int64_t depth);
   result<const entries*> load(const git::oid& id);
+  result<const entries*> parsed(const git::oid& id);
   result<void> count(std::size_t more);
 
   const object_pool& pool_;
@@ -72,6 +79,7 @@ class tree_walk {
   const std::function<result<void>(const std::string&)>* changed_ = nullptr;
   std::int64_t walked_ = 0;
   std::map<git::oid, entries> loaded_;
+  std::map<git::oid, std::int64_t> checked_out_;
   std::set<std::pair<git::oid, std::int64_t>> judged_;
   std::set<git::oid> new_objects_;
 };

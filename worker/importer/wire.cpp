@@ -125,7 +125,7 @@ json limits_to_json(const git::object_limits& limits) {
   return {{"objects", limits.objects},         {"blob_bytes", limits.blob_bytes},
           {"total_bytes", limits.total_bytes}, {"tree_entries", limits.tree_entries},
           {"tree_depth", limits.tree_depth},   {"walked_entries", limits.walked_entries},
-          {"commits", limits.commits}};
+          {"commits", limits.commits},         {"checkout_bytes", limits.checkout_bytes}};
 }
 
 git::object_limits limits_from_json(fields& in) {
@@ -137,6 +137,7 @@ git::object_limits limits_from_json(fields& in) {
   limits.tree_depth = in.number("tree_depth");
   limits.walked_entries = in.number("walked_entries");
   limits.commits = in.number("commits");
+  limits.checkout_bytes = in.number("checkout_bytes");
   return limits;
 }
 

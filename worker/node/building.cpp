@@ -97,6 +97,12 @@ refusal explain_outcome(const process_outcome& outcome, const std::string& doing
   return why;
 }
 
+result<refusal> explain_clone(const error& why) {
+  if (why.code() != error_code::resource_exhausted) return why;
+  return refusal{"objects", "the commit does not fit into a sandbox's memory and space: " +
+                                tail_of(why.message(), max_details_bytes)};
+}
+
 result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request) {
   auto policy = request.policy;
   policy.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
@@ -104,10 +110,13 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
   clone_request clone;
   clone.packs = request.packs;
   clone.commit = request.commit;
-  GERMLINE_TRY(lay_out_clone(box->get(), clone));
+  build_report report;
+  if (const auto laid = lay_out_clone(box->get(), clone); !laid) {
+    GERMLINE_TRY_ASSIGN(report.refused, explain_clone(laid.error()));
+    return report;
+  }
 
   const auto root = genome_root(request.commands, "/workspace");
-  build_report report;
   if (!request.commands.build.empty()) {
     GERMLINE_TRY_ASSIGN(const auto built,
                         run_shell(*box, sandboxes.time(), request.commands.build, root));

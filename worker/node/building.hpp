@@ -36,6 +36,9 @@ struct build_report {
 /// An error is the machine's fault; what the genome got wrong is in the report.
 result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request);
 
+/// Why a commit that could not be laid out is refused; or the error, where the machine is at fault.
+result<refusal> explain_clone(const error& why);
+
 /// The reason and details of a process that did not succeed: `otherwise` when it exited non-zero.
 refusal explain_outcome(const process_outcome& outcome, const std::string& doing,
                         const std::string& output, const std::string& otherwise);

@@ -1,5 +1,7 @@
 #include "worker/node/importing.hpp"
 
+#include <algorithm>
+
 #include "common/clock.hpp"
 #include "sandbox/run.hpp"
 #include "worker/importer/wire.hpp"
@@ -27,6 +29,7 @@ import_job make_job(const import_request& request) {
   job.fence = request.fence;
   job.number = request.number;
   job.time_s = request.utc_ms / 1'000;
+  job.limits.checkout_bytes = std::min(job.limits.checkout_bytes, request.workspace_bytes);
   if (request.context_only || request.write_entry) {
     context_entry entry;
     entry.timestamp = to_iso8601(request.utc_ms);
@@ -73,6 +76,7 @@ result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
     case import_verdict::candidate:
     case import_verdict::context:
       answer.commit = std::move(output.commit);
+      answer.raw_commit = std::move(output.raw_commit);
       answer.source_id = std::move(output.source_id);
       answer.pack = std::move(output.pack);
       return answer;

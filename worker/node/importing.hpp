@@ -21,9 +21,10 @@ struct import_request {
   std::vector<std::string> protected_globs;
   std::string context_path;
   std::string folder;
-  bool context_only = false;  // keep nothing of the candidate but its context
-  bool write_entry = false;   // `result = "worktree"`: the context entry is written for the agent
-  std::string entry_action;   // the worker's own entry, for a commit of the context alone
+  std::int64_t workspace_bytes = 0;  // of the sandboxes in which the tree is to be checked out
+  bool context_only = false;         // author a commit of the context alone
+  bool write_entry = false;  // `result = "worktree"`: the context entry is written for the agent
+  std::string entry_action;  // the worker's own entry, for a commit of the context alone
   std::string entry_details;
   std::string run_id, lineage_id, attempt_id;
   std::int64_t fence = 0;
@@ -35,7 +36,8 @@ struct import_answer {
   std::optional<refusal> refused;  // objects, protected, context
   bool stalled = false;            // nothing changed but the context
   std::string commit;              // canonical
-  std::string pack;                // canonical objects beyond the parent's
+  std::string raw_commit;          // the agent's own; empty where its objects are not in the pack
+  std::string pack;                // objects of both beyond the parent's
   std::string source_id;
   std::string action;  // what the agent's newest context entry says it did
 };

@@ -60,7 +60,7 @@ class iteration final : public running_attempt {
   result<void> found();
   result<void> iterate();
   result<void> prepare();
-  result<std::string> artefact_dir_of(const std::string& id);
+  result<artefact_pin> artefact_of(const std::string& id);
   result<agent_run> run_agent();
   result<import_answer> import(agent_run& agent, const std::optional<refusal>& failure);
   result<judgement> judge(const std::string& commit, const std::string* canonical_pack,
@@ -230,7 +230,7 @@ result<void> iteration::deliver(const std::string& pack, const judgement* verdic
 }
 
 result<void> iteration::found() {
-  GERMLINE_TRY_ASSIGN(const auto verdict, judge(lease_.parent_commit(), nullptr, true));
+  GERMLINE_TRY_ASSIGN(auto verdict, judge(lease_.parent_commit(), nullptr, true));
   for (const auto& test : verdict.tests) *result_.add_tests() = test;
   result_.set_commit(lease_.parent_commit());
   if (verdict.refused) {
@@ -240,30 +240,32 @@ result<void> iteration::found() {
     return {};
   }
   GERMLINE_TRY(deliver("", &verdict));
+  verdict.artefact.keep();
   result_.set_ending(v1::ENDING_EVOLVED);
   for (const auto& name : verdict.protected_tests) result_.add_protected_tests(name);
   return {};
 }
 
 /// The sealed artefact on this machine, fetched when it is not here yet; its hash is checked.
-result<std::string> iteration::artefact_dir_of(const std::string& id) {
-  auto& store = *context_.artefacts;
-  if (!store.contains(id)) {
-    GERMLINE_TRY_ASSIGN(const auto tar, persist([&] {
-                          return context_.bulk->fetch_artefact(context_.worker_id, id,
-                                                               max_artefact_bytes);
-                        }));
-    GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
-    GERMLINE_TRY_ASSIGN(const auto stored, store.put(files));
-    if (stored != id) {
-      return error(error_code::data_loss, "artefact " + id + " arrived as " + stored);
-    }
+result<artefact_pin> iteration::artefact_of(const std::string& id) {
+  auto here = context_.artefacts->use(id);
+  if (here || here.error().code() != error_code::not_found) return here;
+  GERMLINE_TRY_ASSIGN(const auto tar, persist([&] {
+                        return context_.bulk->fetch_artefact(context_.worker_id, id,
+                                                             max_artefact_bytes);
+                      }));
+  GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
+  GERMLINE_TRY_ASSIGN(auto stored, context_.artefacts->seal(files));
+  if (stored.id() != id) {
+    return error(error_code::data_loss, "artefact " + id + " arrived as " + stored.id());
   }
-  return store.tree_path(id);
+  stored.keep();
+  return stored;
 }
 
 result<agent_run> iteration::run_agent() {
-  GERMLINE_TRY_ASSIGN(const auto artefact_dir, artefact_dir_of(lease_.parent_artefact_id()));
+  GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
+  GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
   auto spec = policy();
   spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
   spec.mounts.push_back({artefact_dir, "/germline/artefact"});
@@ -315,16 +317,26 @@ result<agent_run> iteration::run_agent() {
   agent.outcome = ran->outcome;
   agent.output = ran->out.text();
   begin(v1::ITERATION_PHASE_IMPORTING, "import");
+  // The sandbox of an agent that failed may be dead, as may one whose time has run out: then
+  // nothing of it is read. One that went by itself under an agent that did well says nothing about
+  // the agent.
+  const auto went_by_itself = [&](const error& why) {
+    return why.code() == error_code::unavailable && agent.outcome.succeeded() &&
+           context_.time->boot_ms() < box->wall_until_boot_ms();
+  };
   if (agent.outcome.succeeded() && !commands_.result_is_push) {
     if (const auto committed = commit_worktree(box->get(), "Changes of the work tree");
         !committed) {
+      if (went_by_itself(committed.error())) return committed.error();
       agent.unreadable = "the work tree cannot be committed: " + committed.error().message();
     }
   }
-  // A sandbox that ran out of time or memory may be dead; then nothing of it is read.
   if (auto pushed = read_pushed(box->get(), lease_.parent_commit(), max_pushed_bytes)) {
     agent.pushed = std::move(*pushed);
   } else {
+    if (went_by_itself(pushed.error())) {
+      return pushed.error().within("reading what the agent pushed");
+    }
     log_warning("attempt {}: {}", lease_.attempt_id(), pushed.error().message());
     agent.unreadable = "what was pushed cannot be taken: " + pushed.error().message();
   }
@@ -341,6 +353,7 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
   request.protected_globs = commands_.protected_globs;
   request.context_path = commands_.context;
   request.folder = commands_.folder;
+  request.workspace_bytes = policy().workspace_bytes;
   request.context_only = failure.has_value();
   request.write_entry = !commands_.result_is_push;
   const auto number = std::to_string(lease_.number());
@@ -376,6 +389,7 @@ result<void> iteration::conclude(conclusion how, agent_run& agent) {
   }
   GERMLINE_TRY(deliver(answer.pack, nullptr));
   result_.set_commit(answer.commit);
+  result_.set_raw_commit(answer.raw_commit);
   if (result_.action().empty()) result_.set_action(answer.action);
   return {};
 }
@@ -394,17 +408,18 @@ result<void> iteration::iterate() {
     return conclude({v1::ENDING_STALLED, {"no_change", "the agent pushed nothing"}}, agent);
   }
   GERMLINE_TRY_ASSIGN(auto answer, import(agent, std::nullopt));
-  result_.set_raw_commit(agent.pushed.commit);
+  result_.set_raw_commit(answer.raw_commit);
   result_.set_action(answer.action);
   if (answer.refused) return conclude({v1::ENDING_REJECTED, *answer.refused}, agent);
   if (answer.stalled) {
     return conclude(
         {v1::ENDING_STALLED, {"no_change", "the agent changed nothing but its context"}}, agent);
   }
-  GERMLINE_TRY_ASSIGN(const auto verdict, judge(answer.commit, &answer.pack, false));
+  GERMLINE_TRY_ASSIGN(auto verdict, judge(answer.commit, &answer.pack, false));
   for (const auto& test : verdict.tests) *result_.add_tests() = test;
   if (verdict.refused) return conclude({v1::ENDING_REJECTED, *verdict.refused}, agent);
   GERMLINE_TRY(deliver(answer.pack, &verdict));
+  verdict.artefact.keep();
   result_.set_ending(v1::ENDING_EVOLVED);
   result_.set_commit(answer.commit);
   result_.set_source_id(answer.source_id);

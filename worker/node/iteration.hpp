@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "common/artefact/artefact_store.hpp"
 #include "common/clock.hpp"
+#include "worker/node/artefact_cache.hpp"
 #include "worker/node/model_access.hpp"
 #include "worker/node/node_actor.hpp"
 #include "worker/node/sandbox_set.hpp"
@@ -27,8 +27,8 @@ struct iteration_context {
   validator* judge = nullptr;
   model_access* models = nullptr;
   const clock* time = nullptr;
-  artefact::artefact_store* artefacts = nullptr;  // beneath the exports root
-  std::string programs_dir;  // beneath the exports root; holds importer and stand-in
+  artefact_cache* artefacts = nullptr;  // beneath the exports root
+  std::string programs_dir;             // beneath the exports root; holds importer and stand-in
 };
 
 std::shared_ptr<running_attempt> make_iteration(const iteration_context& context,

@@ -124,7 +124,11 @@ result<protected_report> run_protected_tests(sandbox_set& sandboxes,
   clone.commit = request.seed_commit;
   clone.target = "/harness/seed";
   clone.role = uid_role::owner;  // so that neither harness nor artefact can write it
-  GERMLINE_TRY(lay_out_clone(box->get(), clone));
+  protected_report report;
+  if (const auto laid = lay_out_clone(box->get(), clone); !laid) {
+    GERMLINE_TRY_ASSIGN(report.refused, explain_clone(laid.error()));
+    return report;
+  }
 
   process_spec spec;
   const auto root = genome_root(request.commands, "/harness/seed");
@@ -143,7 +147,6 @@ result<protected_report> run_protected_tests(sandbox_set& sandboxes,
   limits.report_bytes_max = max_report_bytes;
   limits.wall_ms = wall_ms;
   GERMLINE_TRY_ASSIGN(auto run, run_captured(box->get(), std::move(spec), "", limits));
-  protected_report report;
   if (run.report.complete()) report.junit_xml = std::move(run.report.head);
   if (!run.outcome.succeeded()) {
     report.refused = explain_outcome(run.outcome, "the protected tests", run.out.text(), "test");
@@ -164,7 +167,10 @@ result<std::optional<refusal>> run_probation(sandbox_set& sandboxes,
   clone_request clone;
   clone.packs = request.packs;
   clone.commit = request.commit;
-  GERMLINE_TRY(lay_out_clone(box->get(), clone));
+  if (const auto laid = lay_out_clone(box->get(), clone); !laid) {
+    GERMLINE_TRY_ASSIGN(auto refused, explain_clone(laid.error()));
+    return std::optional<refusal>(std::move(refused));
+  }
 
   const bool with_model = request.commands.model != "none";
   std::optional<stand_in_process> model;

@@ -1,6 +1,7 @@
 #include "worker/node/sandbox_git.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "sandbox/run.hpp"
 
@@ -24,6 +25,18 @@ process_spec git_spec(std::vector<std::string> arguments, uid_role role) {
   return spec;
 }
 
+/// Whether there was too little memory, space or number of files. git says which by strerror, but
+/// for a file whose contents it cannot write.
+bool ran_out(const process_outcome& outcome, std::string_view said) {
+  if (outcome.kind == outcome_kind::out_of_memory) return true;
+  constexpr std::array<std::string_view, 5> signs = {
+      "No space left on device", "unable to write file", "Cannot allocate memory", "out of memory",
+      "Out of memory"};
+  return outcome.kind == outcome_kind::exited && std::ranges::any_of(signs, [&](auto words) {
+           return said.find(words) != std::string_view::npos;
+         });
+}
+
 result<std::string> run_git(sandbox& where, std::vector<std::string> arguments, uid_role role,
                             std::string_view input, std::size_t max_bytes, std::string_view doing) {
   capture_limits limits;
@@ -32,10 +45,13 @@ result<std::string> run_git(sandbox& where, std::vector<std::string> arguments, 
   GERMLINE_TRY_ASSIGN(auto run,
                       run_captured(where, git_spec(std::move(arguments), role), input, limits));
   if (!run.outcome.succeeded()) {
-    return error(error_code::failed_precondition, std::string(doing) + " inside the sandbox: " +
-                                                      std::string(to_string(run.outcome.kind)) +
-                                                      " " + std::to_string(run.outcome.code) + " " +
-                                                      run.outcome.detail + " " + run.err.text());
+    const auto said = run.err.text();
+    const auto code = ran_out(run.outcome, said) ? error_code::resource_exhausted
+                                                 : error_code::failed_precondition;
+    return error(code, std::string(doing) +
+                           " inside the sandbox: " + std::string(to_string(run.outcome.kind)) +
+                           " " + std::to_string(run.outcome.code) + " " + run.outcome.detail + " " +
+                           said);
   }
   if (!run.out.complete()) {
     return error(error_code::resource_exhausted,

@@ -21,6 +21,8 @@ struct clone_request {
 };
 
 /// Makes the bare repository with branch `lineage` at the commit, and the clone.
+/// resource_exhausted: the sandbox has too little memory or space for it, which is the commit's
+/// fault.
 result<void> lay_out_clone(sandbox& where, const clone_request& request);
 
 /// Commits whatever the agent left in the workspace and pushes it, for `result = "worktree"`.

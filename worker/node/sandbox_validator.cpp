@@ -54,9 +54,10 @@ result<judgement> sandbox_validator::judge(sandbox_set& sandboxes, const judge_r
     verdict.refused = refusal{"build", files.error().message()};
     return verdict;
   }
-  GERMLINE_TRY_ASSIGN(verdict.artefact_id, store_.put(*files));
+  GERMLINE_TRY_ASSIGN(verdict.artefact, artefacts_.seal(*files));
+  verdict.artefact_id = verdict.artefact.id();
   GERMLINE_TRY_ASSIGN(verdict.artefact_tar, artefact::write_tar(*files));
-  GERMLINE_TRY_ASSIGN(const auto artefact_dir, store_.tree_path(verdict.artefact_id));
+  GERMLINE_TRY_ASSIGN(const auto artefact_dir, verdict.artefact.tree_path());
 
   if (!request.seed_commands.protected_tests.empty()) {
     phase(v1::ITERATION_PHASE_VALIDATING, "protected tests");
@@ -90,6 +91,7 @@ result<std::optional<refusal>> sandbox_validator::judge_protected(sandbox_set& s
   harness.commands = request.seed_commands;
   harness.policy = request.policy;
   GERMLINE_TRY_ASSIGN(auto ran, run_protected_tests(sandboxes, harness));
+  if (ran.refused && ran.refused->reason == "objects") return std::move(ran.refused);  // none ran
   const auto judged = judge_report(ran.junit_xml, request.expected_tests);
   record_tests(judged, true, verdict);
   if (!judged.green) {

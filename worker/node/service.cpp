@@ -271,7 +271,8 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY_ASSIGN(shared.worker_id, own_id(config, time));
   GERMLINE_TRY_ASSIGN(shared.base_digest, compute_base_digest("/var/lib/dpkg", "/usr"));
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
-  sandbox_validator judge(store, places.programs);
+  artefact_cache artefacts(store, config.kept_artefact_bytes);
+  sandbox_validator judge(artefacts, places.programs);
   system_random random;
   fleet_client fleet(config.coordinator, random);
   shared.backend = backend.get();
@@ -280,7 +281,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   shared.judge = replaced ? replaced.get() : &judge;
   shared.models = models.get();
   shared.time = &time;
-  shared.artefacts = &store;
+  shared.artefacts = &artefacts;
   shared.programs_dir = places.programs;
   return serve(config, shared, fleet, models.get(), ends, companions);
 }

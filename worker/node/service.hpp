@@ -29,6 +29,8 @@ struct worker_config {
   std::uint32_t sandbox_uid_base = 1'879'048'192;
   /// Where germline-zygote and the other helper programs are; empty: beside this executable.
   std::string libexec_dir;
+  /// How much of sealed artefacts that no attempt uses stays; the least recently used go first.
+  std::int64_t kept_artefact_bytes = std::int64_t{8} << 30;
   /// The gateway's TOML; empty: no model can be used.
   std::string gateway_config;
 };

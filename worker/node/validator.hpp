@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "germline/v1/fleet.pb.h"
+#include "worker/node/artefact_cache.hpp"
 #include "worker/node/building.hpp"
 #include "worker/node/sandbox_set.hpp"
 
@@ -30,6 +31,7 @@ struct judge_request {
 
 struct judgement {
   std::optional<refusal> refused;
+  artefact_pin artefact;                     // what was sealed; to be kept when it is born
   std::string artefact_id;                   // set when nothing was refused
   std::string artefact_tar;                  // what the artefact was sealed from
   std::vector<std::string> protected_tests;  // names, when founding

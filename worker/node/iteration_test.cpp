@@ -1,0 +1,191 @@
+// Attempts whose sandboxes do as the test says: how they end where a sandbox fails.
+#include "worker/node/iteration.hpp"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "common/artefact/tar.hpp"
+#include "worker/node/sandbox_validator.hpp"
+
+using namespace germline;
+using namespace germline::worker;
+
+namespace {
+
+constexpr const char* genome_toml = R"(schema = 1
+[genome]
+name = "tiny"
+[agent]
+build = "true"
+artefact = ["agent"]
+run = "agent"
+result = "push"
+model = "none"
+)";
+
+/// What becomes of a process: it says something on stderr and ends.
+struct fate {
+  process_outcome outcome;
+  std::string says;
+};
+/// By the command line.
+using script = std::function<result<fate>(const std::string& words)>;
+
+class scripted_sandbox final : public sandbox {
+ public:
+  explicit scripted_sandbox(const script& how) : how_(how) {}
+
+  result<process_handle> start(process_spec spec) override {
+    std::string words;
+    for (const auto& word : spec.argv) words += (words.empty() ? "" : " ") + word;
+    GERMLINE_TRY_ASSIGN(const auto told, how_(words));
+    if (spec.stderr_fd) {
+      REQUIRE(::write(spec.stderr_fd.get(), told.says.data(), told.says.size()) ==
+              static_cast<ssize_t>(told.says.size()));
+    }
+    outcomes_[++last_] = told.outcome;
+    return process_handle{last_};
+  }
+  result<process_outcome> wait(process_handle process, std::int64_t) override {
+    return outcomes_.at(process.id);
+  }
+  result<void> signal(process_handle, int) override { return {}; }
+  result<sandbox_usage> read_usage() override { return sandbox_usage(); }
+  result<void> renew(std::int64_t) override { return {}; }
+  result<kill_report> kill() override { return kill_report{true, 0}; }
+  result<void> destroy() override { return {}; }
+  unique_fd take_gateway_listener() override { return {}; }
+
+ private:
+  const script& how_;
+  std::uint32_t last_ = 0;
+  std::map<std::uint32_t, process_outcome> outcomes_;
+};
+
+class scripted_backend final : public sandbox_backend {
+ public:
+  result<std::unique_ptr<sandbox>> prepare(const sandbox_policy&) override {
+    return std::unique_ptr<sandbox>(std::make_unique<scripted_sandbox>(how));
+  }
+  result<void> recover() override { return {}; }
+  script how;
+};
+
+class giving_transport final : public transport {
+ public:
+  result<std::string> fetch_objects(const std::string&, const std::vector<std::string>&,
+                                    std::int64_t) override {
+    return std::string("PACK");
+  }
+  result<std::string> fetch_artefact(const std::string&, const std::string&,
+                                     std::int64_t) override {
+    return artefact::write_tar({{"agent", true, "#!/bin/sh\n"}});
+  }
+  result<void> put_objects(const put_ticket&, const std::string&) override { return {}; }
+  result<std::string> put_artefact(const put_ticket&, const std::string&) override {
+    return std::string();
+  }
+};
+
+struct fixture {
+  fixture() {
+    char name[] = "/tmp/germline-iteration-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    dir = name;
+    auto opened = artefact::artefact_store::open(dir);
+    REQUIRE(opened);
+    store.emplace(std::move(*opened));
+    cache.emplace(*store, 1 << 30);
+    judge.emplace(*cache, "/programs");
+    context.backend = &backend;
+    context.bulk = &bulk;
+    context.judge = &*judge;
+    context.time = &time;
+    context.artefacts = &*cache;
+    context.programs_dir = "/programs";
+    lease.set_attempt_id("att_1");
+    lease.set_kind(v1::WORK_KIND_ITERATE);
+    lease.set_genome_toml(genome_toml);
+    lease.set_parent_commit(std::string(40, '1'));
+    lease.set_seed_commit(std::string(40, '1'));
+    lease.set_parent_artefact_id(*store->id_of({{"agent", true, "#!/bin/sh\n"}}));
+  }
+  ~fixture() { std::filesystem::remove_all(dir); }
+
+  attempt_end run() {
+    return make_iteration(context, lease, 60'000, [](const v1::AttemptProgress&) {})->run();
+  }
+  /// Runs it where `git` with these words ends so; all else does well.
+  attempt_end run_where(const std::string& words, const result<fate>& how) {
+    backend.how = [=](const std::string& line) -> result<fate> {
+      if (line.find(words) != std::string::npos) return how;
+      return fate();
+    };
+    return run();
+  }
+  static std::string lost_because(const attempt_end& end) {
+    const auto* gone = std::get_if<v1::AttemptCleaned>(&end);
+    return gone == nullptr ? "it was not lost" : gone->why();
+  }
+
+  manual_clock time;
+  std::string dir;
+  std::optional<artefact::artefact_store> store;
+  std::optional<artefact_cache> cache;
+  std::optional<sandbox_validator> judge;
+  scripted_backend backend;
+  giving_transport bulk;
+  iteration_context context;
+  v1::Lease lease;
+};
+
+fate exited(int code, const std::string& says) {
+  fate how;
+  how.outcome.code = code;
+  how.says = says;
+  return how;
+}
+
+fate ended(outcome_kind kind) {
+  fate how;
+  how.outcome.kind = kind;
+  return how;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture,
+                  "a sandbox that goes by itself before the push was read loses the attempt") {
+  const std::string says = "reading what the agent pushed";
+  const auto refused =
+      run_where("rev-parse", error(error_code::unavailable, "the sandbox's supervisor is gone"));
+  CHECK(lost_because(refused).find(says) != std::string::npos);
+  CHECK(lost_because(refused).find("supervisor is gone") != std::string::npos);
+  const auto under_it = run_where("rev-parse", ended(outcome_kind::killed));
+  CHECK(lost_because(under_it).find(says) != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(fixture, "a commit that does not fit into a sandbox is rejected") {
+  lease.set_kind(v1::WORK_KIND_FOUND);
+  for (const auto& how :
+       {exited(128, "fatal: cannot create directory at 'x': No space left on device"),
+        exited(128, "error: unable to write file x\nfatal: unable to checkout working tree"),
+        exited(128, "fatal: Out of memory, malloc failed"), ended(outcome_kind::out_of_memory)}) {
+    const auto end = run_where("git -c advice.detachedHead=false clone", how);
+    const auto* judged = std::get_if<v1::AttemptResult>(&end);
+    REQUIRE_MESSAGE(judged != nullptr, lost_because(end));
+    CHECK(judged->ending() == v1::ENDING_REJECTED);
+    CHECK(judged->reason() == "objects");
+    CHECK(judged->details().find("does not fit into a sandbox") != std::string::npos);
+    CHECK(judged->details().find(how.says) != std::string::npos);
+  }
+  // What has other causes is the worker's own failure.
+  const auto end = run_where("clone", exited(128, "fatal: transport 'file' not allowed"));
+  CHECK(lost_because(end).find("not allowed") != std::string::npos);
+}
