@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -70,12 +71,14 @@ class fake_control final : public v1::Control::Service {
   grpc::Status PutSeed(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
                        v1::PutSeedReply* reply) override {
     v1::SeedChunk chunk;
+    const std::lock_guard lock(mutex);
     while (stream->Read(&chunk)) seed += chunk.data();
     reply->set_seed_id("seed_1");
     return grpc::Status::OK;
   }
   grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {
+    const std::lock_guard lock(mutex);
     created = *request;
     reply->set_run_id("run_1");
     reply->add_lineage_ids("lin_1");
@@ -104,6 +107,7 @@ class fake_control final : public v1::Control::Service {
   }
   grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
                     v1::KillReply* reply) override {
+    const std::lock_guard lock(mutex);
     killed = *request;
     auto& one = *reply->add_lineages();
     one.set_lineage_id("lin_1");
@@ -115,7 +119,8 @@ class fake_control final : public v1::Control::Service {
     return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1 is killed, which is final"};
   }
 
-  void fill(v1::RunInfo& run) const {
+  void fill(v1::RunInfo& run) {
+    const std::lock_guard lock(mutex);
     run.set_run_id("run_1");
     run.set_name("na\x1bme");
     run.set_found_state(found_state);
@@ -126,6 +131,7 @@ class fake_control final : public v1::Control::Service {
     lineage.set_pause_reason(v1::PAUSE_REASON_DONE);
   }
 
+  std::mutex mutex;  // the handlers' threads; the test's own, before and after each run
   std::string seed;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
@@ -149,7 +155,10 @@ struct fixture {
   }
   ~fixture() { server->Shutdown(std::chrono::system_clock::time_point()); }
   outcome run(const std::string& arguments) {
-    return germline(place, arguments + " --coordinator unix:" + place.at("s"));
+    { const std::lock_guard lock(control.mutex); }
+    auto done = germline(place, arguments + " --coordinator unix:" + place.at("s"));
+    const std::lock_guard lock(control.mutex);
+    return done;
   }
 };
 

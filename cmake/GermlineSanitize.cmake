@@ -3,6 +3,18 @@
 set(GERMLINE_SANITIZE "" CACHE STRING "Comma-separated -fsanitize= list: address,undefined or thread")
 set(GERMLINE_TIMEOUT_FACTOR 1)
 
+# germline_unsanitized(TARGET ...) turns sanitizers off for what is built of it.
+function(germline_unsanitized)
+  foreach(target ${ARGN})
+    set_target_properties(${target} PROPERTIES GERMLINE_UNSANITIZED TRUE)
+    target_compile_options(${target} PRIVATE -fno-sanitize=all)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      target_link_options(${target} PRIVATE -fno-sanitize=all)
+    endif()
+  endforeach()
+endfunction()
+
 # germline_runs_in_sandbox(PROGRAM) says so of a program that sanitizers are not turned off for.
 function(germline_runs_in_sandbox program)
   if(GERMLINE_SANITIZE MATCHES "address")
@@ -40,7 +52,12 @@ configure_file(${PROJECT_SOURCE_DIR}/cmake/sanitizer_options.cpp.in
   ${PROJECT_BINARY_DIR}/sanitizer_options.cpp @ONLY)
 add_library(germline_sanitizer_options OBJECT ${PROJECT_BINARY_DIR}/sanitizer_options.cpp)
 target_compile_options(germline_sanitizer_options PRIVATE -fno-sanitize=all)
-link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:germline_sanitizer_options>)
+if(GERMLINE_SANITIZE MATCHES "thread")
+  target_sources(germline_sanitizer_options PRIVATE ${PROJECT_SOURCE_DIR}/cmake/tsan_edges.cpp)
+endif()
+set(sanitized "$<NOT:$<BOOL:$<TARGET_PROPERTY:GERMLINE_UNSANITIZED>>>")
+set(program "$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>")
+link_libraries($<$<AND:${sanitized},${program}>:germline_sanitizer_options>)
 
 # ThreadSanitizer's shadow lies where a kernel with more than 28 random bits may put a mapping.
 if(GERMLINE_SANITIZE MATCHES "thread" AND EXISTS /proc/sys/vm/mmap_rnd_bits)
