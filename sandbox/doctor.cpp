@@ -38,10 +38,24 @@ int in_namespaces(std::uint64_t flags, Probe probe) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
+/// In a user namespace just made: without a map, nothing can be made on a file system mounted in
+/// it.
+int become_root_inside(uid_t uid, gid_t gid) {
+  const auto map = [](unsigned outside) { return "0 " + std::to_string(outside) + " 1"; };
+  if (!write_text_file("/proc/self/setgroups", "deny") ||
+      !write_text_file("/proc/self/uid_map", map(uid)) ||
+      !write_text_file("/proc/self/gid_map", map(gid))) {
+    return EPERM;
+  }
+  return ::setresgid(0, 0, 0) == 0 && ::setresuid(0, 0, 0) == 0 ? 0 : errno;
+}
+
 int mount_overlay() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
   if (::mount("tmpfs", "/tmp", "tmpfs", 0, "size=64k") != 0 || ::chdir("/tmp") != 0) return errno;
-  for (const char* name : {"lower", "upper", "work", "merged"}) ::mkdir(name, 0755);
+  for (const char* name : {"lower", "upper", "work", "merged"}) {
+    if (::mkdir(name, 0755) != 0) return errno;
+  }
   const char* options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr";
   return ::mount("overlay", "merged", "overlay", 0, options) == 0 ? 0 : errno;
 }
@@ -116,9 +130,9 @@ std::string overlay_hint(const char* release) {
 doctor_check check_overlay() {
   utsname names{};
   ::uname(&names);
-  const auto probe = [] {
-    ::syscall(SYS_setresuid, 0, 0, 0);
-    return mount_overlay();
+  const auto probe = [uid = ::geteuid(), gid = ::getegid()] {
+    const int failure = become_root_inside(uid, gid);
+    return failure != 0 ? failure : mount_overlay();
   };
   return from_errno("overlay with userxattr on tmpfs",
                     in_namespaces(CLONE_NEWUSER | CLONE_NEWNS, probe), overlay_hint(names.release),

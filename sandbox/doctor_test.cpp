@@ -35,6 +35,11 @@ TEST_CASE("the doctor says of each thing whether it is there, and what to do whe
   for (const auto& check : checks) {
     CHECK_FALSE((is_new && check.hint.find("Linux 6.6") != std::string::npos));
   }
+  // What the probe itself did wrong was told as the kernel's lack.
+  const auto overlay =
+      std::ranges::find(checks, "overlay with userxattr on tmpfs", &doctor_check::name);
+  REQUIRE(overlay != checks.end());
+  CHECK(overlay->detail != "No such file or directory");
 }
 
 }  // namespace germline
