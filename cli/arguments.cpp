@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <iostream>
 
 #include "cli/client.hpp"
@@ -12,6 +14,7 @@
 #include "cli/up/up.hpp"
 #include "cli/version.hpp"
 #include "common/config/run_file.hpp"
+#include "common/text/units.hpp"
 #include "common/text/utf8.hpp"
 
 namespace germline::cli {
@@ -303,6 +306,33 @@ int refuse(const CLI::App& app, const CLI::ParseError& wrong) {
   return refuse(std::string(wrong.what()) + " (see `" + command + " --help`)");
 }
 
+/// The first word where it names no command; none where it does, or is a flag.
+std::optional<std::string> unknown_command(const CLI::App& app, const std::vector<char*>& words) {
+  if (words.size() < 2 || words[1][0] == '-') return std::nullopt;
+  for (const auto* known : app.get_subcommands({})) {
+    if (known->get_name() == words[1]) return std::nullopt;
+  }
+  return words[1];
+}
+
+int refuse_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto* known : app.get_subcommands({})) names.push_back(known->get_name());
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto nearest = nearest_key(word, known);
+  return refuse("unknown command '" + word + "'" +
+                (nearest ? "; did you mean '" + std::string(*nearest) + "'?" : "") +
+                " (see `germline --help`)");
+}
+
+/// What was asked for is only done when its output has arrived.
+int conclude(int code) {
+  std::cout.flush();
+  if (std::cout) return code;
+  std::cerr << "germline: writing standard output: " << std::strerror(errno) << '\n';
+  return code == 0 ? static_cast<int>(exit_code::failed) : code;
+}
+
 /// All of it is sent as text to the coordinator, or shown: nothing has a use for other bytes.
 bool is_text(std::string_view word) {
   return valid_utf8(word) == word;
@@ -353,18 +383,26 @@ int run_command_line(int argc, char** argv) {
     if (!is_text(argv[i]))
       return refuse("argument " + std::to_string(i) + ", '" + argv[i] + "', is not UTF-8");
   }
+  // `germline help COMMAND`, as others' tools have it.
+  std::vector<char*> words(argv, argv + argc);
+  std::string asks_help = "--help";
+  if (argc > 1 && argv[1] == std::string_view("help")) {
+    words.erase(words.begin() + 1);
+    words.push_back(asks_help.data());
+  }
+  if (const auto word = unknown_command(app, words)) return refuse_command(app, *word);
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& stopped) {
     // Help and version end well; all else is usage. CLI11 has codes of its own for each.
-    if (stopped.get_exit_code() == 0) return app.exit(stopped);
+    if (stopped.get_exit_code() == 0) return conclude(app.exit(stopped));
     return refuse(app, stopped);
   }
   if (!line.chosen) {
     std::cerr << app.help();
     return static_cast<int>(exit_code::usage);
   }
-  return run_chosen(line);
+  return conclude(run_chosen(line));
 }
 
 }  // namespace germline::cli

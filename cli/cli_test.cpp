@@ -367,4 +367,27 @@ TEST_CASE("doctor's JSON says whether this machine is able") {
   CHECK(!value["checks"].empty());
 }
 
+TEST_CASE("an unknown command is told with the nearest one; help is a command too") {
+  const folder place;
+  const auto typo = germline(place, "kil");
+  CHECK(typo.code == 2);
+  CHECK(typo.err.find("unknown command 'kil'; did you mean 'kill'?") != std::string::npos);
+  CHECK(germline(place, "help").out == germline(place, "--help").out);
+  CHECK(germline(place, "help kill").out == germline(place, "kill --help").out);
+  CHECK(germline(place, "help kil").code == 2);
+}
+
+TEST_CASE("what cannot be written is no success") {
+  const folder place;
+  for (const std::string words : {"--help", "config show", "config show --json"}) {
+    CAPTURE(words);
+    CHECK(germline(place, words).code == 0);
+    const auto command = "env -i HOME=" + place.at("") + " " GERMLINE_BINARY " " + words +
+                         " >/dev/full 2>" + place.at("err");
+    const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
+    CHECK(WEXITSTATUS(status) == 1);
+    CHECK(slurp(place.at("err")).find("No space left on device") != std::string::npos);
+  }
+}
+
 }  // namespace germline::cli

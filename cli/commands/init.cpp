@@ -3,11 +3,14 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string_view>
 
 #include "cli/commands/commands.hpp"
 #include "cli/install_paths.hpp"
 #include "cli/render/render.hpp"
+#include "common/manifest/genome_manifest.hpp"
 
 namespace germline::cli {
 namespace {
@@ -78,6 +81,15 @@ result<void> make_repository(const init_options& options, const std::string& sha
                    "The seed: genome " + options.from});
 }
 
+/// What `germline run` needs beside the folder, by the genome's own word.
+std::string further_words(const fs::path& folder) {
+  std::ifstream file(folder / "genome.toml");
+  std::ostringstream text;
+  text << file.rdbuf();
+  const auto genome = parse_genome_manifest(text.str());
+  return genome && genome->model != model_kind::none ? " --model NAME --budget '$5'" : "";
+}
+
 }  // namespace
 
 exit_code run_init(const session& with, const init_options& options) {
@@ -90,7 +102,8 @@ exit_code run_init(const session& with, const init_options& options) {
   } else {
     with.data(path + "\n");
     with.message("made a repository with the genome '" + options.from +
-                 "'; evolve it with: germline run " + options.folder);
+                 "'; evolve it with: germline run " + options.folder +
+                 further_words(options.folder));
   }
   return exit_code::done;
 }

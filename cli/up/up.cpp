@@ -33,6 +33,20 @@ result<void> make_folder(const std::string& path, uid_t owner, gid_t group, mode
   return {};
 }
 
+/// Another uid_base would make the services strangers to what they wrote themselves.
+result<void> check_owner(const config& settings) {
+  const auto& state = settings.get("state_dir");
+  struct stat found {};
+  if (::stat((state + "/coordinator").c_str(), &found) != 0) return {};  // a new state folder
+  const auto wanted = uids_of(settings).coordinator;
+  if (found.st_uid == wanted || found.st_uid == 0) return {};
+  const auto base = settings.get_int("uid_base") + found.st_uid - wanted;
+  return error(error_code::failed_precondition,
+               state + " was made with uid_base " + std::to_string(base) + ", and it is " +
+                   settings.get("uid_base") +
+                   " now: set GERMLINE_UID_BASE to the former, or name another --state-dir");
+}
+
 /// The state folder can be passed by all services; what is in it belongs to one each.
 result<void> lay_out(const config& settings) {
   const auto uids = uids_of(settings);
@@ -176,6 +190,7 @@ exit_code run_up(const session& with, const up_options& options) {
                       "up needs root, since making sandboxes does; its services then give root "
                       "up. Try: sudo germline up"});
   }
+  if (const auto ours = check_owner(with.settings); !ours) return with.fail(ours.error());
   if (const auto ready = lay_out(with.settings); !ready) return with.fail(ready.error());
   const auto lock = take_lock(with.settings.get("state_dir"));
   if (!lock) return with.fail(lock.error());

@@ -181,6 +181,20 @@ class BadInput(unittest.TestCase):
         self.assertIn("JSON", context["history"][1]["details"])
         self.assertNotEqual(context["goalState"], "forget")
 
+    def test_a_state_folder_that_was_made_with_other_uids_is_left_as_it_is(self):
+        state = os.path.join(self.fleet.root, "others-state")
+        os.makedirs(state + "/coordinator")
+        os.chown(state + "/coordinator", 7_000_003, 7_000_001)
+        done = subprocess.run(
+            [GERMLINE, "up", "--state-dir", state, "--coordinator",
+             f"unix:{self.fleet.root}/others/germline/control.sock"],
+            env={**os.environ, "GERMLINE_UID_BASE": "2000000000"}, capture_output=True, text=True,
+            timeout=30)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn("was made with uid_base 7000000, and it is 2000000000 now", done.stderr)
+        self.assertEqual(os.stat(state + "/coordinator").st_uid, 7_000_003)
+        self.assertEqual(os.listdir(state), ["coordinator"])
+
     def test_after_all_this_a_good_run_evolves(self):
         run = self.fleet.run(self.fleet.genome(), 1)
         tree, ended = self.fleet.settled(run, 1)
