@@ -94,14 +94,14 @@ class supervision {
     const auto now_ms = time_.boot_ms();
     if (const auto status = child.process.ended()) {
       const auto delay_ms = next_start_delay_ms(child.restarts, now_ms - child.started_ms);
-      const auto what = child.spec.name + " ended with " + wait_status_words(*status);
-      if (is_refusal(*status)) {
-        return error(error_code::failed_precondition, what + ": " + last_line(child.spec.log_path));
-      }
-      if (!delay_ms) {
-        return error(error_code::internal, what + ", again and again; see " + child.spec.log_path);
-      }
-      events_.announce(what + "; it is started again, see " + child.spec.log_path);
+      // One that was killed has said nothing about that.
+      const auto why = WIFEXITED(*status) ? last_line(child.spec.log_path) : "";
+      const auto what = child.spec.name + " ended with " + wait_status_words(*status) +
+                        (why.empty() ? "" : ": " + why);
+      if (is_refusal(*status)) return error(error_code::failed_precondition, what);
+      const auto see = ", see " + child.spec.log_path;
+      if (!delay_ms) return error(error_code::internal, "again and again, " + what + see);
+      events_.announce(what + "; it is started again" + see);
       child.start_at_ms = now_ms + *delay_ms;
     }
     if (child.process.running() || now_ms < child.start_at_ms) return {};

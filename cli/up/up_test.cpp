@@ -61,12 +61,16 @@ bool exists(pid_t pid) {
 }
 
 /// Supervises in a child of the test's own, so that signals can be sent to it.
-pid_t supervise_aside(const supervisor_plan& plan) {
+/// What it announces, and its error, goes to the file `told`.
+pid_t supervise_aside(const supervisor_plan& plan, const std::string& told = "/dev/null") {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   const system_clock_source time;
-  const supervisor_events events{[] {}, [](const std::string&) {}};
-  ::_exit(supervise(plan, events, time) ? 0 : 1);
+  std::ofstream out(told);
+  const supervisor_events events{[] {}, [&](const std::string& text) { out << text << std::endl; }};
+  const auto ended = supervise(plan, events, time);
+  if (!ended) out << ended.error().message() << std::endl;
+  ::_exit(ended ? 0 : 1);
 }
 
 int wait_code(pid_t pid) {
@@ -129,9 +133,15 @@ TEST_CASE("a child that was killed is started again, and none outlives the super
 TEST_CASE("a service that cannot start ends all of it with an error") {
   folder place;
   auto plan = plan_in(place);
-  plan.worker = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 7");
-  const auto pid = supervise_aside(plan);
+  plan.worker =
+      shell("worker", "echo $$ >> " + place.at("worker") + "; echo 'a file is missing'; exit 7");
+  plan.worker.log_path = place.at("log");
+  const auto pid = supervise_aside(plan, place.at("told"));
   CHECK(wait_code(pid) == 1);
+  const auto told = place.text("told");
+  CHECK(told.find("worker ended with exit code 7: a file is missing; it is started again") == 0);
+  CHECK(told.find("again and again, worker ended with exit code 7: a file is missing, see ") !=
+        std::string::npos);
   const auto starts = place.text("worker");
   CHECK(std::count(starts.begin(), starts.end(), '\n') == most_quick_deaths);
   CHECK(place.text("ends") == "coordinator\n");
