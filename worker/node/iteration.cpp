@@ -405,7 +405,9 @@ result<void> iteration::iterate() {
     return conclude({v1::ENDING_REJECTED, {"objects", agent.unreadable}}, agent);
   }
   if (agent.pushed.commit.empty()) {
-    return conclude({v1::ENDING_STALLED, {"no_change", "the agent pushed nothing"}}, agent);
+    const auto* what = commands_.result_is_push ? "the agent pushed nothing"
+                                                : "the agent changed nothing in the work tree";
+    return conclude({v1::ENDING_STALLED, {"no_change", what}}, agent);
   }
   GERMLINE_TRY_ASSIGN(auto answer, import(agent, std::nullopt));
   result_.set_raw_commit(answer.raw_commit);
