@@ -4,6 +4,7 @@
 // only the edge that is there: per actor, per mutex, per operation. In tsan builds alone.
 #include <dlfcn.h>
 #include <grpc/grpc.h>
+#include <caf/config.hpp>
 
 #include <atomic>
 #include <cstdio>
@@ -101,15 +102,28 @@ STANDS_BEFORE(int, caf_enqueue,
   __tsan_release(self);
   return THE_LIBRARYS(caf_enqueue)(self, element, unit);
 }
+// Each handler's end is told at once: by the time that `resume` returns, the mailbox may long have
+// been closed, opened by the next message, and its handler begun in another thread.
+STANDS_BEFORE(bool, caf_activate, "_ZN3caf15scheduled_actor8activateEPNS_14execution_unitE",
+              (void* self, void* unit)) {
+  __tsan_acquire(self);
+  const bool alive = THE_LIBRARYS(caf_activate)(self, unit);
+  __tsan_release(self);
+  return alive;
+}
 STANDS_BEFORE(int, caf_consume, "_ZN3caf15scheduled_actor7consumeERNS_15mailbox_elementE",
               (void* self, void* element)) {
   __tsan_acquire(self);
-  return THE_LIBRARYS(caf_consume)(self, element);
+  const int consumed = THE_LIBRARYS(caf_consume)(self, element);
+  __tsan_release(self);
+  return consumed;
 }
 STANDS_BEFORE(int, caf_reactivate, "_ZN3caf15scheduled_actor10reactivateERNS_15mailbox_elementE",
               (void* self, void* element)) {
   __tsan_acquire(self);
-  return THE_LIBRARYS(caf_reactivate)(self, element);
+  const int left = THE_LIBRARYS(caf_reactivate)(self, element);
+  __tsan_release(self);
+  return left;
 }
 STANDS_BEFORE(int, caf_resume, "_ZN3caf15scheduled_actor6resumeEPNS_14execution_unitEm",
               (void* self, void* unit, unsigned long most)) {
@@ -150,6 +164,18 @@ STANDS_BEFORE(void, caf_release, "_ZN3caf21intrusive_ptr_releaseEPNS_19actor_con
 STANDS_BEFORE(void, caf_deref, "_ZNK3caf11ref_counted5derefEv", (void* self)) {
   count_down(self);
   THE_LIBRARYS(caf_deref)(self);
+}
+// Who counts down to nothing has counted before others did, maybe, and not seen them: what ends the
+// object orders itself once more. An actor lies one cache line behind its references' counters.
+STANDS_BEFORE(void, caf_on_destroy, "_ZN3caf11local_actor10on_destroyEv", (char* self)) {
+  __tsan_acquire(self - CAF_CACHE_LINE_SIZE);
+  __tsan_acquire(self);
+  THE_LIBRARYS(caf_on_destroy)(self);
+}
+STANDS_BEFORE(void, caf_request_deletion, "_ZNK3caf14memory_managed16request_deletionEb",
+              (void* self, bool counted)) {
+  __tsan_acquire(self);
+  THE_LIBRARYS(caf_request_deletion)(self, counted);
 }
 
 // -- gRPC -----------------------------------------------------------------------------------------
