@@ -11,14 +11,10 @@ import sys
 import time
 import unittest
 
-from fleet import FleetApart, iterations_of, name_of, sandbox_pids
+from fleet import STATES, FleetApart, sandbox_pids
 
 PRICES = sys.argv.pop(2)
 GERMLINE = sys.argv.pop(1)
-
-# What holds an iteration in a state long enough to be seen through `germline tree`.
-HOLDS = {"running": "agent 1\n", "validating": "build 1\n", "probation": "agent 1\n"}
-
 
 class Crashes(unittest.TestCase):
     @classmethod
@@ -28,38 +24,9 @@ class Crashes(unittest.TestCase):
         fleet.use_gateway(PRICES)
         fleet.start()
 
-    def founded_and_paused(self, state):
-        """A run whose seed is founded and whose lineage waits; so that its first iteration begins
-        when the test looks."""
-        fleet = self.fleet
-        run = fleet.run(fleet.genome("evolve", HOLDS.get(state, "")), iterations=2)
-        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
-        fleet.call("pause", lineage)
-        fleet.wait(lambda: fleet.tree(run)["run"]["found_state"] == "founded", "founded")
-        fleet.wait(lambda: not sandbox_pids(), "the founding's sandboxes are gone")
-        return run, lineage
-
-    def await_state(self, run, state):
-        """Returns in the moment in which the iteration is seen in the state."""
-        def phase_is():
-            live = iterations_of(self.fleet.tree(run))
-            return live and live[0]["phase"] == "ITERATION_PHASE_" + state.upper()
-
-        # Where a state is too short for the record to show it: what only it has.
-        incoming = self.fleet.state + "/coordinator/incoming"
-        seen = {
-            "preparing": sandbox_pids,
-            "importing": lambda: "germline-import" in map(name_of, sandbox_pids()),
-            "reporting": lambda: os.listdir(incoming),
-        }.get(state, phase_is)
-        self.fleet.wait(seen, f"the iteration is {state}", every=0.0005 if state != "running"
-                        else 0.05)
-
     def survives(self, victim, state):
         fleet = self.fleet
-        run, lineage = self.founded_and_paused(state)
-        fleet.call("resume", lineage)
-        self.await_state(run, state)
+        run, lineage = fleet.run_until(state)
         fleet.kill_and_restart(victim)
         started = time.monotonic()
         tree, ended = fleet.settled(run, 2)
@@ -80,9 +47,7 @@ class Crashes(unittest.TestCase):
 
     def supervisor_gets(self, number):
         """Sends a signal to the supervisor of the one sandbox, while the agent runs."""
-        run, lineage = self.founded_and_paused("running")
-        self.fleet.call("resume", lineage)
-        self.await_state(run, "running")
+        run, lineage = self.fleet.run_until("running")
         holding = self.fleet.wait(self.fleet.supervisors, "a supervisor")
         self.assertEqual(len(holding), 1)
         os.kill(holding[0], number)
@@ -131,7 +96,7 @@ def add(victim, state):
             lambda self: self.survives(victim, state))
 
 
-for each in ("preparing", "running", "importing", "validating", "probation", "reporting"):
+for each in STATES:
     add("worker", each)
     add("coordinator", each)
 add("zygote", "running")

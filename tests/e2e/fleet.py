@@ -18,6 +18,11 @@ from sanitizer_reports import sanitizer_reports  # noqa: E402
 UID_BASE = 1_000_000_000 + os.getpid() % 800 * 1_000_000
 SANDBOX_UIDS = range(UID_BASE + 65_536, UID_BASE + 1_000_000)
 
+# The states of an iteration, and what holds one long enough to be seen.
+STATES = ("preparing", "running", "importing", "validating", "probation", "reporting")
+HOLDS = {"running": "agent 1\n", "validating": "build 1\n", "probation": "agent 1\n"}
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -229,6 +234,30 @@ class FleetApart(Fleet):
             self.start_worker()
         else:
             self.start_coordinator()
+
+    def run_until(self, state, iterations=2):
+        """A run whose seed is founded, and its lineage; returns in the moment in which the first
+        iteration is seen in the state."""
+        run = self.run(self.genome("evolve", HOLDS.get(state, "")), iterations)
+        lineage = self.tree(run)["run"]["lineages"][0]["lineage_id"]
+        self.call("pause", lineage)
+        self.wait(lambda: self.tree(run)["run"]["found_state"] == "founded", "founded")
+        self.wait(lambda: not sandbox_pids(), "the founding's sandboxes are gone")
+        self.call("resume", lineage)
+
+        def phase_is():
+            live = iterations_of(self.tree(run))
+            return live and live[0]["phase"] == "ITERATION_PHASE_" + state.upper()
+
+        # Where a state is too short for the record to show it: what only it has.
+        incoming = self.state + "/coordinator/incoming"
+        seen = {
+            "preparing": sandbox_pids,
+            "importing": lambda: "germline-import" in map(name_of, sandbox_pids()),
+            "reporting": lambda: os.listdir(incoming),
+        }.get(state, phase_is)
+        self.wait(seen, f"the iteration is {state}", every=0.0005 if state != "running" else 0.05)
+        return run, lineage
 
     def supervisors(self):
         """The processes that hold the worker's sandboxes."""
