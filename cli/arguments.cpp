@@ -143,6 +143,28 @@ void add_diff(CLI::App& app, command_line& line) {
   });
 }
 
+void add_promote(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<promote_options>();
+  auto* command = add_client_command(
+      app, line, "promote", "Bring a generation home, as a branch of your own repository",
+      "  germline promote lin_0193a                      its newest generation\n"
+      "  germline promote gen_0193b --branch evolved\n"
+      "  germline promote gen_0193b --repository ~/agent --branch main");
+  command
+      ->add_option("ID", given->target,
+                   "generation; or lineage, or run that has one, for its newest; id or unique "
+                   "beginning")
+      ->required();
+  command->add_option("--repository", given->repository,
+                      "where to; default: the repository that the run was started from");
+  command->add_option("--branch", given->branch,
+                      "default: germline/ID. One that is there is moved forward only, and never "
+                      "where it is checked out");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_promote(with, *given); };
+  });
+}
+
 void add_kill(CLI::App& app, command_line& line) {
   struct flags {
     std::vector<std::string> targets;
@@ -376,6 +398,7 @@ int run_command_line(int argc, char** argv) {
   add_show(app, line);
   add_logs(app, line);
   add_diff(app, line);
+  add_promote(app, line);
   add_kill(app, line);
   add_pause_and_resume(app, line);
   add_machine(app, line);

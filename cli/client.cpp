@@ -105,6 +105,17 @@ result<std::string> control_client::put_seed(const std::string& pack) {
   return reply.seed_id();
 }
 
+result<std::string> control_client::fetch_generation(const v1::FetchGenerationRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(gpr_time_from_seconds(create_limit_s, GPR_TIMESPAN));
+  const auto reader = stub_->FetchGeneration(&context, request);
+  std::string pack;
+  v1::PackChunk piece;
+  while (reader->Read(&piece)) pack += piece.data();
+  if (const auto status = reader->Finish(); !status.ok()) return error_of(status);
+  return pack;
+}
+
 result<v1::CreateRunReply> control_client::create_run(const v1::CreateRunRequest& request) {
   return call(&v1::Control::Stub::CreateRun, request, create_limit_s);
 }

@@ -28,6 +28,8 @@ class control_client {
   result<v1::GetTreeReply> get_tree(const v1::GetTreeRequest& request);
   result<v1::ShowReply> show(const v1::ShowRequest& request);
   result<v1::DiffReply> diff(const v1::DiffRequest& request);
+  /// The pack; empty where the generation's commit was named as there.
+  result<std::string> fetch_generation(const v1::FetchGenerationRequest& request);
   result<v1::KillReply> kill(const v1::KillRequest& request);
   result<v1::LineageReply> pause(const v1::LineageRequest& request);
   result<v1::LineageReply> resume(const v1::LineageRequest& request);

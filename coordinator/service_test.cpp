@@ -222,6 +222,35 @@ TEST_CASE_FIXTURE(fixture, "a run stands for its only lineage; of several one mu
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "a generation is taken home with what its history lacks there") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto fetch = [&](const std::string& generation, const std::string& have) {
+    grpc::ClientContext context;
+    v1::FetchGenerationRequest request;
+    request.set_generation(generation);
+    request.add_have(have);
+    const auto stream = people->FetchGeneration(&context, request);
+    std::string pack;
+    v1::PackChunk piece;
+    while (stream->Read(&piece)) pack += piece.data();
+    return std::pair(stream->Finish().error_code(), pack);
+  };
+  const auto seed = wait_tree([](const auto& t) { return t.generations_size() == 1; });
+  const auto& born = seed.generations(0);
+  const auto [whole, all] = fetch(born.generation_id(), std::string(40, '1'));  // knows it not
+  CHECK(whole == grpc::StatusCode::OK);
+  auto other = git::repository::init_bare(dir + "/other.git");
+  REQUIRE(other);
+  CHECK(other->deliver(born.commit(), all, "first"));
+  const auto [there, nothing] = fetch(born.generation_id(), born.commit());
+  CHECK(there == grpc::StatusCode::OK);
+  CHECK(nothing.empty());
+  CHECK(fetch(created.run_id(), born.commit()).first == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(fetch("gen_nope", born.commit()).first == grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_CASE_FIXTURE(fixture, "an evolved result without its objects or artefact is no birth") {
   create(1);
   scripted_worker worker(service->address(), "w1");

@@ -18,6 +18,14 @@ exit_code run_logs(const session& with, const std::string& target, bool follow);
 /// `from` may be empty: then against the parent of `to`.
 exit_code run_diff(const session& with, const std::string& from, const std::string& to);
 
+// --- taking home --------------------------------------------------------------------------------
+struct promote_options {
+  std::string target;      // generation, lineage, or run with one lineage
+  std::string repository;  // empty: the one that the run was started from
+  std::string branch;      // empty: a new one, named after the generation
+};
+exit_code run_promote(const session& with, const promote_options& options);
+
 // --- steering ----------------------------------------------------------------------------------
 exit_code run_kill(const session& with, const std::vector<std::string>& targets,
                    const std::string& why);

@@ -130,10 +130,10 @@ class repository {
   result<void> import_seed(const seed& what);
   /// export_seed and import_seed.
   result<imported> import_branch(const std::string& path, const std::string& branch);
-  /// Copies `commit` into the repository at `path` as `branch`, by compare-and-swap. The branch
-  /// must be new, or the commit a descendant of it, and it must not be checked out there.
-  result<void> export_branch(const std::string& commit, const std::string& path,
-                             const std::string& branch) const;
+  /// Takes in a pack that make_pack made elsewhere, and points `branch` at `commit`, which it
+  /// brings, by compare-and-swap. The branch must be new, or the commit a descendant of it, and no
+  /// work tree may have it checked out: failed_precondition, and the branch stays as it is.
+  result<void> deliver(const std::string& commit, std::string_view pack, const std::string& branch);
 
   struct impl;  // for the library's own sources
 

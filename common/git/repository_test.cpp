@@ -153,7 +153,7 @@ TEST_CASE("a store judges the trees of a pack again") {
   CHECK_FALSE(store->has_object(blob.hex()));
 }
 
-TEST_CASE("commits are written, files replaced, and branches exported") {
+TEST_CASE("commits are written, files replaced, and branches delivered") {
   const tests::temp_dir dir;
   const auto user = user_repository(dir);
   auto store = repository::init_bare(dir.path() + "/store.git");
@@ -173,14 +173,22 @@ TEST_CASE("commits are written, files replaced, and branches exported") {
   CHECK(*store->read_file_at(*rolled, "src/a", 9) == "one\n");
   CHECK(*store->read_file_at(*rolled, "agent_context.json", 9) == "{}");
 
-  REQUIRE(store->export_branch(*rolled, user, "evolved"));
+  auto home = repository::open(user);
+  REQUIRE(home);
+  const auto pack = store->make_pack({*rolled}, {head});
+  REQUIRE(home->deliver(*rolled, *pack, "evolved"));
   sh("cd " + user + " && test $(git rev-parse evolved) = " + *rolled +
      " && test $(git show evolved:src/a) = one && git fsck --strict");
-  REQUIRE(store->export_branch(*rolled, user, "evolved"));
-  CHECK(store->export_branch(*rolled, user, "main").error().message().find("checked out") !=
+  REQUIRE(home->deliver(*rolled, "", "evolved"));  // it is there
+  CHECK(home->deliver(*rolled, *pack, "main").error().message().find("checked out") !=
         std::string::npos);
-  CHECK(store->export_branch(head, user, "evolved").error().code() ==
-        error_code::failed_precondition);
+  CHECK(home->deliver(head, "", "evolved").error().code() == error_code::failed_precondition);
+  CHECK(home->deliver(*rolled, *pack, "a..b").error().code() == error_code::invalid_argument);
+  sh("cd " + user + " && git branch old HEAD~1 && git worktree add -q ../beside old");
+  CHECK(home->deliver(*rolled, *pack, "old").error().code() == error_code::failed_precondition);
+  sh("cd " + user + " && git worktree remove ../beside");
+  REQUIRE(home->deliver(*rolled, *pack, "old"));
+  sh("cd " + user + " && test $(git rev-parse old) = " + *rolled);
 }
 
 TEST_CASE("the source id leaves the context out, and nothing else") {

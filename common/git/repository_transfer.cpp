@@ -70,6 +70,14 @@ result<void> judge_seed(const repository& from, const std::string& commit) {
   return {};
 }
 
+/// Whether the repository's own work tree or another that belongs to it stands on the branch.
+bool is_checked_out(git_repository* repo, const std::string& ref) {
+  git_reference* raw = nullptr;
+  if (git_reference_lookup(&raw, repo, ref.c_str()) != 0) return false;
+  const reference_handle branch(raw);
+  return git_branch_is_checked_out(raw) == 1;
+}
+
 }  // namespace
 
 result<std::string> repository::diff_text(const std::string& from, const std::string& to,
@@ -186,35 +194,31 @@ result<repository::imported> repository::import_branch(const std::string& path,
   return imported{taken.commit, taken.branch};
 }
 
-result<void> repository::export_branch(const std::string& commit, const std::string& path,
-                                       const std::string& branch) const {
-  GERMLINE_TRY_ASSIGN(auto to, open(path));
+result<void> repository::deliver(const std::string& commit, std::string_view pack,
+                                 const std::string& branch) {
   const auto ref = "refs/heads/" + branch;
-  GERMLINE_TRY_ASSIGN(const auto now, to.resolve(ref));
-  git_reference* raw = nullptr;
-  if (git_reference_lookup(&raw, to.impl_->repo.get(), "HEAD") == 0) {
-    const reference_handle head(raw);
-    const auto* names = git_reference_symbolic_target(raw);
-    if (names != nullptr && ref == names && git_repository_is_bare(to.impl_->repo.get()) == 0) {
-      return error(error_code::failed_precondition,
-                   "the branch '" + branch + "' is checked out in '" + path +
-                       "'; deliver to another branch and merge it there");
-    }
+  int valid = 0;
+  if (git_reference_name_is_valid(&valid, ref.c_str()) != 0 || valid == 0) {
+    return error(error_code::invalid_argument, "'" + branch + "' cannot be a branch's name");
   }
-  std::vector<std::string> have;
-  GERMLINE_TRY_ASSIGN(const auto refs, to.list_refs("refs/heads/"));
-  for (const auto& known : refs) have.push_back(known.target);
+  GERMLINE_TRY_ASSIGN(const auto id, oid::parse(commit));
+  GERMLINE_TRY_ASSIGN(const auto now, resolve(ref));
+  if (now && *now == commit) return {};
+  if (now && is_checked_out(impl_->repo.get(), ref)) {
+    return error(error_code::failed_precondition,
+                 "the branch '" + branch + "' is checked out in '" + path_ +
+                     "'; deliver to another branch and merge it there");
+  }
+  if (!impl_->has(id)) GERMLINE_TRY(impl_->store_pack(pack));
   if (now) {
-    const auto forward = is_ancestor(*now, commit);
-    if (!forward || !*forward) {
+    GERMLINE_TRY_ASSIGN(const auto forward, is_ancestor(*now, commit));
+    if (!forward) {
       return error(error_code::failed_precondition,
-                   "the branch '" + branch + "' of '" + path + "' has commits that " + commit +
-                       " does not descend from; deliver to another branch");
+                   "the branch '" + branch + "' of '" + path_ + "' has commits that " + commit +
+                       " does not descend from; deliver to another branch and merge it there");
     }
   }
-  GERMLINE_TRY_ASSIGN(const auto pack, make_pack({commit}, have));
-  if (!to.has_object(commit)) GERMLINE_TRY(to.impl_->store_pack(pack));
-  return to.update_ref(ref, commit, now ? *now : zero_oid, "germline: promote");
+  return update_ref(ref, commit, now ? *now : zero_oid, "germline: promote");
 }
 
 }  // namespace germline::git

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int max_watchers = 16;
 constexpr std::size_t max_seed_bytes = 256 << 20;
+constexpr std::size_t chunk_bytes = 1 << 20;
 
 template <class Reply>
 grpc::Status answer(result<Reply> outcome, Reply* reply) {
@@ -61,6 +62,17 @@ class control_service final : public v1::Control::Service {
   grpc::Status Diff(grpc::ServerContext*, const v1::DiffRequest* request,
                     v1::DiffReply* reply) override {
     return answer(people_.diff(*request), reply);
+  }
+  grpc::Status FetchGeneration(grpc::ServerContext*, const v1::FetchGenerationRequest* request,
+                               grpc::ServerWriter<v1::PackChunk>* stream) override {
+    const auto pack = people_.fetch_generation(*request);
+    if (!pack) return to_status(pack.error());
+    v1::PackChunk piece;
+    for (std::size_t at = 0; at < pack->size(); at += chunk_bytes) {
+      piece.set_data(pack->substr(at, chunk_bytes));
+      if (!stream->Write(piece)) return {grpc::StatusCode::CANCELLED, "the caller went away"};
+    }
+    return grpc::Status::OK;
   }
   grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
                     v1::KillReply* reply) override {

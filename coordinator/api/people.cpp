@@ -1,5 +1,6 @@
 #include "coordinator/api/people.hpp"
 
+#include <algorithm>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_actor.hpp>
 
@@ -14,6 +15,7 @@ namespace germline {
 namespace {
 
 constexpr std::int64_t max_diff_bytes = 1 << 20;
+constexpr int max_have = 64;
 constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
 constexpr auto kill_wait = std::chrono::seconds(60);
@@ -334,6 +336,19 @@ result<v1::DiffReply> people::diff(const v1::DiffRequest& request) {
   GERMLINE_TRY_ASSIGN(*reply.mutable_patch(), repository_.diff(from, to, max_diff_bytes));
   reply.set_truncated(static_cast<std::int64_t>(reply.patch().size()) >= max_diff_bytes);
   return reply;
+}
+
+result<std::string> people::fetch_generation(const v1::FetchGenerationRequest& request) {
+  if (request.have_size() > max_have) return invalid("at most 64 commits may be named as there");
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.generation()));
+  if (found.what != resolved_target::kind::generation) {
+    return invalid("'" + request.generation() + "' is " + word(found.what) +
+                   "; what is fetched is a generation (gen_...)");
+  }
+  GERMLINE_TRY_ASSIGN(const auto generation, reader_.generation(found.id));
+  const std::vector<std::string> have(request.have().begin(), request.have().end());
+  if (std::find(have.begin(), have.end(), generation.commit()) != have.end()) return std::string();
+  return repository_.make_pack({generation.commit()}, have);
 }
 
 /// While a run's seed is being founded, its code runs for all lineages of the run: with the last of

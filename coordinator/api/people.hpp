@@ -43,6 +43,8 @@ class people {
   result<v1::GetTreeReply> tree(const std::string& target);
   result<v1::ShowReply> show(const std::string& target);
   result<v1::DiffReply> diff(const v1::DiffRequest& request);
+  /// The pack that FetchGeneration sends.
+  result<std::string> fetch_generation(const v1::FetchGenerationRequest& request);
   result<v1::KillReply> kill(const v1::KillRequest& request);
   result<v1::LineageReply> pause(const v1::LineageRequest& request);
   result<v1::LineageReply> resume(const v1::LineageRequest& request);

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 import unittest
@@ -87,6 +88,44 @@ class Endings(unittest.TestCase):
         tree, ended = self.fleet.settled(self.fleet.run(genome), 1)
         self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", self.fleet.logs())
         self.assertEqual(tree["run"]["repository"], genome)
+
+    def test_a_generation_is_brought_home_to_whoever_owns_the_repository(self):
+        fleet = self.fleet
+        genome = fleet.genome()
+        subprocess.run(["chown", "-R", "65534:65534", genome], check=True)
+        run = fleet.run(genome, 2)
+        tree, _ = fleet.settled(run, 2)
+        first, newest = tree["generations"][1:]
+        git = ["git", "-c", "safe.directory=*", "-C", genome]
+
+        def head(branch):
+            return subprocess.run(git + ["rev-parse", branch], check=True, capture_output=True,
+                                  text=True).stdout.strip()
+        branch = fleet.call("promote", first["generation_id"]).stdout.strip()
+        self.assertEqual(branch, "germline/" + first["generation_id"])
+        self.assertEqual(head(branch), first["commit"])
+        told = fleet.asked("promote", run, "--branch", branch)  # the run's newest; forward
+        self.assertEqual((told["generation_id"], told["commit"]),
+                         (newest["generation_id"], newest["commit"]))
+        self.assertEqual(head(branch), newest["commit"])
+        subprocess.run(git + ["fsck", "--strict"], check=True, capture_output=True)
+        for folder, _, files in os.walk(genome):
+            for name in [folder, *(os.path.join(folder, file) for file in files)]:
+                self.assertEqual(os.lstat(name).st_uid, 65534, name)
+        # What would be lost or pulled away under somebody's feet is refused.
+        current = subprocess.run(git + ["symbolic-ref", "--short", "HEAD"], check=True,
+                                 capture_output=True, text=True).stdout.strip()
+        for words in (["--branch", current], ["--branch", branch]):
+            refused = fleet.call("promote", first["generation_id"], *words, check=False)
+            self.assertEqual(refused.returncode, 5, refused.stderr)
+        self.assertEqual(fleet.call("promote", tree["iterations"][1]["item_id"],
+                                    check=False).returncode, 2)
+        other = fleet.root + "/other"
+        subprocess.run(["git", "init", "-q", "--bare", other], check=True)
+        fleet.call("promote", run, "--repository", other, "--branch", "agent")
+        self.assertEqual(subprocess.run(["git", "-C", other, "log", "--format=%H", "agent"],
+                                        check=True, capture_output=True,
+                                        text=True).stdout.split()[0], newest["commit"])
 
     def test_a_weakened_test_does_not_fool_the_protected_ones(self):
         self.ends_as("weaken", "ENDING_REJECTED", "test", "square_of_zero")
