@@ -188,10 +188,10 @@ struct coordinator_service::impl {
 
   /// Starts the actors; returns once everything that was leased is in the dispatcher's hands.
   result<void> spawn_actors(const std::string& id) {
-    const lease_lookup is_leased = [from = reader.get()](const std::string& attempt) {
-      return from->is_leased(attempt);
-    };
-    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, is_leased);
+    const record_lookups lookups{
+        [from = reader.get()](const std::string& attempt) { return from->is_leased(attempt); },
+        [from = reader.get()] { return from->artefacts(); }};
+    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, lookups);
     actors.dispatcher =
         system.spawn(dispatcher_behavior, dispatcher_config{env, store_handle, config.times, id});
     actors.runs = system.spawn(runs_behavior, runs_config{env, store_handle, refs_handle,

@@ -392,6 +392,32 @@ TEST_CASE_FIXTURE(fixture, "the pack of an attempt that is over goes, that of a 
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "an artefact that no generation got goes, once no result can come") {
+  create();
+  std::string fresh, stale;
+  {
+    scripted_worker worker(service->address(), "w1");
+    found(worker);
+    const auto lease = worker.lease();
+    stale = worker.put_artefact(lease, "of an attempt that is killed");
+    fresh = worker.put_artefact(lease, "whose result may come");
+  }
+  namespace fs = std::filesystem;
+  const auto place = [&](const std::string& id) { return dir + "/state/artefacts/" + id; };
+  const auto born = wait_tree([](const auto& t) { return t.generations_size() == 1; });
+  const auto kept = born.generations(0).artefact_id();
+  for (const auto& id : {stale, kept}) {
+    fs::last_write_time(place(id), fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  restart();
+  for (int i = 0; i < 100 && fs::exists(place(stale)); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  CHECK_FALSE(fs::exists(place(stale)));
+  CHECK(fs::exists(place(fresh)));
+  CHECK(fs::exists(place(kept)));
+}
+
 TEST_CASE_FIXTURE(fixture, "the diff of a rejected iteration shows what its agent changed") {
   create(1);
   scripted_worker worker(service->address(), "w1");

@@ -82,11 +82,11 @@ result<std::string> read_bytes(const fs::path& path) {
   return bytes.str();
 }
 
-bool is_old(const fs::path& path) {
+bool is_older(const fs::path& path, std::int64_t seconds) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return false;
   const auto now_s = system_clock_source().utc_ms() / 1'000;
-  return now_s - info.st_mtim.tv_sec > unfinished_age_s;
+  return now_s - info.st_mtim.tv_sec > seconds;
 }
 
 }  // namespace
@@ -96,8 +96,10 @@ result<artefact_store> artefact_store::open(const std::string& root, const limit
   fs::create_directories(root, failed);
   if (failed) return errno_error("making " + root, failed.value());
   for (const auto& entry : fs::directory_iterator(root, failed)) {
-    if (!entry.path().filename().string().starts_with(unfinished) || !is_old(entry.path()))
+    if (!entry.path().filename().string().starts_with(unfinished) ||
+        !is_older(entry.path(), unfinished_age_s)) {
       continue;
+    }
     fs::remove_all(entry.path(), failed);
     if (failed) return errno_error("removing " + entry.path().string(), failed.value());
   }
@@ -117,7 +119,10 @@ result<std::string> artefact_store::tree_path(const std::string& id) const {
 result<std::string> artefact_store::put(const std::vector<file>& files) {
   GERMLINE_TRY_ASSIGN(const auto sealed, seal(files, bounds_));
   const auto id = artefact_id(sealed);
-  if (contains(id)) return id;
+  if (contains(id)) {
+    touch(id);
+    return id;
+  }
   std::string made = root_ + "/" + std::string(unfinished) + "XXXXXX";
   if (::mkdtemp(made.data()) == nullptr) return errno_error("making " + made, errno);
   const auto written = [&]() -> result<void> {
@@ -212,6 +217,19 @@ std::vector<artefact_store::stored> artefact_store::list_by_use() const {
 
 void artefact_store::touch(const std::string& id) {
   if (contains(id)) ::utimensat(AT_FDCWD, (root_ + "/" + id).c_str(), nullptr, 0);
+}
+
+result<std::size_t> artefact_store::remove_unwanted(std::vector<std::string> wanted,
+                                                    std::int64_t idle_s) {
+  std::ranges::sort(wanted);
+  GERMLINE_TRY_ASSIGN(const auto ids, list());
+  std::size_t gone = 0;
+  for (const auto& id : ids) {
+    if (std::ranges::binary_search(wanted, id) || !is_older(root_ + "/" + id, idle_s)) continue;
+    GERMLINE_TRY(remove(id));
+    ++gone;
+  }
+  return gone;
 }
 
 result<std::string> artefact_store::id_of(const std::vector<file>& files) const {

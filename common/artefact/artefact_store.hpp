@@ -21,7 +21,7 @@ class artefact_store {
   /// than an hour).
   static result<artefact_store> open(const std::string& root, const limits& bounds = {});
 
-  /// Seals and stores; storing what is there already is no error. Returns the id.
+  /// Seals and stores; storing what is there already touches it. Returns the id.
   result<std::string> put(const std::vector<file>& files);
   bool contains(const std::string& id) const;
   /// The directory to bind read-only. not_found when it is not here.
@@ -40,6 +40,9 @@ class artefact_store {
   std::vector<stored> list_by_use() const;
   /// Says that it was used now.
   void touch(const std::string& id);
+  /// Removes what was neither stored nor touched for `idle_s` and is not among `wanted`, in any
+  /// order. How many went.
+  result<std::size_t> remove_unwanted(std::vector<std::string> wanted, std::int64_t idle_s);
   /// What the files would be stored under.
   result<std::string> id_of(const std::vector<file>& files) const;
 

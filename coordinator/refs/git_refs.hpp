@@ -79,6 +79,9 @@ class git_refs {
   /// Removes the quarantined packs of attempts that are over; `is_leased` says of each by its id.
   /// That of a leased one stays, however old: its result may come yet.
   virtual void sweep(const std::function<result<bool>(const std::string&)>& is_leased) = 0;
+  /// Removes the sealed artefacts that no generation has: of attempts that ended between bringing
+  /// theirs and their result. One brought within the last hour stays, since its result may come.
+  virtual result<std::size_t> sweep_artefacts(const std::vector<std::string>& of_generations) = 0;
   /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
   virtual result<std::string> author_context(const context_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;

@@ -3,6 +3,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -11,12 +12,25 @@ namespace germline {
 namespace {
 
 constexpr auto sweep_interval = std::chrono::seconds(5);
+constexpr std::int64_t sweeps_between_artefacts = 360;  // half an hour
+
+void sweep_artefacts(refs::git_refs& repository, const record_lookups& record) {
+  const auto swept = [&]() -> result<std::size_t> {
+    GERMLINE_TRY_ASSIGN(const auto wanted, record.artefacts());
+    return repository.sweep_artefacts(wanted);
+  }();
+  if (!swept) {
+    log_warning("artefacts that nothing uses could not be removed: {}", swept.error().message());
+  } else if (*swept > 0) {
+    log_info("{} artefacts that no generation has are removed", *swept);
+  }
+}
 
 }  // namespace
 
 refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_state> self,
                                         std::shared_ptr<refs::git_refs> repository,
-                                        lease_lookup is_leased) {
+                                        record_lookups record) {
   guard_actor(self);
   self->send(self, tick_atom_v);
   return {
@@ -31,8 +45,11 @@ refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_
       },
       // By the record, and again and again: a put that was under way when its attempt ended may
       // come to its end later.
-      [self, repository, is_leased = std::move(is_leased)](tick_atom) {
-        repository->sweep(is_leased);
+      [self, repository, record = std::move(record)](tick_atom) {
+        repository->sweep(record.is_leased);
+        if (self->state.sweeps++ % sweeps_between_artefacts == 0) {
+          sweep_artefacts(*repository, record);
+        }
         self->delayed_send(self, sweep_interval, tick_atom_v);
       },
   };

@@ -18,6 +18,7 @@ namespace germline::refs {
 namespace {
 
 constexpr std::int64_t max_pack_bytes = 256 << 20;
+constexpr std::int64_t unclaimed_artefact_s = 3'600;
 constexpr std::string_view seed_prefix = "seed-";
 constexpr std::string_view pack_suffix = ".pack";
 
@@ -79,10 +80,11 @@ class repository final : public git_refs {
 
   result<void> ingest(const ingest_request& request) override {
     if (!request.artefact_id.empty()) {
-      GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
+      GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
       if (!artefacts.contains(request.artefact_id)) {
         return error(error_code::not_found, "the artefact was not put before the result");
       }
+      artefacts.touch(request.artefact_id);  // it stays until the birth is recorded
     }
     if (request.commit.empty()) return {};
     const std::lock_guard lock(mutex_);
@@ -117,6 +119,11 @@ class repository final : public git_refs {
       if (leased && !*leased) over.push_back(at->path());
     }
     for (const auto& path : over) fs::remove(path, ignored);
+  }
+
+  result<std::size_t> sweep_artefacts(const std::vector<std::string>& of_generations) override {
+    GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
+    return artefacts.remove_unwanted(of_generations, unclaimed_artefact_s);
   }
 
   result<std::string> author_context(const context_request& request) override {

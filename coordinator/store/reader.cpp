@@ -307,6 +307,15 @@ result<std::vector<stored_event>> record_reader::events(const resolved_target& t
   });
 }
 
+result<std::vector<std::string>> record_reader::artefacts() {
+  return impl_->locked([&]() -> result<std::vector<std::string>> {
+    SQLite::Statement row(impl_->db, "SELECT artefact_id FROM generations");
+    std::vector<std::string> out;
+    while (row.executeStep()) out.push_back(text(row, 0));
+    return out;
+  });
+}
+
 result<bool> record_reader::is_leased(const std::string& attempt) {
   return impl_->locked([&]() -> result<bool> {
     SQLite::Statement row(impl_->db,

@@ -55,6 +55,8 @@ class record_reader {
   result<v1::GenerationInfo> generation(const std::string& id);
   result<std::vector<v1::IterationInfo>> iterations(const std::string& run);
   result<v1::IterationInfo> iteration(const std::string& id);
+  /// The artefacts of all generations, some maybe twice.
+  result<std::vector<std::string>> artefacts();
   result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);
   /// Events of the target after `seq`, at most `limit`.
