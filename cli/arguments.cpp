@@ -175,14 +175,17 @@ void add_kill(CLI::App& app, command_line& line) {
   auto* command = add_client_command(
       app, line, "kill", "End lineages for good; returns with the proof that nothing runs any more",
       "  germline kill lin_0193a --why 'wrong goal'\n  germline kill run_0193a\n"
-      "  germline kill --all");
+      "  germline kill --all          all that is not over; prints those\n\n"
+      "Exit code 6: killed, and no proof came within the coordinator's kill_wait_s (45 s). Then\n"
+      "nothing of it is taken any more, but it may still run: who has it and what to do is said.");
   auto* targets = command->add_option("ID", given->targets, "runs or lineages");
   auto* all = command->add_flag("--all", given->all, "everything");
   targets->excludes(all);
   command->add_option("--why", given->why, "recorded with it");
   command->callback([&line, given] {
     if (given->targets.empty() && !given->all) {
-      throw CLI::ValidationError("kill", "say which run or lineage, or --all");
+      throw CLI::ValidationError(
+          "kill", "no run or lineage was named; all of them are ended by `germline kill --all`");
     }
     line.chosen = [given](const session& with) {
       return run_kill(with, given->all ? std::vector<std::string>{"all"} : given->targets,
@@ -387,7 +390,8 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(0, 1);  // that there is one is checked below, with a better message
   app.set_version_flag("--version", "germline " + std::string(version));
   app.footer(
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused.\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused,\n"
+      "6 killed without proof.\n"
       "`germline COMMAND --help` shows a command's flags and examples.");
   command_line line;
   add_services(app, line);

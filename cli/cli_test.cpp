@@ -109,10 +109,19 @@ class fake_control final : public v1::Control::Service {
                     v1::KillReply* reply) override {
     const std::lock_guard lock(mutex);
     killed = *request;
+    if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
+    if (nothing_to_kill) return grpc::Status::OK;
     auto& one = *reply->add_lineages();
     one.set_lineage_id("lin_1");
     one.set_proof(v1::KILL_PROOF_KILLED);
     one.set_took_ms(42);
+    if (!without_proof) return grpc::Status::OK;
+    one.set_proof(v1::KILL_PROOF_NONE);
+    auto& left = *one.add_remaining();
+    left.set_attempt_id("att_1");
+    left.set_worker_id("wrk_1");
+    left.set_connected(true);
+    left.set_last_named_ms(1);
     return grpc::Status::OK;
   }
   grpc::Status Pause(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
@@ -136,6 +145,8 @@ class fake_control final : public v1::Control::Service {
   v1::CreateRunRequest created;
   v1::KillRequest killed;
   std::string found_state = "founded";
+  bool nothing_to_kill = false;
+  bool without_proof = false;
 };
 
 struct fixture {
@@ -332,6 +343,48 @@ TEST_CASE("kill prints the proof; logs in JSON are one object a line") {
   const auto logs = with.run("logs run_1 --json");
   CHECK(logs.code == 0);
   CHECK(nlohmann::json::parse(logs.out)["progress"]["step"] == "steal\x1b[2J");
+}
+
+TEST_CASE("6: a kill without proof says who still has what, and what to do") {
+  fixture with;
+  with.control.without_proof = true;
+  const auto killed = with.run("kill lin_1");
+  CHECK(killed.code == 6);
+  CHECK(killed.out.find("no proof  42ms") != std::string::npos);
+  CHECK(killed.err.find("lin_1 is killed, and there is no proof") != std::string::npos);
+  CHECK(killed.err.find("worker wrk_1 said ") != std::string::npos);
+  CHECK(killed.err.find(" ago that it still has att_1\n") != std::string::npos);
+  CHECK(killed.err.find("germline kill lin_1\n") != std::string::npos);
+  const auto json = with.run("kill lin_1 --json");
+  CHECK(json.code == 6);
+  const auto value = nlohmann::json::parse(json.out);
+  CHECK(value["lineages"][0]["proof"] == "KILL_PROOF_NONE");
+  CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
+}
+
+TEST_CASE("kill of what is not there, of nothing, and of no name") {
+  fixture with;
+  const auto unknown = with.run("kill nope --json");
+  CHECK(unknown.code == 3);
+  CHECK(nlohmann::json::parse(unknown.out) ==
+        nlohmann::json{{"error", {{"code", "not_found"}, {"message", "there is no 'nope'"}}}});
+  CHECK(unknown.err == "germline: there is no 'nope'\n");
+  CHECK(nlohmann::json::parse(with.run("tree nope --json").out)["error"]["code"] == "not_found");
+  // What was killed is told, and what was not.
+  const auto both = with.run("kill lin_1 nope --json");
+  CHECK(both.code == 3);
+  const auto value = nlohmann::json::parse(both.out);
+  CHECK(value["lineages"].size() == 1);
+  CHECK(value["errors"][0]["code"] == "not_found");
+  with.control.nothing_to_kill = true;
+  const auto none = with.run("kill --all");
+  CHECK(none.code == 0);
+  CHECK(none.out.empty());
+  CHECK(none.err == "germline: nothing was running\n");
+  const auto unnamed = with.run("kill $(true)");
+  CHECK(unnamed.code == 2);
+  CHECK(unnamed.err.find("no run or lineage was named") != std::string::npos);
+  CHECK(unnamed.err.find("--all") != std::string::npos);
 }
 
 TEST_CASE("init makes a repository whose first commit is the genome") {

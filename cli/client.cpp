@@ -19,7 +19,7 @@ namespace {
 constexpr int read_limit_s = 15;
 // The coordinator reads the repository and checks the genome before it answers.
 constexpr int create_limit_s = 120;
-// A worker out of reach delays the proof by its lease and the guard: at most 25 s.
+// Longer than the coordinator waits for a proof: kill_wait_s is at most 50 (common/config).
 constexpr int kill_limit_s = 60;
 constexpr std::size_t seed_chunk_bytes = 1 << 20;
 constexpr int max_message_bytes = 16 * 1024 * 1024;

@@ -13,6 +13,7 @@ enum class exit_code : int {
   not_found = 3,
   unreachable = 4,
   refused = 5,
+  unproved = 6,
 };
 
 inline exit_code exit_code_of(error_code code) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/exit_code.hpp"
+#include "cli/render/failure.hpp"
 #include "cli/render/style.hpp"
 #include "common/clock.hpp"
 #include "common/config/config.hpp"
@@ -26,6 +27,11 @@ struct session {
   void message(std::string_view text) const { std::cerr << text << '\n' << std::flush; }
   /// Says what went wrong and returns the fitting exit code.
   exit_code fail(const error& failure) const {
+    if (json) data(failure_json(failure));
+    return tell(failure);
+  }
+  /// The same, but only to people.
+  exit_code tell(const error& failure) const {
     std::cerr << "germline: " << safe_block(failure.message()) << '\n';
     return exit_code_of(failure.code());
   }

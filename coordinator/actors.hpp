@@ -52,11 +52,12 @@ struct judgement {
   std::string why;
 };
 
-/// How the kill of one lineage, or of a run's seed, was proved.
+/// How the kill of one lineage, or of a run's seed, was proved; or that it was not, in time.
 struct kill_outcome {
   std::string scope;
   dispatch::proof how = dispatch::proof::nothing_ran;
   std::int64_t took_ms = 0;
+  std::vector<dispatch::remaining_attempt> remaining;  // without proof; named_ms in UTC
 };
 using kill_outcomes = std::vector<kill_outcome>;
 
@@ -165,7 +166,7 @@ using item_owner = caf::typed_actor<
 using lineage_actor =
     item_owner::extend<caf::reacts_to<founded_atom, generation_id, std::string>,
                        caf::reacts_to<refused_atom, std::string>,
-                       /// Fences, then replies with proof.
+                       /// Fences, then replies with proof, or after kill_wait_ms without one.
                        caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
                        caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
                        /// Looks whether the branch is where the record says.

@@ -208,7 +208,8 @@ struct coordinator_service::impl {
 
   result<void> serve(const std::string& id) {
     GERMLINE_TRY_ASSIGN(socket_path, check_address(config.listen_address));
-    desk = std::make_unique<people>(system, actors, *reader, *repository, env, id);
+    desk = std::make_unique<people>(system, actors, *reader, *repository, env, id,
+                                    config.times.kill_wait_ms);
     fleet = make_fleet_service(system, actors, *reader, *repository, places);
     control = make_control_service(*desk, stopping);
     if (!socket_path.empty()) {

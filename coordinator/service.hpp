@@ -17,7 +17,7 @@ namespace germline {
 struct coordinator_config {
   std::string state_dir;       // made when it is not there, 0700
   std::string listen_address;  // "unix:/path" or "127.0.0.1:PORT" (0: any free one)
-  dispatch::timing times;      // heartbeats and leases
+  dispatch::timing times;      // heartbeats, leases, how long a kill waits for its proof
   int actor_threads = 2;
   int max_server_threads = 64;
 };

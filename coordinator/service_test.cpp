@@ -34,6 +34,7 @@ struct fixture {
     config.listen_address = "unix:" + dir + "/socket";
     config.times.lease_ms = 1'500;
     config.times.guard_ms = 300;
+    config.times.kill_wait_ms = kill_wait_ms;
     auto started = coordinator_service::start(config, time, random);
     REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
     service = std::move(*started);
@@ -133,6 +134,7 @@ struct fixture {
   system_clock_source time;
   system_random random;
   std::string dir;
+  std::int64_t kill_wait_ms = 45'000;
   std::unique_ptr<coordinator_service> service;
   std::unique_ptr<v1::Control::Stub> people;
   v1::CreateRunReply created;
@@ -342,9 +344,50 @@ TEST_CASE_FIXTURE(fixture, "kill returns with proof, and a late result is refuse
   REQUIRE(welcome->welcome().forget_attempts_size() == 1);
   CHECK_FALSE(again.report(lease, v1::ENDING_STALLED, "", "").accepted());
   CHECK(tree().run().lineages(0).state() == v1::LINEAGE_STATE_KILLED);
-  CHECK(kill("all").lineages(0).proof() == v1::KILL_PROOF_NOTHING_RAN);
+  const auto once_more = kill(created.run_id());
+  REQUIRE(once_more.lineages_size() == 1);
+  CHECK(once_more.lineages(0).proof() == v1::KILL_PROOF_NOTHING_RAN);
   std::string id;
   CHECK_FALSE(again.put_objects(lease, "PACK").ok());
+}
+
+TEST_CASE_FIXTURE(fixture, "a kill without proof says so, and what it waits for") {
+  kill_wait_ms = 1'000;
+  restart();
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  const auto asked_ms = time.utc_ms();
+  v1::KillReply reply;
+  std::thread killer([&] { reply = kill(created.run_id()); });
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kKill));
+  worker.beat({lease.attempt_id()});
+  CHECK(worker.expect(v1::CoordinatorMessage::kKill));  // it is asked again, and never cleans up
+  killer.join();
+  REQUIRE(reply.lineages_size() == 1);
+  CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_NONE);
+  CHECK(reply.lineages(0).took_ms() >= 1'000);
+  REQUIRE(reply.lineages(0).remaining_size() == 1);
+  const auto& remaining = reply.lineages(0).remaining(0);
+  CHECK(remaining.attempt_id() == lease.attempt_id());
+  CHECK(remaining.worker_id() == "w1");
+  CHECK(remaining.connected());
+  CHECK(remaining.last_named_ms() >= asked_ms);
+  // Fenced all the same.
+  std::string id;
+  CHECK_FALSE(worker.put_objects(lease, "PACK").ok());
+  CHECK(tree().run().lineages(0).state() == v1::LINEAGE_STATE_KILLED);
+  // "All" is what there is still something to kill of.
+  worker.beat({lease.attempt_id()});
+  std::thread again([&] { reply = kill("all"); });
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kKill));
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kKill));
+  worker.cleaned(lease.attempt_id());
+  again.join();
+  REQUIRE(reply.lineages_size() == 1);
+  CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
+  CHECK(kill("all").lineages_size() == 0);
 }
 
 TEST_CASE_FIXTURE(fixture, "a lost attempt is leased again, and its late result refused") {

@@ -28,6 +28,7 @@ exit_code run_coordinator_command(const session& with) {
   coordinator_config config;
   config.listen_address = with.coordinator();
   config.state_dir = with.settings.get("state_dir");
+  config.times.kill_wait_ms = with.settings.get_int("kill_wait_s") * 1'000;
   return conclude(with, run_coordinator(config));
 }
 

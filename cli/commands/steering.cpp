@@ -17,6 +17,7 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
                    const std::string& why) {
   control_client client(with.coordinator());
   v1::KillReply all;
+  std::vector<error> failures;
   auto code = exit_code::done;
   for (const auto& target : targets) {
     v1::KillRequest request;
@@ -24,22 +25,23 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
     request.set_why(why);
     const auto reply = client.kill(request);
     if (!reply) {
-      code = with.fail(reply.error());
+      failures.push_back(reply.error());
+      code = with.tell(reply.error());
       continue;
     }
-    for (const auto& killed : reply->lineages()) {
-      *all.add_lineages() = killed;
-      if (killed.proof() == v1::KILL_PROOF_UNSPECIFIED) code = exit_code::failed;
-    }
+    for (const auto& killed : reply->lineages()) *all.add_lineages() = killed;
   }
   if (with.json) {
-    with.data(to_json(all));
-  } else if (all.lineages_size() > 0) {
+    with.data(killed_json(all, failures));
+  } else if (!all.lineages().empty()) {
     with.data(render_killed(all, with.how));
-  } else if (code == exit_code::done) {
-    with.message("germline: nothing to kill");
+  } else if (failures.empty()) {
+    with.message("germline: nothing was running");
   }
-  return code;
+  const auto unproved = render_unproved(all, with.time->utc_ms());
+  if (unproved.empty()) return code;
+  with.message("germline: " + unproved.substr(0, unproved.size() - 1));
+  return exit_code::unproved;
 }
 
 exit_code run_pause(const session& with, const std::string& lineage, const std::string& why) {

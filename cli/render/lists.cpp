@@ -96,15 +96,6 @@ std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, 
   return text + table(how, {"WORKER", "STATE", "BUSY", "BASE", "SEEN"}, rows);
 }
 
-std::string render_killed(const v1::KillReply& reply, const style& how) {
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& killed : reply.lineages()) {
-    rows.push_back(
-        {short_id(killed.lineage_id()), word(killed.proof()), duration(killed.took_ms())});
-  }
-  return table(how, {"LINEAGE", "PROOF", "TOOK"}, rows);
-}
-
 std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how) {
   auto text = short_id(lineage.lineage_id()) + " " +
               painted(how, colour_of(lineage.state()), state_words(lineage));

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cli/render/style.hpp"
+#include "common/result.hpp"
 #include "germline/v1/control.pb.h"
 
 namespace germline::cli {
@@ -23,6 +25,12 @@ std::string render_diff(const v1::DiffReply& reply, const style& how);
 /// One line, with its line end.
 std::string render_event(const v1::WatchEvent& event, const style& how);
 std::string render_killed(const v1::KillReply& reply, const style& how);
+bool is_proved(const v1::KilledLineage& killed);
+/// Of the lineages without proof: who says that what still runs, what that means, and what to do.
+/// Empty where all is proved.
+std::string render_unproved(const v1::KillReply& reply, std::int64_t now_ms);
+/// The reply, with the `errors` of the targets that could not be killed; of one alone, that error.
+std::string killed_json(const v1::KillReply& reply, const std::vector<error>& failures);
 std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how);
 
 /// proto3's JSON with the proto's field names and every field written; int64 are strings, as

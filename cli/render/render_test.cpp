@@ -272,7 +272,7 @@ TEST_CASE("JSON has the proto's names and every field") {
   reply.add_lineages()->set_lineage_id("lin_\x1b");
   CHECK(to_json(reply, true) ==
         "{\"lineages\":[{\"lineage_id\":\"lin_\\u001b\",\"proof\":\"KILL_PROOF_UNSPECIFIED\","
-        "\"took_ms\":\"0\"}]}\n");
+        "\"took_ms\":\"0\",\"remaining\":[]}]}\n");
   CHECK(json_string("a\"\n\xff") == "\"a\\\"\\n\\ufffd\"");
 }
 

@@ -37,7 +37,7 @@ std::string word(v1::AttemptState state) {
 }
 
 std::string word(v1::KillProof proof) {
-  if (proof == v1::KILL_PROOF_UNSPECIFIED) return "no proof";
+  if (proof == v1::KILL_PROOF_UNSPECIFIED || proof == v1::KILL_PROOF_NONE) return "no proof";
   return lower(v1::KillProof_Name(proof), "KILL_PROOF_");
 }
 

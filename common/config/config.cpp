@@ -26,13 +26,15 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 7> known{{
+constexpr std::array<known_key, 8> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::text},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
     {"libexec_dir", "GERMLINE_LIBEXEC", "", form::text},
     {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
     {"worker.gateway_config", "GERMLINE_WORKER_GATEWAY_CONFIG", "--gateway-config", form::text},
+    // Less than the command line waits for an answer to a kill.
+    {"kill_wait_s", "GERMLINE_KILL_WAIT_S", "", form::count, 1, 50},
     {"uid_base", "GERMLINE_UID_BASE", "", form::count, 65'536, 4'200'000'000},
 }};
 
@@ -47,6 +49,7 @@ std::string default_of(std::string_view key, const config_sources& sources) {
     return sources.is_root || home.empty() ? "/var/lib/germline" : home + "/.local/state/germline";
   }
   if (key == "worker.slots") return "1";
+  if (key == "kill_wait_s") return "45";
   if (key == "uid_base") return "1879048192";
   return "";
 }

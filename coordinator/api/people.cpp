@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_actor.hpp>
+#include <map>
 
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
@@ -18,7 +19,7 @@ constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr int max_have = 64;
 constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
-constexpr auto kill_wait = std::chrono::seconds(60);
+constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
 
 error invalid(const std::string& why) {
   return {error_code::invalid_argument, why};
@@ -101,8 +102,24 @@ v1::KillProof to_wire(dispatch::proof how) {
       return v1::KILL_PROOF_KILLED;
     case dispatch::proof::lease_expired:
       return v1::KILL_PROOF_LEASE_EXPIRED;
+    case dispatch::proof::none:
+      return v1::KILL_PROOF_NONE;
   }
   return v1::KILL_PROOF_UNSPECIFIED;
+}
+
+bool is_final(v1::LineageState state) {
+  return state == v1::LINEAGE_STATE_KILLED || state == v1::LINEAGE_STATE_RETIRED;
+}
+
+void add_remaining(const kill_outcome& outcome, v1::KilledLineage& killed) {
+  for (const auto& each : outcome.remaining) {
+    auto* remaining = killed.add_remaining();
+    remaining->set_attempt_id(each.attempt);
+    remaining->set_worker_id(each.worker);
+    remaining->set_connected(each.connected);
+    remaining->set_last_named_ms(each.named_ms);
+  }
 }
 
 }  // namespace
@@ -367,7 +384,7 @@ result<void> people::add_seed_of(const lineage_id& lineage, kill_target& target)
   return {};
 }
 
-result<v1::KillReply> people::kill(const v1::KillRequest& request) {
+result<kill_target> people::target_of(const v1::KillRequest& request) {
   kill_target target;
   target.why = request.why().empty() ? "killed by a person" : request.why();
   std::vector<std::string> runs;
@@ -396,24 +413,40 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
       target.lineages.push_back(lineage);
     }
   }
+  return target;
+}
+
+result<v1::KillReply> people::kill(const v1::KillRequest& request) {
+  GERMLINE_TRY_ASSIGN(const auto target, target_of(request));
+  std::map<std::string, v1::LineageInfo> before;
+  for (const auto& each : target.lineages) {
+    GERMLINE_TRY_ASSIGN(before[each.str()], reader_.lineage(each.str()));
+  }
+  const auto wait = std::chrono::milliseconds(kill_wait_ms_) + kill_record_wait;
   GERMLINE_TRY_ASSIGN(const auto outcomes,
-                      ask<kill_outcomes>(system_, kill_wait, actors_.runs, kill_atom_v, target));
-  // The seed of a run belongs to all of its lineages: its proof is theirs.
+                      ask<kill_outcomes>(system_, wait, actors_.runs, kill_atom_v, target));
   v1::KillReply reply;
   for (const auto& outcome : outcomes) {
     if (!outcome.scope.starts_with("lin_")) continue;
-    auto* killed = reply.add_lineages();
-    killed->set_lineage_id(outcome.scope);
+    v1::KilledLineage killed;
+    killed.set_lineage_id(outcome.scope);
+    add_remaining(outcome, killed);
     dispatch::proof how = outcome.how;
     std::int64_t took_ms = outcome.took_ms;
-    GERMLINE_TRY_ASSIGN(const auto info, reader_.lineage(outcome.scope));
+    const auto& info = before.at(outcome.scope);
+    // The seed of a run belongs to all of its lineages: its proof is theirs.
     for (const auto& seed : outcomes) {
       if (seed.scope != info.run_id()) continue;
       how = std::max(how, seed.how);
       took_ms = std::max(took_ms, seed.took_ms);
+      add_remaining(seed, killed);
     }
-    killed->set_proof(to_wire(how));
-    killed->set_took_ms(took_ms);
+    // "All" are those that there still was something to kill of, not all that ever were.
+    const bool was_over = is_final(info.state()) && how == dispatch::proof::nothing_ran;
+    if (was_over && request.target() == "all") continue;
+    killed.set_proof(to_wire(how));
+    killed.set_took_ms(took_ms);
+    *reply.add_lineages() = std::move(killed);
   }
   return reply;
 }

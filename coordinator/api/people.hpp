@@ -27,13 +27,15 @@ class git_refs;
 class people {
  public:
   people(caf::actor_system& system, const actor_handles& actors, record_reader& reader,
-         refs::git_refs& repository, environment env, std::string coordinator_id)
+         refs::git_refs& repository, environment env, std::string coordinator_id,
+         std::int64_t kill_wait_ms)
       : system_(system),
         actors_(actors),
         reader_(reader),
         repository_(repository),
         env_(env),
-        coordinator_id_(std::move(coordinator_id)) {}
+        coordinator_id_(std::move(coordinator_id)),
+        kill_wait_ms_(kill_wait_ms) {}
 
   result<v1::GetStatusReply> status();
   result<v1::PutSeedReply> put_seed(const std::string& pack);
@@ -56,6 +58,7 @@ class people {
 
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
+  result<kill_target> target_of(const v1::KillRequest& request);
   result<lineage_id> lineage_of(const std::string& given);
   result<std::string> commit_of(const std::string& id, std::string* parent);
   result<std::string> raw_commit_of(const v1::IterationInfo& iteration);
@@ -67,6 +70,7 @@ class people {
   refs::git_refs& repository_;
   environment env_;
   std::string coordinator_id_;
+  std::int64_t kill_wait_ms_;  // for a proof, once the kill is recorded
 };
 
 }  // namespace germline

@@ -25,7 +25,7 @@ void prove_if_gone(state& s, const std::string& scope, effects& out) {
   for (const auto& [id, entry] : s.items) {
     if (entry.offer.scope == scope) return;
   }
-  for (int i = 0; i < kill->second.count; ++i) {
+  for (std::size_t i = 0; i < kill->second.asked_ms.size(); ++i) {
     out.push_back(kill_proved{scope, kill->second.how});
   }
   s.kills.erase(kill);
@@ -75,6 +75,28 @@ void assign(state& s, effects& out) {
     out.push_back(record_grant{entry->offer, best->first});
     if (--best->second == 0) free.erase(best);
     if (free.empty()) return;
+  }
+}
+
+std::vector<remaining_attempt> remaining_of(const state& s, const std::string& scope) {
+  std::vector<remaining_attempt> out;
+  for (const auto& [id, entry] : s.items) {
+    if (entry.offer.scope != scope || entry.attempt.empty()) continue;
+    const auto worker = s.workers.find(entry.worker);
+    const bool connected = worker != s.workers.end() && worker->second.connected;
+    out.push_back({entry.attempt.str(), entry.worker, connected, entry.named_ms});
+  }
+  return out;
+}
+
+/// Those who have waited long enough for a proof are told that there is none. The kill goes on.
+void tell_unproved(state& s, effects& out) {
+  for (auto& [scope, kill] : s.kills) {
+    auto& asked = kill.asked_ms;
+    while (!asked.empty() && asked.front() + s.times.kill_wait_ms <= s.now_ms) {
+      asked.pop_front();
+      out.push_back(kill_unproved{scope, remaining_of(s, scope)});
+    }
   }
 }
 
@@ -174,7 +196,10 @@ void on(state& s, const heartbeat& e, effects& out) {
     // is not proved by the clock as long as the worker says otherwise.
     item_entry* entry = by_attempt(s, attempt);
     const bool holds = entry != nullptr && entry->worker == e.worker;
-    if (holds) entry->expires_ms = expiry(s, e.now_ms);
+    if (holds) {
+      entry->expires_ms = expiry(s, e.now_ms);
+      entry->named_ms = e.now_ms;
+    }
     if (!holds || entry->at == phase::killing) out.push_back(send_kill{e.worker, attempt});
   }
 }
@@ -249,8 +274,7 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
 }
 
 void on(state& s, const kill_requested& e, effects& out) {
-  auto [kill, fresh] = s.kills.try_emplace(e.scope);
-  if (!fresh) ++kill->second.count;
+  s.kills[e.scope].asked_ms.push_back(e.now_ms);
   std::vector<item_id> queued;
   std::vector<item_entry*> judged;
   for (auto& [id, entry] : s.items) {
@@ -295,6 +319,7 @@ void on(state& s, const tick& e, effects& out) {
       lose(s, entry, {"worker " + worker + " was out of touch for longer than the lease", {}}, out);
     }
   }
+  tell_unproved(s, out);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ struct timing {
   std::int64_t heartbeat_ms = 5'000;
   std::int64_t lease_ms = 20'000;
   std::int64_t guard_ms = 5'000;
-  int lost_limit = 3;  // after so many lost attempts an item is given up
+  std::int64_t kill_wait_ms = 45'000;  // a kill without proof is answered so after this
+  int lost_limit = 3;                  // after so many lost attempts an item is given up
 };
 
 /// What is asked to be leased. `scope` is what a kill names: the lineage, or the run of a found
@@ -43,7 +45,15 @@ struct item_offer {
   bool operator==(const item_offer&) const = default;
 };
 
-enum class proof { nothing_ran, killed, lease_expired };
+enum class proof { nothing_ran, killed, lease_expired, none };
+
+/// A killed attempt that is not known to be gone.
+struct remaining_attempt {
+  std::string attempt;
+  std::string worker;
+  bool connected = false;     // the worker is
+  std::int64_t named_ms = 0;  // when it last said that it has the attempt; 0: never
+};
 
 /// How an attempt without an accepted result went.
 struct departure {
@@ -169,14 +179,21 @@ struct attempt_gone {
   attempt_id attempt;
   departure how;
 };
-/// Every attempt of `scope` is gone. Once for each kill_requested.
+/// Every attempt of `scope` is gone. Once for each kill_requested that still waits.
 struct kill_proved {
   std::string scope;
   proof how = proof::nothing_ran;
 };
 
+/// Something of `scope` may still run, and one who asked for the kill has waited for long enough:
+/// the one who has waited longest. The kill itself goes on.
+struct kill_unproved {
+  std::string scope;
+  std::vector<remaining_attempt> remaining;
+};
+
 using effect = std::variant<record_grant, send_lease, send_welcome, send_kill, judge, reply_result,
-                            record_lost, item_given_up, attempt_gone, kill_proved>;
+                            record_lost, item_given_up, attempt_gone, kill_proved, kill_unproved>;
 
 enum class phase { queued, granting, leased, judging, killing };
 
@@ -187,6 +204,7 @@ struct item_entry {
   attempt_id attempt;       // from `leased` on
   std::string worker;       // from `granting` on
   std::int64_t expires_ms = 0;
+  std::int64_t named_ms = 0;                 // when its worker last named it in a heartbeat
   std::int64_t not_before_ms = 0;            // in `queued`: when it may be leased again
   std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
   bool kill_when_granted = false;
@@ -201,7 +219,7 @@ struct worker_entry {
 
 struct pending_kill {
   proof how = proof::nothing_ran;
-  int count = 1;  // how many kill_requested wait for it
+  std::deque<std::int64_t> asked_ms;  // of each kill_requested that waits for it, oldest first
 };
 
 struct state {

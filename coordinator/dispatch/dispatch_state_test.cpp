@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/clock.hpp"
@@ -231,6 +232,39 @@ TEST_CASE_FIXTURE(fixture, "a kill proves how the target ended") {
     CHECK_FALSE(find<reply_result>()->accepted);
     CHECK(find<judge>() == nullptr);
   }
+}
+
+TEST_CASE_FIXTURE(fixture, "a kill without proof is answered in time, and goes on") {
+  join("w1");
+  const auto attempt = grant(offer());
+  const auto beats_until = [&](std::int64_t until_ms) {
+    while (time.boot_ms() < until_ms) {
+      time.advance(1'000);
+      out = apply(s, heartbeat{"w1", {attempt.str()}, time.boot_ms()});
+      CHECK(find<send_kill>() != nullptr);  // asked again and again
+      out = apply(s, tick{time.boot_ms()});
+      CHECK(find<kill_proved>() == nullptr);
+    }
+  };
+  const auto asked_ms = time.boot_ms();
+  out = apply(s, dispatch::kill_requested{"lin_a", asked_ms});
+  beats_until(asked_ms + 20'000);
+  out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+  beats_until(asked_ms + 44'000);
+  CHECK(find<kill_unproved>() == nullptr);
+  beats_until(asked_ms + 45'000);
+  REQUIRE(find<kill_unproved>() != nullptr);
+  REQUIRE(find<kill_unproved>()->remaining.size() == 1);
+  const auto& left = find<kill_unproved>()->remaining.front();
+  CHECK(left.attempt == attempt.str());
+  CHECK(left.worker == "w1");
+  CHECK(left.connected);
+  CHECK(left.named_ms == time.boot_ms());
+  // The second one still waits, and gets the proof.
+  out = apply(s, attempt_cleaned{"w1", attempt.str(), {}, time.boot_ms()});
+  CHECK(std::count_if(out.begin(), out.end(),
+                      [](const effect& e) { return std::holds_alternative<kill_proved>(e); }) == 1);
+  CHECK(s.kills.empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "after a restart leases go on, and what lost its fence is forgotten") {

@@ -226,8 +226,26 @@ class executor {
     auto waiting = self_->state.kills.extract(e.scope);
     if (waiting.empty()) return;
     for (auto& kill : waiting.mapped()) {
-      kill.promise.deliver(kill_outcome{e.scope, e.how, now() - kill.since_ms});
+      kill.promise.deliver(kill_outcome{e.scope, e.how, now() - kill.since_ms, {}});
     }
+  }
+
+  void perform(const dispatch::kill_unproved& e) const {
+    const auto waiting = self_->state.kills.find(e.scope);
+    if (waiting == self_->state.kills.end()) return;
+    auto oldest = std::move(waiting->second.front());
+    waiting->second.pop_front();
+    if (waiting->second.empty()) self_->state.kills.erase(waiting);
+    const auto now_ms = now();
+    kill_outcome outcome{e.scope, dispatch::proof::none, now_ms - oldest.since_ms, {}};
+    const auto utc_ms = config_.env.time->utc_ms();
+    for (const auto& each : e.remaining) {
+      log_warning("no proof yet that {} of {} is gone from worker {}", each.attempt, e.scope,
+                  each.worker);
+      const auto named_ms = each.named_ms == 0 ? 0 : utc_ms - (now_ms - each.named_ms);
+      outcome.remaining.push_back({each.attempt, each.worker, each.connected, named_ms});
+    }
+    oldest.promise.deliver(std::move(outcome));
   }
 
   self_pointer self_;

@@ -6,6 +6,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,12 +25,12 @@ struct dispatcher_state {
   };
 
   dispatch::state decisions;
-  std::map<std::string, item_owner> owners;                // by item
-  std::map<std::string, lease_ptr> leases;                 // by item: granted, to be sent
-  std::map<std::string, result_ptr> results;               // by attempt: to be judged
-  std::map<std::string, worker_link_ptr> links;            // by worker
-  std::map<std::string, std::vector<waiting_kill>> kills;  // by scope
-  std::vector<v1::ProgressEvent> events;                   // to be kept at the next tick
+  std::map<std::string, item_owner> owners;               // by item
+  std::map<std::string, lease_ptr> leases;                // by item: granted, to be sent
+  std::map<std::string, result_ptr> results;              // by attempt: to be judged
+  std::map<std::string, worker_link_ptr> links;           // by worker
+  std::map<std::string, std::deque<waiting_kill>> kills;  // by scope, the oldest first
+  std::vector<v1::ProgressEvent> events;                  // to be kept at the next tick
 };
 
 struct dispatcher_config {

@@ -103,7 +103,7 @@ class conductor {
       auto& s = copy.self_->state;
       auto t = lineage::apply(s.current, lineage::kill_requested{why});
       if (!t.refused.empty()) {  // retired: nothing runs, and nothing ever will
-        promise.deliver(kill_outcome{s.current.id.str(), dispatch::proof::nothing_ran, 0});
+        promise.deliver(kill_outcome{s.current.id.str(), dispatch::proof::nothing_ran, 0, {}});
         return copy.done();
       }
       auto* self = copy.self_;

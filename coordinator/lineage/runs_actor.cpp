@@ -155,7 +155,7 @@ class registrar {
       ++all->waiting;
       const auto actor = self_->state.lineages.find(id.str());
       if (actor == self_->state.lineages.end()) {  // retired: keeps no actor and runs nothing
-        take({id.str(), dispatch::proof::nothing_ran, 0});
+        take({id.str(), dispatch::proof::nothing_ran, 0, {}});
         continue;
       }
       self_->request(actor->second, caf::infinite, kill_atom_v, target.why).then(take, fail);

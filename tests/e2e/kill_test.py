@@ -5,13 +5,29 @@ Usage: kill_test.py GERMLINE_BINARY. Needs root. What it starts it ends, by pid.
 """
 import json
 import os
+import signal
 import sys
 import time
 import unittest
 
-from fleet import STATES, FleetApart, iterations_of, sandbox_pids
+from fleet import STATES, FleetApart, children, iterations_of, name_of, sandbox_pids
 
 GERMLINE = sys.argv.pop(1)
+
+
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def end(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Kills(unittest.TestCase):
@@ -59,6 +75,38 @@ class Kills(unittest.TestCase):
                    "no pack waits", 20)
         self.assertLessEqual({name.split(".")[0] for name in os.listdir(stored)}, born)
         self.assertLessEqual({name.split(".")[0] for name in os.listdir(kept)}, born)
+
+
+class WithoutProof(unittest.TestCase):
+    """A sandbox that nobody can end, since supervisor and zygote are both stopped."""
+
+    def test_it_is_told_and_a_new_worker_brings_the_proof(self):
+        fleet = FleetApart(GERMLINE)
+        self.addCleanup(fleet.stop)
+        fleet.environment["GERMLINE_KILL_WAIT_S"] = "3"
+        fleet.start()
+        run = fleet.run(fleet.genome("evolve", "agent 15\n"))
+        fleet.wait(lambda: any(i["phase"] == "ITERATION_PHASE_RUNNING"
+                               for i in iterations_of(fleet.tree(run))), "the agent runs", 90)
+        stopped = fleet.supervisors()
+        self.assertEqual(len(stopped), 1)
+        stopped += [pid for pid in children(fleet.processes["worker"].pid)
+                    if name_of(pid) == "germline-zygote"[:15]]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(end, pid)
+        started = time.monotonic()
+        killed = fleet.call("kill", run, check=False)
+        self.assertLess(time.monotonic() - started, 6)
+        self.assertEqual(killed.returncode, 6, killed.stderr)
+        self.assertIn("no proof", killed.stdout)
+        self.assertIn("germline kill lin_", killed.stderr)
+        self.assertTrue(sandbox_pids())
+        fleet.kill_and_restart("worker")
+        fleet.wait(lambda: fleet.call("kill", run, check=False).returncode == 0,
+                   "the new worker brings the proof", 60)
+        # A dead init that its stopped supervisor cannot reap is all that may be left.
+        self.assertEqual([pid for pid in sandbox_pids() if not has_ended(pid)], [])
 
 
 for each in STATES:
