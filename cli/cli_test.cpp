@@ -52,10 +52,12 @@ std::string slurp(const std::string& path) {
   return text.str();
 }
 
-/// Runs `germline` by a shell, with no setting of the caller's own.
-outcome germline(const folder& place, const std::string& arguments) {
-  const auto command = "env -i HOME=" + place.at("") + " PATH=\"$PATH\" " GERMLINE_BINARY " " +
-                       arguments + " >" + place.at("out") + " 2>" + place.at("err") + " </dev/null";
+/// Runs `germline` by a shell, with no setting of the caller's own but `variables`.
+outcome germline(const folder& place, const std::string& arguments,
+                 const std::string& variables = "") {
+  const auto command = "env -i HOME=" + place.at("") + " PATH=\"$PATH\" " + variables +
+                       " " GERMLINE_BINARY " " + arguments + " >" + place.at("out") + " 2>" +
+                       place.at("err") + " </dev/null";
   const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(place.at("out")),
           slurp(place.at("err"))};
@@ -418,6 +420,33 @@ TEST_CASE("doctor's JSON says whether this machine is able") {
   const auto value = nlohmann::json::parse(result.out);
   CHECK(result.code == (value["able"].get<bool>() ? 0 : 1));
   CHECK(!value["checks"].empty());
+}
+
+TEST_CASE("doctor names the helper programs that are missing") {
+  const folder place;
+  const auto helpers = [&](const std::string& libexec) {
+    const auto told = germline(place, "doctor --json --coordinator unix:" + place.at("none"),
+                               "GERMLINE_LIBEXEC=" + libexec);
+    const auto value = nlohmann::json::parse(told.out);
+    for (const auto& one : value["checks"]) {
+      if (one["name"] != "helper programs") continue;
+      CHECK((one["ok"].get<bool>() || told.code == 1));
+      return one["ok"].get<bool>() ? "ok" : one["detail"].get<std::string>();
+    }
+    return std::string("no such check");
+  };
+  CHECK(helpers(fs::path(GERMLINE_BINARY).parent_path().string()) == "ok");
+  fs::create_directories(place.at("bin"));
+  for (const char* name : {"germline-zygote", "germline-init", "germline-as-candidate",
+                           "germline-gateway", "germline-importer"}) {
+    std::ofstream(place.at("bin/") + name) << "#!/bin/sh\n";
+    fs::permissions(place.at("bin/") + name, fs::perms::owner_all);
+  }
+  CHECK(helpers(place.at("bin")) == "in " + place.at("bin") + ": germline-stand-in is missing");
+  fs::permissions(place.at("bin/germline-init"), fs::perms::owner_read);
+  CHECK(helpers(place.at("bin")) == "in " + place.at("bin") +
+                                        ": germline-init cannot be executed, "
+                                        "germline-stand-in is missing");
 }
 
 TEST_CASE("an unknown command is told with the nearest one; help is a command too") {

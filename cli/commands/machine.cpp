@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 
 #include "cli/client.hpp"
@@ -37,6 +38,35 @@ check check_coordinator(const session& with) {
   return found;
 }
 
+/// Where the programs are that the worker starts, by the same rule as its own.
+std::string libexec_dir(const config& settings) {
+  if (const auto& named = settings.get("libexec_dir"); !named.empty()) return named;
+  std::error_code failed;
+  return std::filesystem::read_symlink("/proc/self/exe", failed).parent_path().string();
+}
+
+/// Names each that is not there, or is no program.
+check check_helpers(const config& settings) {
+  constexpr std::array names{"germline-zygote",  "germline-init",     "germline-as-candidate",
+                             "germline-gateway", "germline-importer", "germline-stand-in"};
+  const auto folder = libexec_dir(settings);
+  check found{"helper programs", false, true, "",
+              "install Germline whole, or say in GERMLINE_LIBEXEC where they are"};
+  for (const auto* name : names) {
+    const auto path = std::filesystem::path(folder) / name;
+    std::error_code failed;
+    const bool there = std::filesystem::exists(path, failed);
+    const bool runs =
+        std::filesystem::is_regular_file(path, failed) && ::access(path.c_str(), X_OK) == 0;
+    if (runs) continue;
+    found.detail += (found.detail.empty() ? "in " + folder + ": " : ", ") + std::string(name) +
+                    (there ? " cannot be executed" : " is missing");
+  }
+  found.ok = found.detail.empty();
+  if (found.ok) found.detail = "all " + std::to_string(names.size()) + " in " + folder;
+  return found;
+}
+
 std::vector<check> all_checks(const session& with) {
   std::vector<check> checks;
   checks.push_back({"version", true, true, std::string(version), ""});
@@ -48,13 +78,14 @@ std::vector<check> all_checks(const session& with) {
     checks.push_back({"sandbox: " + probe.name, probe.ok, probe.required, std::move(probe.detail),
                       std::move(probe.hint)});
   }
+  checks.push_back(check_helpers(with.settings));
   checks.push_back({"state_dir", true, false, with.settings.get("state_dir"), ""});
   checks.push_back(check_coordinator(with));
   return checks;
 }
 
 /// The places that hold where nothing was said follow from this binary.
-void resolve_default(setting& found) {
+void resolve_default(const config& settings, setting& found) {
   if (!found.value.empty()) return;
   if (found.key == "share_dir") {
     const auto place = default_share_place();
@@ -62,9 +93,7 @@ void resolve_default(setting& found) {
     found.origin = "default: " + place.what;
   }
   if (found.key == "libexec_dir") {
-    std::error_code failed;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
-    found.value = self.parent_path().string();
+    found.value = libexec_dir(settings);
     found.origin = "default: where germline itself is";
   }
 }
@@ -86,7 +115,7 @@ std::string checks_json(const std::vector<check>& checks, bool able) {
 
 exit_code run_config_show(const session& with, bool origin) {
   auto settings = with.settings.all();
-  for (auto& found : settings) resolve_default(found);
+  for (auto& found : settings) resolve_default(with.settings, found);
   if (with.json) {
     std::string text = "{";
     for (const auto& found : settings) {
