@@ -71,20 +71,17 @@ CLI::App* add_client_command(CLI::App& app, command_line& line, const std::strin
 }
 
 void add_ps(CLI::App& app, command_line& line) {
-  struct flags {
-    bool all = false, quiet = false, workers = false;
-  };
-  auto given = std::make_shared<flags>();
+  auto given = std::make_shared<ps_options>();
   auto* command = add_client_command(app, line, "ps", "List lineages: state, depth, what is live",
                                      "  germline ps\n  germline ps --all --json\n"
                                      "  germline kill $(germline ps -q)");
   command->add_flag("-a,--all", given->all, "also what was killed, retired or refused");
   command->add_flag("-q,--quiet", given->quiet, "ids of lineages only");
-  command->add_flag("-w,--workers", given->workers, "the workers instead");
+  auto* workers = command->add_flag("-w,--workers", given->workers, "the workers instead");
+  command->add_flag("--joined", given->joined, "with --workers: exit code 1 while none is joined")
+      ->needs(workers);
   command->callback([&line, given] {
-    line.chosen = [given](const session& with) {
-      return run_ps(with, given->all, given->quiet, given->workers);
-    };
+    line.chosen = [given](const session& with) { return run_ps(with, *given); };
   });
 }
 
@@ -260,12 +257,13 @@ void add_services(CLI::App& app, command_line& line) {
   auto* up = add_client_command(
       app, line, "up", "Run a coordinator and a worker on this machine, until Ctrl-C",
       "  sudo germline up\n  sudo germline up --slots 2 --state-dir /srv/germline\n"
-      "  sudo germline up --detach    prints the pid to kill");
+      "  sudo germline up --detach    returns when a worker has joined; ended by: germline down");
   add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
               "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
-  up->add_flag("-d,--detach", given->detach, "go on without the terminal once all runs");
+  up->add_flag("-d,--detach", given->detach,
+               "go on without the terminal once all runs; logs/up.log has what it says then");
   up->callback([&line, given] {
     line.chosen = [given](const session& with) {
       if (const auto shipped = price_file(with.settings.get("share_dir"))) {
@@ -274,6 +272,13 @@ void add_services(CLI::App& app, command_line& line) {
       return run_up(with, *given);
     };
   });
+
+  auto* down = add_command(
+      app, line, "down", "End the `germline up` of a state folder, and wait until it has ended",
+      "  sudo germline down\n  sudo germline down --state-dir /srv/germline\n\n"
+      "Exit codes: 0 it has ended, 1 not within 75 s, 3 none runs, 5 not as root.");
+  add_setting(down, line, "--state-dir", "state_dir", "of the `up` that is meant");
+  down->callback([&line] { line.chosen = &run_down; });
 
   auto* coordinator = add_command(app, line, "coordinator", "Run a coordinator alone",
                                   "  germline coordinator --listen 127.0.0.1:7411");

@@ -11,7 +11,11 @@
 namespace germline::cli {
 
 // --- reading -----------------------------------------------------------------------------------
-exit_code run_ps(const session& with, bool all, bool quiet, bool workers);
+struct ps_options {
+  bool all = false, quiet = false, workers = false;
+  bool joined = false;  // with workers: failed where none is joined
+};
+exit_code run_ps(const session& with, const ps_options& options);
 exit_code run_tree(const session& with, const std::string& target);
 exit_code run_show(const session& with, const std::string& target);
 exit_code run_logs(const session& with, const std::string& target, bool follow);

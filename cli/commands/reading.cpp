@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
@@ -26,17 +28,22 @@ exit_code list_ids(const session& with, const v1::ListRunsReply& reply, bool all
 
 }  // namespace
 
-exit_code run_ps(const session& with, bool all, bool quiet, bool workers) {
+exit_code run_ps(const session& with, const ps_options& options) {
   control_client client(with.coordinator());
-  if (workers) {
-    return print(with, client.status({}), [&](const auto& reply) {
+  if (options.workers) {
+    const auto status = client.status({});
+    const auto code = print(with, status, [&](const auto& reply) {
       return render_status(reply, with.time->utc_ms(), with.how);
     });
+    const bool joined = status && std::ranges::any_of(status->workers(), [](const auto& worker) {
+                          return worker.connected();
+                        });
+    return code == exit_code::done && options.joined && !joined ? exit_code::failed : code;
   }
   const auto reply = client.list_runs({});
-  if (reply && quiet) return list_ids(with, *reply, all);
+  if (reply && options.quiet) return list_ids(with, *reply, options.all);
   return print(with, reply, [&](const auto& runs) {
-    return render_runs(runs, all, with.time->utc_ms(), with.how);
+    return render_runs(runs, options.all, with.time->utc_ms(), with.how);
   });
 }
 

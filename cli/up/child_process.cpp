@@ -12,23 +12,10 @@
 #include <csignal>
 #include <utility>
 
-#include "common/unique_fd.hpp"
-
 namespace germline::cli {
 namespace {
 
 constexpr off_t rotate_above_bytes = 16 * 1024 * 1024;
-
-/// The log, appended to; what is too long is put aside first, in the place of an older one.
-result<unique_fd> open_log(const std::string& path) {
-  struct stat about {};
-  if (::stat(path.c_str(), &about) == 0 && about.st_size > rotate_above_bytes) {
-    ::rename(path.c_str(), (path + ".1").c_str());
-  }
-  unique_fd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!log) return errno_error("opening " + path, errno);
-  return log;
-}
 
 /// The caller's environment as the child shall see it. Points into `spec`.
 std::vector<char*> environment_of(const child_spec& spec) {
@@ -75,6 +62,16 @@ std::vector<char*> environment_of(const child_spec& spec) {
 }
 
 }  // namespace
+
+result<unique_fd> open_log(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) == 0 && about.st_size > rotate_above_bytes) {
+    ::rename(path.c_str(), (path + ".1").c_str());
+  }
+  unique_fd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!log) return errno_error("opening " + path, errno);
+  return log;
+}
 
 result<child_process> child_process::start(const child_spec& spec) {
   const auto path = spec.log_path.empty() ? std::string("/dev/null") : spec.log_path;

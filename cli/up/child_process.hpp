@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "common/unique_fd.hpp"
 
 namespace germline::cli {
 
@@ -43,6 +44,9 @@ class child_process {
   explicit child_process(pid_t pid) : pid_(pid) {}
   pid_t pid_ = -1;
 };
+
+/// A log, to be appended to; one that is larger than 16 MiB is put aside first, as PATH.1.
+result<unique_fd> open_log(const std::string& path);
 
 /// "exit code 1", "signal 9".
 std::string wait_status_words(int status);

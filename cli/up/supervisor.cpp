@@ -63,7 +63,7 @@ struct watched_child {
 class supervision {
  public:
   supervision(const supervisor_plan& plan, const supervisor_events& events, const clock& time)
-      : plan_(plan), events_(events), time_(time) {}
+      : plan_(plan), events_(events), time_(time), began_ms_(time.boot_ms()) {}
 
   result<void> run() {
     while (true) {
@@ -77,13 +77,15 @@ class supervision {
         GERMLINE_TRY(ask());
       }
       // The first worker waits for the first coordinator; later it reconnects by itself.
-      if (answers_ || was_ready_) GERMLINE_TRY(keep(worker_));
+      if (answers_ || answered_once_) GERMLINE_TRY(keep(worker_));
+      if (!was_ready_) GERMLINE_TRY(look_for_worker());
     }
   }
 
   /// The worker first: it ends its sandboxes and says so to the coordinator.
   void end() {
     probe_ = {};
+    worker_probe_ = {};
     end_child(worker_);
     end_child(coordinator_);
   }
@@ -128,11 +130,29 @@ class supervision {
         ::chown(plan_.socket_path.c_str(), plan_.socket_owner, static_cast<gid_t>(-1)) != 0) {
       return errno_error("giving " + plan_.socket_path + " to the worker", errno);
     }
-    if (!was_ready_) {
+    if (answered_once_) events_.announce("coordinator answers again");
+    answered_once_ = true;
+    return {};
+  }
+
+  /// One probe at a time; when one ends well all is ready.
+  result<void> look_for_worker() {
+    const auto status = worker_probe_.ended();
+    if (status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0 && worker_.process.running()) {
       was_ready_ = true;
       events_.ready();
-    } else {
-      events_.announce("coordinator answers again");
+      return {};
+    }
+    if (time_.boot_ms() - began_ms_ > plan_.ready_limit_ms) {
+      const auto seconds = std::to_string(plan_.ready_limit_ms / 1'000) + " s, see ";
+      return error(
+          error_code::deadline_exceeded,
+          answered_once_
+              ? "the worker did not join within " + seconds + plan_.worker.log_path
+              : "the coordinator did not answer within " + seconds + plan_.coordinator.log_path);
+    }
+    if (answers_ && worker_.process.running() && !worker_probe_.running()) {
+      GERMLINE_TRY_ASSIGN(worker_probe_, child_process::start(plan_.worker_probe));
     }
     return {};
   }
@@ -156,8 +176,11 @@ class supervision {
   watched_child coordinator_{plan_.coordinator};
   watched_child worker_{plan_.worker};
   child_process probe_;
+  child_process worker_probe_;
+  const std::int64_t began_ms_;
   bool answers_ = false;
   int answers_in_row_ = 0;
+  bool answered_once_ = false;
   bool was_ready_ = false;
 };
 

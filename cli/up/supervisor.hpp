@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -17,18 +18,21 @@ namespace germline::cli {
 struct supervisor_plan {
   child_spec coordinator;
   child_spec worker;
-  child_spec probe;         // exits 0 once the coordinator answers
+  child_spec probe;                       // exits 0 once the coordinator answers
+  child_spec worker_probe;                // exits 0 once the worker has joined it
+  std::int64_t ready_limit_ms = 120'000;  // within which both must be so
   std::string socket_path;  // given to `socket_owner` once the coordinator answers; may be empty
   uid_t socket_owner = 0;
 };
 
 struct supervisor_events {
-  std::function<void()> ready;                       // both run; called once
+  std::function<void()> ready;  // the coordinator answers, the worker has joined; called once
   std::function<void(const std::string&)> announce;  // something that a person should know
 };
 
 /// Blocks SIGINT, SIGTERM and SIGCHLD and runs until one of the first two comes, or until a
-/// child died quickly too often (an error). Nothing that it started runs when it returns.
+/// child died quickly too often, or all was not ready in time (an error). Nothing that it started
+/// runs when it returns.
 result<void> supervise(const supervisor_plan& plan, const supervisor_events& events,
                        const clock& time);
 

@@ -1,8 +1,8 @@
 #include "cli/up/up.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +12,8 @@
 
 #include "cli/render/render.hpp"
 #include "cli/up/default_gateway.hpp"
+#include "cli/up/up_lock.hpp"
+#include "common/log.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -74,29 +76,16 @@ result<void> lay_out(const config& settings) {
   return make_folder(folder.string(), uids.coordinator, uids.group, 0755);
 }
 
-/// Held until the process ends; its file says which process that is.
-result<unique_fd> take_lock(const std::string& state_dir) {
-  const auto path = state_dir + "/up.pid";
-  unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!lock) return errno_error("opening " + path, errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return error(error_code::failed_precondition,
-                 "another `germline up` runs with " + state_dir + " (see " + path + ")");
-  }
-  return lock;
+/// Who waits for the detached process; its handler of signals needs to know.
+volatile sig_atomic_t detached_pid = 0;
+
+/// Ctrl-C while it starts is meant for all of it.
+void pass_on(int) {
+  ::kill(detached_pid, SIGTERM);
 }
 
-result<void> write_pid(const unique_fd& lock) {
-  const auto text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock.get(), 0) != 0 ||
-      ::pwrite(lock.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return errno_error("writing up.pid", errno);
-  }
-  return {};
-}
-
-/// Goes on in a child without a terminal; the parent waits for its word that all runs. Returns the
-/// descriptor to say it on; in the parent it does not return but ends the process.
+/// Goes on in a child without a terminal; the parent waits for its word that all is ready. Returns
+/// the descriptor to say it on; in the parent it does not return but ends the process.
 result<unique_fd> detach_process(const session& with) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe", errno);
@@ -109,21 +98,63 @@ result<unique_fd> detach_process(const session& with) {
     return writer;
   }
   writer.reset();
+  detached_pid = child;
+  struct sigaction action {};
+  action.sa_handler = &pass_on;
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGINT, SIGTERM}) ::sigaction(number, &action, nullptr);
   char word = 0;
-  const bool ready = ::read(reader.get(), &word, 1) == 1;
-  if (ready) {
+  if (::read(reader.get(), &word, 1) == 1) {
     with.data(with.json ? "{\"pid\": " + std::to_string(child) + "}\n"
                         : std::to_string(child) + "\n");
+    ::_exit(static_cast<int>(exit_code::done));
   }
-  ::_exit(static_cast<int>(ready ? exit_code::done : exit_code::failed));
+  // It has said why, and ends with the code that fits.
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  const bool told = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+  ::_exit(told ? WEXITSTATUS(status) : static_cast<int>(exit_code::failed));
 }
 
-/// From here on the terminal may go away.
-void close_terminal() {
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
-  ::close(null);
-}
+/// What a detached `up` has to say goes to a log of its own, in the form of the other logs.
+class announcer {
+ public:
+  explicit announcer(const session& with) : with_(with) {}
+
+  /// From here on the terminal may go away. `parent` waits for the word.
+  void move_to(const unique_fd& log, unique_fd& parent) {
+    ::signal(SIGPIPE, SIG_IGN);  // it may be gone already
+    const char word = '1';
+    (void)!::write(parent.get(), &word, 1);
+    ::signal(SIGPIPE, SIG_DFL);
+    parent.reset();
+    const unique_fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    ::dup2(null.get(), STDIN_FILENO);
+    ::dup2(log.get(), STDOUT_FILENO);
+    ::dup2(log.get(), STDERR_FILENO);
+    init_logging("up");
+    logs_ = true;
+    log_info("all runs; process {} goes on without a terminal", ::getpid());
+  }
+  void say(const std::string& text) const {
+    if (logs_) return log_warning("{}", text);
+    with_.message("germline: " + text);
+  }
+  exit_code conclude(const result<void>& ended) const {
+    if (!ended && logs_) log_error("{}", ended.error().message());
+    if (!ended) return logs_ ? exit_code_of(ended.error().code()) : with_.fail(ended.error());
+    if (logs_) {
+      log_info("ended, as it was asked to");
+    } else {
+      with_.message("germline: ended");
+    }
+    return exit_code::done;
+  }
+
+ private:
+  const session& with_;
+  bool logs_ = false;
+};
 
 void say_ready(const session& with) {
   const auto& state = with.settings.get("state_dir");
@@ -134,7 +165,7 @@ void say_ready(const session& with) {
   }
   with.message("germline: coordinator listens on " + with.coordinator());
   with.message("germline: state in " + state + ", logs in " + state + "/logs");
-  with.message("germline: stop with Ctrl-C or: kill " + std::to_string(::getpid()));
+  with.message("germline: stop with Ctrl-C or: germline down --state-dir " + state);
 }
 
 }  // namespace
@@ -180,6 +211,9 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
   }
   plan.probe = child("probe", {"ps", "--workers", "--coordinator", address});
   hide_keys(plan.probe);
+  plan.worker_probe =
+      child("worker probe", {"ps", "--workers", "--joined", "--coordinator", address});
+  hide_keys(plan.worker_probe);
   plan.socket_path = socket_path_of(address);
   plan.socket_owner = uids.node;
   return plan;
@@ -193,15 +227,20 @@ exit_code run_up(const session& with, const up_options& options) {
   }
   if (const auto ours = check_owner(with.settings); !ours) return with.fail(ours.error());
   if (const auto ready = lay_out(with.settings); !ready) return with.fail(ready.error());
-  const auto lock = take_lock(with.settings.get("state_dir"));
+  const auto& state = with.settings.get("state_dir");
+  const auto lock = up_lock::take(state);
   if (!lock) return with.fail(lock.error());
   unique_fd waiting_parent;
+  unique_fd log;
   if (options.detach) {
+    auto opened = open_log(state + "/logs/up.log");
+    if (!opened) return with.fail(opened.error());
+    log = std::move(*opened);
     auto detached = detach_process(with);
     if (!detached) return with.fail(detached.error());
     waiting_parent = std::move(*detached);
   }
-  if (const auto written = write_pid(*lock); !written) return with.fail(written.error());
+  if (const auto written = lock->write_pid(); !written) return with.fail(written.error());
 
   std::error_code failed;
   const auto self = fs::read_symlink("/proc/self/exe", failed).string();
@@ -215,19 +254,14 @@ exit_code run_up(const session& with, const up_options& options) {
                  gateway_config + ")");
   }
   const auto plan = plan_of(with.settings, self, gateway_config);
+  announcer announcing(with);
   supervisor_events events;
-  events.announce = [&](const std::string& text) { with.message("germline: " + text); };
+  events.announce = [&](const std::string& text) { announcing.say(text); };
   events.ready = [&] {
     if (!options.detach) return say_ready(with);
-    const char word = '1';
-    const bool told = ::write(waiting_parent.get(), &word, 1) == 1;
-    waiting_parent.reset();
-    if (told) close_terminal();
+    announcing.move_to(log, waiting_parent);
   };
-  const auto ended = supervise(plan, events, *with.time);
-  if (!ended) return with.fail(ended.error());
-  with.message("germline: ended");
-  return exit_code::done;
+  return announcing.conclude(supervise(plan, events, *with.time));
 }
 
 }  // namespace germline::cli

@@ -27,4 +27,7 @@ struct up_options {
 };
 exit_code run_up(const session& with, const up_options& options);
 
+/// Ends the `germline up` of the state folder, and returns when it has ended.
+exit_code run_down(const session& with);
+
 }  // namespace germline::cli

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "cli/up/restart_policy.hpp"
+#include "cli/up/up_lock.hpp"
 
 namespace germline::cli {
 namespace {
@@ -61,13 +62,15 @@ bool exists(pid_t pid) {
 }
 
 /// Supervises in a child of the test's own, so that signals can be sent to it.
-/// What it announces, and its error, goes to the file `told`.
-pid_t supervise_aside(const supervisor_plan& plan, const std::string& told = "/dev/null") {
+/// What it announces, and its error, goes to the file `told`; that all is ready to `told`.ready.
+pid_t supervise_aside(const supervisor_plan& plan, const std::string& told) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
   const system_clock_source time;
   std::ofstream out(told);
-  const supervisor_events events{[] {}, [&](const std::string& text) { out << text << std::endl; }};
+  supervisor_events events;
+  events.ready = [&] { std::ofstream(told + ".ready") << "ready\n"; };
+  events.announce = [&](const std::string& text) { out << text << std::endl; };
   const auto ended = supervise(plan, events, time);
   if (!ended) out << ended.error().message() << std::endl;
   ::_exit(ended ? 0 : 1);
@@ -90,6 +93,7 @@ supervisor_plan plan_in(const folder& place) {
   plan.coordinator = shell("coordinator", service_script(place, "coordinator"));
   plan.worker = shell("worker", service_script(place, "worker"));
   plan.probe = shell("probe", "test -s " + place.at("coordinator"));
+  plan.worker_probe = shell("worker probe", "test -s " + place.at("worker"));
   return plan;
 }
 
@@ -108,16 +112,86 @@ TEST_CASE("deaths in a row are answered more and more slowly, and then no more")
 
 TEST_CASE("services end in order on SIGTERM: the worker, then the coordinator") {
   folder place;
-  const auto pid = supervise_aside(plan_in(place));
+  const auto pid = supervise_aside(plan_in(place), place.at("told"));
   REQUIRE(wait_for_lines(place, "worker", 1));
   ::kill(pid, SIGTERM);
   CHECK(wait_code(pid) == 0);
   CHECK(place.text("ends") == "worker\ncoordinator\n");
 }
 
+TEST_CASE("all is ready when the worker has joined, and not before") {
+  folder place;
+  auto plan = plan_in(place);
+  plan.worker_probe = shell("worker probe", "test -e " + place.at("joined"));
+  const auto pid = supervise_aside(plan, place.at("told"));
+  REQUIRE(wait_for_lines(place, "worker", 1));
+  ::usleep(500'000);
+  CHECK(!fs::exists(place.at("told.ready")));
+  std::ofstream(place.at("joined")) << "\n";
+  CHECK(wait_for_lines(place, "told.ready", 1));
+  ::kill(pid, SIGTERM);
+  CHECK(wait_code(pid) == 0);
+}
+
+TEST_CASE("a worker that does not join in time ends all of it, with its log's name") {
+  folder place;
+  auto plan = plan_in(place);
+  plan.worker_probe = shell("worker probe", "exit 1");
+  plan.worker.log_path = place.at("worker.log");
+  plan.ready_limit_ms = 1'000;
+  CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
+  CHECK(place.text("told") ==
+        "the worker did not join within 1 s, see " + place.at("worker.log") + "\n");
+  CHECK(place.text("ends") == "worker\ncoordinator\n");
+  CHECK(!fs::exists(place.at("told.ready")));
+}
+
+TEST_CASE("up.pid is its holder's, goes with it, and leads `down` to nobody else") {
+  folder place;
+  const system_clock_source time;
+  const auto state = place.at("");
+  CHECK(find_up(state, time).error().code() == error_code::not_found);
+  // Left behind by one that was killed; its number is another process's by now.
+  std::ofstream(place.at("up.pid")) << ::getpid() << "\n";
+  CHECK(find_up(state, time).error().code() == error_code::not_found);
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    sigset_t ends;
+    ::sigemptyset(&ends);
+    ::sigaddset(&ends, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    {
+      const auto lock = up_lock::take(state);
+      const bool written = lock && lock->write_pid();
+      if (!written || ::write(ready[1], "1", 1) != 1) ::_exit(1);
+      int number = 0;
+      ::sigwait(&ends, &number);
+    }
+    ::_exit(0);
+  }
+  char word = 0;
+  REQUIRE(::read(ready[0], &word, 1) == 1);
+  CHECK(up_lock::take(state).error().code() == error_code::failed_precondition);
+  CHECK(fs::exists(place.at("up.pid")));  // the refused one has left it
+  const auto up = find_up(state, time);
+  REQUIRE(up);
+  CHECK(up->pid == holder);
+  CHECK(end_up(*up, 10'000, time));
+  CHECK(wait_code(holder) == 0);
+  CHECK(!fs::exists(place.at("up.pid")));
+  CHECK(end_up(*up, 10'000, time));  // it has ended
+  // Held by somebody that the file does not name.
+  const auto lock = up_lock::take(state);
+  REQUIRE(lock);
+  std::ofstream(place.at("up.pid")) << ::getppid() << "\n";
+  CHECK(find_up(state, time).error().code() == error_code::failed_precondition);
+}
+
 TEST_CASE("a child that was killed is started again, and none outlives the supervisor") {
   folder place;
-  const auto pid = supervise_aside(plan_in(place));
+  const auto pid = supervise_aside(plan_in(place), place.at("told"));
   REQUIRE(wait_for_lines(place, "worker", 1));
   const pid_t first = std::stoi(place.text("worker"));
   ::kill(first, SIGKILL);
@@ -151,7 +225,7 @@ TEST_CASE("a service that is refused is not started again") {
   folder place;
   auto plan = plan_in(place);
   plan.worker = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 5");
-  CHECK(wait_code(supervise_aside(plan)) == 1);
+  CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
   const auto starts = place.text("worker");
   CHECK(std::count(starts.begin(), starts.end(), '\n') == 1);
 }

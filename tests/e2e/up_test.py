@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""`germline up --detach` and `germline down`: what has returned holds, and leaves nothing behind.
+
+Usage: up_test.py GERMLINE_BINARY. Needs root. What it starts it ends.
+"""
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+from fleet import Fleet, UID_BASE, children
+
+GERMLINE = sys.argv.pop(1)
+
+
+def lives(pid):
+    """Whether it has not ended; who reaps what was detached may be slow."""
+    try:
+        return text_of(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def text_of(path):
+    with open(path) as file:
+        return file.read()
+
+
+class Up(unittest.TestCase):
+    def setUp(self):
+        self.fleet = Fleet(GERMLINE)
+        os.makedirs(self.fleet.state)
+        self.addCleanup(self.fleet.stop)
+        self.addCleanup(self.germline, "down", "--state-dir", self.fleet.state)
+
+    def germline(self, *words):
+        return subprocess.run([GERMLINE, *words], capture_output=True, text=True, timeout=150,
+                              stdin=subprocess.DEVNULL,
+                              env={**os.environ, "GERMLINE_UID_BASE": str(UID_BASE)})
+
+    def up(self, *words):
+        return self.germline("up", "--detach", "--state-dir", self.fleet.state, "--coordinator",
+                             self.fleet.address, *words)
+
+    def test_detached_it_runs_when_it_returns_and_is_gone_when_down_returns(self):
+        fleet = self.fleet
+        up = self.up()
+        self.assertEqual(up.returncode, 0, up.stderr + fleet.logs())
+        pid = int(up.stdout)
+        fleet.call("ps", "--workers", "--joined")
+        self.assertEqual(text_of(fleet.state + "/up.pid"), f"{pid}\n")
+
+        refused = self.up()
+        self.assertEqual(refused.returncode, 5, refused.stderr)
+        self.assertEqual(text_of(fleet.state + "/up.pid"), f"{pid}\n")
+
+        services = children(pid)
+        self.assertEqual(len(services), 2)
+        os.kill(services[1], signal.SIGKILL)
+        log = fleet.state + "/logs/up.log"
+        fleet.wait(lambda: "ended with signal 9; it is started again" in text_of(log),
+                   "up.log tells it")
+        services = children(pid)
+        down = self.germline("down", "--state-dir", fleet.state)
+        self.assertEqual(down.returncode, 0, down.stderr)
+        self.assertFalse(lives(pid))
+        self.assertEqual([service for service in services if lives(service)], [])
+        self.assertFalse(os.path.exists(fleet.state + "/up.pid"))
+        self.assertIn("ended, as it was asked to", text_of(log))
+        again = self.germline("down", "--state-dir", fleet.state, "--json")
+        self.assertEqual(again.returncode, 3)
+        self.assertIn('"code": "not_found"', again.stdout)
+
+    def test_a_worker_that_cannot_start_is_told_with_its_log_and_leaves_nothing(self):
+        up = self.up("--gateway-config", self.fleet.root + "/missing.toml")
+        self.assertNotIn(up.returncode, (0, None))
+        self.assertEqual(up.stdout, "")
+        self.assertIn("worker ended with", up.stderr)
+        self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
+        self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
