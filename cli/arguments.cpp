@@ -219,7 +219,9 @@ void add_run(CLI::App& app, command_line& line) {
       "  germline run ./agent --goal 'learn to search files' --model NAME --budget '$5'\n"
       "  germline run --file run.toml --lineages 3\n\n"
       "The branch is read as it is committed; your repository is never written. Ctrl-C ends\n"
-      "--follow, not the run. Flags win over the file.");
+      "--follow, not the run. It ends with 1 where the seed was refused; with 0 else, also where "
+      "a\n"
+      "lineage was paused or killed, and says why. Flags win over the file.");
   command->add_option("REPO", given->repository, "folder of a git repository; default: this one");
   command->add_option("--file", given->file, "run.toml to take what is not said here from");
   command->add_option("--name", given->name, "for people; default: the repository's folder");
@@ -234,7 +236,8 @@ void add_run(CLI::App& app, command_line& line) {
   command->add_option("--goal", given->goal, "what to aim at; default: the agent's own choice");
   add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,
                             "makes choices repeatable");
-  command->add_flag("-f,--follow", given->follow, "print progress until every lineage is settled");
+  command->add_flag("-f,--follow", given->follow,
+                    "print progress until every lineage is paused, killed or retired");
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_run(with, *given); };
   });

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -100,6 +101,18 @@ class fake_control final : public v1::Control::Service {
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      grpc::ServerWriter<v1::WatchEvent>* writer) override {
     v1::WatchEvent event;
+    if (request->target() == "breaks") {
+      // Each stream tells all from the start; the first two break, one of them at the server's end.
+      const int stream = streams++;
+      for (int step = 0; step <= stream; ++step) {
+        event.set_time_ms(9'000 - step);  // of another lineage, whose clock is behind
+        event.mutable_progress()->set_step("step" + std::to_string(step));
+        writer->Write(event);
+      }
+      if (stream == 0) return {grpc::StatusCode::UNAVAILABLE, "the coordinator is ending"};
+      if (stream == 1) return {grpc::StatusCode::CANCELLED, ""};
+      return grpc::Status::OK;
+    }
     event.set_time_ms(1'000);
     event.mutable_progress()->set_step("steal\x1b[2J");
     writer->Write(event);
@@ -139,7 +152,8 @@ class fake_control final : public v1::Control::Service {
     auto& lineage = *run.add_lineages();
     lineage.set_lineage_id("lin_1");
     lineage.set_state(v1::LINEAGE_STATE_PAUSED);
-    lineage.set_pause_reason(v1::PAUSE_REASON_DONE);
+    lineage.set_pause_reason(pause_reason);
+    if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details("not a cent is left");
   }
 
   std::mutex mutex;  // the handlers' threads; the test's own, before and after each run
@@ -148,6 +162,8 @@ class fake_control final : public v1::Control::Service {
   v1::KillRequest killed;
   std::string found_state = "founded";
   bool nothing_to_kill = false;
+  v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
+  std::atomic<int> streams{0};
   bool without_proof = false;
 };
 
@@ -333,6 +349,29 @@ TEST_CASE("follow ends when every lineage is settled, and fails when the seed is
   const auto refused = with.run("run " + with.place.at("") + " --follow");
   CHECK(refused.code == 1);
   CHECK(refused.err.find("the build is red") != std::string::npos);
+}
+
+TEST_CASE("follow says why a lineage was paused") {
+  fixture with;
+  with.control.pause_reason = v1::PAUSE_REASON_BUDGET;
+  const auto paused = with.run("run " + with.place.at("") + " --follow");
+  CHECK(paused.code == 0);
+  CHECK(paused.err.find("germline: lin_1 is paused (budget): not a cent is left. It goes on with: "
+                        "germline resume lin_1\n") != std::string::npos);
+}
+
+TEST_CASE("logs -f outlives breaks of its stream, and tells each event once") {
+  fixture with;
+  const auto followed = with.run("logs -f breaks");
+  CHECK(followed.code == 0);
+  for (const char* step : {"step0", "step1", "step2"}) {
+    const auto first = followed.out.find(step);
+    REQUIRE(first != std::string::npos);
+    CHECK(followed.out.find(step, first + 1) == std::string::npos);
+  }
+  CHECK(followed.err.find("the coordinator is away; waiting for it") != std::string::npos);
+  folder nowhere;
+  CHECK(germline(nowhere, "logs -f x --coordinator unix:" + nowhere.at("none")).code == 4);
 }
 
 TEST_CASE("kill prints the proof; logs in JSON are one object a line") {

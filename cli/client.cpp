@@ -22,6 +22,7 @@ constexpr int create_limit_s = 120;
 // Longer than the coordinator waits for a proof: kill_wait_s is at most 50 (common/config).
 constexpr int kill_limit_s = 60;
 constexpr std::size_t seed_chunk_bytes = 1 << 20;
+constexpr int most_reconnect_ms = 2'000;
 constexpr int max_message_bytes = 16 * 1024 * 1024;
 
 /// Whether somebody may listen there, but not for this account: gRPC does not tell.
@@ -48,6 +49,8 @@ control_client::control_client(std::string address) : address_(std::move(address
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // One that is started again is to be seen soon: without this the pauses grow to minutes.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, most_reconnect_ms);
   stub_ = v1::Control::NewStub(
       grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
 }
@@ -159,7 +162,7 @@ result<void> control_client::watch(grpc::ClientContext& context, const v1::Watch
   v1::WatchEvent event;
   while (reader->Read(&event)) on_event(event);
   const auto status = reader->Finish();
-  if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) return {};
+  if (status.ok()) return {};
   return error_of(status);
 }
 

@@ -35,7 +35,7 @@ class control_client {
   result<v1::LineageReply> resume(const v1::LineageRequest& request);
 
   /// Calls `on_event` for each until the stream ends, which is success, or fails. `context` lets
-  /// another thread cancel; being cancelled so is success too.
+  /// another thread cancel; error cancelled is that, or the coordinator's own end.
   result<void> watch(grpc::ClientContext& context, const v1::WatchRequest& request,
                      const std::function<void(const v1::WatchEvent&)>& on_event);
 

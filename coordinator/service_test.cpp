@@ -203,6 +203,24 @@ TEST_CASE_FIXTURE(fixture, "what happened is told in order, and each state of a 
   CHECK(told == "0 began\n0 ended\n1 began\nplan\n1 ended\n2 began\n2 ended\nlineage 2\n");
 }
 
+TEST_CASE_FIXTURE(fixture, "the end of a coordinator is not told as the end of what is watched") {
+  create();
+  grpc::ClientContext context;
+  v1::WatchRequest request;
+  request.set_target(created.run_id());
+  request.set_follow(true);
+  const auto stream = people->Watch(&context, request);
+  v1::WatchEvent event;
+  REQUIRE(stream->Read(&event));  // the founding has begun
+  std::thread ender([&] { service->stop(); });
+  while (stream->Read(&event)) {
+  }
+  const auto status = stream->Finish();
+  ender.join();
+  CHECK((status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::CANCELLED));
+}
+
 TEST_CASE_FIXTURE(fixture, "a run stands for its only lineage; of several one must be named") {
   create(2);
   const auto pause = [&](const std::string& target) {

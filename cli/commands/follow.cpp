@@ -2,10 +2,11 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_set>
+#include <vector>
 
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
@@ -78,25 +79,85 @@ class settled_watch {
   std::jthread thread_;
 };
 
-/// After a break the coordinator tells a lineage's state again.
-class told_states {
+/// Prints events, each once: after a break the coordinator tells all from the start again.
+class event_printer {
  public:
-  bool is_news(const v1::WatchEvent& event) {
-    if (!event.has_lineage()) return true;
-    const auto now = state_words(event.lineage());
-    auto& told = told_[event.lineage().lineage_id()];
-    if (told == now) return false;
-    told = now;
-    return true;
+  explicit event_printer(const session& with) : with_(with) {}
+
+  void print(const v1::WatchEvent& event) {
+    heard_ = true;
+    const auto key = std::hash<std::string>()(key_of(event));
+    if (before_.contains(key)) return;
+    now_.push_back(key);
+    with_.data(with_.json ? to_json(event, true) : render_event(event, with_.how));
+  }
+  /// The stream broke: what was told on it is not told on the next.
+  void begin_again() {
+    before_.insert(now_.begin(), now_.end());
+    now_.clear();
+    heard_ = false;
+  }
+  /// Whether the present stream has told anything.
+  bool heard() const { return heard_; }
+
+ private:
+  /// What an event is known by. The beginning of an iteration shows the phase that it is in now.
+  static std::string key_of(const v1::WatchEvent& event) {
+    if (event.has_iteration()) {
+      return event.iteration().item_id() + "/" + std::to_string(event.iteration().ending());
+    }
+    if (event.has_lineage()) return event.lineage_id() + "/" + state_words(event.lineage());
+    return event.SerializeAsString();
+  }
+
+  const session& with_;
+  bool heard_ = false;
+  std::vector<std::size_t> now_;
+  std::unordered_set<std::size_t> before_;
+};
+
+/// How long a coordinator that went away is waited for.
+class patience {
+ public:
+  explicit patience(const session& with) : with_(with) {}
+
+  /// After a stream that ended as `watched` says: waits until it may be tried again. Error: it is
+  /// of no use, or has been tried for long enough.
+  result<void> wait(const result<void>& watched, bool heard) {
+    if (heard) retries_ = 0;
+    if (!watched) {
+      const auto code = watched.error().code();
+      const bool is_away = code == error_code::unavailable || code == error_code::cancelled;
+      if (!is_away || ++retries_ > most_retries) return watched;
+      if (retries_ == 1) with_.message("germline: the coordinator is away; waiting for it");
+    }
+    std::this_thread::sleep_for(poll_every);
+    return {};
   }
 
  private:
-  std::map<std::string, std::string> told_;
+  const session& with_;
+  int retries_ = 0;
 };
+
+/// A lineage that is paused for want of something goes on when a person lets it.
+void tell_why_it_stopped(const session& with, const v1::LineageInfo& lineage) {
+  const bool killed = lineage.state() == v1::LINEAGE_STATE_KILLED;
+  const bool paused = lineage.state() == v1::LINEAGE_STATE_PAUSED &&
+                      lineage.pause_reason() != v1::PAUSE_REASON_DONE;
+  if (!killed && !paused) return;
+  const auto id = short_id(lineage.lineage_id());
+  const auto why = lineage.pause_details().empty() ? "" : ": " + safe_line(lineage.pause_details());
+  with.message("germline: " + id + " is " + state_words(lineage) + why +
+               (paused ? ". It goes on with: germline resume " + id : ""));
+}
 
 exit_code conclude(const session& with, const v1::GetTreeReply& tree) {
   with.data(with.json ? to_json(tree, true) : "\n" + render_tree(tree, with.how));
-  if (tree.run().found_state() == "founded") return exit_code::done;
+  if (tree.run().found_state() == "founded") {
+    for (const auto& lineage : tree.run().lineages()) tell_why_it_stopped(with, lineage);
+    return exit_code::done;
+  }
   if (tree.run().found_state() == "refused") {
     with.message("germline: the seed was refused: " + safe_block(tree.run().found_details()));
   }
@@ -109,30 +170,38 @@ exit_code follow_run(const session& with, control_client& client, const std::str
   v1::WatchRequest request;
   request.set_target(run_id);
   request.set_follow(true);
-  std::int64_t seen_ms = 0;
-  int retries = 0;
-  told_states states;
+  event_printer events(with);
+  patience waits(with);
   while (true) {
     grpc::ClientContext context;
     settled_watch settled(client, run_id, context);
-    // After a break the stream tells all from the start again: what was shown is not repeated.
-    const std::int64_t shown_ms = seen_ms;
-    const auto watched = client.watch(context, request, [&](const v1::WatchEvent& event) {
-      if (event.time_ms() <= shown_ms) return;
-      seen_ms = std::max(seen_ms, event.time_ms());
-      retries = 0;
-      if (!states.is_news(event)) return;
-      with.data(with.json ? to_json(event, true) : render_event(event, with.how));
-    });
+    const auto watched =
+        client.watch(context, request, [&](const auto& event) { events.print(event); });
     if (const auto over = settled.take()) return conclude(with, *over);
-    if (!watched &&
-        (watched.error().code() != error_code::unavailable || ++retries > most_retries)) {
-      return with.fail(watched.error());
+    if (const auto again = waits.wait(watched, events.heard()); !again) {
+      return with.fail(again.error());
     }
-    if (!watched && retries == 1) {
-      with.message("germline: the coordinator is away; waiting for it");
+    events.begin_again();
+  }
+}
+
+exit_code follow_logs(const session& with, control_client& client, const std::string& target) {
+  // One that was never there is not waited for.
+  if (const auto there = client.status({}); !there) return with.fail(there.error());
+  v1::WatchRequest request;
+  request.set_target(target);
+  request.set_follow(true);
+  event_printer events(with);
+  patience waits(with);
+  while (true) {
+    grpc::ClientContext context;
+    const auto watched =
+        client.watch(context, request, [&](const auto& event) { events.print(event); });
+    if (watched) return exit_code::done;
+    if (const auto again = waits.wait(watched, events.heard()); !again) {
+      return with.fail(again.error());
     }
-    std::this_thread::sleep_for(poll_every);
+    events.begin_again();
   }
 }
 

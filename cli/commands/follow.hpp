@@ -1,6 +1,7 @@
-// follow: prints what happens to a run until nothing more will: the seed was refused, or every
-// lineage is paused, killed or retired. A coordinator that goes away for a while is waited for.
-// Main thread only; it holds one more thread of its own while it runs.
+// follow: prints what happens until nothing more will: to a run, until the seed was refused, or
+// every lineage is paused, killed or retired; to anything else, until the coordinator says that it
+// has ended. A coordinator that goes away for a while is waited for, and nothing is told twice.
+// Main thread only; it holds one more thread of its own while it follows a run.
 #pragma once
 
 #include <string>
@@ -10,7 +11,11 @@
 
 namespace germline::cli {
 
-/// done: founded and settled; failed: the seed was refused. Ends with the tree.
+/// done: founded and settled, be it by a pause, which is told with its reason; failed: the seed was
+/// refused. Ends with the tree.
 exit_code follow_run(const session& with, control_client& client, const std::string& run_id);
+
+/// Of a run, lineage, iteration or attempt.
+exit_code follow_logs(const session& with, control_client& client, const std::string& target);
 
 }  // namespace germline::cli

@@ -2,6 +2,7 @@
 
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/follow.hpp"
 #include "cli/render/render.hpp"
 
 namespace germline::cli {
@@ -65,9 +66,9 @@ exit_code run_show(const session& with, const std::string& target) {
 
 exit_code run_logs(const session& with, const std::string& target, bool follow) {
   control_client client(with.coordinator());
+  if (follow) return follow_logs(with, client, target);
   v1::WatchRequest request;
   request.set_target(target);
-  request.set_follow(follow);
   grpc::ClientContext context;
   const auto watched = client.watch(context, request, [&](const v1::WatchEvent& event) {
     with.data(with.json ? to_json(event, true) : render_event(event, with.how));

@@ -98,6 +98,8 @@ class control_service final : public v1::Control::Service {
       return event.kind_case() == v1::WatchEvent::KIND_NOT_SET || stream->Write(event);
     });
     watchers_.fetch_sub(1);
+    // Not the end of what is watched: who follows comes back.
+    if (ended && stopping_) return {grpc::StatusCode::UNAVAILABLE, "the coordinator is ending"};
     return to_status(ended);
   }
 
