@@ -168,7 +168,8 @@ using lineage_actor =
                        caf::reacts_to<refused_atom, std::string>,
                        /// Fences, then replies with proof, or after kill_wait_ms without one.
                        caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
-                       caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
+                       caf::reacts_to<pause_atom, std::string>,
+                       caf::reacts_to<resume_atom, std::string>,
                        /// Looks whether the branch is where the record says.
                        caf::reacts_to<check_atom>>;
 
@@ -177,7 +178,8 @@ using runs_actor =
     item_owner::extend<caf::reacts_to<records::new_run>,
                        caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
                        caf::reacts_to<pause_atom, lineage_id, std::string>,
-                       caf::reacts_to<resume_atom, lineage_id>, caf::reacts_to<tick_atom>>;
+                       caf::reacts_to<resume_atom, lineage_id, std::string>,
+                       caf::reacts_to<tick_atom>>;
 
 /// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
 using dispatcher_actor =

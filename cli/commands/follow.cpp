@@ -101,13 +101,13 @@ class event_printer {
   bool heard() const { return heard_; }
 
  private:
-  /// What an event is known by. The beginning of an iteration shows the phase that it is in now.
+  /// What an event is known by: its bytes, as recorded, but for an iteration, of whose attempts
+  /// some word may come later, and which is told to wait at the time of the telling.
   static std::string key_of(const v1::WatchEvent& event) {
-    if (event.has_iteration()) {
-      return event.iteration().item_id() + "/" + std::to_string(event.iteration().ending());
-    }
-    if (event.has_lineage()) return event.lineage_id() + "/" + state_words(event.lineage());
-    return event.SerializeAsString();
+    if (!event.has_iteration()) return event.SerializeAsString();
+    const auto& iteration = event.iteration();
+    return iteration.item_id() + "/" + std::to_string(iteration.ending()) + "/" +
+           std::to_string(iteration.attempts_size()) + "/" + iteration.waits_for();
   }
 
   const session& with_;

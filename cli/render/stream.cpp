@@ -77,8 +77,8 @@ std::string render_event(const v1::WatchEvent& event, const style& how) {
       break;
     case v1::WatchEvent::kLineage:
       line.add("lineage ");
-      line.add(state_words(event.lineage()), colour_of(event.lineage().state()));
-      line.add_reason(event.lineage().pause_details());
+      line.add(change_words(event.lineage()), colour_of(event.lineage().state()));
+      line.add_reason(event.lineage().why());
       break;
     case v1::WatchEvent::KIND_NOT_SET:
       line.add("an event of a kind that this version does not know");

@@ -20,6 +20,14 @@ std::string lower(std::string_view name, std::string_view prefix) {
   return text;
 }
 
+std::string state_words(v1::LineageState state, v1::PauseReason why) {
+  auto text = word(state);
+  if (state == v1::LINEAGE_STATE_PAUSED && why != v1::PAUSE_REASON_UNSPECIFIED) {
+    text += " (" + word(why) + ")";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string word(v1::Ending ending) {
@@ -50,12 +58,14 @@ std::string word(v1::PauseReason reason) {
 }
 
 std::string state_words(const v1::LineageInfo& lineage) {
-  auto text = word(lineage.state());
-  if (lineage.state() == v1::LINEAGE_STATE_PAUSED &&
-      lineage.pause_reason() != v1::PAUSE_REASON_UNSPECIFIED) {
-    text += " (" + word(lineage.pause_reason()) + ")";
+  return state_words(lineage.state(), lineage.pause_reason());
+}
+
+std::string change_words(const v1::LineageChange& change) {
+  if (change.state() == v1::LINEAGE_STATE_ACTIVE && change.was() == v1::LINEAGE_STATE_PAUSED) {
+    return "resumed";
   }
-  return text;
+  return state_words(change.state(), change.pause_reason());
 }
 
 paint colour_of(v1::Ending ending) {

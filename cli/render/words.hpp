@@ -17,6 +17,8 @@ std::string word(v1::LineageState state);
 std::string word(v1::PauseReason reason);
 /// "active", "paused (budget)", "killed".
 std::string state_words(const v1::LineageInfo& lineage);
+/// The same of a change; what goes on after a pause is "resumed".
+std::string change_words(const v1::LineageChange& change);
 
 paint colour_of(v1::Ending ending);
 paint colour_of(v1::LineageState state);

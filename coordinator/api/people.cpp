@@ -475,7 +475,7 @@ result<v1::LineageReply> people::pause(const v1::LineageRequest& request) {
 
 result<v1::LineageReply> people::resume(const v1::LineageRequest& request) {
   GERMLINE_TRY_ASSIGN(const auto id, lineage_of(request.lineage()));
-  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, resume_atom_v, id));
+  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, resume_atom_v, id, request.why()));
   v1::LineageReply reply;
   GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(id.str()));
   return reply;

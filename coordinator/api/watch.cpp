@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <set>
 #include <thread>
@@ -19,39 +20,23 @@ class watcher {
  public:
   using emitter = std::function<bool(const v1::WatchEvent&)>;
 
-  watcher(record_reader& reader, const clock& time, resolved_target target, emitter emit)
-      : reader_(reader), time_(time), target_(std::move(target)), emit_(std::move(emit)) {}
+  watcher(record_reader& reader, resolved_target target, emitter emit)
+      : reader_(reader), target_(std::move(target)), emit_(std::move(emit)) {}
 
   /// Tells what is new, of each lineage in the order in which it happened: an iteration's
-  /// beginning, its events, its ending, and only then the next one's beginning. False: the watcher
-  /// has gone.
+  /// beginning, its events, its ending, and only then the next one's beginning; between them what
+  /// happened to the lineage itself. False: the watcher has gone.
   result<bool> poll() {
-    // The lineages first: what their state follows from is then among what is read after.
-    GERMLINE_TRY_ASSIGN(auto lineages, reader_.lineages(target_.run));
-    GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(target_.run));
-    std::erase_if(iterations, [&](const auto& each) { return !concerns(each); });
-    std::erase_if(lineages, [&](const auto& each) { return !concerns(each); });
-    const auto places = places_of(iterations);
-    bool behind = false;
-    while (!behind) {
-      GERMLINE_TRY_ASSIGN(const auto events, reader_.events(target_, last_seq_, events_per_poll));
-      for (const auto& stored : events) {
-        const auto its = places.find(stored.item);
-        // Of an iteration that began since: the next poll knows it.
-        behind = its == places.end();
-        if (behind) break;
-        if (!tell_beginning(places, its->second) || !tell_event(stored)) return false;
-        last_seq_ = stored.seq;
-      }
-      if (static_cast<int>(events.size()) < events_per_poll) break;
+    bool more = true;
+    while (more) {
+      GERMLINE_TRY_ASSIGN(auto now,
+                          reader_.watched(target_, last_event_, last_change_, events_per_poll));
+      std::erase_if(now.iterations, [&](const auto& each) { return !concerns(each); });
+      std::erase_if(now.lineages, [&](const auto& each) { return !concerns(each); });
+      more = static_cast<int>(now.events.size()) == events_per_poll;
+      if (!tell(now, more)) return false;
+      ended_ = has_ended(now.iterations, now.lineages);
     }
-    for (const auto& each : iterations) {
-      if (!tell_beginning(places, places.at(each.item_id())) || !tell_ending(each)) return false;
-    }
-    for (const auto& each : lineages) {
-      if (!tell_lineage(each)) return false;
-    }
-    ended_ = has_ended(iterations, lineages);
     return true;
   }
 
@@ -79,6 +64,29 @@ class watcher {
   bool concerns(const v1::LineageInfo& each) const {
     return target_.what == kind::run ||
            (target_.what == kind::lineage && each.lineage_id() == target_.id);
+  }
+
+  /// `more`: of what follows some is not in `now`, so nothing is told but its events and what went
+  /// before them.
+  bool tell(const watched_part& now, bool more) {
+    const auto places = places_of(now.iterations);
+    auto change = now.changes.begin();
+    const auto tell_changes_before = [&](std::int64_t event) {
+      for (; change != now.changes.end() && change->after_event < event; ++change) {
+        if (!tell_change(places, *change)) return false;
+      }
+      return true;
+    };
+    for (const auto& stored : now.events) {
+      if (!tell_changes_before(stored.seq)) return false;
+      if (!tell_beginning(places, places.at(stored.item)) || !tell_event(stored)) return false;
+      last_event_ = stored.seq;
+    }
+    if (more) return true;
+    if (!tell_changes_before(std::numeric_limits<std::int64_t>::max())) return false;
+    return std::all_of(now.iterations.begin(), now.iterations.end(), [&](const auto& each) {
+      return tell_beginning(places, places.at(each.item_id())) && tell_ending(each);
+    });
   }
 
   bool tell_event(const stored_event& stored) {
@@ -151,16 +159,15 @@ class watcher {
     return emit_(event);
   }
 
-  bool tell_lineage(const v1::LineageInfo& each) {
-    const std::string now =
-        std::to_string(each.state()) + "/" + std::to_string(each.pause_reason());
-    std::string& told = lineages_[each.lineage_id()];
-    if (told == now) return true;
-    told = now;
+  bool tell_change(const place_map& places, const stored_change& each) {
+    const auto& newest = places.at(each.item);
+    if (!tell_beginning(places, newest)) return false;
+    if (each.item_ended && !tell_ending(*newest.self)) return false;
+    last_change_ = each.seq;
     v1::WatchEvent event;
-    *event.mutable_lineage() = each;
-    event.set_lineage_id(each.lineage_id());
-    event.set_time_ms(time_.utc_ms());
+    *event.mutable_lineage() = each.change;
+    event.set_lineage_id(each.lineage);
+    event.set_time_ms(each.at_ms);
     return emit_(event);
   }
 
@@ -182,13 +189,12 @@ class watcher {
   }
 
   record_reader& reader_;
-  const clock& time_;
   resolved_target target_;
   emitter emit_;
-  std::int64_t last_seq_ = 0;
+  std::int64_t last_event_ = 0;
+  std::int64_t last_change_ = 0;
   std::set<std::string> began_;  // what was told of which items
   std::set<std::string> ended_items_;
-  std::map<std::string, std::string> lineages_;
   bool ended_ = false;
 };
 
@@ -203,7 +209,7 @@ result<void> people::watch(const v1::WatchRequest& request,
   } else {
     GERMLINE_TRY_ASSIGN(target, reader_.resolve(request.target()));
   }
-  watcher each(reader_, *env_.time, target, emit);
+  watcher each(reader_, target, emit);
   for (;;) {
     GERMLINE_TRY_ASSIGN(const bool there, each.poll());
     if (!there || !request.follow() || each.ended()) return {};

@@ -405,9 +405,9 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
         run.change(lineage::pause_requested{lineage::pause_reason::person, why}, answer(promise));
         return promise;
       },
-      [self, run](resume_atom) -> caf::result<void> {
+      [self, run](resume_atom, const std::string& why) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();
-        run.change(lineage::resume_requested{}, answer(promise));
+        run.change(lineage::resume_requested{why}, answer(promise));
         return promise;
       },
       [self, run](check_atom) {

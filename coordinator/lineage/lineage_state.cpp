@@ -99,7 +99,7 @@ transition on(const state& s, const pause_requested& e) {
   return t;
 }
 
-transition on(const state& s, const resume_requested&) {
+transition on(const state& s, const resume_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
   if (s.at == status::active) return {s, {}, {}};
   if (s.live.empty() && done(s)) {
@@ -108,7 +108,7 @@ transition on(const state& s, const resume_requested&) {
   transition t{s, {}, {}};
   t.next.at = status::active;
   t.next.why_paused = pause_reason::none;
-  t.next.details.clear();
+  t.next.details = e.why;
   t.next.failures_in_row = 0;
   if (!s.head_generation.empty()) t.effects.emplace_back(project_branch{});
   if (!s.live.empty()) t.effects.emplace_back(offer_item{});

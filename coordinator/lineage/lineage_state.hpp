@@ -29,7 +29,7 @@ struct state {
   lineage_id id;
   status at = status::active;
   pause_reason why_paused = pause_reason::none;
-  std::string details;
+  std::string details;            // why it is in this state, for people
   generation_id head_generation;  // empty until the seed is founded
   std::string head_commit;        // of the head generation, or of a context commit after it
   std::int64_t depth = 0;
@@ -67,7 +67,9 @@ struct pause_requested {
   pause_reason why = pause_reason::person;
   std::string details;
 };
-struct resume_requested {};
+struct resume_requested {
+  std::string why;
+};
 struct kill_requested {
   std::string why;
 };

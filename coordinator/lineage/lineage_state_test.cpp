@@ -125,7 +125,7 @@ TEST_CASE_FIXTURE(fixture, "killed is final") {
   CHECK(send(lineage::kill_requested{"enough"}));
   CHECK(has<prove_killed>());
   CHECK(s.live.empty());
-  CHECK_FALSE(send(resume_requested{}));
+  CHECK_FALSE(send(resume_requested{"again"}));
   CHECK_FALSE(send(pause_requested{}));
   CHECK_FALSE(send(iteration_ended{ending::evolved, "c", generation_id::make(time, random)}));
   CHECK(send(lineage::kill_requested{"again"}));

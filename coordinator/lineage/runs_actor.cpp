@@ -293,10 +293,10 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         if (actor == self->state.lineages.end()) return no_such_lineage();
         return self->delegate(actor->second, pause_atom_v, why);
       },
-      [self](resume_atom, const lineage_id& id) -> caf::result<void> {
+      [self](resume_atom, const lineage_id& id, const std::string& why) -> caf::result<void> {
         const auto actor = self->state.lineages.find(id.str());
         if (actor == self->state.lineages.end()) return no_such_lineage();
-        return self->delegate(actor->second, resume_atom_v);
+        return self->delegate(actor->second, resume_atom_v, why);
       },
       [self, run](tick_atom) {
         run.check_branches();

@@ -17,7 +17,9 @@ constexpr const char* select_run =
     " created_ms, found_state, found_details FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
-    " iterations_done, max_iterations, spent_nanousd, live_item FROM lineages";
+    " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
+    " lineage_changes c WHERE c.lineage_id = lineages.id ORDER BY seq DESC LIMIT 1), 0)"
+    " FROM lineages";
 constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item FROM generations g LEFT JOIN generation_parents p"
@@ -94,6 +96,7 @@ struct record_reader::impl {
     info.set_iterations_done(integer(row, 8));
     info.set_max_iterations(integer(row, 9));
     info.set_spent_nanousd(integer(row, 10));
+    info.set_changed_ms(integer(row, 12));
     const std::string live = text(row, 11);
     if (!live.empty()) {
       SQLite::Statement item(db, std::string(select_item) + " WHERE id=?");
@@ -109,6 +112,57 @@ struct record_reader::impl {
     bind_all(row, run);
     std::vector<v1::LineageInfo> out;
     while (row.executeStep()) out.push_back(read_lineage(row));
+    return out;
+  }
+
+  std::vector<v1::IterationInfo> iterations_of(const std::string& run) {
+    SQLite::Statement row(db, std::string(select_item) + " WHERE run_id=? ORDER BY started_ms, id");
+    bind_all(row, run);
+    std::vector<v1::IterationInfo> out;
+    while (row.executeStep()) out.push_back(read_item(row));
+    return out;
+  }
+
+  /// Changes are of lineages and runs; no other target has any.
+  std::vector<stored_change> changes_of(const resolved_target& target, std::int64_t seq) {
+    SQLite::Statement row(
+        db,
+        "SELECT c.seq, c.at_ms, c.lineage_id, c.state, c.pause_reason, c.details, c.was, c.item_id,"
+        " c.item_ended, c.after_event FROM lineage_changes c JOIN lineages l ON"
+        " l.id = c.lineage_id WHERE c.seq > ?1 AND ?2 IN (l.id, l.run_id) ORDER BY c.seq");
+    bind_all(row, seq, target.id);
+    std::vector<stored_change> out;
+    while (row.executeStep()) {
+      stored_change each;
+      each.seq = integer(row, 0);
+      each.at_ms = integer(row, 1);
+      each.lineage = text(row, 2);
+      each.change.set_state(static_cast<v1::LineageState>(integer(row, 3)));
+      each.change.set_pause_reason(static_cast<v1::PauseReason>(integer(row, 4)));
+      each.change.set_why(text(row, 5));
+      each.change.set_was(static_cast<v1::LineageState>(integer(row, 6)));
+      each.item = text(row, 7);
+      each.item_ended = integer(row, 8) != 0;
+      each.after_event = integer(row, 9);
+      out.push_back(std::move(each));
+    }
+    return out;
+  }
+
+  std::vector<stored_event> events_of(const resolved_target& target, std::int64_t seq, int limit) {
+    SQLite::Statement row(
+        db,
+        "SELECT e.seq, i.lineage_id, i.id, e.event FROM events e"
+        " JOIN attempts a ON a.id = e.attempt_id JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 "
+        "AND ?2 IN (i.run_id,"
+        " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id) ORDER BY e.seq LIMIT ?3");
+    bind_all(row, seq, target.id, limit);
+    std::vector<stored_event> out;
+    while (row.executeStep()) {
+      stored_event event{integer(row, 0), text(row, 1), text(row, 2), {}};
+      event.event.ParseFromString(sql::bytes(row, 3));
+      out.push_back(std::move(event));
+    }
     return out;
   }
 
@@ -250,14 +304,8 @@ result<v1::GenerationInfo> record_reader::generation(const std::string& id) {
 }
 
 result<std::vector<v1::IterationInfo>> record_reader::iterations(const std::string& run) {
-  return impl_->locked([&]() -> result<std::vector<v1::IterationInfo>> {
-    SQLite::Statement row(impl_->db,
-                          std::string(select_item) + " WHERE run_id=? ORDER BY started_ms, id");
-    bind_all(row, run);
-    std::vector<v1::IterationInfo> out;
-    while (row.executeStep()) out.push_back(impl_->read_item(row));
-    return out;
-  });
+  return impl_->locked(
+      [&]() -> result<std::vector<v1::IterationInfo>> { return impl_->iterations_of(run); });
 }
 
 result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
@@ -287,22 +335,15 @@ result<std::string> record_reader::item_of_attempt(const std::string& attempt) {
   });
 }
 
-result<std::vector<stored_event>> record_reader::events(const resolved_target& target,
-                                                        std::int64_t seq, int limit) {
-  return impl_->locked([&]() -> result<std::vector<stored_event>> {
-    SQLite::Statement row(
-        impl_->db,
-        "SELECT e.seq, i.lineage_id, i.id, e.event FROM events e"
-        " JOIN attempts a ON a.id = e.attempt_id JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 "
-        "AND ?2 IN (i.run_id,"
-        " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id) ORDER BY e.seq LIMIT ?3");
-    bind_all(row, seq, target.id, limit);
-    std::vector<stored_event> out;
-    while (row.executeStep()) {
-      stored_event event{integer(row, 0), text(row, 1), text(row, 2), {}};
-      event.event.ParseFromString(sql::bytes(row, 3));
-      out.push_back(std::move(event));
-    }
+result<watched_part> record_reader::watched(const resolved_target& target, std::int64_t last_event,
+                                            std::int64_t last_change, int limit) {
+  return impl_->locked([&]() -> result<watched_part> {
+    const SQLite::Transaction one_moment(impl_->db);
+    watched_part out;
+    out.lineages = impl_->lineages_of(target.run);
+    out.iterations = impl_->iterations_of(target.run);
+    out.changes = impl_->changes_of(target, last_change);
+    out.events = impl_->events_of(target, last_event, limit);
     return out;
   });
 }

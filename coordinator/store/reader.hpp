@@ -33,6 +33,25 @@ struct stored_event {
   v1::ProgressEvent event;
 };
 
+/// A lineage came into a state: with its place among the events and iterations.
+struct stored_change {
+  std::int64_t seq = 0;
+  std::int64_t at_ms = 0;
+  std::string lineage;
+  v1::LineageChange change;
+  std::string item;  // the newest of the lineage then
+  bool item_ended = false;
+  std::int64_t after_event = 0;  // the newest then; grows with seq
+};
+
+/// All that a watcher is told from, as the record has it at one moment.
+struct watched_part {
+  std::vector<v1::LineageInfo> lineages;      // of the whole run
+  std::vector<v1::IterationInfo> iterations;  // of the whole run, in the order of their starts
+  std::vector<stored_change> changes;         // of the target, newer than asked
+  std::vector<stored_event> events;           // of the target, newer than asked, bounded
+};
+
 class record_reader {
  public:
   static result<std::unique_ptr<record_reader>> open(const std::string& path);
@@ -59,9 +78,10 @@ class record_reader {
   result<std::vector<std::string>> artefacts();
   result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);
-  /// Events of the target after `seq`, at most `limit`.
-  result<std::vector<stored_event>> events(const resolved_target& target, std::int64_t seq,
-                                           int limit);
+  /// What came after the event and the change named, with at most `limit` events; all of one
+  /// moment, so that whatever an event or a change speaks of is there too.
+  result<watched_part> watched(const resolved_target& target, std::int64_t last_event,
+                               std::int64_t last_change, int limit);
   /// Whether a result of this attempt may still be accepted.
   result<bool> is_leased(const std::string& attempt);
   /// Whether an attempt holds this fence; for bulk transfers.

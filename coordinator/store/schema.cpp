@@ -79,7 +79,35 @@ constexpr const char* version_2 = R"sql(
 ALTER TABLE attempts ADD COLUMN details TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array migrations = {version_1, version_2};
+// What happened to the lineages, in order. `after_event` is the newest event then, `item_id` the
+// newest item of the lineage (its founding until the first iteration), and whether that had ended:
+// so each change has its place among what else is told. Of a record from before, the beginnings are
+// known; the present states are put after all that is there, at the newest time that it has.
+constexpr const char* version_3 = R"sql(
+CREATE TABLE lineage_changes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, lineage_id TEXT NOT NULL REFERENCES lineages(id),
+  at_ms INTEGER NOT NULL, was INTEGER NOT NULL, state INTEGER NOT NULL,
+  pause_reason INTEGER NOT NULL, details TEXT NOT NULL,
+  item_id TEXT NOT NULL REFERENCES items(id), item_ended INTEGER NOT NULL,
+  after_event INTEGER NOT NULL);
+CREATE INDEX changes_of_lineage ON lineage_changes (lineage_id, seq);
+INSERT INTO lineage_changes
+  (lineage_id, at_ms, was, state, pause_reason, details, item_id, item_ended, after_event)
+  SELECT l.id, i.ended_ms, 0, 1, 0, '', i.id, 1, COALESCE((SELECT MAX(e.seq) FROM events e
+    JOIN attempts a ON a.id = e.attempt_id WHERE a.item_id = i.id), 0) AS after_event
+  FROM lineages l JOIN items i ON i.run_id = l.run_id AND i.lineage_id IS NULL
+  WHERE l.head_generation <> '' ORDER BY after_event, l.id;
+INSERT INTO lineage_changes
+  (lineage_id, at_ms, was, state, pause_reason, details, item_id, item_ended, after_event)
+  SELECT l.id, MAX(i.started_ms, i.ended_ms), 1, l.state, l.pause_reason,
+    l.details, i.id, i.ending <> 0, (SELECT COALESCE(MAX(seq), 0) FROM events)
+  FROM lineages l JOIN items i ON i.id = (SELECT n.id FROM items n WHERE n.run_id = l.run_id
+    AND (n.lineage_id = l.id OR n.lineage_id IS NULL)
+    ORDER BY n.lineage_id IS NULL, n.started_ms DESC, n.id DESC LIMIT 1)
+  WHERE l.state <> 1 ORDER BY 2, l.id;
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3};
 
 }  // namespace
 

@@ -19,7 +19,28 @@ error stale(const std::string& why) {
   return {error_code::failed_precondition, why};
 }
 
-void write_lineage(SQLite::Database& db, const lineage::state& s) {
+/// Puts into the record that the lineage comes into another state, or begins, with `s`.
+void note_change(SQLite::Database& db, const lineage::state& s, std::int64_t now_ms) {
+  SQLite::Statement before(db, "SELECT state, pause_reason, head_generation FROM lineages WHERE id=?");
+  bind_all(before, s.id.str());
+  if (!before.executeStep()) return;
+  const auto was = integer(before, 0);
+  const bool begins = s.at == lineage::status::active && text(before, 2).empty() &&
+                      !s.head_generation.empty();
+  const bool same = was == static_cast<std::int64_t>(s.at) &&
+                    integer(before, 1) == static_cast<std::int64_t>(s.why_paused);
+  if (same && !begins) return;
+  exec(db,
+       "INSERT INTO lineage_changes (lineage_id, at_ms, was, state, pause_reason, details, item_id,"
+       " item_ended, after_event) SELECT l.id, ?, ?, ?, ?, ?, i.id, i.ending <> 0,"
+       " (SELECT COALESCE(MAX(seq), 0) FROM events) FROM lineages l JOIN items i ON"
+       " i.run_id = l.run_id AND (i.lineage_id = l.id OR i.lineage_id IS NULL) WHERE l.id=?"
+       " ORDER BY i.lineage_id IS NULL, i.started_ms DESC, i.id DESC LIMIT 1",
+       now_ms, begins ? 0 : was, s.at, s.why_paused, s.details, s.id.str());
+}
+
+void write_lineage(SQLite::Database& db, const lineage::state& s, std::int64_t now_ms) {
+  note_change(db, s, now_ms);
   exec(db,
        "UPDATE lineages SET state=?, pause_reason=?, details=?, head_generation=?, head_commit=?,"
        " depth=?, last_number=?, iterations_done=?, max_iterations=?, failures_in_row=?,"
@@ -303,7 +324,7 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
          " WHERE id=?",
          begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, s.head_generation.str(),
          s.head_commit, begin.now_ms, s.id.str());
-    write_lineage(db, s);
+    write_lineage(db, s, begin.now_ms);
     return {};
   });
 }
@@ -319,7 +340,7 @@ result<void> store::end_iteration(const records::iteration_end& end) {
     const std::string run = text(row, 0);
     write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
     if (end.born) write_birth(db, *end.born, run, end.next.id.str(), end.judged);
-    write_lineage(db, end.next);
+    write_lineage(db, end.next, end.judged.now_ms);
     return {};
   });
 }
@@ -332,9 +353,9 @@ result<void> store::refuse_result(const attempt_id& attempt, std::int64_t now_ms
   });
 }
 
-result<void> store::save_lineage(const lineage::state& state) {
+result<void> store::save_lineage(const lineage::state& state, std::int64_t now_ms) {
   return impl_->transact([&]() -> result<void> {
-    write_lineage(impl_->db, state);
+    write_lineage(impl_->db, state, now_ms);
     return {};
   });
 }
@@ -345,7 +366,7 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
     SQLite::Statement live(db, "SELECT id FROM items WHERE lineage_id=? AND ending=0");
     bind_all(live, killed.id.str());
     while (live.executeStep()) kill_item(db, text(live, 0), killed.details, now_ms);
-    write_lineage(db, killed);
+    write_lineage(db, killed, now_ms);
     return {};
   });
 }

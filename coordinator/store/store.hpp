@@ -42,7 +42,8 @@ class store {
   /// Marks an attempt whose result was refused, without touching its item.
   result<void> refuse_result(const attempt_id& attempt, std::int64_t now_ms);
 
-  result<void> save_lineage(const lineage::state& state);
+  /// A change of its state is put into the record with its time, as by all that write a lineage.
+  result<void> save_lineage(const lineage::state& state, std::int64_t now_ms);
   /// The fence first: the lineage is killed, its live item ended, the fence advanced.
   result<void> kill_lineage(const lineage::state& killed, std::int64_t now_ms);
   /// The same for a run whose seed is not founded yet.

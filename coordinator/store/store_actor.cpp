@@ -47,7 +47,9 @@ store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_ac
       [&db](const records::new_iteration& begin) { return reply(db.begin_iteration(begin)); },
       [&db](const records::iteration_end& end) { return reply(db.end_iteration(end)); },
       [&db](offer_atom, const item_id& item) { return reply(db.offer_of(item)); },
-      [&db](save_atom, const lineage::state& state) { return reply(db.save_lineage(state)); },
+      [&db, now](save_atom, const lineage::state& state) {
+        return reply(db.save_lineage(state, now()));
+      },
       [&db, now](kill_atom, const lineage::state& killed) {
         return reply(db.kill_lineage(killed, now()));
       },

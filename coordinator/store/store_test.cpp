@@ -1,15 +1,18 @@
 #include "coordinator/store/store.hpp"
 
+#include <SQLiteCpp/Database.h>
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "common/clock.hpp"
 #include "common/random.hpp"
+#include "coordinator/store/reader.hpp"
 
 using namespace germline;
 
@@ -71,6 +74,7 @@ struct fixture {
     s.id = run.lineages.front();
     s.head_generation = end.born->id;
     s.head_commit = run.seed_commit;
+    REQUIRE(record->save_lineage(s, 5));
     return begin(s);
   }
 
@@ -151,6 +155,54 @@ TEST_CASE_FIXTURE(fixture, "a killed lineage takes no result and no lease") {
   CHECK(loaded->items[0].killing);
   REQUIRE(record->settle({loaded->items[0].attempt, "killed", {}}, 9));
   CHECK(record->load()->items.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as events") {
+  create(0, 3);
+  const auto s = first_iteration();
+  auto other = s;  // killed while it waited; the third is not founded yet
+  other.id = run.lineages[1];
+  other.live = {};
+  REQUIRE(record->save_lineage(other, 5));
+  other = begin(other);
+  REQUIRE(lease(s.live, 1));
+  auto end = make_end(s, 1);
+  end.next.at = lineage::status::paused;
+  end.next.why_paused = lineage::pause_reason::done;
+  end.next.details = "1 iterations are done";
+  REQUIRE(record->end_iteration(end));
+  auto killed = other;
+  killed.at = lineage::status::killed;
+  killed.details = "enough";
+  killed.live = {};
+  REQUIRE(record->kill_lineage(killed, 12));
+  const auto path = (dir / "record.sqlite").string();
+  const auto changes = [&] {
+    auto reader = record_reader::open(path);
+    REQUIRE(reader);
+    auto part = (*reader)->watched({resolved_target::kind::run, run.id.str(), run.id.str()}, 0, 0, 9);
+    REQUIRE(part);
+    std::vector<std::string> told;
+    for (const auto& each : part->changes) {
+      told.push_back(std::to_string(each.at_ms) + " " + each.lineage + " " +
+                     v1::LineageState_Name(each.change.was()) + " " +
+                     v1::LineageState_Name(each.change.state()) + " " + each.change.why() +
+                     (each.item_ended ? " after " : " in ") + each.item);
+    }
+    return told;
+  };
+  auto recorded = changes();
+  REQUIRE(recorded.size() == 4);
+  record.reset();
+  {
+    SQLite::Database old(path, SQLite::OPEN_READWRITE);
+    old.exec("DROP TABLE lineage_changes; PRAGMA user_version = 2");
+  }
+  reopen();
+  auto migrated = changes();
+  std::sort(recorded.begin(), recorded.end());  // the ids of this test have no order
+  std::sort(migrated.begin(), migrated.end());
+  CHECK(migrated == recorded);
 }
 
 TEST_CASE_FIXTURE(fixture, "a lost attempt whose cost is known is charged that and no more") {
