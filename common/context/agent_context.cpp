@@ -43,6 +43,15 @@ bool nests_deeper(std::string_view text, std::int64_t depth) {
   return false;
 }
 
+/// Where the parser stopped, which counts bytes from 1.
+std::string place_in(std::string_view text, std::size_t byte) {
+  const auto before = text.substr(0, byte == 0 ? 0 : byte - 1);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const auto begin = before.rfind('\n');
+  const auto column = before.size() - (begin == std::string_view::npos ? 0 : begin + 1) + 1;
+  return "line " + std::to_string(line) + ", byte " + std::to_string(column);
+}
+
 bool is_string(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string();
@@ -84,8 +93,12 @@ result<json> parse_context(std::string_view text, const context_limits& limits) 
     return error(error_code::resource_exhausted,
                  "the context nests deeper than " + std::to_string(limits.depth));
   }
-  auto root = json::parse(text, nullptr, false);
-  if (root.is_discarded()) return bad("is not JSON");
+  json root;
+  try {
+    root = json::parse(text);
+  } catch (const json::parse_error& failure) {
+    return bad("is not JSON (" + place_in(text, failure.byte) + ")");
+  }
   if (!root.is_object()) return bad("is not a JSON object");
   if (!is_string(root, "goalState")) return bad("has no text \"goalState\"");
   const auto history = root.find("history");

@@ -64,6 +64,14 @@ TEST_CASE("history is kept as a beginning, or counted by a summary") {
   CHECK_FALSE(check_context(context(list(summary(0))), limits));
 }
 
+TEST_CASE("where a context is no JSON is told") {
+  const auto message = [](const char* text) {
+    return check_context(text, context_limits{}).error().message();
+  };
+  CHECK(message("{\n  \"goalState\": oops\n}") == "the context is not JSON (line 2, byte 16)");
+  CHECK(message("") == "the context is not JSON (line 1, byte 1)");
+}
+
 TEST_CASE("an entry is appended and unknown members survive") {
   const auto text = append_entry(context(list(entry("a"))), {"t2", "judged", false, "why"}, {});
   REQUIRE(text);
