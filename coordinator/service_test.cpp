@@ -211,7 +211,8 @@ TEST_CASE_FIXTURE(fixture, "what happened is told in order, and each state of a 
         "0 began\n0 ended\nlineage 1\n1 began\nplan\n1 ended\n2 began\n2 ended\nlineage 2\n");
 }
 
-TEST_CASE_FIXTURE(fixture, "pauses, resumes and kills are told at their times, after a restart too") {
+TEST_CASE_FIXTURE(fixture,
+                  "pauses, resumes and kills are told at their times, after a restart too") {
   create();
   scripted_worker worker(service->address(), "w1");
   found(worker);
@@ -250,10 +251,10 @@ TEST_CASE_FIXTURE(fixture, "pauses, resumes and kills are told at their times, a
   CHECK(before_ms < time.utc_ms());
   // What was begun by the resumption may have begun before the kill, or not.
   std::erase_if(words, [](const auto& each) { return each.starts_with("2 "); });
-  CHECK(words == std::vector<std::string>{
-                     "0 began", "0 ended", "UNSPECIFIED -> ACTIVE ", "1 began",
-                     "ACTIVE -> PAUSED to look", "1 ended", "PAUSED -> ACTIVE seen",
-                     "ACTIVE -> KILLED killed by a person"});
+  CHECK(words == std::vector<std::string>{"0 began", "0 ended", "UNSPECIFIED -> ACTIVE ", "1 began",
+                                          "ACTIVE -> PAUSED to look", "1 ended",
+                                          "PAUSED -> ACTIVE seen",
+                                          "ACTIVE -> KILLED killed by a person"});
   worker.leave();
   restart();
   const auto again = watched(created.run_id());
@@ -271,7 +272,7 @@ TEST_CASE_FIXTURE(fixture, "the end of a coordinator is not told as the end of w
   request.set_follow(true);
   const auto stream = people->Watch(&context, request);
   v1::WatchEvent event;
-  REQUIRE(stream->Read(&event));  // the founding has begun
+  REQUIRE(stream->Read(&event));  // the founding waits
   std::thread ender([&] { service->stop(); });
   while (stream->Read(&event)) {
   }
@@ -279,6 +280,57 @@ TEST_CASE_FIXTURE(fixture, "the end of a coordinator is not told as the end of w
   ender.join();
   CHECK((status.error_code() == grpc::StatusCode::UNAVAILABLE ||
          status.error_code() == grpc::StatusCode::CANCELLED));
+}
+
+TEST_CASE_FIXTURE(fixture, "an iteration that waits says for what, and begins with its lease") {
+  create(1);
+  const auto waits_for = [&] {
+    std::string words;
+    for (int i = 0; i < 50 && words.empty(); ++i) {
+      for (const auto& each : watched(created.run_id())) {
+        if (each.has_iteration()) words = each.iteration().waits_for();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return words;
+  };
+  CHECK(waits_for() == "a worker: none is connected");
+  const auto begun = time.utc_ms();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lost = worker.lease();
+  const auto lease = worker.lease();  // no heartbeat named the first
+  evolve(worker, lease);
+  std::vector<int> attempts;
+  for (const auto& each : watched(created.run_id())) {
+    if (!each.has_iteration() || each.iteration().ending() != v1::ENDING_UNSPECIFIED) continue;
+    CHECK(each.iteration().waits_for().empty());
+    CHECK(each.time_ms() >= begun);
+    attempts.push_back(each.iteration().attempts_size());
+  }
+  CHECK(attempts == std::vector<int>{1, 1, 2});
+  CHECK(lost.item_id() == lease.item_id());
+}
+
+TEST_CASE_FIXTURE(fixture, "of several runs of one name all are listed, with their states") {
+  create();
+  const auto first = created;
+  create();
+  kill(first.run_id());
+  grpc::ClientContext context;
+  v1::ShowRequest request;
+  request.set_target(tree().run().name());
+  v1::ShowReply reply;
+  const auto refused = people->Show(&context, request, &reply);
+  CHECK(refused.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  const auto& told = refused.error_message();
+  CAPTURE(told);
+  const auto older = told.find("\n  " + first.run_id() + " 20");
+  const auto newer = told.find("\n  " + created.run_id() + " 20");
+  REQUIRE(newer != std::string::npos);
+  CHECK(older > newer);
+  CHECK(told.find("Z killed", older) != std::string::npos);
+  CHECK(told.find("Z founding", newer) < older);
 }
 
 TEST_CASE_FIXTURE(fixture, "a run stands for its only lineage; of several one must be named") {

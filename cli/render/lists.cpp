@@ -14,28 +14,15 @@ std::string count_of(std::int64_t done, std::int64_t most) {
   return std::to_string(done) + (most > 0 ? "/" + std::to_string(most) : "");
 }
 
-std::string live_words(const v1::LineageInfo& lineage) {
-  if (!lineage.has_live()) return "-";
-  return word(lineage.live().phase());
-}
-
 /// On a terminal columns are left out, in this order, until the rest fits. What is left out is in
 /// `germline show` and in JSON.
 std::string fitting_table(const style& how, std::vector<std::string> header,
                           std::vector<std::vector<std::string>> rows,
                           const std::vector<std::size_t>& dispensable) {
-  const auto fits = [&](const std::string& text) {
-    for (std::string_view rest = text; !rest.empty();) {
-      const auto end = rest.find('\n');
-      if (width(rest.substr(0, end)) > static_cast<std::size_t>(how.columns)) return false;
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    }
-    return true;
-  };
   const style colourless{.terminal = how.terminal, .unicode = how.unicode, .columns = how.columns};
   std::vector<std::size_t> left_out;
   for (const auto column : dispensable) {
-    if (!how.terminal || fits(table(colourless, header, rows))) break;
+    if (!how.terminal || fits(how, table(colourless, header, rows))) break;
     const auto before = static_cast<std::size_t>(std::count_if(
         left_out.begin(), left_out.end(), [&](std::size_t other) { return other < column; }));
     const auto at = static_cast<std::ptrdiff_t>(column - before);
@@ -53,28 +40,39 @@ std::string name_of(const v1::RunInfo& run, const style& how) {
 
 }  // namespace
 
+bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int64_t now_ms) {
+  constexpr std::int64_t recent_ms = 24 * 3600 * 1'000;
+  if (!is_over(lineage)) return true;
+  const auto since_ms = lineage.changed_ms() > 0 ? lineage.changed_ms() : run.created_ms();
+  return now_ms - since_ms < recent_ms;
+}
+
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
                         const style& how) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& run : reply.runs()) {
     const auto created = age(run.created_ms(), now_ms);
-    if (run.found_state() == "refused") {
-      if (all) {
-        rows.push_back({short_id(run.run_id()), name_of(run, how), "-", "refused", "-", "-", "-",
-                        "-", created});
-      }
+    std::vector<const v1::LineageInfo*> listed;
+    for (const auto& lineage : run.lineages()) {
+      if (all || is_listed(run, lineage, now_ms)) listed.push_back(&lineage);
+    }
+    const bool refused = run.found_state() == "refused" &&
+                         std::all_of(listed.begin(), listed.end(), [](const auto* lineage) {
+                           return lineage->state() == v1::LINEAGE_STATE_RETIRED;
+                         });
+    if (refused && !listed.empty()) {
+      rows.push_back(
+          {short_id(run.run_id()), name_of(run, how), "-", "refused", "-", "-", "-", "-", created});
       continue;
     }
-    for (const auto& lineage : run.lineages()) {
-      const bool final = lineage.state() == v1::LINEAGE_STATE_KILLED ||
-                         lineage.state() == v1::LINEAGE_STATE_RETIRED;
-      if (final && !all) continue;
-      const auto state =
-          run.found_state() == "pending" && !final ? "founding" : state_words(lineage);
-      rows.push_back({short_id(run.run_id()), name_of(run, how), short_id(lineage.lineage_id()),
-                      state, std::to_string(lineage.depth()),
-                      count_of(lineage.iterations_done(), lineage.max_iterations()),
-                      live_words(lineage), format_usd(lineage.spent_nanousd()), created});
+    for (const auto* lineage : listed) {
+      const bool waits =
+          run.found_state() == "pending" && lineage->state() == v1::LINEAGE_STATE_ACTIVE;
+      rows.push_back({short_id(run.run_id()), name_of(run, how), short_id(lineage->lineage_id()),
+                      waits ? "founding" : state_words(*lineage), std::to_string(lineage->depth()),
+                      count_of(lineage->iterations_done(), lineage->max_iterations()),
+                      lineage->has_live() ? live_words(lineage->live()) : "-",
+                      format_usd(lineage->spent_nanousd()), created});
     }
   }
   return fitting_table(
@@ -97,8 +95,9 @@ std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, 
 }
 
 std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how) {
-  auto text = short_id(lineage.lineage_id()) + " " +
-              painted(how, colour_of(lineage.state()), state_words(lineage));
+  auto text =
+      short_id(lineage.lineage_id()) + " " +
+      painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage));
   if (!lineage.pause_details().empty()) {
     text += ": " + summary(how, lineage.pause_details(), how.columns - 50);
   }

@@ -13,7 +13,9 @@
 
 namespace germline::cli {
 
-/// One row a lineage; lineages that are killed or retired only with `all`.
+/// Whether `ps` lists a lineage: all that is not over, and for a day what is.
+bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int64_t now_ms);
+/// One row a lineage that is listed; with `all` one for each.
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
                         const style& how);
 std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how);

@@ -45,6 +45,8 @@ v1::GetTreeReply sample_tree() {
   first.set_action("gave itself a new tool");
   first.set_started_ms(1'000);
   first.set_ended_ms(33'500);
+  first.add_attempts()->set_leased_ms(3'500);
+  first.mutable_attempts(0)->set_ended_ms(33'500);
   auto& second = *reply.add_iterations();
   second.set_item_id("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e31");
   second.set_lineage_id(lineage.lineage_id());
@@ -84,8 +86,9 @@ TEST_CASE("the tree names generations, iterations, endings and why") {
   CHECK(render_tree(sample_tree(), plain) ==
         "run_0190f3c2a1b27c3d8e first\n  seed aaaaaaaaaa, no model\n"
         "* generation 0 gen_0190f3c2a1b27c3d8e aaaaaaaaaa  the seed\n"
-        "`- lin_0190f3c2a1b27c3d8e  paused (done), depth 1, 2 of 2 iterations\n"
-        "   |- evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  32.5s\n"
+        "`- lin_0190f3c2a1b27c3d8e  done, depth 1, 2 of 2 iterations\n"
+        "   |- evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  30.0s\n"
+        "   |     waited 2.5s for a slot\n"
         "   |     gave itself a new tool\n"
         "   `- rejected (protected) itm_0190f3c2a1b27c3d8e\n"
         "         behaviour/two is red...\n");
@@ -165,22 +168,98 @@ TEST_CASE("the tree of a refused seed says why") {
         "run_1\n  seed abc, no model\n  the seed was refused: the build failed\n");
 }
 
-TEST_CASE("lineages are listed in aligned columns, final ones on request") {
+TEST_CASE("what is not over is listed, and for a day what is; all on request") {
   v1::ListRunsReply reply;
   auto& run = *reply.add_runs();
   run = sample_tree().run();
   run.set_created_ms(1'000);
+  run.mutable_lineages(0)->set_changed_ms(30'000);
   auto& killed = *run.add_lineages();
   killed.set_lineage_id("lin_2");
   killed.set_state(v1::LINEAGE_STATE_KILLED);
+  killed.set_changed_ms(61'000);
+  auto& paused = *run.add_lineages();
+  paused.set_lineage_id("lin_3");
+  paused.set_state(v1::LINEAGE_STATE_PAUSED);
+  paused.set_pause_reason(v1::PAUSE_REASON_PERSON);
+  paused.set_changed_ms(1'000);
   const std::string header =
-      "RUN                     NAME   LINEAGE                 STATE          DEPTH  ITERATIONS  "
-      "LIVE  SPENT  CREATED\n";
-  const std::string row =
-      "run_0190f3c2a1b27c3d8e  first  lin_0190f3c2a1b27c3d8e  paused (done)  1      2/2         "
-      "-     $0.00  1m01s ago\n";
-  CHECK(render_runs(reply, false, 62'000, plain) == header + row);
-  CHECK(render_runs(reply, true, 62'000, plain).find("lin_2") != std::string::npos);
+      "RUN                     NAME   LINEAGE                 STATE            DEPTH  ITERATIONS"
+      "  LIVE  SPENT  CREATED\n";
+  const std::string done =
+      "run_0190f3c2a1b27c3d8e  first  lin_0190f3c2a1b27c3d8e  done             1      2/2       "
+      "  -     $0.00  1m01s ago\n";
+  const auto recent = render_runs(reply, false, 62'000, plain);
+  CHECK(recent.starts_with(header + done));
+  CHECK(recent.find("lin_2") != std::string::npos);
+  constexpr std::int64_t day_ms = 24 * 3600 * 1'000;
+  const auto later = render_runs(reply, false, 61'000 + day_ms, plain);
+  CHECK(later.find("done") == std::string::npos);
+  CHECK(later.find("lin_2") == std::string::npos);
+  CHECK(later.find("paused (person)") != std::string::npos);
+  CHECK(render_runs(reply, true, 61'000 + day_ms, plain).find("lin_2") != std::string::npos);
+}
+
+TEST_CASE("what happened to a lineage is told in its own words") {
+  v1::WatchEvent event;
+  event.set_time_ms(3'661'000);
+  event.set_lineage_id("lin_1");
+  auto& change = *event.mutable_lineage();
+  change.set_state(v1::LINEAGE_STATE_ACTIVE);
+  CHECK(render_event(event, plain) == "01:01:01 lin_1 lineage active\n");
+  change.set_was(v1::LINEAGE_STATE_PAUSED);
+  change.set_why("seen\nenough");
+  CHECK(render_event(event, plain) == "01:01:01 lin_1 lineage resumed: seen...\n");
+  change.set_state(v1::LINEAGE_STATE_PAUSED);
+  change.set_pause_reason(v1::PAUSE_REASON_DONE);
+  change.clear_why();
+  CHECK(render_event(event, plain) == "01:01:01 lin_1 lineage done\n");
+}
+
+TEST_CASE("waiting for a slot is told, apart from running") {
+  v1::WatchEvent event;
+  event.set_time_ms(3'661'000);
+  auto& iteration = *event.mutable_iteration();
+  iteration.set_item_id("itm_1");
+  iteration.set_started_ms(1'000);
+  iteration.set_waits_for("a worker: none is connected");
+  CHECK(render_event(event, plain) == "01:01:01 itm_1 waits for a worker: none is connected\n");
+  iteration.clear_waits_for();
+  iteration.add_attempts()->set_leased_ms(3'500);
+  CHECK(render_event(event, plain) == "01:01:01 itm_1 began, having waited 2.5s for a slot\n");
+  iteration.mutable_attempts(0)->set_ended_ms(5'000);
+  iteration.mutable_attempts(0)->set_details("the disk was full");
+  iteration.add_attempts()->set_leased_ms(6'000);
+  CHECK(render_event(event, plain) ==
+        "01:01:01 itm_1 began again (attempt 2): the disk was full\n");
+  // A late result of the first attempt does not make it run twice.
+  iteration.mutable_attempts(0)->set_ended_ms(9'000);
+  iteration.mutable_attempts(1)->set_ended_ms(10'000);
+  iteration.set_ended_ms(10'000);
+  CHECK(time_of(iteration).ran_ms == 6'500);
+  CHECK(time_of(iteration).waited_ms == 2'500);
+}
+
+TEST_CASE("a step that only names its phase is not told twice") {
+  v1::WatchEvent event;
+  event.set_time_ms(3'661'000);
+  auto& progress = *event.mutable_progress();
+  progress.set_phase(v1::ITERATION_PHASE_PREPARING);
+  progress.set_step("prepare");
+  progress.set_status("started");
+  CHECK(render_event(event, plain) == "01:01:01 preparing\n");
+  progress.set_phase(v1::ITERATION_PHASE_RUNNING);
+  CHECK(render_event(event, plain) == "01:01:01 running prepare started\n");
+}
+
+TEST_CASE("a reason that says no more than the ending is left out") {
+  auto tree = sample_tree();
+  tree.mutable_iterations(1)->set_ending(v1::ENDING_KILLED);
+  tree.mutable_iterations(1)->set_reason("killed");
+  CHECK(render_tree(tree, plain).find("`- killed itm_") != std::string::npos);
+  v1::WatchEvent event;
+  *event.mutable_iteration() = tree.iterations(1);
+  CHECK(render_event(event, plain).find(" killed: behaviour/two is red") != std::string::npos);
 }
 
 TEST_CASE("kill shows the proof and the time for each lineage") {

@@ -85,7 +85,9 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   sheet out(how);
   out.add("lineage", safe_line(lineage.lineage_id()));
   out.add("run", safe_line(lineage.run_id()));
-  out.add("state", painted(how, colour_of(lineage.state()), state_words(lineage)));
+  out.add("state",
+          painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage)));
+  out.add_time("since", lineage.changed_ms());
   out.add_text("why", lineage.pause_details());
   out.add("head", safe_line(lineage.head_generation()));
   out.add("commit", safe_line(lineage.head_commit()));
@@ -95,7 +97,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   out.add("iterations", iterations);
   out.add("spent", format_usd(lineage.spent_nanousd()));
   if (lineage.has_live()) {
-    out.add("live", safe_line(lineage.live().item_id()) + " " + word(lineage.live().phase()));
+    out.add("live", safe_line(lineage.live().item_id()) + " " + live_words(lineage.live()));
   }
   return out.take();
 }
@@ -122,16 +124,22 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add("parent", safe_line(iteration.parent_generation()));
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
-  if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", word(iteration.phase()));
-  out.add_text("reason", iteration.reason());
+  if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", live_words(iteration));
+  out.add_text("reason", reason_of(iteration));
   out.add("commit", safe_line(iteration.commit()));
   out.add("generation", safe_line(iteration.generation_id()));
   // Only births have numbers: one that was not born leaves its own to the next.
   if (iteration.ending() == v1::ENDING_EVOLVED) {
     out.add("number", std::to_string(iteration.number()));
   }
-  out.add_time("started", iteration.started_ms());
+  out.add_time("queued", iteration.started_ms());
+  if (iteration.attempts_size() > 0) out.add_time("began", iteration.attempts(0).leased_ms());
   out.add_time("ended", iteration.ended_ms());
+  if (iteration.ended_ms() > 0) {
+    const auto spent = time_of(iteration);
+    if (iteration.attempts_size() > 0) out.add("ran", duration(spent.ran_ms));
+    if (spent.waited_ms >= long_wait_ms) out.add("waited", duration(spent.waited_ms));
+  }
   for (const auto& attempt : iteration.attempts()) {
     out.add("attempt", safe_line(attempt.attempt_id()) + " " + word(attempt.state()));
     out.add_more("fence " + std::to_string(attempt.fence()) + ", worker " + attempt.worker_id());

@@ -27,8 +27,27 @@ class event_line {
   std::size_t used_ = 0;
 };
 
+/// What the worker calls its own steps says no more than the phase.
+bool is_phase_itself(const v1::ProgressEvent& progress) {
+  switch (progress.phase()) {
+    case v1::ITERATION_PHASE_PREPARING:
+      return progress.step() == "prepare";
+    case v1::ITERATION_PHASE_RUNNING:
+      return progress.step() == "agent";
+    case v1::ITERATION_PHASE_IMPORTING:
+      return progress.step() == "import";
+    case v1::ITERATION_PHASE_REPORTING:
+      return progress.step() == "result";
+    default:
+      return false;
+  }
+}
+
 void add_progress(event_line& line, const v1::ProgressEvent& progress) {
   line.add(word(progress.phase()));
+  if (is_phase_itself(progress) && progress.status() == "started") {
+    return line.add_reason(progress.detail());
+  }
   if (!progress.step().empty()) line.add(" " + safe_line(progress.step()));
   if (!progress.status().empty()) {
     line.add(" " + safe_line(progress.status()),
@@ -37,15 +56,32 @@ void add_progress(event_line& line, const v1::ProgressEvent& progress) {
   line.add_reason(progress.detail());
 }
 
+void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
+  if (!iteration.waits_for().empty()) {
+    line.add(" waits for " + safe_line(iteration.waits_for()), paint::yellow);
+    return;
+  }
+  if (iteration.attempts_size() > 1) {
+    const auto& before = iteration.attempts(iteration.attempts_size() - 2);
+    line.add(" began again (attempt " + std::to_string(iteration.attempts_size()) + ")");
+    line.add_reason(before.details());
+    return;
+  }
+  line.add(" began");
+  const auto waited = first_wait_ms(iteration);
+  if (waited >= long_wait_ms) line.add(", having waited " + duration(waited) + " for a slot");
+}
+
 /// Only births have numbers; until then an iteration is told by its id.
 void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
   line.add(iteration.kind() == v1::WORK_KIND_FOUND ? "founding" : short_id(iteration.item_id()));
-  if (iteration.ending() == v1::ENDING_UNSPECIFIED) return line.add(" began");
+  if (iteration.ending() == v1::ENDING_UNSPECIFIED) return add_beginning(line, iteration);
   line.add(" " + word(iteration.ending()), colour_of(iteration.ending()));
   if (iteration.ending() == v1::ENDING_EVOLVED && iteration.kind() != v1::WORK_KIND_FOUND) {
     line.add(", generation " + std::to_string(iteration.number()));
   }
-  if (!iteration.reason().empty()) line.add(" (" + safe_line(iteration.reason()) + ")");
+  const auto reason = reason_of(iteration);
+  if (!reason.empty()) line.add(" (" + safe_line(reason) + ")");
   const bool explains = iteration.ending() != v1::ENDING_EVOLVED && !iteration.details().empty();
   line.add_reason(explains ? iteration.details() : iteration.action());
 }
@@ -77,7 +113,8 @@ std::string render_event(const v1::WatchEvent& event, const style& how) {
       break;
     case v1::WatchEvent::kLineage:
       line.add("lineage ");
-      line.add(change_words(event.lineage()), colour_of(event.lineage().state()));
+      line.add(change_words(event.lineage()),
+               colour_of(event.lineage().state(), event.lineage().pause_reason()));
       line.add_reason(event.lineage().why());
       break;
     case v1::WatchEvent::KIND_NOT_SET:

@@ -49,9 +49,9 @@ std::string format(const char* pattern, long long a, long long b) {
 
 }  // namespace
 
-style style_of_stdout() {
+style style_of(int descriptor) {
   style how;
-  how.terminal = ::isatty(STDOUT_FILENO) == 1;
+  how.terminal = ::isatty(descriptor) == 1;
   how.colour = how.terminal && variable("NO_COLOR").empty() && variable("TERM") != "dumb";
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const auto value = variable(name);
@@ -61,7 +61,7 @@ style style_of_stdout() {
     break;
   }
   winsize size{};
-  if (how.terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
+  if (how.terminal && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
     how.columns = size.ws_col;
   }
   return how;
@@ -171,6 +171,15 @@ std::string indented(const style& how, std::string_view text, std::size_t column
     out += margin + std::string(line) + "\n";
   }
   return out;
+}
+
+bool fits(const style& how, std::string_view text) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    if (width(text.substr(0, end)) > static_cast<std::size_t>(how.columns)) return false;
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return true;
 }
 
 std::string table(const style& how, const std::vector<std::string>& header,

@@ -17,8 +17,8 @@ struct style {
   int columns = 100;  // of the terminal
 };
 
-/// Of standard output, by isatty, NO_COLOR, TERM, LANG and COLUMNS.
-style style_of_stdout();
+/// Of an open descriptor, by isatty, its size, NO_COLOR, TERM and LANG.
+style style_of(int descriptor);
 
 enum class paint { plain, bold, dim, red, green, yellow, blue, magenta };
 
@@ -44,6 +44,9 @@ std::size_t width(std::string_view text);
 
 /// `text`, safe, each line of it indented; on a terminal lines are broken to fit its width.
 std::string indented(const style& how, std::string_view text, std::size_t columns);
+
+/// Whether each line of `text`, which has no colours, fits into the width.
+bool fits(const style& how, std::string_view text);
 
 /// Rows under a header, columns padded to the widest cell. Cells must be safe.
 std::string table(const style& how, const std::vector<std::string>& header,

@@ -40,9 +40,11 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
 }
 
 std::string lineage_line(const v1::LineageInfo& lineage, const style& how) {
-  auto text = short_id(lineage.lineage_id()) + "  " +
-              painted(how, colour_of(lineage.state()), state_words(lineage)) + ", depth " +
-              std::to_string(lineage.depth()) + ", " + std::to_string(lineage.iterations_done());
+  auto text =
+      short_id(lineage.lineage_id()) + "  " +
+      painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage)) +
+      ", depth " + std::to_string(lineage.depth()) + ", " +
+      std::to_string(lineage.iterations_done());
   if (lineage.max_iterations() > 0) text += " of " + std::to_string(lineage.max_iterations());
   return text + " iterations";
 }
@@ -52,9 +54,9 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   const auto marks = strokes_of(how);
   auto text = painted(how, colour_of(iteration.ending()), word(iteration.ending()));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) {
-    text += " (" + word(iteration.phase()) + ")";
-  } else if (!iteration.reason().empty()) {
-    text += " (" + summary(how, iteration.reason(), how.columns - 56) + ")";
+    text += " (" + live_words(iteration) + ")";
+  } else if (const auto reason = reason_of(iteration); !reason.empty()) {
+    text += " (" + summary(how, reason, how.columns - 56) + ")";
   }
   if (born == nullptr) text += " " + painted(how, paint::dim, short_id(iteration.item_id()));
   if (born != nullptr) {
@@ -62,8 +64,8 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
             painted(how, paint::dim,
                     short_id(born->generation_id()) + " " + short_commit(born->commit()));
   }
-  if (iteration.ended_ms() > 0 && iteration.started_ms() > 0) {
-    text += "  " + duration(iteration.ended_ms() - iteration.started_ms());
+  if (iteration.ended_ms() > 0 && iteration.attempts_size() > 0) {
+    text += "  " + duration(time_of(iteration).ran_ms);
   }
   return text;
 }
@@ -72,9 +74,14 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
 std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, const style& how) {
   std::vector<std::string> notes;
   const int room = how.columns - 10;
+  std::string attempts;
   if (iteration.attempts_size() > 1) {
-    notes.push_back(std::to_string(iteration.attempts_size()) + " attempts");
+    attempts = std::to_string(iteration.attempts_size()) + " attempts";
   }
+  if (const auto waited = time_of(iteration).waited_ms; waited >= long_wait_ms) {
+    attempts += (attempts.empty() ? "waited " : ", waited ") + duration(waited) + " for a slot";
+  }
+  if (!attempts.empty()) notes.push_back(attempts);
   if (!iteration.action().empty()) notes.push_back(summary(how, iteration.action(), room));
   const bool explains =
       iteration.ending() != v1::ENDING_EVOLVED && iteration.ending() != v1::ENDING_UNSPECIFIED;

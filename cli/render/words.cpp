@@ -1,5 +1,6 @@
 #include "cli/render/words.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace germline::cli {
@@ -21,6 +22,7 @@ std::string lower(std::string_view name, std::string_view prefix) {
 }
 
 std::string state_words(v1::LineageState state, v1::PauseReason why) {
+  if (state == v1::LINEAGE_STATE_PAUSED && why == v1::PAUSE_REASON_DONE) return "done";
   auto text = word(state);
   if (state == v1::LINEAGE_STATE_PAUSED && why != v1::PAUSE_REASON_UNSPECIFIED) {
     text += " (" + word(why) + ")";
@@ -68,6 +70,19 @@ std::string change_words(const v1::LineageChange& change) {
   return state_words(change.state(), change.pause_reason());
 }
 
+std::string live_words(const v1::IterationInfo& iteration) {
+  if (iteration.phase() != v1::ITERATION_PHASE_UNSPECIFIED) return word(iteration.phase());
+  const auto& attempts = iteration.attempts();
+  const bool leased = std::any_of(attempts.begin(), attempts.end(), [](const auto& attempt) {
+    return attempt.state() == v1::ATTEMPT_STATE_LEASED;
+  });
+  return word(leased ? v1::ITERATION_PHASE_PREPARING : iteration.phase());
+}
+
+std::string reason_of(const v1::IterationInfo& iteration) {
+  return iteration.reason() == word(iteration.ending()) ? "" : iteration.reason();
+}
+
 paint colour_of(v1::Ending ending) {
   switch (ending) {
     case v1::ENDING_EVOLVED:
@@ -84,7 +99,8 @@ paint colour_of(v1::Ending ending) {
   }
 }
 
-paint colour_of(v1::LineageState state) {
+paint colour_of(v1::LineageState state, v1::PauseReason why) {
+  if (state == v1::LINEAGE_STATE_PAUSED && why == v1::PAUSE_REASON_DONE) return paint::bold;
   switch (state) {
     case v1::LINEAGE_STATE_ACTIVE:
       return paint::green;
@@ -101,6 +117,36 @@ bool is_settled(const v1::LineageInfo& lineage) {
   return lineage.state() == v1::LINEAGE_STATE_PAUSED ||
          lineage.state() == v1::LINEAGE_STATE_KILLED ||
          lineage.state() == v1::LINEAGE_STATE_RETIRED;
+}
+
+bool is_over(const v1::LineageInfo& lineage) {
+  return is_settled(lineage) && (lineage.state() != v1::LINEAGE_STATE_PAUSED ||
+                                 lineage.pause_reason() == v1::PAUSE_REASON_DONE);
+}
+
+time_spent time_of(const v1::IterationInfo& iteration) {
+  time_spent spent;
+  if (iteration.ended_ms() <= 0) return spent;
+  for (int i = 0; i < iteration.attempts_size(); ++i) {
+    const auto& attempt = iteration.attempts(i);
+    auto end_ms = iteration.ended_ms();
+    if (attempt.ended_ms() > 0) end_ms = std::min(end_ms, attempt.ended_ms());
+    // A lost attempt may have said its last word when the next one was there already.
+    if (i + 1 < iteration.attempts_size()) {
+      end_ms = std::min(end_ms, iteration.attempts(i + 1).leased_ms());
+    }
+    spent.ran_ms += std::max<std::int64_t>(end_ms - attempt.leased_ms(), 0);
+  }
+  const auto whole_ms = iteration.ended_ms() - iteration.started_ms();
+  if (iteration.started_ms() > 0) {
+    spent.waited_ms = std::max<std::int64_t>(whole_ms - spent.ran_ms, 0);
+  }
+  return spent;
+}
+
+std::int64_t first_wait_ms(const v1::IterationInfo& iteration) {
+  if (iteration.attempts_size() == 0 || iteration.started_ms() <= 0) return 0;
+  return std::max<std::int64_t>(iteration.attempts(0).leased_ms() - iteration.started_ms(), 0);
 }
 
 }  // namespace germline::cli

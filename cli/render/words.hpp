@@ -15,15 +15,33 @@ std::string word(v1::AttemptState state);
 std::string word(v1::KillProof proof);
 std::string word(v1::LineageState state);
 std::string word(v1::PauseReason reason);
-/// "active", "paused (budget)", "killed".
+/// "active", "paused (budget)", "killed"; "done" of what is paused since all its iterations are.
 std::string state_words(const v1::LineageInfo& lineage);
 /// The same of a change; what goes on after a pause is "resumed".
 std::string change_words(const v1::LineageChange& change);
 
+/// What a live iteration does: its phase, or "waiting" for a slot.
+std::string live_words(const v1::IterationInfo& iteration);
+/// Why it ended, where that says more than how.
+std::string reason_of(const v1::IterationInfo& iteration);
+
 paint colour_of(v1::Ending ending);
-paint colour_of(v1::LineageState state);
+paint colour_of(v1::LineageState state, v1::PauseReason why);
 
 /// Whether nothing more will happen to it by itself: paused, killed or retired.
 bool is_settled(const v1::LineageInfo& lineage);
+/// Whether nothing more can happen to it: all its iterations are done, killed or retired.
+bool is_over(const v1::LineageInfo& lineage);
+
+/// Of an iteration that has ended: how long its attempts had their slots, and the rest.
+struct time_spent {
+  std::int64_t ran_ms = 0;
+  std::int64_t waited_ms = 0;
+};
+time_spent time_of(const v1::IterationInfo& iteration);
+/// How long it waited for its first slot; 0 while it does.
+std::int64_t first_wait_ms(const v1::IterationInfo& iteration);
+/// Waiting is told from here on.
+inline constexpr std::int64_t long_wait_ms = 1'000;
 
 }  // namespace germline::cli

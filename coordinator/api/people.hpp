@@ -59,6 +59,7 @@ class people {
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
+  std::string why_waiting(const std::string& base_digest);
   result<lineage_id> lineage_of(const std::string& given);
   result<std::string> commit_of(const std::string& id, std::string* parent);
   result<std::string> raw_commit_of(const v1::IterationInfo& iteration);

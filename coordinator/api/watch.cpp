@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "coordinator/api/people.hpp"
 #include "coordinator/store/reader.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(200);
 constexpr int events_per_poll = 256;
+constexpr std::int64_t told_waiting_after_ms = 1'000;
 
 /// One watcher: reads the record again and again and tells what is new. What it has not told yet is
 /// in the record, so a slow watcher costs no memory and misses nothing.
@@ -20,8 +22,16 @@ class watcher {
  public:
   using emitter = std::function<bool(const v1::WatchEvent&)>;
 
-  watcher(record_reader& reader, resolved_target target, emitter emit)
-      : reader_(reader), target_(std::move(target)), emit_(std::move(emit)) {}
+  /// Why nothing that needs this base is leased just now; any base where it is empty.
+  using why_waiting = std::function<std::string(const std::string& base_digest)>;
+
+  watcher(record_reader& reader, const clock& time, resolved_target target, emitter emit,
+          why_waiting why)
+      : reader_(reader),
+        time_(time),
+        target_(std::move(target)),
+        emit_(std::move(emit)),
+        why_waiting_(std::move(why)) {}
 
   /// Tells what is new, of each lineage in the order in which it happened: an iteration's
   /// beginning, its events, its ending, and only then the next one's beginning; between them what
@@ -79,14 +89,59 @@ class watcher {
     };
     for (const auto& stored : now.events) {
       if (!tell_changes_before(stored.seq)) return false;
-      if (!tell_beginning(places, places.at(stored.item)) || !tell_event(stored)) return false;
+      const auto& its = places.at(stored.item);
+      if (!tell_beginning(places, its, begun_by(*its.self, stored.event.attempt_id())))
+        return false;
+      if (!tell_event(stored)) return false;
       last_event_ = stored.seq;
     }
     if (more) return true;
     if (!tell_changes_before(std::numeric_limits<std::int64_t>::max())) return false;
     return std::all_of(now.iterations.begin(), now.iterations.end(), [&](const auto& each) {
-      return tell_beginning(places, places.at(each.item_id())) && tell_ending(each);
+      return tell_beginning(places, places.at(each.item_id()), each.attempts_size()) &&
+             tell_ending(each) && tell_waiting(now, each);
     });
+  }
+
+  /// How many attempts have begun when `attempt` says something.
+  static int begun_by(const v1::IterationInfo& each, const std::string& attempt) {
+    const auto& all = each.attempts();
+    const auto its = std::find_if(all.begin(), all.end(),
+                                  [&](const auto& a) { return a.attempt_id() == attempt; });
+    return static_cast<int>(its - all.begin()) + (its == all.end() ? 0 : 1);
+  }
+
+  /// Of an iteration that has waited for a while: for what, and again when that changes.
+  bool tell_waiting(const watched_part& now, const v1::IterationInfo& each) {
+    if (!waits(now, each)) {
+      waiting_.erase(each.item_id());
+      return true;
+    }
+    const auto why = why_waiting_(each.kind() == v1::WORK_KIND_FOUND ? "" : now.base_digest);
+    if (std::exchange(waiting_[each.item_id()], why) == why) return true;
+    v1::WatchEvent event;
+    auto& open = *event.mutable_iteration();
+    open = each;
+    open.set_waits_for(why);
+    event.set_lineage_id(each.lineage_id());
+    event.set_time_ms(time_.utc_ms());
+    return emit_(event);
+  }
+
+  bool waits(const watched_part& now, const v1::IterationInfo& each) const {
+    if (each.ending() != v1::ENDING_UNSPECIFIED) return false;
+    std::int64_t since_ms = each.started_ms();
+    for (const auto& attempt : each.attempts()) {
+      if (attempt.state() == v1::ATTEMPT_STATE_LEASED) return false;
+      since_ms = std::max(since_ms, attempt.ended_ms());
+    }
+    if (time_.utc_ms() - since_ms < told_waiting_after_ms) return false;
+    const auto goes_on = [&](const auto& lineage) {
+      const bool its = each.lineage_id().empty() || each.lineage_id() == lineage.lineage_id();
+      return its && lineage.state() == v1::LINEAGE_STATE_ACTIVE;
+    };
+    return std::any_of(now.lineages.begin(), now.lineages.end(), goes_on) ||
+           target_.what == kind::item;
   }
 
   bool tell_event(const stored_event& stored) {
@@ -118,40 +173,46 @@ class watcher {
     return places;
   }
 
-  /// After all that went before in its lineage.
-  bool tell_beginning(const place_map& places, const place& wanted) {
-    std::vector<place> untold;
-    for (auto at = wanted; !began_.contains(at.self->item_id());) {
+  /// The first `attempts` beginnings of an iteration, after all that went before in its lineage.
+  bool tell_beginning(const place_map& places, const place& wanted, int attempts) {
+    std::vector<const v1::IterationInfo*> untold;
+    for (const auto* at = wanted.before; at != nullptr; at = places.at(at->item_id()).before) {
+      if (ended_items_.contains(at->item_id())) break;
       untold.push_back(at);
-      if (at.before == nullptr) break;
-      at = places.at(at.before->item_id());
     }
     for (auto each = untold.rbegin(); each != untold.rend(); ++each) {
-      if (each->before != nullptr && !tell_ending(*each->before)) return false;
-      if (!tell_beginning_of(*each->self)) return false;
+      if (!tell_ending(**each)) return false;
     }
-    return true;
+    return tell_attempts(*wanted.self, attempts);
   }
 
-  bool tell_beginning_of(const v1::IterationInfo& each) {
-    began_.insert(each.item_id());
-    v1::WatchEvent event;
-    auto& beginning = *event.mutable_iteration();
-    beginning.set_item_id(each.item_id());
-    beginning.set_lineage_id(each.lineage_id());
-    beginning.set_parent_generation(each.parent_generation());
-    beginning.set_number(each.number());
-    beginning.set_kind(each.kind());
-    if (each.ending() == v1::ENDING_UNSPECIFIED) beginning.set_phase(each.phase());
-    beginning.set_started_ms(each.started_ms());
-    event.set_lineage_id(each.lineage_id());
-    event.set_time_ms(each.started_ms());
-    return emit_(event);
+  /// An iteration begins when an attempt of it is leased, and again with each further one.
+  bool tell_attempts(const v1::IterationInfo& each, int wanted) {
+    for (int& told = attempts_[each.item_id()]; told < wanted; ++told) {
+      v1::WatchEvent event;
+      auto& beginning = *event.mutable_iteration();
+      beginning.set_item_id(each.item_id());
+      beginning.set_lineage_id(each.lineage_id());
+      beginning.set_parent_generation(each.parent_generation());
+      beginning.set_number(each.number());
+      beginning.set_kind(each.kind());
+      beginning.set_started_ms(each.started_ms());
+      for (int i = 0; i <= told; ++i) *beginning.add_attempts() = each.attempts(i);
+      auto& newest = *beginning.mutable_attempts(told);
+      newest.set_state(v1::ATTEMPT_STATE_LEASED);
+      newest.clear_ended_ms();
+      newest.clear_details();
+      event.set_lineage_id(each.lineage_id());
+      event.set_time_ms(newest.leased_ms());
+      if (!emit_(event)) return false;
+    }
+    return true;
   }
 
   bool tell_ending(const v1::IterationInfo& each) {
     if (each.ending() == v1::ENDING_UNSPECIFIED) return true;
     if (!ended_items_.insert(each.item_id()).second) return true;
+    if (!tell_attempts(each, each.attempts_size())) return false;
     v1::WatchEvent event;
     *event.mutable_iteration() = each;
     event.set_lineage_id(each.lineage_id());
@@ -161,7 +222,11 @@ class watcher {
 
   bool tell_change(const place_map& places, const stored_change& each) {
     const auto& newest = places.at(each.item);
-    if (!tell_beginning(places, newest)) return false;
+    const auto& attempts = newest.self->attempts();
+    const auto begun = std::count_if(attempts.begin(), attempts.end(), [&](const auto& attempt) {
+      return attempt.leased_ms() <= each.at_ms;
+    });
+    if (!tell_beginning(places, newest, static_cast<int>(begun))) return false;
     if (each.item_ended && !tell_ending(*newest.self)) return false;
     last_change_ = each.seq;
     v1::WatchEvent event;
@@ -189,16 +254,33 @@ class watcher {
   }
 
   record_reader& reader_;
+  const clock& time_;
   resolved_target target_;
   emitter emit_;
+  why_waiting why_waiting_;
   std::int64_t last_event_ = 0;
   std::int64_t last_change_ = 0;
-  std::set<std::string> began_;  // what was told of which items
+  std::map<std::string, int> attempts_;  // by item: how many were told
   std::set<std::string> ended_items_;
+  std::map<std::string, std::string> waiting_;  // by item: for what, as told
   bool ended_ = false;
 };
 
 }  // namespace
+
+std::string people::why_waiting(const std::string& base_digest) {
+  const auto now = status();
+  if (!now) return "a worker";
+  bool any = false;
+  bool fits = false;
+  for (const auto& worker : now->workers()) {
+    any = any || worker.connected();
+    fits = fits ||
+           (worker.connected() && (base_digest.empty() || worker.base_digest() == base_digest));
+  }
+  if (!any) return "a worker: none is connected";
+  return fits ? "a free slot on a worker" : "a worker with the base system that its run began with";
+}
 
 result<void> people::watch(const v1::WatchRequest& request,
                            const std::function<bool(const v1::WatchEvent&)>& emit) {
@@ -209,7 +291,8 @@ result<void> people::watch(const v1::WatchRequest& request,
   } else {
     GERMLINE_TRY_ASSIGN(target, reader_.resolve(request.target()));
   }
-  watcher each(reader_, target, emit);
+  watcher each(reader_, *env_.time, target, emit,
+               [this](const std::string& base) { return why_waiting(base); });
   for (;;) {
     GERMLINE_TRY_ASSIGN(const bool there, each.poll());
     if (!there || !request.follow() || each.ended()) return {};

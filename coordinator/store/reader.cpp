@@ -1,8 +1,11 @@
 #include "coordinator/store/reader.hpp"
 
 #include <array>
+#include <map>
 #include <mutex>
 
+#include "common/clock.hpp"
+#include "coordinator/lineage/lineage_state.hpp"
 #include "coordinator/store/sql.hpp"
 
 namespace germline {
@@ -27,6 +30,14 @@ constexpr const char* select_generation =
 constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
     " generation_id, phase, usage, started_ms, ended_ms, action, kind FROM items";
+
+constexpr std::size_t ambiguous_most = 8;
+
+/// What becomes of a lineage, in one word.
+std::string word_of(const v1::LineageInfo& lineage) {
+  if (lineage.pause_reason() == v1::PAUSE_REASON_DONE) return "done";
+  return lineage::to_string(static_cast<lineage::status>(lineage.state()));
+}
 
 /// The smallest text that is greater than every text that begins with `prefix`.
 std::string upper_bound(std::string prefix) {
@@ -183,6 +194,27 @@ struct record_reader::impl {
     return info;
   }
 
+  /// By what people tell one run or lineage from another: its time and its state.
+  std::string told(const resolved_target& target) {
+    const bool is_run = target.what == resolved_target::kind::run;
+    if (!is_run && target.what != resolved_target::kind::lineage) return {};
+    SQLite::Statement row(db, std::string(select_run) + " WHERE id=?");
+    bind_all(row, target.run);
+    if (!row.executeStep()) return {};
+    const auto run = read_run(row);
+    std::map<std::string, int> states;
+    for (const auto& each : run.lineages()) {
+      if (is_run || each.lineage_id() == target.id) ++states[word_of(each)];
+    }
+    auto text = " " + to_iso8601(run.created_ms()).substr(0, 19) + "Z";
+    if (run.found_state() == "pending") text += " founding";
+    for (const auto& [word, count] : states) {
+      if (run.found_state() == "pending" && word == "active") continue;
+      text += " " + (count > 1 ? std::to_string(count) + " " : std::string()) + word;
+    }
+    return text;
+  }
+
   static v1::GenerationInfo read_generation(SQLite::Statement& row) {
     v1::GenerationInfo info;
     info.set_generation_id(text(row, 0));
@@ -218,28 +250,32 @@ result<resolved_target> record_reader::resolve(const std::string& given) {
     const char* query;
   };
   static constexpr std::array tables = {
-      table{kind::run, "SELECT id, id FROM runs WHERE (id>=?1 AND id<?2) OR name=?1 LIMIT 2"},
-      table{kind::lineage, "SELECT id, run_id FROM lineages WHERE id>=?1 AND id<?2 LIMIT 2"},
-      table{kind::generation, "SELECT id, run_id FROM generations WHERE id>=?1 AND id<?2 LIMIT 2"},
-      table{kind::item, "SELECT id, run_id FROM items WHERE id>=?1 AND id<?2 LIMIT 2"},
+      table{kind::run,
+            "SELECT id, id FROM runs WHERE (id>=?1 AND id<?2) OR name=?1"
+            " ORDER BY created_ms DESC, id DESC LIMIT ?3"},
+      table{kind::lineage, "SELECT id, run_id FROM lineages WHERE id>=?1 AND id<?2 LIMIT ?3"},
+      table{kind::generation, "SELECT id, run_id FROM generations WHERE id>=?1 AND id<?2 LIMIT ?3"},
+      table{kind::item, "SELECT id, run_id FROM items WHERE id>=?1 AND id<?2 LIMIT ?3"},
       table{kind::attempt,
             "SELECT a.id, i.run_id FROM attempts a JOIN items i ON i.id=a.item_id"
-            " WHERE a.id>=?1 AND a.id<?2 LIMIT 2"},
+            " WHERE a.id>=?1 AND a.id<?2 LIMIT ?3"},
   };
   if (given.empty()) return error(error_code::invalid_argument, "no id or name was given");
   return impl_->locked([&]() -> result<resolved_target> {
     std::vector<resolved_target> found;
     for (const auto& each : tables) {
       SQLite::Statement row(impl_->db, each.query);
-      bind_all(row, given, upper_bound(given));
+      bind_all(row, given, upper_bound(given), ambiguous_most + 1);
       while (row.executeStep()) found.push_back({each.what, text(row, 0), text(row, 1)});
     }
     if (found.empty()) return not_found(given);
-    if (found.size() > 1) {
-      return error(error_code::invalid_argument, "'" + given + "' fits several: " + found[0].id +
-                                                     ", " + found[1].id + "; give more of the id");
+    if (found.size() == 1) return found.front();
+    std::string several = "'" + given + "' fits several; name one of them by its id:";
+    for (std::size_t i = 0; i < found.size() && i < ambiguous_most; ++i) {
+      several += "\n  " + found[i].id + impl_->told(found[i]);
     }
-    return found.front();
+    if (found.size() > ambiguous_most) several += "\n  and more";
+    return error(error_code::invalid_argument, several);
   });
 }
 
@@ -340,6 +376,9 @@ result<watched_part> record_reader::watched(const resolved_target& target, std::
   return impl_->locked([&]() -> result<watched_part> {
     const SQLite::Transaction one_moment(impl_->db);
     watched_part out;
+    SQLite::Statement run(impl_->db, "SELECT base_digest FROM runs WHERE id=?");
+    bind_all(run, target.run);
+    if (run.executeStep()) out.base_digest = text(run, 0);
     out.lineages = impl_->lineages_of(target.run);
     out.iterations = impl_->iterations_of(target.run);
     out.changes = impl_->changes_of(target, last_change);

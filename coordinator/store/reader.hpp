@@ -46,6 +46,7 @@ struct stored_change {
 
 /// All that a watcher is told from, as the record has it at one moment.
 struct watched_part {
+  std::string base_digest;                    // that the run began with; empty before
   std::vector<v1::LineageInfo> lineages;      // of the whole run
   std::vector<v1::IterationInfo> iterations;  // of the whole run, in the order of their starts
   std::vector<stored_change> changes;         // of the target, newer than asked

@@ -21,12 +21,13 @@ error stale(const std::string& why) {
 
 /// Puts into the record that the lineage comes into another state, or begins, with `s`.
 void note_change(SQLite::Database& db, const lineage::state& s, std::int64_t now_ms) {
-  SQLite::Statement before(db, "SELECT state, pause_reason, head_generation FROM lineages WHERE id=?");
+  SQLite::Statement before(db,
+                           "SELECT state, pause_reason, head_generation FROM lineages WHERE id=?");
   bind_all(before, s.id.str());
   if (!before.executeStep()) return;
   const auto was = integer(before, 0);
-  const bool begins = s.at == lineage::status::active && text(before, 2).empty() &&
-                      !s.head_generation.empty();
+  const bool begins =
+      s.at == lineage::status::active && text(before, 2).empty() && !s.head_generation.empty();
   const bool same = was == static_cast<std::int64_t>(s.at) &&
                     integer(before, 1) == static_cast<std::int64_t>(s.why_paused);
   if (same && !begins) return;

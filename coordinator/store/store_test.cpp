@@ -180,7 +180,8 @@ TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as ev
   const auto changes = [&] {
     auto reader = record_reader::open(path);
     REQUIRE(reader);
-    auto part = (*reader)->watched({resolved_target::kind::run, run.id.str(), run.id.str()}, 0, 0, 9);
+    auto part =
+        (*reader)->watched({resolved_target::kind::run, run.id.str(), run.id.str()}, 0, 0, 9);
     REQUIRE(part);
     std::vector<std::string> told;
     for (const auto& each : part->changes) {
