@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -54,6 +56,9 @@ void add_number(CLI::App* command, const std::string& flag, std::optional<Number
       help);
 }
 
+/// How people name what the coordinator knows.
+const std::string naming = "by id, a unique beginning of it, or a run's name";
+
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
                       const std::string& what, const std::string& examples) {
   auto* command = app.add_subcommand(name, what);
@@ -72,10 +77,13 @@ CLI::App* add_client_command(CLI::App& app, command_line& line, const std::strin
 
 void add_ps(CLI::App& app, command_line& line) {
   auto given = std::make_shared<ps_options>();
-  auto* command = add_client_command(app, line, "ps", "List lineages: state, depth, what is live",
-                                     "  germline ps\n  germline ps --all --json\n"
-                                     "  germline kill $(germline ps -q)");
-  command->add_flag("-a,--all", given->all, "also what was killed, retired or refused");
+  auto* command =
+      add_client_command(app, line, "ps", "List lineages: state, depth, what is live",
+                         "  germline ps\n  germline ps --all --json\n"
+                         "  germline show \"$(germline ps -q | tail -1)\"\n\n"
+                         "Lists what is not over, paused or not, and for a day what is:\n"
+                         "done, killed or refused. JSON always has all.");
+  command->add_flag("-a,--all", given->all, "also what was over more than a day ago");
   command->add_flag("-q,--quiet", given->quiet, "ids of lineages only");
   auto* workers = command->add_flag("-w,--workers", given->workers, "the workers instead");
   command->add_flag("--joined", given->joined, "with --workers: exit code 1 while none is joined")
@@ -90,7 +98,7 @@ void add_tree(CLI::App& app, command_line& line) {
   auto* command = add_client_command(
       app, line, "tree", "Show a run's generations and iterations, how each ended and why",
       "  germline tree            the newest run\n  germline tree run_0193a");
-  command->add_option("TARGET", *target, "run or lineage, by id or unique beginning");
+  command->add_option("TARGET", *target, "run or lineage: " + naming);
   command->callback([&line, target] {
     line.chosen = [target](const session& with) { return run_tree(with, *target); };
   });
@@ -101,7 +109,7 @@ void add_show(CLI::App& app, command_line& line) {
   auto* command = add_client_command(
       app, line, "show", "Show all about a run, lineage, generation, iteration or attempt",
       "  germline show lin_0193a\n  germline show itm_0193b --json");
-  command->add_option("ID", *target, "id or unique beginning")->required();
+  command->add_option("ID", *target, "what to show: " + naming)->required();
   command->callback([&line, target] {
     line.chosen = [target](const session& with) { return run_show(with, *target); };
   });
@@ -114,7 +122,7 @@ void add_logs(CLI::App& app, command_line& line) {
                                      "Print what happened to a run, lineage, iteration or attempt",
                                      "  germline logs run_0193a\n  germline logs -f lin_0193a\n"
                                      "  germline logs --json itm_0193b    one JSON object a line");
-  command->add_option("ID", *target, "id or unique beginning")->required();
+  command->add_option("ID", *target, "what to follow: " + naming)->required();
   command->add_flag("-f,--follow", *follow, "go on as more happens; Ctrl-C ends");
   command->callback([&line, target, follow] {
     line.chosen = [target, follow](const session& with) {
@@ -175,7 +183,7 @@ void add_kill(CLI::App& app, command_line& line) {
       "  germline kill --all          all that is not over; prints those\n\n"
       "Exit code 6: killed, and no proof came within the coordinator's kill_wait_s (45 s). Then\n"
       "nothing of it is taken any more, but it may still run: who has it and what to do is said.");
-  auto* targets = command->add_option("ID", given->targets, "runs or lineages");
+  auto* targets = command->add_option("ID", given->targets, "runs or lineages: " + naming);
   auto* all = command->add_flag("--all", given->all, "everything");
   targets->excludes(all);
   command->add_option("--why", given->why, "recorded with it");
@@ -201,7 +209,8 @@ void add_pause_and_resume(CLI::App& app, command_line& line) {
                            pause ? "Let a lineage's live iteration end, and begin no other"
                                  : "Let a paused lineage go on",
                            "  germline " + name + " lin_0193a");
-    command->add_option("LINEAGE", *lineage, "id or unique beginning")->required();
+    command->add_option("LINEAGE", *lineage, "lineage, or run of one lineage: " + naming)
+        ->required();
     command->add_option("--why", *why, "recorded with it");
     command->callback([&line, lineage, why, pause] {
       line.chosen = [lineage, why, pause](const session& with) {
@@ -325,7 +334,7 @@ void add_machine(CLI::App& app, command_line& line) {
 }
 
 int refuse(const std::string& why) {
-  std::cerr << "germline: " << safe_line(why) << '\n';
+  std::cerr << indented(style_of(STDERR_FILENO), "germline: " + safe_line(why), 0);
   return static_cast<int>(exit_code::usage);
 }
 
@@ -375,7 +384,8 @@ int run_chosen(const command_line& line) {
   keep_grpc_quiet();
   session with;
   with.json = line.json;
-  with.how = style_of_stdout();
+  with.how = style_of(STDOUT_FILENO);
+  with.errors = style_of(STDERR_FILENO);
   const system_clock_source time;
   with.time = &time;
   auto sources = process_config_sources();
@@ -398,6 +408,8 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(0, 1);  // that there is one is checked below, with a better message
   app.set_version_flag("--version", "germline " + std::string(version));
   app.footer(
+      "Runs, lineages and the rest are named by id or a unique beginning of it, runs by name "
+      "too.\nWhere several runs have that name, the ids of all are listed.\n"
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 refused,\n"
       "6 killed without proof.\n"
       "`germline COMMAND --help` shows a command's flags and examples.");

@@ -174,7 +174,9 @@ struct fixture {
 
   fixture() {
     const auto git = "git -C " + place.at("") + " -c user.name=u -c user.email=u@e ";
-    const auto repository = git + "init -q -b main && " + git + "commit -q --allow-empty -m seed";
+    // What the tests themselves put there is ignored.
+    const auto repository = git + "init -q -b main && " + git + "commit -q --allow-empty -m seed" +
+                            " && echo '/[a-z]*' > " + place.at(".git/info/exclude");
     REQUIRE(std::system(repository.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
     grpc::ServerBuilder builder;
     builder.AddListeningPort("unix:" + place.at("s"), grpc::InsecureServerCredentials());
@@ -205,7 +207,7 @@ TEST_CASE("0: what is asked for is on standard output, and JSON is one value") {
   const auto value = nlohmann::json::parse(json.out);
   CHECK(value["runs"][0]["name"] == "na\x1bme");
   CHECK(with.run("ps -q").out == "lin_1\n");
-  CHECK(with.run("tree").out.find("paused (done)") != std::string::npos);
+  CHECK(with.run("tree").out.find("  done, depth") != std::string::npos);
 }
 
 TEST_CASE("2: usage, before anything is asked of a coordinator") {
@@ -264,7 +266,9 @@ TEST_CASE("4: unreachable, and what to do") {
   const auto result = germline(place, "ps --coordinator unix:" + place.at("none"));
   CHECK(result.code == 4);
   CHECK(result.out.empty());
-  CHECK(result.err.find("germline up") != std::string::npos);
+  CHECK(result.err == "germline: no coordinator can be reached at unix:" + place.at("none") +
+                          "; start one with `germline up`, or say where it is with --coordinator"
+                          " or GERMLINE_COORDINATOR\n");
 }
 
 TEST_CASE("5: refused") {
@@ -339,12 +343,49 @@ TEST_CASE("run sends what was said, flags over the file") {
   CHECK(with.control.created.branch() == "main");
 }
 
+TEST_CASE("what is not committed is told on standard error, and no part of the run") {
+  fixture with;
+  for (const char* name : {"A", "B", "C", "D", "E"}) std::ofstream(with.place.at(name)) << "new\n";
+  const auto result = with.run("run " + with.place.at("") + " --json");
+  CHECK(result.code == 0);
+  CHECK(result.err == "germline: not committed, and so no part of the run: A, B, C and 2 more\n");
+  CHECK(nlohmann::json::parse(result.out)["run_id"] == "run_1");
+}
+
+TEST_CASE("on a terminal settings, checks and errors fit its width") {
+  const folder place;
+  const auto deep = place.at("a-folder-with-a-long-name/and-another-one/and-a-third-one/socket");
+  for (const auto& words : {"config show --origin", "doctor", "ps"}) {
+    CAPTURE(words);
+    const auto command = "export GERMLINE_COORDINATOR=unix:" + deep + "; stty cols 80 rows 24; " +
+                         GERMLINE_BINARY + " " + words;
+    std::ofstream(place.at("script.sh")) << command << "\n";
+    std::system(("script -qec 'sh " + place.at("script.sh") + "' /dev/null >" + place.at("out") +
+                 " </dev/null")
+                    .c_str());  // NOLINT(concurrency-mt-unsafe)
+    std::istringstream lines(slurp(place.at("out")));
+    int count = 0;
+    for (std::string line; std::getline(lines, line); ++count) {
+      std::string shown;  // without colours
+      for (std::size_t i = 0; i < line.size(); ++i) {
+        if (line[i] == '\x1b')
+          i = line.find('m', i);
+        else if (line[i] != '\r')
+          shown += line[i];
+      }
+      CAPTURE(shown);
+      CHECK(shown.size() <= 80);
+    }
+    CHECK(count >= 2);
+  }
+}
+
 TEST_CASE("follow ends when every lineage is settled, and fails when the seed is refused") {
   fixture with;
   const auto done = with.run("run " + with.place.at("") + " --follow");
   CHECK(done.code == 0);
   CHECK(done.out.find("steal\\x1b[2J") != std::string::npos);
-  CHECK(done.out.find("paused (done)") != std::string::npos);
+  CHECK(done.out.find("  done, depth") != std::string::npos);
   with.control.found_state = "refused";
   const auto refused = with.run("run " + with.place.at("") + " --follow");
   CHECK(refused.code == 1);

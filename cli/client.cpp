@@ -77,9 +77,8 @@ error control_client::error_of(const grpc::Status& status) const {
   }
   if (code == error_code::unavailable) {
     return {code, "no coordinator can be reached at " + address_ +
-                      ". Start one with `germline up`, or say where it is with --coordinator or "
-                      "GERMLINE_COORDINATOR (" +
-                      status.error_message() + ")"};
+                      "; start one with `germline up`, or say where it is with --coordinator or "
+                      "GERMLINE_COORDINATOR"};
   }
   if (code == error_code::deadline_exceeded) {
     return {code, "the coordinator at " + address_ + " did not answer in time"};

@@ -16,7 +16,8 @@ namespace germline::cli {
 struct session {
   config settings;
   bool json = false;
-  style how;
+  style how;     // of standard output
+  style errors;  // of standard error
   const clock* time = nullptr;
 
   const std::string& coordinator() const { return settings.get("coordinator"); }
@@ -24,7 +25,9 @@ struct session {
   /// Data goes to standard output, and is seen at once also in a pipe.
   void data(std::string_view text) const { std::cout << text << std::flush; }
   /// Messages go to standard error.
-  void message(std::string_view text) const { std::cerr << text << '\n' << std::flush; }
+  void message(std::string_view text) const {
+    std::cerr << indented(errors, text, 0) << std::flush;
+  }
   /// Says what went wrong and returns the fitting exit code.
   exit_code fail(const error& failure) const {
     if (json) data(failure_json(failure));
@@ -32,7 +35,7 @@ struct session {
   }
   /// The same, but only to people.
   exit_code tell(const error& failure) const {
-    std::cerr << "germline: " << safe_block(failure.message()) << '\n';
+    message("germline: " + failure.message());
     return exit_code_of(failure.code());
   }
 };

@@ -133,7 +133,15 @@ exit_code run_config_show(const session& with, bool origin) {
   }
   std::vector<std::string> header{"KEY", "VALUE"};
   if (origin) header.emplace_back("ORIGIN");
-  with.data(table(with.how, header, rows));
+  const style colourless{.terminal = with.how.terminal, .columns = with.how.columns};
+  if (!with.how.terminal || fits(with.how, table(colourless, header, rows))) {
+    with.data(table(with.how, header, rows));
+    return exit_code::done;
+  }
+  for (const auto& row : rows) {
+    with.data(painted(with.how, paint::bold, row[0]) + "\n" + indented(with.how, row[1], 2));
+    if (origin) with.data(indented(with.how, "(" + row[2] + ")", 2));
+  }
   return exit_code::done;
 }
 
@@ -149,8 +157,12 @@ exit_code run_doctor_command(const session& with) {
     const auto mark = one.ok         ? painted(with.how, paint::green, "ok  ")
                       : one.required ? painted(with.how, paint::red, "FAIL")
                                      : painted(with.how, paint::yellow, "warn");
-    with.data(mark + "  " + safe_line(one.name) + ": " + safe_line(one.detail) + "\n");
-    if (!one.ok && !one.hint.empty()) with.data("      " + safe_line(one.hint) + "\n");
+    constexpr std::size_t margin = 6;  // the mark's
+    const auto line = safe_line(one.name) + ": " + safe_line(one.detail);
+    with.data(mark + "  " + indented(with.how, line, margin).substr(margin));
+    if (!one.ok && !one.hint.empty()) {
+      with.data(indented(with.how, safe_line(one.hint), margin));
+    }
   }
   with.data(able ? "this machine can run Germline\n" : "something required is missing\n");
   return able ? exit_code::done : exit_code::failed;

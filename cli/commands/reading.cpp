@@ -19,12 +19,25 @@ exit_code print(const session& with, const result<Reply>& reply, Render text) {
 exit_code list_ids(const session& with, const v1::ListRunsReply& reply, bool all) {
   for (const auto& run : reply.runs()) {
     for (const auto& lineage : run.lineages()) {
-      const bool final = lineage.state() == v1::LINEAGE_STATE_KILLED ||
-                         lineage.state() == v1::LINEAGE_STATE_RETIRED;
-      if (all || !final) with.data(safe_line(lineage.lineage_id()) + "\n");
+      if (!all && !is_listed(run, lineage, with.time->utc_ms())) continue;
+      with.data(safe_line(lineage.lineage_id()) + "\n");
     }
   }
   return exit_code::done;
+}
+
+/// An empty list is not to look like an empty record.
+void tell_hidden(const session& with, const v1::ListRunsReply& reply) {
+  int over = 0;
+  for (const auto& run : reply.runs()) {
+    for (const auto& lineage : run.lineages()) {
+      if (is_listed(run, lineage, with.time->utc_ms())) return;
+      ++over;
+    }
+  }
+  if (over == 0) return;
+  with.message("germline: nothing goes on; lineages that were over more than a day ago: " +
+               std::to_string(over) + ", see `germline ps --all`");
 }
 
 }  // namespace
@@ -43,6 +56,7 @@ exit_code run_ps(const session& with, const ps_options& options) {
   }
   const auto reply = client.list_runs({});
   if (reply && options.quiet) return list_ids(with, *reply, options.all);
+  if (reply && !with.json && !options.all) tell_hidden(with, *reply);
   return print(with, reply, [&](const auto& runs) {
     return render_runs(runs, options.all, with.time->utc_ms(), with.how);
   });

@@ -88,9 +88,23 @@ v1::CreateRunRequest request_of(const run_file& run) {
   return request;
 }
 
+/// Says what lies in the working tree and not on the branch, since it is the branch that is run.
+void tell_uncommitted(const session& with, const run_file& run, const std::string& branch) {
+  const auto files = git::repository::uncommitted(run.repository, branch, run.folder);
+  if (!files || files->empty()) return;
+  constexpr std::size_t most = 3;
+  std::string names;
+  for (std::size_t i = 0; i < files->size() && i < most; ++i) {
+    names += (i == 0 ? "" : ", ") + safe_line((*files)[i]);
+  }
+  if (files->size() > most) names += " and " + std::to_string(files->size() - most) + " more";
+  with.message("germline: not committed, and so no part of the run: " + names);
+}
+
 /// Reads the branch as the person who calls, who may read what the coordinator's account may not,
 /// and on whose machine it may be.
-result<void> send_seed(control_client& client, const run_file& run, v1::CreateRunRequest& request) {
+result<void> send_seed(const session& with, control_client& client, const run_file& run,
+                       v1::CreateRunRequest& request) {
   constexpr std::int64_t max_pack_bytes = 256 << 20;
   auto seed = git::repository::export_seed(run.repository, run.branch, max_pack_bytes);
   if (!seed && seed.error().code() == error_code::not_found) {
@@ -98,6 +112,7 @@ result<void> send_seed(control_client& client, const run_file& run, v1::CreateRu
   }
   if (!seed) return seed.error();
   GERMLINE_TRY_ASSIGN(*request.mutable_seed_id(), client.put_seed(seed->pack));
+  tell_uncommitted(with, run, seed->branch);
   request.set_seed_commit(seed->commit);
   request.set_branch(valid_utf8(seed->branch));
   return {};
@@ -110,7 +125,8 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!run) return with.fail(run.error());
   control_client client(with.coordinator());
   auto request = request_of(*run);
-  if (const auto sent = send_seed(client, *run, request); !sent) return with.fail(sent.error());
+  if (const auto sent = send_seed(with, client, *run, request); !sent)
+    return with.fail(sent.error());
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());
   if (with.json) {

@@ -44,7 +44,7 @@ bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int6
   constexpr std::int64_t recent_ms = 24 * 3600 * 1'000;
   if (!is_over(lineage)) return true;
   const auto since_ms = lineage.changed_ms() > 0 ? lineage.changed_ms() : run.created_ms();
-  return now_ms - since_ms < recent_ms;
+  return since_ms <= 0 || now_ms - since_ms < recent_ms;
 }
 
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,

@@ -29,6 +29,7 @@ using tree_handle = std::unique_ptr<git_tree, freed_by<git_tree_free>>;
 using reference_handle = std::unique_ptr<git_reference, freed_by<git_reference_free>>;
 using indexer_handle = std::unique_ptr<git_indexer, freed_by<git_indexer_free>>;
 using diff_handle = std::unique_ptr<git_diff, freed_by<git_diff_free>>;
+using status_handle = std::unique_ptr<git_status_list, freed_by<git_status_list_free>>;
 using revwalk_handle = std::unique_ptr<git_revwalk, freed_by<git_revwalk_free>>;
 using ref_iterator_handle =
     std::unique_ptr<git_reference_iterator, freed_by<git_reference_iterator_free>>;

@@ -126,6 +126,12 @@ class repository {
   /// are.
   static result<seed> export_seed(const std::string& path, const std::string& branch,
                                   std::int64_t max_pack_bytes = std::int64_t{1} << 30);
+  /// What the working tree of `branch` has that the branch has not: changed, new and deleted files,
+  /// a folder of new ones as one, "folder/". Beneath `folder` alone, where it is not empty. Nothing
+  /// where the branch is not checked out. A user's own list of files to ignore is not known here.
+  static result<std::vector<std::string>> uncommitted(const std::string& path,
+                                                      const std::string& branch,
+                                                      const std::string& folder);
   /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again.
   result<void> import_seed(const seed& what);
   /// export_seed and import_seed.

@@ -80,6 +80,27 @@ TEST_CASE("a branch is imported, read, and its refs move by compare-and-swap") {
   CHECK(store->list_refs("refs/")->empty());
 }
 
+TEST_CASE("what is not committed is told, of the branch that is checked out") {
+  const tests::temp_dir dir;
+  const auto repo = dir.path() + "/dirty";
+  const auto within = "cd " + repo + " && ";
+  sh("git init -q -b main " + repo);
+  sh(within + "mkdir -p sub new && touch a b sub/c && echo '*.o' > .gitignore && git add -A && " +
+     "git -c user.name=u -c user.email=u@e commit -qm one && git branch other");
+  const auto told = [&](const std::string& branch, const std::string& folder) {
+    const auto files = repository::uncommitted(repo, branch, folder);
+    REQUIRE(files);
+    return *files;
+  };
+  CHECK(told("main", "").empty());
+  sh(within + "echo x > a && rm b && touch sub/d new/e x.o && git add sub/d");
+  CHECK(told("main", "") == std::vector<std::string>{"a", "b", "new/", "sub/d"});
+  CHECK(told("main", "sub") == std::vector<std::string>{"sub/d"});
+  CHECK(told("other", "").empty());
+  sh(within + "git checkout -q --detach");
+  CHECK(told("main", "").empty());
+}
+
 TEST_CASE("errors about a user's repository say what would be right") {
   const tests::temp_dir dir;
   auto store = repository::init_bare(dir.path() + "/store.git");

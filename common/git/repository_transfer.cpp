@@ -194,6 +194,42 @@ result<repository::imported> repository::import_branch(const std::string& path,
   return imported{taken.commit, taken.branch};
 }
 
+result<std::vector<std::string>> repository::uncommitted(const std::string& path,
+                                                         const std::string& branch,
+                                                         const std::string& folder) {
+  GERMLINE_TRY_ASSIGN(const auto from, open(path));
+  auto* repo = from.impl_->repo.get();
+  git_reference* raw = nullptr;
+  if (git_repository_is_bare(repo) == 1 || git_repository_head(&raw, repo) != 0) {
+    return std::vector<std::string>();
+  }
+  const reference_handle head(raw);
+  if (git_repository_head_detached(repo) == 1 || git_reference_shorthand(raw) != branch) {
+    return std::vector<std::string>();
+  }
+  git_status_options options = GIT_STATUS_OPTIONS_INIT;
+  options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES |
+                  GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
+  std::string within = folder;
+  char* paths[] = {within.data()};
+  if (!within.empty()) options.pathspec = {paths, 1};
+  git_status_list* list = nullptr;
+  const int status = git_status_list_new(&list, repo, &options);
+  const status_handle found(list);
+  if (status != 0) return git_error("reading what is not committed", status);
+  std::vector<std::string> files;
+  for (std::size_t i = 0; i < git_status_list_entrycount(list); ++i) {
+    const auto* entry = git_status_byindex(list, i);
+    const auto* delta =
+        entry->index_to_workdir != nullptr ? entry->index_to_workdir : entry->head_to_index;
+    if (delta == nullptr) continue;
+    const auto* name =
+        delta->new_file.path != nullptr ? delta->new_file.path : delta->old_file.path;
+    if (name != nullptr) files.emplace_back(name);
+  }
+  return files;
+}
+
 result<void> repository::deliver(const std::string& commit, std::string_view pack,
                                  const std::string& branch) {
   const auto ref = "refs/heads/" + branch;
