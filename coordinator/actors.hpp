@@ -174,12 +174,10 @@ using lineage_actor =
                        caf::reacts_to<check_atom>>;
 
 /// Founds runs (judges found items) and knows every lineage's actor.
-using runs_actor =
-    item_owner::extend<caf::reacts_to<records::new_run>,
-                       caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
-                       caf::reacts_to<pause_atom, lineage_id, std::string>,
-                       caf::reacts_to<resume_atom, lineage_id, std::string>,
-                       caf::reacts_to<tick_atom>>;
+using runs_actor = item_owner::extend<
+    caf::reacts_to<records::new_run>, caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
+    caf::reacts_to<pause_atom, lineage_id, std::string>,
+    caf::reacts_to<resume_atom, lineage_id, std::string>, caf::reacts_to<tick_atom>>;
 
 /// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
 using dispatcher_actor =
