@@ -250,6 +250,9 @@ TEST_CASE("a step that only names its phase is not told twice") {
   CHECK(render_event(event, plain) == "01:01:01 preparing\n");
   progress.set_phase(v1::ITERATION_PHASE_RUNNING);
   CHECK(render_event(event, plain) == "01:01:01 running prepare started\n");
+  progress.set_phase(v1::ITERATION_PHASE_PROBATION);
+  progress.set_step("probation");
+  CHECK(render_event(event, plain) == "01:01:01 probation\n");
 }
 
 TEST_CASE("a reason that says no more than the ending is left out") {

@@ -29,6 +29,7 @@ class event_line {
 
 /// What the worker calls its own steps says no more than the phase.
 bool is_phase_itself(const v1::ProgressEvent& progress) {
+  if (progress.step() == word(progress.phase())) return true;
   switch (progress.phase()) {
     case v1::ITERATION_PHASE_PREPARING:
       return progress.step() == "prepare";
