@@ -20,6 +20,22 @@ learn() {
   if ! grep -q "^$1 " table; then echo "$1 $(($1 * $1))" >> table; fi
 }
 
+# Tests that report a thousand long names and messages, none of them text.
+shout() {
+  cat << 'TESTS'
+mkdir -p build
+long=$(head -c 500 /dev/zero | tr '\0' '\377')
+{
+  echo '<testsuite name="own">'
+  i=0
+  while [ $((i += 1)) -le 1000 ]; do
+    echo "<testcase name=\"$i $long\"><failure message=\"$long$long\"/></testcase>"
+  done
+  echo '</testsuite>'
+} > build/junit.xml
+TESTS
+}
+
 # One word in the file `behaviour` steers an iteration; a number after it says from which
 # generation number on (1 if absent), so that every seed can be founded.
 iterate() {
@@ -43,6 +59,8 @@ iterate() {
     fork-bomb) bomb() { bomb | bomb & }; bomb; while :; do sleep 1 || :; done ;;
     break-context) learn "$n"; echo '{"goalState": "forget", "history": []' > agent_context.json ;;
     break-build) learn "$n"; echo 'exit 1' > build.sh ;;
+    hang-tests) learn "$n"; echo 'while :; do sleep 3600; done' > test.sh ;;
+    shout) learn "$n"; shout > test.sh ;;
     flood) yes "a line of a flood" | head -c 268435456; learn "$n" ;;
     *) echo "unknown behaviour: $word" >&2; exit 2 ;;
   esac

@@ -140,6 +140,12 @@ class Endings(unittest.TestCase):
         # What the agent did stays, to be read.
         self.assertIn("+++ b/protected/run", self.fleet.call("diff", item).stdout)
 
+    def test_tests_that_hang_are_told_as_late_not_as_lost(self):
+        self.ends_as("hang-tests", "ENDING_REJECTED", "time", "time", wall_time="8s")
+
+    def test_a_report_larger_than_a_message_may_be_is_red_and_stops_nothing(self):
+        self.ends_as("shout", "ENDING_REJECTED", "test", "failed")
+
     def test_a_broken_build_is_refused(self):
         item = self.ends_as("break-build", "ENDING_REJECTED", "build", "exit code 1")
         self.assertIn("+exit 1", self.fleet.call("diff", item).stdout)

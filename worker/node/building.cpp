@@ -42,8 +42,8 @@ result<captured_run> run_shell(live_sandbox& box, const clock& time, const std::
 }
 
 /// Reads the artefact as a tar stream. Nothing of the genome has run since the build ended.
-result<captured_run> read_artefact(live_sandbox& box, const build_request& request,
-                                   const std::string& root) {
+result<captured_run> read_artefact(live_sandbox& box, const clock& time,
+                                   const build_request& request, const std::string& root) {
   process_spec spec;
   spec.argv = {"tar",
                "--format=ustar",
@@ -61,7 +61,30 @@ result<captured_run> read_artefact(live_sandbox& box, const build_request& reque
   spec.cwd = "/";
   capture_limits limits;
   limits.stdout_bytes_max = max_artefact_bytes;
+  limits.wall_ms = left_ms(box, time);
   return run_captured(box.get(), std::move(spec), "", limits);
+}
+
+/// The report's bytes; empty where there is none that can be read.
+result<std::string> read_report(live_sandbox& box, const clock& time, const std::string& path) {
+  process_spec spec;
+  spec.argv = {"cat", "--", path};
+  spec.cwd = "/";
+  capture_limits limits;
+  limits.stdout_bytes_max = max_report_bytes;
+  limits.wall_ms = left_ms(box, time);
+  GERMLINE_TRY_ASSIGN(auto read, run_captured(box.get(), std::move(spec), "", limits));
+  if (!read.outcome.succeeded() || !read.out.complete()) return std::string();
+  return std::move(read.out.head);
+}
+
+/// What a step came to that the sandbox ended under: its time was up, which is the genome's doing;
+/// else the error stands, which is the machine's.
+result<refusal> explain_end(const error& why, live_sandbox& box, const clock& time,
+                            const std::string& doing) {
+  constexpr std::int64_t early_ms = 250;  // the supervisor's clock is read at another moment
+  if (time.boot_ms() + early_ms < box.wall_until_boot_ms()) return why.within(doing);
+  return refusal{"time", doing + " was under way, or not begun, when the sandbox's time was up"};
 }
 
 }  // namespace
@@ -117,42 +140,56 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
   }
 
   const auto root = genome_root(request.commands, "/workspace");
+  const auto& time = sandboxes.time();
   if (!request.commands.build.empty()) {
-    GERMLINE_TRY_ASSIGN(const auto built,
-                        run_shell(*box, sandboxes.time(), request.commands.build, root));
-    if (!built.outcome.succeeded()) {
-      report.refused =
-          explain_outcome(built.outcome, "the build command `" + request.commands.build + "`",
-                          built.out.text(), "build");
+    const auto doing = "the build command `" + request.commands.build + "`";
+    const auto built = run_shell(*box, time, request.commands.build, root);
+    if (!built) {
+      GERMLINE_TRY_ASSIGN(report.refused, explain_end(built.error(), *box, time, doing));
+      return report;
+    }
+    if (!built->outcome.succeeded()) {
+      report.refused = explain_outcome(built->outcome, doing, built->out.text(), "build");
       return report;
     }
   }
-  GERMLINE_TRY_ASSIGN(auto artefact, read_artefact(*box, request, root));
-  if (!artefact.outcome.succeeded() || !artefact.out.complete()) {
-    report.refused = refusal{"build", "the build left no readable artefact: " +
-                                          tail_of(artefact.err.text(), max_details_bytes)};
+  const std::string reading = "reading the artefact that the build left";
+  auto artefact = read_artefact(*box, time, request, root);
+  if (!artefact) {
+    GERMLINE_TRY_ASSIGN(report.refused, explain_end(artefact.error(), *box, time, reading));
     return report;
   }
-  report.artefact_tar = std::move(artefact.out.head);
+  if (!artefact->out.complete()) {
+    report.refused = refusal{"build", "the build left an artefact of more than " +
+                                          std::to_string(max_artefact_bytes >> 20) + " MiB"};
+    return report;
+  }
+  if (!artefact->outcome.succeeded()) {
+    report.refused = explain_outcome(artefact->outcome, reading, artefact->err.text(), "build");
+    return report;
+  }
+  report.artefact_tar = std::move(artefact->out.head);
 
   if (!request.commands.test.empty()) {
-    GERMLINE_TRY_ASSIGN(const auto tested,
-                        run_shell(*box, sandboxes.time(), request.commands.test, root));
-    if (!request.commands.report.empty()) {
-      process_spec spec;
-      spec.argv = {"cat", "--", root + "/" + request.commands.report};
-      spec.cwd = "/";
-      capture_limits limits;
-      limits.stdout_bytes_max = max_report_bytes;
-      GERMLINE_TRY_ASSIGN(auto read, run_captured(box->get(), std::move(spec), "", limits));
-      if (read.outcome.succeeded() && read.out.complete()) {
-        report.test_report = std::move(read.out.head);
-      }
+    const auto doing = "the test command `" + request.commands.test + "`";
+    const auto tested = run_shell(*box, time, request.commands.test, root);
+    if (!tested) {
+      GERMLINE_TRY_ASSIGN(report.refused, explain_end(tested.error(), *box, time, doing));
+      return report;
     }
-    if (!tested.outcome.succeeded()) {
-      report.refused =
-          explain_outcome(tested.outcome, "the test command `" + request.commands.test + "`",
-                          tested.out.text(), "test");
+    if (!tested->outcome.succeeded()) {
+      report.refused = explain_outcome(tested->outcome, doing, tested->out.text(), "test");
+    }
+    // Tests whose time was up have taken the sandbox's with them.
+    if (!request.commands.report.empty() && tested->outcome.kind != outcome_kind::timed_out) {
+      auto read = read_report(*box, time, root + "/" + request.commands.report);
+      if (!read) {
+        const auto late = explain_end(read.error(), *box, time, "reading the test report");
+        if (!late) return late.error();
+        if (!report.refused) report.refused = *late;
+        return report;
+      }
+      report.test_report = std::move(*read);
     }
   }
   if (const auto usage = box->get().read_usage()) {

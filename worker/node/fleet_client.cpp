@@ -1,4 +1,5 @@
 #include "worker/node/fleet_client.hpp"
+#include "worker/node/wire_texts.hpp"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -13,8 +14,8 @@
 
 #include "common/grpc_status.hpp"
 #include "common/hash.hpp"
-#include "common/text/utf8.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
+#include "worker/node/wire_texts.hpp"
 
 namespace germline::worker {
 namespace {
@@ -27,32 +28,6 @@ constexpr std::int64_t last_backoff_ms = 5'000;
 
 error failed_while(std::string_view doing, const grpc::Status& status) {
   return from_status(status).within(doing);
-}
-
-/// Makes every text in `message` valid UTF-8. Much of them came out of a sandbox, and one that is
-/// not would end the stream, again each time it is repeated.
-void make_texts_valid(google::protobuf::Message& message) {
-  using google::protobuf::FieldDescriptor;
-  const auto& reflection = *message.GetReflection();
-  std::vector<const FieldDescriptor*> fields;
-  reflection.ListFields(message, &fields);
-  for (const auto* field : fields) {
-    const bool is_text = field->type() == FieldDescriptor::TYPE_STRING;
-    const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
-    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
-    for (int i = 0; i < count; ++i) {
-      if (is_text && field->is_repeated()) {
-        reflection.SetRepeatedString(&message, field, i,
-                                     valid_utf8(reflection.GetRepeatedString(message, field, i)));
-      } else if (is_text) {
-        reflection.SetString(&message, field, valid_utf8(reflection.GetString(message, field)));
-      } else if (is_message && field->is_repeated()) {
-        make_texts_valid(*reflection.MutableRepeatedMessage(&message, field, i));
-      } else if (is_message) {
-        make_texts_valid(*reflection.MutableMessage(&message, field));
-      }
-    }
-  }
 }
 
 void set_deadline(grpc::ClientContext& context) {

@@ -16,6 +16,7 @@
 #include "worker/node/model_session.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
+#include "worker/node/wire_texts.hpp"
 
 namespace germline::worker {
 namespace {
@@ -138,11 +139,13 @@ attempt_end iteration::run() {
   result_.set_fence(lease_.fence());
   const auto worked = work();
   result_.mutable_usage()->set_wall_ms(context_.time->boot_ms() - started_ms);
-  if (worked) return result_;
+  if (worked && make_sendable(result_)) return result_;
   // The worker's own failure is no verdict on the agent.
   v1::AttemptCleaned gone;
   gone.set_attempt_id(lease_.attempt_id());
-  const auto why = sandboxes_.cancelled() ? sandboxes_.why_cancelled() : worked.error().message();
+  const auto why = sandboxes_.cancelled() ? sandboxes_.why_cancelled()
+                   : worked               ? "its result is too large to be sent"
+                                          : worked.error().message();
   log_warning("attempt {} ends without a verdict: {}", lease_.attempt_id(), why);
   gone.set_why(printable(why.substr(0, 8'192)));
   if (usage_known_) *gone.mutable_usage() = result_.usage();

@@ -189,3 +189,37 @@ TEST_CASE_FIXTURE(fixture, "a commit that does not fit into a sandbox is rejecte
   const auto end = run_where("clone", exited(128, "fatal: transport 'file' not allowed"));
   CHECK(lost_because(end).find("not allowed") != std::string::npos);
 }
+
+TEST_CASE_FIXTURE(fixture, "validation that a sandbox ends under is late, or the machine's fault") {
+  lease.set_kind(v1::WORK_KIND_FOUND);
+  lease.mutable_limits()->set_wall_time_ms(10'000);
+  lease.set_genome_toml(std::string(genome_toml) +
+                        "[test]\ncommand = \"own-tests\"\nreport = \"junit.xml\"\n");
+  const error gone(error_code::unavailable, "the sandbox was ended");
+  for (const std::string step : {"sh -c true", "tar ", "own-tests", "cat "}) {
+    CAPTURE(step);
+    std::int64_t passing_ms = 0;
+    backend.how = [&](const std::string& line) -> result<fate> {
+      if (line.find(step) == std::string::npos) return fate();
+      time.advance(passing_ms);
+      return gone;
+    };
+    CHECK(lost_because(run()).find("sandbox was ended") != std::string::npos);
+    passing_ms = 10'000;
+    const auto end = run();
+    const auto* judged = std::get_if<v1::AttemptResult>(&end);
+    REQUIRE_MESSAGE(judged != nullptr, lost_because(end));
+    CHECK(judged->ending() == v1::ENDING_REJECTED);
+    CHECK(judged->reason() == "time");
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "an artefact that cannot be read is refused with what kept it") {
+  lease.set_kind(v1::WORK_KIND_FOUND);
+  const auto end = run_where("tar ", exited(2, "tar: agent: Cannot stat"));
+  const auto* judged = std::get_if<v1::AttemptResult>(&end);
+  REQUIRE_MESSAGE(judged != nullptr, lost_because(end));
+  CHECK(judged->reason() == "build");
+  CHECK(judged->details().find("exit code 2") != std::string::npos);
+  CHECK(judged->details().find("Cannot stat") != std::string::npos);
+}

@@ -1,6 +1,7 @@
 #include "worker/node/sandbox_validator.hpp"
 
 #include "common/artefact/tar.hpp"
+#include "common/text/utf8.hpp"
 #include "worker/node/judging.hpp"
 #include "worker/validation/judge.hpp"
 
@@ -8,17 +9,33 @@ namespace germline::worker {
 namespace {
 
 constexpr std::size_t max_reported_tests = 1'000;
+constexpr std::size_t max_reported_bytes = 1 << 20;
+constexpr std::size_t max_protected_bytes = 1 << 20;  // they go with each lease
 
 void record_tests(const test_verdict& judged, bool is_protected, judgement& verdict) {
+  std::size_t bytes = 0;
   for (const auto& test : judged.tests) {
-    if (verdict.tests.size() >= max_reported_tests) return;
     v1::TestOutcome outcome;
-    outcome.set_name(test.name);
+    outcome.set_name(valid_utf8(test.name));
     outcome.set_status(test.status);
-    outcome.set_message(test.message.substr(0, 1'024));
+    outcome.set_message(valid_utf8(test.message.substr(0, 1'024)));
     outcome.set_is_protected(is_protected);
+    bytes += outcome.ByteSizeLong();
+    if (bytes > max_reported_bytes || verdict.tests.size() >= max_reported_tests) return;
     verdict.tests.push_back(std::move(outcome));
   }
+}
+
+/// The names that each generation's report must have; none where they come to too much.
+std::optional<std::vector<std::string>> names_of(const test_verdict& judged) {
+  std::vector<std::string> names;
+  std::size_t bytes = 0;
+  for (const auto& test : judged.tests) {
+    names.push_back(valid_utf8(test.name));
+    bytes += names.back().size();
+    if (bytes > max_protected_bytes) return std::nullopt;
+  }
+  return names;
 }
 
 }  // namespace
@@ -102,7 +119,14 @@ result<std::optional<refusal>> sandbox_validator::judge_protected(sandbox_set& s
   // A harness that reports green and then ends with an error contradicts itself.
   if (ran.refused) return std::optional<refusal>(std::move(ran.refused));
   if (request.founding) {
-    for (const auto& test : judged.tests) verdict.protected_tests.push_back(test.name);
+    auto names = names_of(judged);
+    if (!names) {
+      return std::optional<refusal>(
+          refusal{"test", "the names of the protected tests come to more than " +
+                              std::to_string(max_protected_bytes >> 20) +
+                              " MiB; a test's suite or class is part of its name"});
+    }
+    verdict.protected_tests = std::move(*names);
   }
   return std::optional<refusal>();
 }
