@@ -8,6 +8,7 @@
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/store/reader.hpp"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr int max_have = 64;
+constexpr std::size_t max_overview_bytes = 2 * 1024;  // of one iteration's details, in a tree
 constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
 constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
@@ -239,7 +241,9 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
     if (belongs(each.lineage_id())) *reply.add_generations() = std::move(each);
   }
   for (auto& each : iterations) {
-    if (belongs(each.lineage_id())) *reply.add_iterations() = std::move(each);
+    if (!belongs(each.lineage_id())) continue;
+    each.set_details(valid_utf8(each.details(), max_overview_bytes));
+    *reply.add_iterations() = std::move(each);
   }
   return reply;
 }
