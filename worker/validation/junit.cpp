@@ -4,6 +4,8 @@
 #include <map>
 #include <pugixml.hpp>
 
+#include "common/text/utf8.hpp"
+
 namespace germline::worker {
 namespace {
 
@@ -18,8 +20,7 @@ std::string message_of(const pugi::xml_node& node) {
   std::string message = node.attribute("message").value();
   const std::string text = node.text().get();
   if (!text.empty()) message += (message.empty() ? "" : "\n") + text;
-  if (message.size() > max_message_bytes) message.resize(max_message_bytes);
-  return message;
+  return valid_utf8(message, max_message_bytes);
 }
 
 test_case read_case(const pugi::xml_node& node) {
@@ -27,8 +28,9 @@ test_case read_case(const pugi::xml_node& node) {
   std::string suite = node.attribute("classname").value();
   if (suite.empty()) suite = node.parent().attribute("name").value();
   const std::string name = node.attribute("name").value();
-  found.name = suite.empty() || suite == name ? name : suite + "." + name;
-  if (found.name.size() > max_name_bytes) found.name.resize(max_name_bytes);
+  // Names are recorded and compared again; what goes over the wire is valid UTF-8.
+  found.name =
+      valid_utf8(suite.empty() || suite == name ? name : suite + "." + name, max_name_bytes);
   // ctest says it in an attribute, the others by a child element.
   const std::string status = node.attribute("status").value();
   if (status == "fail") found.status = test_status::failed;

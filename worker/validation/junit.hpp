@@ -17,7 +17,9 @@ enum class test_status { passed, failed, error, skipped };
 std::string_view to_string(test_status status) noexcept;
 
 struct test_case {
-  std::string name;  // "suite.name"; the class name where there is one, else the suite's, else none
+  // "suite.name"; the class name where there is one, else the suite's, else none. Valid UTF-8: a
+  // byte that is not is written as \xNN, so that a recorded name compares with one just read.
+  std::string name;
   test_status status = test_status::passed;
   std::string message;  // bounded to 2 KiB
 };

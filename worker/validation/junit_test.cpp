@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "common/text/utf8.hpp"
+
 using namespace germline;
 using namespace germline::worker;
 
@@ -84,6 +86,20 @@ TEST_CASE("no test, a missing one, a skipped one are red") {
   CHECK(judge_tests({{{"a"}, {"new", test_status::skipped}}}, {"a"}).green);
   CHECK_FALSE(judge_tests({{{"a"}, {"new", test_status::failed}}}, {"a"}).green);
   CHECK_FALSE(judge_report("<html/>", {}).green);
+}
+
+TEST_CASE("a name that is no UTF-8, or is cut, is recorded as it is compared later") {
+  const auto founds_and_holds = [](const std::string& name) {
+    const auto xml = "<testsuite><testcase name=\"" + name + "\"/></testsuite>";
+    const auto founded = judge_report(xml, {});
+    REQUIRE(founded.tests.size() == 1);
+    const auto recorded = valid_utf8(founded.tests[0].name);  // as it passes the wire
+    CHECK_MESSAGE(judge_report(xml, {recorded}).green, judge_report(xml, {recorded}).reason);
+    return recorded;
+  };
+  CHECK(founds_and_holds("a\xff"
+                         "b") == "a\\xffb");
+  CHECK(founds_and_holds(std::string(511, 'a') + "\u00e9") == std::string(511, 'a'));
 }
 
 TEST_CASE("the reason names the failing tests and is bounded") {
