@@ -3,26 +3,35 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "common/git/commit.hpp"
+#include "common/text/utf8.hpp"
 
 namespace germline {
 namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr std::size_t details_bytes_max = 16 * 1024;
-constexpr auto any_size = std::numeric_limits<std::int64_t>::max();
+// Written forms, with JSON's escapes. An entry and a summary fit in context_reserve_bytes together.
+constexpr std::int64_t details_bytes_max = 32 * 1024;
+constexpr std::int64_t summary_bytes_max = 8 * 1024;
+static_assert(details_bytes_max + summary_bytes_max + 8 * 1024 <= context_reserve_bytes);
+constexpr auto any_size = std::numeric_limits<std::int64_t>::max() / 2;
 constexpr std::size_t kept_entries = 8;  // that a compaction by the worker leaves as they are
+constexpr std::int64_t weight_end = std::int64_t{1} << 40;
 
 error bad(std::string message) {
   return {error_code::invalid_argument, "the context " + std::move(message)};
 }
 
-/// Whether brackets nest deeper than `depth` outside of strings. Looks at bytes only, so it is safe
-/// before parsing.
-bool nests_deeper(std::string_view text, std::int64_t depth) {
-  std::int64_t now = 0;
+/// Refuses deep nesting and objects with very many members, which take the parser quadratic time.
+/// Looks at bytes only, so it is safe before parsing.
+result<void> check_shape(std::string_view text, std::int64_t depth) {
+  const auto beyond = [](std::string what) {
+    return error(error_code::resource_exhausted, "the context " + std::move(what));
+  };
+  std::vector<std::int64_t> members;  // of each open bracket
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -35,12 +44,18 @@ bool nests_deeper(std::string_view text, std::int64_t depth) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      if (++now > depth) return true;
+      members.push_back(0);
+      if (static_cast<std::int64_t>(members.size()) > depth) {
+        return beyond("nests deeper than " + std::to_string(depth));
+      }
     } else if (c == ']' || c == '}') {
-      --now;
+      if (!members.empty()) members.pop_back();
+    } else if (c == ':' && !members.empty() && ++members.back() > context_members_max) {
+      return beyond("has an object with more than " + std::to_string(context_members_max) +
+                    " members");
     }
   }
-  return false;
+  return {};
 }
 
 /// Where the parser stopped, which counts bytes from 1.
@@ -63,7 +78,7 @@ std::int64_t weight(const json& entry) {
   if (found == entry.end()) return 1;
   if (!found->is_number_integer()) return 0;
   const auto count = found->get<std::int64_t>();
-  return count > 0 && count < (std::int64_t{1} << 40) ? count : 0;
+  return count > 0 && count < weight_end ? count : 0;
 }
 
 result<void> check_entry(const json& entry, std::size_t index) {
@@ -84,20 +99,19 @@ result<void> check_entry(const json& entry, std::size_t index) {
 }
 
 result<json> parse_context(std::string_view text, const context_limits& limits) {
-  if (static_cast<std::int64_t>(text.size()) > limits.bytes) {
+  const auto most = limits.bytes + context_reserve_bytes;
+  if (static_cast<std::int64_t>(text.size()) > most) {
     return error(error_code::resource_exhausted, "the context has " + std::to_string(text.size()) +
-                                                     " bytes (limit " +
-                                                     std::to_string(limits.bytes) + ")");
+                                                     " bytes (limit " + std::to_string(most) + ")");
   }
-  if (nests_deeper(text, limits.depth)) {
-    return error(error_code::resource_exhausted,
-                 "the context nests deeper than " + std::to_string(limits.depth));
-  }
+  GERMLINE_TRY(check_shape(text, limits.depth));
   json root;
   try {
     root = json::parse(text);
   } catch (const json::parse_error& failure) {
     return bad("is not JSON (" + place_in(text, failure.byte) + ")");
+  } catch (const json::exception&) {  // out_of_range, which is no parse_error
+    return bad("has a number that no double holds");
   }
   if (!root.is_object()) return bad("is not a JSON object");
   if (!is_string(root, "goalState")) return bad("has no text \"goalState\"");
@@ -132,11 +146,61 @@ std::optional<std::size_t> new_entries_from(const json& parent, const json& hist
   return std::nullopt;
 }
 
+std::string compact(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::int64_t compact_bytes(const json& value) {
+  return static_cast<std::int64_t>(compact(value).size());
+}
+
+/// What indentation by 2 adds to the compact form. Counted first, since it may be 60 times as much.
+std::int64_t indentation_bytes(const json& value, std::int64_t depth) {
+  if (!value.is_structured() || value.empty()) return 0;
+  const std::int64_t each = 1 + 2 * (depth + 1) + (value.is_object() ? 1 : 0);
+  auto bytes = static_cast<std::int64_t>(value.size()) * each + 1 + 2 * depth;
+  for (const auto& inner : value) bytes += indentation_bytes(inner, depth + 1);
+  return bytes;
+}
+
+std::string write(const json& root, const context_limits& limits) {
+  auto text = compact(root);
+  const auto indented = static_cast<std::int64_t>(text.size()) + indentation_bytes(root, 0) + 1;
+  if (indented <= limits.bytes) text = root.dump(2, ' ', false, json::error_handler_t::replace);
+  return text + "\n";
+}
+
+/// The beginning of `text` that is written in at most `bytes_max` bytes, escapes included.
+std::string cut_text(std::string_view text, std::int64_t bytes_max) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto length = utf8_length(text, at);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    std::int64_t written = length == 0 ? 3 : static_cast<std::int64_t>(length);
+    if (byte == '"' || byte == '\\') written = 2;
+    if (byte < 0x20 || byte == 0x7f) written = 6;
+    if (bytes_max < written) break;
+    bytes_max -= written;
+    at += std::max<std::size_t>(length, 1);
+  }
+  return std::string(text.substr(0, at));
+}
+
+/// The bytes of everything but the history's entries, which alone can be folded.
+std::int64_t unfoldable_bytes(json& root) {
+  auto history = std::move(root["history"]);
+  root["history"] = json::array();
+  const auto bytes = compact_bytes(root);
+  root["history"] = std::move(history);
+  return bytes;
+}
+
 /// Folds the oldest entries into one summary, so that `keep` entries stay as they are.
 void fold(json& history, std::size_t keep) {
   if (history.size() <= keep) return;
   const auto count = history.size() - keep;
-  if (count == 1 && history[0].contains("summarizes")) return;
+  const bool is_folded = count == 1 && history[0].contains("summarizes");
+  if (is_folded && compact_bytes(history[0]) <= summary_bytes_max) return;
   std::int64_t stands_for = 0;
   std::size_t failures = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -156,20 +220,38 @@ void fold(json& history, std::size_t keep) {
                   {"action", "summary"},
                   {"result", "success"},
                   {"details", details},
-                  {"summarizes", stands_for}};
+                  {"summarizes", std::min(stands_for, weight_end - 1)}};
   json folded = json::array({std::move(summary)});
   for (std::size_t i = count; i < history.size(); ++i) folded.push_back(std::move(history[i]));
   history = std::move(folded);
 }
 
-std::string write(const json& root) {
-  return root.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+/// Folds as much of the history as it takes, beside `unfoldable` bytes, to keep the bound.
+void fold_to_fit(json& history, std::int64_t unfoldable, const context_limits& limits) {
+  std::vector<std::int64_t> newest(history.size() + 1, 0);  // bytes of the newest k entries
+  for (std::size_t k = 1; k <= history.size(); ++k) {
+    newest[k] = newest[k - 1] + compact_bytes(history[history.size() - k]) + 1;
+  }
+  if (unfoldable + newest.back() <= limits.bytes) return;
+  auto keep = std::max(history.size() / 2, kept_entries);
+  while (keep > 1 &&
+         unfoldable + summary_bytes_max + newest[std::min(keep, history.size())] > limits.bytes) {
+    keep /= 2;
+  }
+  fold(history, keep);
 }
 
 }  // namespace
 
 result<void> check_context(std::string_view text, const context_limits& limits) {
-  GERMLINE_TRY(parse_context(text, limits));
+  GERMLINE_TRY_ASSIGN(auto root, parse_context(text, limits));
+  const auto unfoldable = unfoldable_bytes(root);
+  if (unfoldable > limits.bytes) {
+    return error(error_code::resource_exhausted,
+                 "the context has " + std::to_string(unfoldable) +
+                     " bytes beside its history, written compactly (limit " +
+                     std::to_string(limits.bytes) + ")");
+  }
   return {};
 }
 
@@ -185,27 +267,30 @@ result<void> keeps_history(std::string_view parent, std::string_view candidate,
   return {};
 }
 
-result<std::string> append_entry(std::string_view base, const context_entry& entry,
-                                 const context_limits& limits) {
+std::string append_entry(std::string_view base, const context_entry& entry,
+                         const context_limits& limits) {
   auto parsed = parse_context(base, {any_size, limits.depth});
   json root = parsed ? std::move(*parsed) : json{{"goalState", ""}, {"history", json::array()}};
+  std::string note;
+  if (!parsed && !base.empty()) {
+    note = "The context was begun anew, since " + parsed.error().message() + ". ";
+  }
+  auto unfoldable = unfoldable_bytes(root);
+  if (unfoldable > limits.bytes) {
+    note = "The context was too large and was cut: it had " + std::to_string(unfoldable) +
+           " bytes beside its history. ";
+    constexpr std::int64_t frame = 64;  // braces, names and quotes
+    auto goal = cut_text(root["goalState"].get_ref<const std::string&>(), limits.bytes - frame);
+    root = {{"goalState", std::move(goal)}, {"history", std::move(root["history"])}};
+    unfoldable = unfoldable_bytes(root);
+  }
   auto& history = root["history"];
-  history.push_back({{"timestamp", entry.timestamp},
+  history.push_back({{"timestamp", cut_text(entry.timestamp, 256)},
                      {"action", git::one_line(entry.action, 1'024)},
                      {"result", entry.success ? "success" : "failure"},
-                     {"details", entry.details.substr(0, details_bytes_max)}});
-  auto text = write(root);
-  for (auto keep = std::max(history.size() / 2, kept_entries);
-       static_cast<std::int64_t>(text.size()) > limits.bytes; keep /= 2) {
-    fold(history, std::max<std::size_t>(keep, 1));
-    text = write(root);
-    if (keep <= 1) break;
-  }
-  if (static_cast<std::int64_t>(text.size()) > limits.bytes + context_reserve_bytes) {
-    return error(error_code::resource_exhausted,
-                 "the context passes its bound even with its history folded");
-  }
-  return text;
+                     {"details", cut_text(note + entry.details, details_bytes_max)}});
+  fold_to_fit(history, unfoldable, limits);
+  return write(root, limits);
 }
 
 std::string last_new_action(std::string_view parent, std::string_view candidate,

@@ -172,7 +172,8 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   }
   const std::string context_path = inside(run.folder, genome.context);
   const context_limits limits;
-  const auto context = repository_.read_file(seed.commit, context_path, limits.bytes);
+  const auto context =
+      repository_.read_file(seed.commit, context_path, limits.bytes + context_reserve_bytes);
   if (context) {
     const auto sound = check_context(*context, limits);
     if (!sound) return invalid(context_path + ": " + sound.error().message());

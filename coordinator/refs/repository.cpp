@@ -138,9 +138,15 @@ class repository final : public git_refs {
     const context_limits limits;
     const auto before = repo_.read_file_at(
         request.parent, place, static_cast<std::size_t>(limits.bytes + context_reserve_bytes));
-    if (!before && before.error().code() != error_code::not_found) return before.error();
-    const context_entry entry{to_iso8601(request.now_ms), request.action, false, request.details};
-    GERMLINE_TRY_ASSIGN(const auto text, append_entry(before ? *before : "", entry, limits));
+    context_entry entry{to_iso8601(request.now_ms), request.action, false, request.details};
+    if (!before && before.error().code() != error_code::not_found) {
+      const bool is_unfit = before.error().code() == error_code::invalid_argument ||
+                            before.error().code() == error_code::resource_exhausted;
+      if (!is_unfit) return before.error();
+      entry.details =
+          "The context was begun anew, since " + before.error().message() + ". " + entry.details;
+    }
+    const auto text = append_entry(before ? *before : "", entry, limits);
     git::new_commit what;
     GERMLINE_TRY_ASSIGN(what.tree, repo_.replace_file(request.parent, place, text));
     what.parents = {request.parent};

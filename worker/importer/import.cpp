@@ -78,8 +78,15 @@ class importer {
 };
 
 result<std::optional<std::string>> importer::read_context(const oid& tree) {
-  GERMLINE_TRY_ASSIGN(const auto entry,
-                      git::find_entry(tree, in_folder(job_.context_path), reader()));
+  const auto path = in_folder(job_.context_path);
+  for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    GERMLINE_TRY_ASSIGN(const auto above, git::find_entry(tree, path.substr(0, slash), reader()));
+    if (above.mode != 0 && !above.is_tree()) {  // the context could not be written
+      return error(error_code::invalid_argument,
+                   "'" + path.substr(0, slash) + "', where the context belongs, is not a folder");
+    }
+  }
+  GERMLINE_TRY_ASSIGN(const auto entry, git::find_entry(tree, path, reader()));
   if (entry.mode == 0) return std::optional<std::string>();
   if (entry.mode != static_cast<std::uint32_t>(git::entry_mode::file) &&
       entry.mode != static_cast<std::uint32_t>(git::entry_mode::executable)) {
@@ -245,8 +252,7 @@ result<import_output> importer::author_candidate() {
   auto tree = candidate_tree_;
   if (job_.append) {
     const auto& base = candidate_context_ ? *candidate_context_ : std::string();
-    GERMLINE_TRY_ASSIGN(const auto text,
-                        append_entry(base, *job_.append, {job_.context_bytes, job_.context_depth}));
+    const auto text = append_entry(base, *job_.append, {job_.context_bytes, job_.context_depth});
     GERMLINE_TRY_ASSIGN(tree, with_context(tree, text, pack));
   }
   out_.verdict = import_verdict::candidate;
@@ -263,8 +269,7 @@ result<import_output> importer::author_context() {
   std::string base;
   if (parent_context_) base = *parent_context_;
   if (out_.context_ok) base = *candidate_context_;
-  GERMLINE_TRY_ASSIGN(const auto text,
-                      append_entry(base, *job_.append, {job_.context_bytes, job_.context_depth}));
+  const auto text = append_entry(base, *job_.append, {job_.context_bytes, job_.context_depth});
   GERMLINE_TRY_ASSIGN(const auto tree, with_context(parent_tree_, text, pack));
   out_.verdict = import_verdict::context;
   return author(tree, pack);

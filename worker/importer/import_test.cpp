@@ -497,7 +497,7 @@ TEST_CASE("the context of a candidate") {
   reject(R"({"goalState":"","history":[{"timestamp":"","action":"","details":"","result":"ok"}]})",
          "\"success\" or \"failure\"");
   reject(R"({"goalState":"","history":[]})", "does not keep");
-  reject(std::string(2 << 20, ' '), "(limit 1048576)");
+  reject(std::string(2 << 20, ' '), "(limit 1114112)");
   scene gone;
   gone.evolve();
   gone.drop("agent_context.json");
@@ -506,6 +506,11 @@ TEST_CASE("the context of a candidate") {
   linked.evolve();
   linked.put(0120000, "agent_context.json", linked.blob("src/a"));
   check_refused(linked.run(), "context", "not a regular file");
+  scene below;
+  below.job.context_path = "memory/context.json";
+  below.evolve();
+  below.put(0100644, "memory", below.blob("a file where the context's folder belongs"));
+  check_refused(below.run(), "context", "'memory', where the context belongs, is not a folder");
 }
 
 TEST_CASE("a context commit changes the context alone") {
