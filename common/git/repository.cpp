@@ -129,6 +129,23 @@ result<commit_info> repository::read_commit(const std::string& id) const {
   return info;
 }
 
+result<path_kind> repository::kind_at(const std::string& commit, const std::string& path) const {
+  GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(commit));
+  GERMLINE_TRY_ASSIGN(const auto entry, find_entry(tree, path, impl_->reader()));
+  switch (static_cast<entry_mode>(entry.mode)) {
+    case entry_mode::file:
+      return path_kind::file;
+    case entry_mode::executable:
+      return path_kind::executable;
+    case entry_mode::tree:
+      return path_kind::folder;
+    case entry_mode::symlink:
+    case entry_mode::submodule:
+      break;
+  }
+  return entry.mode == 0 ? path_kind::none : path_kind::other;
+}
+
 result<std::string> repository::read_file_at(const std::string& commit, const std::string& path,
                                              std::size_t max_bytes) const {
   GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(commit));
@@ -236,6 +253,7 @@ result<std::string> edit_and_write(const oid& root, std::string_view path, const
 
 result<std::string> repository::replace_file(const std::string& base_commit,
                                              const std::string& path, std::string_view bytes) {
+  GERMLINE_TRY(judge_path(path));
   GERMLINE_TRY_ASSIGN(const auto root, impl_->tree_of(base_commit));
   GERMLINE_TRY_ASSIGN(auto entry, find_entry(root, path, impl_->reader()));
   if (entry.mode != static_cast<std::uint32_t>(entry_mode::executable)) {

@@ -14,6 +14,7 @@
 
 #include "common/git/object_limits.hpp"
 #include "common/git/oid.hpp"
+#include "common/git/path_kind.hpp"
 #include "common/git/tree.hpp"
 #include "common/result.hpp"
 
@@ -76,6 +77,8 @@ class repository {
   /// not_found when there is no such path; resource_exhausted beyond `max_bytes`.
   result<std::string> read_file_at(const std::string& commit, const std::string& path,
                                    std::size_t max_bytes) const;
+  /// Symbolic links are not followed, neither at the path's end nor before it.
+  result<path_kind> kind_at(const std::string& commit, const std::string& path) const;
   /// All files, in order of paths; at most `entries_max` entries are looked at.
   result<std::vector<file_info>> list_tree(const std::string& commit,
                                            std::size_t entries_max = 100'000) const;
@@ -88,6 +91,7 @@ class repository {
   result<bool> is_ancestor(const std::string& ancestor, const std::string& descendant) const;
   result<std::string> write_commit(const new_commit& what);
   /// The tree of `base` with one file put in place of what is at `path`. Returns the tree's id.
+  /// Refuses a path with a part that judge_name refuses: no clone could check it out.
   result<std::string> replace_file(const std::string& base_commit, const std::string& path,
                                    std::string_view bytes);
   /// The tree of `source_commit` in which `path` is as in `from_commit`. For rollbacks.

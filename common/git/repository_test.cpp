@@ -180,6 +180,9 @@ TEST_CASE("commits are written, files replaced, and branches delivered") {
   auto store = repository::init_bare(dir.path() + "/store.git");
   const auto head = store->import_branch(user, "main")->commit;
   const auto old = store->log(head, 2)->back().id;
+  for (const std::string path : {".git/hooks/x", "a/.GIT", "a//b", "../a", ""}) {
+    CHECK(store->replace_file(head, path, "{}").error().code() == error_code::invalid_argument);
+  }
   const auto tree = store->replace_file(head, "agent_context.json", "{}");
   REQUIRE(tree);
   const auto made =

@@ -168,6 +168,15 @@ result<void> judge_name(std::string_view name) {
   return {};
 }
 
+result<void> judge_path(std::string_view path) {
+  for (;;) {
+    const auto slash = path.find('/');
+    GERMLINE_TRY(judge_name(path.substr(0, slash)));
+    if (slash == std::string_view::npos) return {};
+    path.remove_prefix(slash + 1);
+  }
+}
+
 result<void> judge_tree(std::string_view bytes, const std::vector<tree_entry>& entries) {
   std::set<std::string_view> names;
   std::string last;

@@ -44,6 +44,9 @@ std::string write_tree(std::vector<tree_entry> entries);
 /// ignorable Unicode characters) or for ".gitmodules".
 result<void> judge_name(std::string_view name);
 
+/// Judges each part of a relative path as a name.
+result<void> judge_path(std::string_view path);
+
 /// Judges all entries of one tree: names, modes (100644, 100755, 120000, 040000 only, written
 /// without a leading zero), git's order, and duplicates, also such as differ in nothing but file
 /// and folder.

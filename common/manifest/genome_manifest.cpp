@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/git/tree.hpp"
 #include "common/manifest/toml_reader.hpp"
 #include "common/text/glob.hpp"
 
@@ -13,9 +14,26 @@ constexpr std::size_t list_max = 256;
 
 /// Notes an error unless a set value is a clean relative path.
 void check_path(toml_reader& reader, std::string_view key, const std::string& value) {
-  if (is_clean_relative_path(value)) return;
-  reader.fail(key, "has '" + value.substr(0, 128) +
-                       "'; write a relative path without '..', such as \"build/agent\"");
+  if (!is_clean_relative_path(value)) {
+    reader.fail(key, "has '" + value.substr(0, 128) +
+                         "'; write a relative path without '..', such as \"build/agent\"");
+  } else if (const auto judged = git::judge_path(value); !judged) {
+    reader.fail(key, "has '" + value.substr(0, 128) + "': " + judged.error().message());
+  }
+}
+
+/// As check_path, for the parts of a pattern that are names; no tree has one that is refused.
+void check_pattern_names(toml_reader& reader, std::string_view key, std::string_view pattern) {
+  for (auto rest = pattern; !rest.empty();) {
+    const auto part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    if (part.find_first_of("*?") != std::string_view::npos) continue;
+    if (const auto judged = git::judge_name(part); !judged) {
+      reader.fail(key,
+                  "has '" + std::string(pattern.substr(0, 128)) + "': " + judged.error().message());
+      return;
+    }
+  }
 }
 
 void check_command(toml_reader& reader, std::string_view key, const std::string& value) {
@@ -99,7 +117,10 @@ result<void> read_protect(const toml::table* table, std::string_view source, gen
     for (const auto& pattern : out.protected_paths) {
       if (auto checked = check_glob(pattern); !checked) {
         reader.fail("paths", "is wrong: " + checked.error().message());
-      } else if (glob_matches(pattern, out.context)) {
+        continue;
+      }
+      check_pattern_names(reader, "paths", pattern);
+      if (glob_matches(pattern, out.context)) {
         reader.fail("paths", "has '" + pattern + "', which covers the context file '" +
                                  out.context + "'; the context must be free to change");
       }

@@ -80,6 +80,25 @@ TEST_CASE("a short manifest has defaults") {
   CHECK(parsed->test_command.empty());
 }
 
+TEST_CASE("a path that no clone could check out is refused wherever it stands") {
+  CHECK(error_of(with("memory/context.json", ".git/hooks/x")) ==
+        "genome.toml:4: `context` in [genome] has '.git/hooks/x': the name '.git' is refused: file "
+        "systems take it for .git");
+  const auto refused = [](const std::string& from, const std::string& to) {
+    const auto says = error_of(with(from, to));
+    CHECK_MESSAGE(says.find("is refused: ") != std::string::npos, says);
+    CHECK_MESSAGE(says.find("has '" + to.substr(1, to.size() - 2)) != std::string::npos, says);
+  };
+  refused("\"memory/context.json\"", "\"a/.GIT /b\"");
+  refused("\"memory/context.json\"", "\"a/git~1\"");
+  refused("\"share\"", "\".git/config\"");
+  refused("\"build/junit.xml\"", "\"build/.git/x\"");
+  refused("\"protected/run\"", "\"protected/.git/run\"");
+  refused("\"protected/**\"", "\"protected/.git/**\"");
+  CHECK(error_of(with("\"protected/**\"", "\"protected/**\", \".gitignore\", \"**/.git*\"")) ==
+        "no error");
+}
+
 TEST_CASE("each error says where, what is wrong, and what would be right") {
   CHECK(error_of(with("artefact = [\"build/agent\", \"share\"]", "artifact = [\"a\"]")) ==
         "genome.toml:7: unknown key `artifact`; did you mean `artefact`? (in [agent])");
