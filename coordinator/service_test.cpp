@@ -353,6 +353,15 @@ TEST_CASE_FIXTURE(fixture, "the diff of a rejected iteration shows what its agen
 }
 
 TEST_CASE_FIXTURE(fixture, "an iteration whose attempts are all lost tells the next generation") {
+  SUBCASE("without a context") {}
+  SUBCASE("with one whose indentation would be 60 times its bytes") {
+    std::string ones = "1";
+    for (int i = 1; i < 500'000; ++i) ones += ",1";
+    std::ofstream(dir + "/user/agent_context.json")
+        << R"({"goalState":"g","history":[],"x":)" << std::string(60, '[') << ones
+        << std::string(60, ']') << "}";
+    shell("cd " + dir + "/user && git add -A && git -c user.name=u -c user.email=u@e commit -qm c");
+  }
   create();
   scripted_worker worker(service->address(), "w1");
   found(worker);
@@ -374,7 +383,7 @@ TEST_CASE_FIXTURE(fixture, "an iteration whose attempts are all lost tells the n
   CHECK(next.number() == 1);
   auto repo = git::repository::open(dir + "/state/objects.git");
   REQUIRE(repo);
-  const auto context = repo->read_file_at(ended.commit(), "agent_context.json", 1 << 20);
+  const auto context = repo->read_file_at(ended.commit(), "agent_context.json", 2 << 20);
   REQUIRE(context);
   CHECK(context->find("the disk was full") != std::string::npos);
   CHECK(repo->read_commit(ended.commit())->parents == std::vector{seed});
@@ -476,6 +485,32 @@ TEST_CASE_FIXTURE(fixture, "bad input gets a clear error and changes nothing") {
     std::ofstream(dir + "/user/agent_context.json") << "{";
     shell("cd " + dir + "/user && git add -A && git -c user.name=u -c user.email=u@e commit -qm c");
     refused("agent_context.json");
+  }
+  const auto commit_with = [&](const std::string& toml, const std::string& command) {
+    std::ofstream(dir + "/user/genome.toml", std::ios::app) << toml;
+    shell("cd " + dir + "/user && " + command +
+          " && git add -A && git -c user.name=u -c user.email=u@e commit -qm more");
+  };
+  const std::string protect = "[protect]\npaths = [\"guard/**\"]\ntests = \"guard/run\"\n";
+  SUBCASE("protected tests that are not there") {
+    commit_with(protect, "true");
+    refused("guard/run, which `tests` in [protect] of genome.toml names, is not in the commit");
+  }
+  SUBCASE("protected tests that are not executable") {
+    commit_with(protect, "mkdir guard && touch guard/run && chmod 644 guard/run");
+    refused("guard/run, which `tests` in [protect] of genome.toml names, is not executable");
+  }
+  SUBCASE("protected tests that are a folder") {
+    commit_with(protect, "mkdir -p guard/run && touch guard/run/x");
+    refused("is not a regular file");
+  }
+  SUBCASE("a context below a file") {
+    commit_with("", "sed -i '/^name/a context = \"memory/c.json\"' genome.toml && touch memory");
+    refused("memory is no folder");
+  }
+  SUBCASE("a context in .git") {
+    commit_with("", "sed -i '/^name/a context = \".git/hooks/x\"' genome.toml");
+    refused("file systems take it for .git");
   }
   grpc::ClientContext context;
   v1::ListRunsReply runs;

@@ -124,6 +124,38 @@ void add_remaining(const kill_outcome& outcome, v1::KilledLineage& killed) {
   }
 }
 
+/// Whether the seed's tree has what the manifest says that it has, and room for the context. What
+/// is wrong here would cost each attempt to found the run.
+result<void> check_places(refs::git_refs& repository, const std::string& commit,
+                          const std::string& folder, const genome_manifest& genome) {
+  const std::string context = inside(folder, genome.context);
+  for (auto slash = context.find('/'); slash != std::string::npos;
+       slash = context.find('/', slash + 1)) {
+    const std::string above = context.substr(0, slash);
+    GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, above));
+    if (kind == git::path_kind::none) break;
+    if (kind != git::path_kind::folder) {
+      return invalid(context + ", the context, cannot be written: " + above + " is no folder");
+    }
+  }
+  if (genome.protected_tests.empty()) return {};
+  const std::string tests = inside(folder, genome.protected_tests);
+  GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, tests));
+  const std::string what = tests + ", which `tests` in [protect] of genome.toml names, ";
+  switch (kind) {
+    case git::path_kind::executable:
+      return {};
+    case git::path_kind::none:
+      return invalid(what + "is not in the commit; is it committed?");
+    case git::path_kind::file:
+      return invalid(what + "is not executable; make it so with git update-index --chmod=+x");
+    case git::path_kind::folder:
+    case git::path_kind::other:
+      break;
+  }
+  return invalid(what + "is not a regular file");
+}
+
 }  // namespace
 
 result<v1::GetStatusReply> people::status() {
@@ -170,6 +202,7 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   if (genome.model != model_kind::none && request.model().empty()) {
     return invalid("this genome needs a model: give --model and --budget");
   }
+  GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
   const std::string context_path = inside(run.folder, genome.context);
   const context_limits limits;
   const auto context =

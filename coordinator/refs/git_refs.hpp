@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/git/path_kind.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
 
@@ -92,6 +93,8 @@ class git_refs {
                                         const std::vector<std::string>& have) = 0;
   virtual result<std::string> read_file(const std::string& commit, const std::string& path,
                                         std::int64_t max_bytes) = 0;
+  /// What stands at a path; symbolic links are not followed.
+  virtual result<git::path_kind> kind_at(const std::string& commit, const std::string& path) = 0;
   /// A unified diff, cut at `max_bytes` with a last line that says so.
   virtual result<std::string> diff(const std::string& from, const std::string& to,
                                    std::int64_t max_bytes) = 0;

@@ -212,6 +212,11 @@ class repository final : public git_refs {
     return repo.read_file_at(commit, path, static_cast<std::size_t>(max_bytes));
   }
 
+  result<git::path_kind> kind_at(const std::string& commit, const std::string& path) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.kind_at(commit, path);
+  }
+
   result<std::string> diff(const std::string& from, const std::string& to,
                            std::int64_t max_bytes) override {
     GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
