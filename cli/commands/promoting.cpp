@@ -1,13 +1,18 @@
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
+#include "common/assert.hpp"
 #include "common/git/repository.hpp"
 
 namespace germline::cli {
@@ -16,16 +21,44 @@ namespace {
 constexpr std::size_t max_have = 64;  // as FetchGeneration takes them
 
 /// Root delivers to somebody else's repository as its owner, so that what is written there is
-/// theirs. For the rest of this process.
-result<void> become_owner(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return errno_error("looking at " + path, errno);
-  if (::geteuid() != 0 || info.st_uid == 0) return {};
-  if (::setgroups(0, nullptr) != 0 || ::setegid(info.st_gid) != 0 || ::seteuid(info.st_uid) != 0) {
-    return errno_error("becoming the owner of " + path, errno);
+/// theirs; itself again when this ends. One at a time, and no other thread at work: the ids are the
+/// process's.
+class acting_as_owner {
+ public:
+  /// The owner of `path`, or nobody else where that is root or where this is not root.
+  static result<acting_as_owner> of(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return errno_error("looking at " + path, errno);
+    acting_as_owner acting;
+    if (::geteuid() != 0 || info.st_uid == 0) return acting;
+    acting.acting_ = true;
+    acting.groups_.resize(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+    if (::getgroups(static_cast<int>(acting.groups_.size()), acting.groups_.data()) < 0 ||
+        ::setgroups(0, nullptr) != 0 || ::setegid(info.st_gid) != 0 ||
+        ::seteuid(info.st_uid) != 0) {
+      return errno_error("becoming the owner of " + path, errno);
+    }
+    return acting;
   }
-  return {};
-}
+  acting_as_owner(acting_as_owner&& other) noexcept
+      : acting_(std::exchange(other.acting_, false)), groups_(std::move(other.groups_)) {}
+  acting_as_owner(const acting_as_owner&) = delete;
+  acting_as_owner& operator=(const acting_as_owner&) = delete;
+  acting_as_owner& operator=(acting_as_owner&&) = delete;
+  ~acting_as_owner() {
+    if (!acting_) return;
+    // Root's real and saved ids stand, so these do not fail. The change of ids made the process
+    // one that nobody may trace, a leak checker included.
+    GERMLINE_ASSERT(::seteuid(0) == 0 && ::setegid(0) == 0 &&
+                    ::setgroups(groups_.size(), groups_.data()) == 0);
+    ::prctl(PR_SET_DUMPABLE, 1);
+  }
+
+ private:
+  acting_as_owner() = default;
+  bool acting_ = false;
+  std::vector<gid_t> groups_;  // root's own
+};
 
 /// The commits that the repository's branches stand on, as many as may be named.
 result<std::vector<std::string>> heads_of(const git::repository& home) {
@@ -94,7 +127,7 @@ result<delivery> deliver(const session& with, const promote_options& options) {
   GERMLINE_TRY_ASSIGN(const auto heads, heads_of(read));
   for (const auto& head : heads) request.add_have(head);
   GERMLINE_TRY_ASSIGN(const auto pack, client.fetch_generation(request));
-  GERMLINE_TRY(become_owner(read.path()));
+  GERMLINE_TRY_ASSIGN(const auto owner, acting_as_owner::of(read.path()));
   GERMLINE_TRY_ASSIGN(auto home, git::repository::open(made.repository));
   GERMLINE_TRY(home.deliver(made.commit, pack, made.branch));
   return made;
