@@ -10,7 +10,7 @@
 
 namespace germline {
 
-result<void> write_durably(const std::string& path, const std::string& bytes) {
+result<void> write_durably(const std::string& path, std::string_view bytes) {
   const std::string aside = path + ".part";
   unique_fd file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return errno_error("writing " + aside, errno);

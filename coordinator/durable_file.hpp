@@ -3,12 +3,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/result.hpp"
 
 namespace germline {
 
 /// Writes `path` aside as `path.part`, syncs it, and moves it into place.
-result<void> write_durably(const std::string& path, const std::string& bytes);
+result<void> write_durably(const std::string& path, std::string_view bytes);
 
 }  // namespace germline

@@ -143,11 +143,15 @@ class scripted_worker {
     return status;
   }
   std::string put_artefact(const v1::Lease& lease, const std::string& content) {
-    const auto tar = artefact::write_tar({{"agent", true, content}});
-    REQUIRE(tar);
+    std::string tar;
+    REQUIRE(artefact::write_tar({{"agent", true, content}},
+                                [&](std::string_view bytes) -> result<void> {
+                                  tar += bytes;
+                                  return {};
+                                }));
     std::string id;
     const auto status = put(
-        lease, *tar, [](auto& stub, auto* c, auto* r) { return stub.PutArtefact(c, r); }, id);
+        lease, tar, [](auto& stub, auto* c, auto* r) { return stub.PutArtefact(c, r); }, id);
     REQUIRE_MESSAGE(status.ok(), status.error_message());
     return id;
   }

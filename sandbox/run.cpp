@@ -35,9 +35,12 @@ result<void> set_nonblocking(int fd) {
   return errno_error("O_NONBLOCK", errno);
 }
 
-/// One output: drained always, kept up to a bound (half as head, half as tail).
+/// One output: drained always, kept up to a bound (half as head, half as tail; or the head alone,
+/// in a spool).
 struct sink {
   unique_fd fd;
+  spool* kept_in = nullptr;
+  result<void> spooled;  // the first error
   std::size_t head_max = 0;
   std::size_t tail_max = 0;
   std::uint64_t seen = 0;
@@ -50,6 +53,11 @@ struct sink {
   }
   void take(std::string_view bytes) {
     seen += bytes.size();
+    if (kept_in != nullptr) {
+      const auto room = head_max + tail_max - static_cast<std::size_t>(kept_in->size());
+      if (spooled) spooled = kept_in->append(bytes.substr(0, std::min(room, bytes.size())));
+      return;
+    }
     const auto to_head = std::min(head_max - kept.head.size(), bytes.size());
     kept.head.append(bytes.substr(0, to_head));
     bytes.remove_prefix(to_head);
@@ -80,6 +88,7 @@ struct sink {
     fd.reset();
     trim();
     kept.bytes_cut = seen - kept.head.size() - kept.tail.size();
+    if (kept_in != nullptr) kept.bytes_cut = seen - static_cast<std::uint64_t>(kept_in->size());
     if (kept.bytes_cut == 0) {
       kept.head += kept.tail;
       kept.tail.clear();
@@ -161,6 +170,7 @@ result<streams> open_streams(process_spec& spec, std::string_view stdin_bytes,
     spec.stdin_fd = std::move(ends.read_end);
   }
   GERMLINE_TRY(open_sink(all.sinks[0], spec.stdout_fd, limits.stdout_bytes_max));
+  all.sinks[0].kept_in = limits.stdout_to;
   if (limits.merge_stderr) {
     spec.stderr_fd.reset(::fcntl(spec.stdout_fd.get(), F_DUPFD_CLOEXEC, 3));
     if (!spec.stderr_fd) return errno_error("dup", errno);
@@ -206,6 +216,7 @@ std::string captured_bytes::text() const {
 result<captured_run> run_captured(sandbox& where, process_spec spec, std::string_view stdin_bytes,
                                   const capture_limits& limits) {
   GERMLINE_ASSERT(!spec.stdin_fd && !spec.stdout_fd && !spec.stderr_fd && !spec.report_fd);
+  GERMLINE_ASSERT(limits.stdout_to == nullptr || limits.stdout_to->empty());
   GERMLINE_TRY_ASSIGN(auto all, open_streams(spec, stdin_bytes, limits));
   spec.wall_ms = limits.wall_ms;
   const quiet_pipe quiet;
@@ -217,6 +228,9 @@ result<captured_run> run_captured(sandbox& where, process_spec spec, std::string
     return error(error_code::unavailable,
                  "the sandbox was ended under the process" +
                      (run.outcome.detail.empty() ? "" : ": " + run.outcome.detail));
+  }
+  if (!all.sinks[0].spooled) {
+    return all.sinks[0].spooled.error().within("keeping what came out of the sandbox");
   }
   run.out = all.sinks[0].finish();
   run.err = all.sinks[1].finish();

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/spool.hpp"
 #include "sandbox/backend.hpp"
 
 namespace germline {
@@ -19,6 +20,9 @@ struct capture_limits {
   std::int64_t wall_ms = 60'000;
   bool merge_stderr = false;  // stderr goes where stdout goes
   bool want_report = false;   // descriptor 3 inside is a pipe, captured as `report`
+  /// What comes on stdout goes there, up to stdout_bytes_max, and not into memory: `out` has no
+  /// bytes then and says how many were not kept. Outlives the run.
+  spool* stdout_to = nullptr;
 };
 
 /// What was kept of a stream: all of it, or its head and its tail with a cut between.

@@ -101,6 +101,33 @@ TEST_CASE("of too much, head and tail are kept and the cut is counted") {
   CHECK(run->err.head == "1234567890");
 }
 
+TEST_CASE("what goes to a spool is kept there whole, or its head, and not in memory") {
+  fake_sandbox where([](process_spec& spec) {
+    for (int i = 0; i < 300'000; ++i) put(spec.stdout_fd, "0123456789");
+  });
+  auto kept = spool::make("/tmp");
+  REQUIRE(kept);
+  capture_limits limits;
+  limits.stdout_to = &*kept;
+  limits.stdout_bytes_max = 3'000'000;
+  auto run = run_captured(where, program(), "", limits);
+  REQUIRE(run);
+  CHECK(run->out.complete());
+  CHECK(run->out.head.empty());
+  CHECK(kept->size() == 3'000'000);
+  CHECK(kept->view()->substr(2'999'990) == "0123456789");
+
+  fake_sandbox again([](process_spec& spec) { put(spec.stdout_fd, std::string(100'000, 'x')); });
+  auto small = spool::make("/tmp");
+  REQUIRE(small);
+  limits.stdout_to = &*small;
+  limits.stdout_bytes_max = 70'001;
+  run = run_captured(again, program(), "", limits);
+  REQUIRE(run);
+  CHECK(run->out.bytes_cut == 29'999);
+  CHECK(small->size() == 70'001);
+}
+
 TEST_CASE("merged outputs and the report") {
   fake_sandbox where([](process_spec& spec) {
     put(spec.stdout_fd, "one ");

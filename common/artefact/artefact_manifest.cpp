@@ -50,6 +50,28 @@ result<void> check(const manifest& sealed, const limits& bounds) {
   return {};
 }
 
+/// The files as they come, not yet hashed.
+manifest list(const std::vector<file>& files) {
+  manifest sealed;
+  sealed.files.reserve(files.size());
+  for (const auto& one : files) {
+    sealed.files.push_back(
+        {one.path, one.executable, static_cast<std::int64_t>(one.bytes.size()), ""});
+  }
+  return sealed;
+}
+
+result<manifest> in_order(manifest sealed, const limits& bounds) {
+  for (const auto& one : sealed.files) {
+    if (printable(one.path) != one.path) {
+      return refuse(one.path.substr(0, 64), "has a name that is not UTF-8, or control characters");
+    }
+  }
+  std::ranges::sort(sealed.files, {}, &file_entry::path);
+  GERMLINE_TRY(check(sealed, bounds));
+  return sealed;
+}
+
 }  // namespace
 
 bool is_clean_path(std::string_view path) {
@@ -113,19 +135,17 @@ std::string artefact_id(const manifest& sealed) {
   return sha256_hex(to_json(sealed));
 }
 
+result<void> check_files(const std::vector<file>& files, const limits& bounds) {
+  GERMLINE_TRY(in_order(list(files), bounds));
+  return {};
+}
+
 result<manifest> seal(const std::vector<file>& files, const limits& bounds) {
-  manifest sealed;
-  sealed.files.reserve(files.size());
-  for (const auto& one : files) {
-    if (printable(one.path) != one.path) {
-      return refuse(one.path.substr(0, 64), "has a name that is not UTF-8, or control characters");
-    }
-    sealed.files.push_back({one.path, one.executable, static_cast<std::int64_t>(one.bytes.size()),
-                            sha256_hex(one.bytes)});
+  auto sealed = list(files);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    sealed.files[i].sha256 = sha256_hex(files[i].bytes);
   }
-  std::ranges::sort(sealed.files, {}, &file_entry::path);
-  GERMLINE_TRY(check(sealed, bounds));
-  return sealed;
+  return in_order(std::move(sealed), bounds);
 }
 
 }  // namespace germline::artefact

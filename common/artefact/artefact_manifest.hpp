@@ -21,7 +21,7 @@ struct limits {
 struct file {
   std::string path;  // clean and relative
   bool executable = false;
-  std::string bytes;
+  std::string_view bytes;  // not owned
 };
 
 struct file_entry {
@@ -45,8 +45,9 @@ result<manifest> parse_manifest(std::string_view json, const limits& bounds);
 /// 64 hex digits.
 std::string artefact_id(const manifest& sealed);
 
-/// Hashes the files. Refuses paths that are not clean, twice there, or beneath another, and sizes
-/// beyond the bounds.
+/// Refuses paths that are not clean, twice there, or beneath another, and sizes beyond the bounds.
+result<void> check_files(const std::vector<file>& files, const limits& bounds);
+/// Checks and hashes the files.
 result<manifest> seal(const std::vector<file>& files, const limits& bounds);
 
 }  // namespace germline::artefact

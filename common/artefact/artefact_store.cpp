@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "common/clock.hpp"
 #include "common/hash.hpp"
@@ -82,6 +84,32 @@ result<std::string> read_bytes(const fs::path& path) {
   return bytes.str();
 }
 
+/// A file's bytes, read from the disk as they are looked at.
+class mapped_file {
+ public:
+  static result<mapped_file> open(const std::string& path) {
+    const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0) return errno_error("opening " + path, errno);
+    if (info.st_size == 0) return mapped_file();
+    const auto length = static_cast<std::size_t>(info.st_size);
+    void* at = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (at == MAP_FAILED) return errno_error("mapping " + path, errno);
+    return mapped_file({static_cast<const char*>(at), length});
+  }
+  mapped_file(mapped_file&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  mapped_file& operator=(mapped_file&&) = delete;
+  ~mapped_file() {
+    if (!bytes_.empty()) ::munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+  }
+  std::string_view bytes() const noexcept { return bytes_; }
+
+ private:
+  mapped_file() = default;
+  explicit mapped_file(std::string_view bytes) : bytes_(bytes) {}
+  std::string_view bytes_;
+};
+
 bool is_older(const fs::path& path, std::int64_t seconds) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return false;
@@ -117,7 +145,11 @@ result<std::string> artefact_store::tree_path(const std::string& id) const {
 }
 
 result<std::string> artefact_store::put(const std::vector<file>& files) {
-  GERMLINE_TRY_ASSIGN(const auto sealed, seal(files, bounds_));
+  GERMLINE_TRY_ASSIGN(const auto sealed, seal_files(files));
+  return put(files, sealed);
+}
+
+result<std::string> artefact_store::put(const std::vector<file>& files, const manifest& sealed) {
   const auto id = artefact_id(sealed);
   if (contains(id)) {
     touch(id);
@@ -127,7 +159,8 @@ result<std::string> artefact_store::put(const std::vector<file>& files) {
   if (::mkdtemp(made.data()) == nullptr) return errno_error("making " + made, errno);
   const auto written = [&]() -> result<void> {
     GERMLINE_TRY(write_tree(made + "/tree", files));
-    GERMLINE_TRY(write_file(made + "/manifest.json", {"manifest.json", false, to_json(sealed)}));
+    const auto text = to_json(sealed);
+    GERMLINE_TRY(write_file(made + "/manifest.json", {"manifest.json", false, text}));
     if (::chmod(made.c_str(), 0755) != 0) return errno_error("chmod of " + made, errno);
     return sync_directory(made);
   }();
@@ -158,19 +191,19 @@ result<manifest> artefact_store::read_manifest(const std::string& id) const {
   return sealed;
 }
 
-result<std::vector<file>> artefact_store::get(const std::string& id) const {
+result<void> artefact_store::write_tar(const std::string& id, byte_sink into) const {
   GERMLINE_TRY_ASSIGN(const auto sealed, read_manifest(id));
   GERMLINE_TRY_ASSIGN(const auto tree, tree_path(id));
-  std::vector<file> files;
+  GERMLINE_TRY_ASSIGN(auto writer, tar_writer::open(std::move(into)));
   for (const auto& entry : sealed.files) {
-    GERMLINE_TRY_ASSIGN(auto bytes, read_bytes(fs::path(tree) / entry.path));
-    if (sha256_hex(bytes) != entry.sha256) {
+    GERMLINE_TRY_ASSIGN(const auto mapped, mapped_file::open(tree + "/" + entry.path));
+    if (sha256_hex(mapped.bytes()) != entry.sha256) {
       return error(error_code::data_loss,
                    "'" + entry.path + "' of artefact " + id + " is not what its hash names");
     }
-    files.push_back({entry.path, entry.executable, std::move(bytes)});
+    GERMLINE_TRY(writer.add({entry.path, entry.executable, mapped.bytes()}));
   }
-  return files;
+  return writer.finish();
 }
 
 result<void> artefact_store::remove(const std::string& id) {
@@ -232,9 +265,8 @@ result<std::size_t> artefact_store::remove_unwanted(std::vector<std::string> wan
   return gone;
 }
 
-result<std::string> artefact_store::id_of(const std::vector<file>& files) const {
-  GERMLINE_TRY_ASSIGN(const auto sealed, seal(files, bounds_));
-  return artefact_id(sealed);
+result<manifest> artefact_store::seal_files(const std::vector<file>& files) const {
+  return seal(files, bounds_);
 }
 
 }  // namespace germline::artefact

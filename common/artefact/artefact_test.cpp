@@ -56,6 +56,13 @@ std::string why_refused(const std::vector<tar_entry>& entries,
   return read ? "" : read.error().message();
 }
 
+byte_sink appending_to(std::string& text) {
+  return [&](std::string_view bytes) -> result<void> {
+    text += bytes;
+    return {};
+  };
+}
+
 struct scratch {
   fs::path path;
   scratch() {
@@ -69,7 +76,8 @@ struct scratch {
 
 TEST_CASE("the id depends on paths, modes and contents, not on the order in the stream") {
   const auto id_of = [](const std::vector<tar_entry>& entries) {
-    const auto files = read_tar(make_tar(entries), {}, {});
+    const auto tar = make_tar(entries);
+    const auto files = read_tar(tar, {}, {});
     REQUIRE(files);
     return artefact_id(*seal(*files, {}));
   };
@@ -106,6 +114,32 @@ TEST_CASE("truncated and foreign bytes are refused") {
   CHECK_FALSE(read_tar("", {}, {}));
 }
 
+TEST_CASE("files of every size go through a tar as they are, and an end of the sink is told") {
+  const std::string large(3 << 20, 'x');
+  const std::vector<file> files = {
+      {"a", true, large}, {"b", false, ""}, {std::string(300, 'd'), false, "1"}};
+  std::string tar;
+  REQUIRE(write_tar(files, appending_to(tar)));
+  const auto back = read_tar(tar, {}, {});
+  REQUIRE(back);
+  REQUIRE(back->size() == 3);
+  CHECK((*back)[0].bytes == large);
+  CHECK((*back)[0].executable);
+  CHECK((*back)[0].bytes.data() >= tar.data());  // it lies in the stream: nothing was copied
+  CHECK((*back)[0].bytes.data() < tar.data() + tar.size());
+  CHECK((*back)[1].bytes.empty());
+  CHECK((*back)[2].path == std::string(300, 'd'));
+  int pieces = 0;
+  const auto ended = write_tar(files, [&](std::string_view bytes) -> result<void> {
+    CHECK(bytes.size() <= 1 << 20);
+    if (++pieces == 2) return error(error_code::cancelled, "gone away");
+    return {};
+  });
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().message() == "gone away");
+  CHECK(pieces == 2);
+}
+
 TEST_CASE("a manifest survives its text, and damage to the text is found") {
   const auto sealed = seal({{"a", true, "1"}, {"b", false, "2"}}, {});
   REQUIRE(sealed);
@@ -124,22 +158,23 @@ TEST_CASE("what is stored comes back, whole and read-only, under any umask") {
   const auto before = ::umask(0077);
   auto store = artefact_store::open(dir.path.string());
   REQUIRE(store);
-  const auto files = read_tar(make_tar({{"build/agent", "#!"}}), {"build/agent"}, {});
+  const auto given = make_tar({{"build/agent", "#!"}});
+  const auto files = read_tar(given, {"build/agent"}, {});
   REQUIRE(files);
   const auto id = store->put(*files);
   REQUIRE(id);
   CHECK(*store->put(*files) == *id);
   ::umask(before);
-  const auto back = store->get(*id);
+  std::string tar;
+  REQUIRE(store->write_tar(*id, appending_to(tar)));
+  const auto back = read_tar(tar, {}, {});
   REQUIRE(back);
   CHECK((*back)[0].bytes == "#!");
   const auto place = *store->tree_path(*id);
   CHECK((fs::status(place + "/build/agent").permissions() & fs::perms(0777)) == fs::perms(0555));
   CHECK((fs::status(place + "/build").permissions() & fs::perms(0777)) == fs::perms(0755));
   CHECK((fs::status(place + "/..").permissions() & fs::perms(0777)) == fs::perms(0755));
-  const auto tar = write_tar(*back);
-  REQUIRE(tar);
-  CHECK(artefact_id(*seal(*read_tar(*tar, {}, {}), {})) == *id);
+  CHECK(artefact_id(*seal(*back, {})) == *id);
   CHECK(*store->list() == std::vector<std::string>{*id});
   REQUIRE(store->remove(*id));
   CHECK(store->list()->empty());
@@ -160,8 +195,10 @@ TEST_CASE("damage on disk is found, and what a crash left half-made is swept onc
   const auto place = fs::path(*store->tree_path(*id)) / "a";
   fs::permissions(place, fs::perms(0644));
   std::ofstream(place) << "2";
-  const auto back = store->get(*id);
-  REQUIRE_FALSE(back);
-  CHECK(back.error().code() == error_code::data_loss);
+  std::string tar;
+  const auto written = store->write_tar(*id, appending_to(tar));
+  REQUIRE_FALSE(written);
+  CHECK(written.error().code() == error_code::data_loss);
+  CHECK_FALSE(read_tar(tar, {}, {}));
   CHECK_FALSE(store->contains("../" + *id));
 }

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -34,26 +35,40 @@ std::string normal_path(const char* raw) {
   return path;
 }
 
-result<std::string> read_contents(archive* reader, const std::string& path, std::int64_t size,
-                                  std::int64_t budget) {
+/// Where in `tar` the contents of the entry lie: in an uncompressed tar that is in memory, they
+/// stand there in one piece.
+result<std::string_view> find_contents(archive* reader, std::string_view tar,
+                                       const std::string& path, std::int64_t size,
+                                       std::int64_t budget) {
   if (size < 0 || size > budget) {
     return error(error_code::resource_exhausted,
                  "artefact entry '" + path + "' goes past the limit on the total size");
   }
-  std::string contents(static_cast<std::size_t>(size), '\0');
-  std::size_t done = 0;
-  while (done < contents.size()) {
-    const auto got = archive_read_data(reader, contents.data() + done, contents.size() - done);
-    if (got < 0)
+  std::string_view contents;
+  while (static_cast<std::int64_t>(contents.size()) < size) {
+    const void* block = nullptr;
+    std::size_t block_size = 0;
+    la_int64_t offset = 0;
+    const auto status = archive_read_data_block(reader, &block, &block_size, &offset);
+    if (status == ARCHIVE_EOF) return refuse(path, "is shorter than its header says");
+    if (status != ARCHIVE_OK) {
       return refuse(path, std::string("cannot be read: ") + archive_error_string(reader));
-    if (got == 0) return refuse(path, "is shorter than its header says");
-    done += static_cast<std::size_t>(got);
+    }
+    const std::string_view piece(static_cast<const char*>(block), block_size);
+    if (contents.empty()) contents = piece.substr(0, 0);
+    const std::less_equal<> not_after;
+    const bool follows = piece.data() == contents.data() + contents.size() &&
+                         offset == static_cast<la_int64_t>(contents.size()) &&
+                         not_after(tar.data(), piece.data()) &&
+                         not_after(piece.data() + piece.size(), tar.data() + tar.size());
+    if (!follows) return refuse(path, "does not lie in the stream in one piece");
+    contents = {contents.data(), contents.size() + piece.size()};
   }
   return contents;
 }
 
 /// One entry of the stream: none for a folder.
-result<std::optional<file>> read_entry(archive* reader, archive_entry* entry,
+result<std::optional<file>> read_entry(archive* reader, archive_entry* entry, std::string_view tar,
                                        const std::vector<std::string>& wanted,
                                        std::int64_t budget) {
   const auto path = normal_path(archive_entry_pathname(entry));
@@ -64,8 +79,9 @@ result<std::optional<file>> read_entry(archive* reader, archive_entry* entry,
   if (type == AE_IFDIR) return std::optional<file>();
   if (type != AE_IFREG) return refuse(path, "is neither a regular file nor a folder");
   if (!is_wanted(path, wanted)) return refuse(path, "is not in the manifest's artefact list");
-  GERMLINE_TRY_ASSIGN(auto bytes, read_contents(reader, path, archive_entry_size(entry), budget));
-  return std::optional<file>(file{path, (archive_entry_perm(entry) & 0111) != 0, std::move(bytes)});
+  GERMLINE_TRY_ASSIGN(const auto bytes,
+                      find_contents(reader, tar, path, archive_entry_size(entry), budget));
+  return std::optional<file>(file{path, (archive_entry_perm(entry) & 0111) != 0, bytes});
 }
 
 result<void> check_all_there(const std::vector<file>& files,
@@ -105,48 +121,91 @@ result<std::vector<file>> read_tar(std::string_view tar, const std::vector<std::
       return error(error_code::resource_exhausted,
                    "the artefact has more than " + std::to_string(bounds.files) + " entries");
     }
-    GERMLINE_TRY_ASSIGN(
-        auto found, read_entry(reader.get(), entry, wanted, std::min(budget, bounds.file_bytes)));
+    GERMLINE_TRY_ASSIGN(auto found, read_entry(reader.get(), entry, tar, wanted,
+                                               std::min(budget, bounds.file_bytes)));
     if (!found) continue;
     budget -= static_cast<std::int64_t>(found->bytes.size());
     files.push_back(std::move(*found));
   }
   GERMLINE_TRY(check_all_there(files, wanted));
   std::ranges::sort(files, {}, &file::path);
-  GERMLINE_TRY(seal(files, bounds));  // duplicates, files that are folders, totals
+  GERMLINE_TRY(check_files(files, bounds));  // duplicates, files that are folders, totals
   return files;
 }
 
-result<std::string> write_tar(const std::vector<file>& files) {
-  std::string bytes;
-  const writer_ptr writer(archive_write_new(), &archive_write_free);
-  archive_write_set_format_pax_restricted(writer.get());
-  archive_write_set_bytes_in_last_block(writer.get(), 1);
-  const auto append = [](archive*, void* into, const void* data, std::size_t size) {
-    static_cast<std::string*>(into)->append(static_cast<const char*>(data), size);
-    return static_cast<la_ssize_t>(size);
-  };
-  if (archive_write_open2(writer.get(), &bytes, nullptr, append, nullptr, nullptr) != ARCHIVE_OK) {
-    return error(error_code::internal, "opening a tar stream in memory failed");
+struct tar_writer::impl {
+  explicit impl(byte_sink sink) : into(std::move(sink)) {}
+
+  static la_ssize_t write(archive*, void* self, const void* data, std::size_t size) {
+    auto& writing = *static_cast<impl*>(self);
+    const auto taken = writing.into({static_cast<const char*>(data), size});
+    if (taken) return static_cast<la_ssize_t>(size);
+    writing.sink_failed = taken.error();
+    return -1;
   }
-  for (const auto& one : files) {
-    const entry_ptr entry(archive_entry_new(), &archive_entry_free);
-    archive_entry_set_pathname(entry.get(), one.path.c_str());
-    archive_entry_set_filetype(entry.get(), AE_IFREG);
-    archive_entry_set_perm(entry.get(), one.executable ? 0755 : 0644);
-    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(one.bytes.size()));
-    archive_entry_set_mtime(entry.get(), 0, 0);
-    const auto size = static_cast<la_ssize_t>(one.bytes.size());
-    if (archive_write_header(writer.get(), entry.get()) != ARCHIVE_OK ||
-        archive_write_data(writer.get(), one.bytes.data(), one.bytes.size()) != size) {
-      return error(error_code::internal, "writing '" + one.path + "' to the tar stream failed: " +
-                                             archive_error_string(writer.get()));
-    }
+  /// Why a call of the library failed.
+  error explain(const std::string& doing) const {
+    if (sink_failed) return *sink_failed;
+    const char* why = archive_error_string(writer.get());
+    return error(error_code::internal,
+                 doing + " failed" + (why == nullptr ? "" : ": ") + (why == nullptr ? "" : why));
   }
-  if (archive_write_close(writer.get()) != ARCHIVE_OK) {
-    return error(error_code::internal, "ending the tar stream failed");
+
+  byte_sink into;
+  std::optional<error> sink_failed;
+  // Last, since ending it may write.
+  writer_ptr writer{archive_write_new(), &archive_write_free};
+};
+
+tar_writer::tar_writer(std::unique_ptr<impl> opened) : impl_(std::move(opened)) {}
+tar_writer::tar_writer(tar_writer&&) noexcept = default;
+tar_writer& tar_writer::operator=(tar_writer&&) noexcept = default;
+tar_writer::~tar_writer() {
+  // What was not finished stays cut off: no end of stream is written.
+  if (impl_) archive_write_fail(impl_->writer.get());
+}
+
+result<tar_writer> tar_writer::open(byte_sink into) {
+  constexpr int block_bytes = 1 << 20;
+  auto opened = std::make_unique<impl>(std::move(into));
+  auto* writer = opened->writer.get();
+  archive_write_set_format_pax_restricted(writer);
+  archive_write_set_bytes_per_block(writer, block_bytes);
+  archive_write_set_bytes_in_last_block(writer, 1);
+  if (archive_write_open2(writer, opened.get(), nullptr, &impl::write, nullptr, nullptr) !=
+      ARCHIVE_OK) {
+    return opened->explain("opening a tar stream");
   }
-  return bytes;
+  return tar_writer(std::move(opened));
+}
+
+result<void> tar_writer::add(const file& one) {
+  const entry_ptr entry(archive_entry_new(), &archive_entry_free);
+  archive_entry_set_pathname(entry.get(), one.path.c_str());
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), one.executable ? 0755 : 0644);
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(one.bytes.size()));
+  archive_entry_set_mtime(entry.get(), 0, 0);
+  const auto size = static_cast<la_ssize_t>(one.bytes.size());
+  auto* writer = impl_->writer.get();
+  if (archive_write_header(writer, entry.get()) != ARCHIVE_OK ||
+      archive_write_data(writer, one.bytes.data(), one.bytes.size()) != size) {
+    return impl_->explain("writing '" + one.path + "' to the tar stream");
+  }
+  return {};
+}
+
+result<void> tar_writer::finish() {
+  if (archive_write_close(impl_->writer.get()) != ARCHIVE_OK) {
+    return impl_->explain("ending the tar stream");
+  }
+  return {};
+}
+
+result<void> write_tar(const std::vector<file>& files, byte_sink into) {
+  GERMLINE_TRY_ASSIGN(auto writer, tar_writer::open(std::move(into)));
+  for (const auto& one : files) GERMLINE_TRY(writer.add(one));
+  return writer.finish();
 }
 
 }  // namespace germline::artefact

@@ -121,8 +121,8 @@ void stream_link::write_done(bool ok) {
 }
 
 /// Receives a whole PutRequest stream under bounds; returns its bytes once size and hash are right.
-result<std::string> receive(grpc::ServerReader<v1::PutRequest>& stream, record_reader& reader,
-                            std::int64_t max_bytes, v1::PutHeader& header) {
+result<spool> receive(grpc::ServerReader<v1::PutRequest>& stream, record_reader& reader,
+                      std::int64_t max_bytes, v1::PutHeader& header, spool bytes) {
   v1::PutRequest request;
   if (!stream.Read(&request) || !request.has_header()) {
     return error(error_code::invalid_argument, "the first message must be the header");
@@ -138,19 +138,17 @@ result<std::string> receive(grpc::ServerReader<v1::PutRequest>& stream, record_r
   if (!holds) {
     return error(error_code::failed_precondition, "this attempt no longer holds the lease");
   }
-  std::string bytes;
   sha256 sum;
   while (stream.Read(&request)) {
     const auto& data = request.chunk().data();
     if (data.size() > chunk_bytes ||
-        static_cast<std::int64_t>(bytes.size() + data.size()) > header.size_bytes()) {
+        bytes.size() + static_cast<std::int64_t>(data.size()) > header.size_bytes()) {
       return error(error_code::resource_exhausted, "more bytes came than the header declares");
     }
     sum.update(data);
-    bytes += data;
+    GERMLINE_TRY(bytes.append(data));
   }
-  if (static_cast<std::int64_t>(bytes.size()) != header.size_bytes() ||
-      sum.finish_hex() != header.sha256()) {
+  if (bytes.size() != header.size_bytes() || sum.finish_hex() != header.sha256()) {
     return error(error_code::data_loss, "size or SHA-256 is not what the header declares");
   }
   return bytes;
@@ -193,37 +191,46 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
 
   grpc::Status PutObjects(grpc::ServerContext*, grpc::ServerReader<v1::PutRequest>* stream,
                           v1::PutReply* reply) override {
-    v1::PutHeader header;
-    const auto pack = receive(*stream, reader_, max_pack_bytes, header);
-    if (!pack) return to_status(pack.error());
-    const auto kept = write_durably(refs::quarantined_pack(places_, header.attempt_id()), *pack);
-    if (kept) reply->set_id(header.sha256());
-    return to_status(kept);
+    return to_status([&]() -> result<void> {
+      GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
+      GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
+      v1::PutHeader header;
+      GERMLINE_TRY_ASSIGN(auto pack,
+                          receive(*stream, reader_, max_pack_bytes, header, std::move(into)));
+      GERMLINE_TRY_ASSIGN(const auto bytes, pack.view());
+      GERMLINE_TRY(write_durably(refs::quarantined_pack(places_, header.attempt_id()), bytes));
+      reply->set_id(header.sha256());
+      return {};
+    }());
   }
 
   grpc::Status FetchArtefact(grpc::ServerContext*, const v1::FetchArtefactRequest* request,
                              grpc::ServerWriter<v1::Chunk>* stream) override {
-    const auto tar = [&]() -> result<std::string> {
+    return to_status([&]() -> result<void> {
       GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
-      GERMLINE_TRY_ASSIGN(const auto files, artefacts.get(request->artefact_id()));
-      return artefact::write_tar(files);
-    }();
-    return tar ? send_chunks(*stream, *tar) : to_status(tar.error());
+      v1::Chunk chunk;
+      return artefacts.write_tar(request->artefact_id(),
+                                 [&](std::string_view bytes) -> result<void> {
+                                   chunk.set_data(std::string(bytes));
+                                   if (stream->Write(chunk)) return {};
+                                   return error(error_code::cancelled, "the worker went away");
+                                 });
+    }());
   }
 
   grpc::Status PutArtefact(grpc::ServerContext*, grpc::ServerReader<v1::PutRequest>* stream,
                            v1::PutReply* reply) override {
-    v1::PutHeader header;
-    const auto tar = receive(*stream, reader_, max_artefact_bytes, header);
-    if (!tar) return to_status(tar.error());
-    const auto id = [&]() -> result<std::string> {
+    return to_status([&]() -> result<void> {
       GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
-      GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(*tar, {}, {}));
-      return artefacts.put(files);
-    }();
-    if (!id) return to_status(id.error());
-    reply->set_id(*id);
-    return grpc::Status::OK;
+      GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
+      v1::PutHeader header;
+      GERMLINE_TRY_ASSIGN(auto tar,
+                          receive(*stream, reader_, max_artefact_bytes, header, std::move(into)));
+      GERMLINE_TRY_ASSIGN(const auto bytes, tar.view());
+      GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(bytes, {}, {}));
+      GERMLINE_TRY_ASSIGN(*reply->mutable_id(), artefacts.put(files));
+      return {};
+    }());
   }
 
  private:

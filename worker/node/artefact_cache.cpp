@@ -36,13 +36,14 @@ result<artefact_pin> artefact_cache::use(const std::string& id) {
 }
 
 result<artefact_pin> artefact_cache::seal(const std::vector<artefact::file>& files) {
-  GERMLINE_TRY_ASSIGN(const auto id, store_.id_of(files));
+  GERMLINE_TRY_ASSIGN(const auto sealed, store_.seal_files(files));
+  const auto id = artefact::artefact_id(sealed);
   // Pinned before it is stored, so that nobody who has the same content takes it away meanwhile.
   auto held = [&] {
     const std::lock_guard lock(mutex_);
     return pin(id);
   }();
-  GERMLINE_TRY(store_.put(files));
+  GERMLINE_TRY(store_.put(files, sealed));
   return held;
 }
 

@@ -57,6 +57,8 @@ class artefact_cache {
   result<artefact_pin> use(const std::string& id);
   /// Seals, stores and pins. Unless it was here before, it goes with its last pin if none kept it.
   result<artefact_pin> seal(const std::vector<artefact::file>& files);
+  /// Empty, on the disk of the store.
+  result<spool> make_spool() const { return store_.make_spool(); }
 
  private:
   friend class artefact_pin;

@@ -12,7 +12,8 @@ using namespace germline::worker;
 
 namespace {
 
-std::vector<artefact::file> files_of(const std::string& bytes) {
+/// The bytes must outlive them.
+std::vector<artefact::file> files_of(std::string_view bytes) {
   return {{"agent", true, bytes}};
 }
 

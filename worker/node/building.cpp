@@ -43,7 +43,8 @@ result<captured_run> run_shell(live_sandbox& box, const clock& time, const std::
 
 /// Reads the artefact as a tar stream. Nothing of the genome has run since the build ended.
 result<captured_run> read_artefact(live_sandbox& box, const clock& time,
-                                   const build_request& request, const std::string& root) {
+                                   const build_request& request, const std::string& root,
+                                   spool& into) {
   process_spec spec;
   spec.argv = {"tar",
                "--format=ustar",
@@ -61,6 +62,7 @@ result<captured_run> read_artefact(live_sandbox& box, const clock& time,
   spec.cwd = "/";
   capture_limits limits;
   limits.stdout_bytes_max = max_artefact_bytes;
+  limits.stdout_to = &into;
   limits.wall_ms = left_ms(box, time);
   return run_captured(box.get(), std::move(spec), "", limits);
 }
@@ -126,7 +128,8 @@ result<refusal> explain_clone(const error& why) {
                                 tail_of(why.message(), max_details_bytes)};
 }
 
-result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request) {
+result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request,
+                                    spool artefact_to) {
   auto policy = request.policy;
   policy.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
   GERMLINE_TRY_ASSIGN(auto box, sandboxes.open(std::move(policy)));
@@ -154,7 +157,7 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
     }
   }
   const std::string reading = "reading the artefact that the build left";
-  auto artefact = read_artefact(*box, time, request, root);
+  auto artefact = read_artefact(*box, time, request, root, artefact_to);
   if (!artefact) {
     GERMLINE_TRY_ASSIGN(report.refused, explain_end(artefact.error(), *box, time, reading));
     return report;
@@ -168,7 +171,7 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
     report.refused = explain_outcome(artefact->outcome, reading, artefact->err.text(), "build");
     return report;
   }
-  report.artefact_tar = std::move(artefact->out.head);
+  report.artefact_tar = std::move(artefact_to);
 
   if (!request.commands.test.empty()) {
     const auto doing = "the test command `" + request.commands.test + "`";

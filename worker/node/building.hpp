@@ -5,15 +5,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/spool.hpp"
 #include "worker/node/genome_commands.hpp"
 #include "worker/node/sandbox_set.hpp"
 
 namespace germline::worker {
 
 struct build_request {
-  std::vector<const std::string*> packs;
+  std::vector<std::string_view> packs;
   std::string commit;
   genome_commands commands;
   sandbox_policy_spec policy;  // limits; what this step needs besides is put in
@@ -27,14 +29,16 @@ struct refusal {
 
 struct build_report {
   std::optional<refusal> refused;  // none: built, and the own tests' command ended with 0
-  std::string artefact_tar;        // hostile bytes; empty when the build was refused
+  spool artefact_tar;              // hostile bytes; empty when the build was refused
   std::string test_report;         // hostile bytes of the JUnit file; empty when there is none
   std::int64_t cpu_ms = 0;
   std::int64_t peak_memory_bytes = 0;
 };
 
-/// An error is the machine's fault; what the genome got wrong is in the report.
-result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request);
+/// An error is the machine's fault; what the genome got wrong is in the report. `artefact_to` is
+/// an empty spool, which comes back as the report's.
+result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request,
+                                    spool artefact_to);
 
 /// Why a commit that could not be laid out is refused; or the error, where the machine is at fault.
 result<refusal> explain_clone(const error& why);

@@ -36,26 +36,31 @@ void set_deadline(grpc::ClientContext& context) {
   context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span));
 }
 
+/// Appends all chunks to `into`.
 template <class Reader>
-result<std::string> read_all(Reader& reader, grpc::ClientContext& context, std::int64_t max_bytes,
-                             std::string_view doing) {
-  std::string bytes;
+result<void> read_all(Reader& reader, grpc::ClientContext& context, std::int64_t max_bytes,
+                      std::string_view doing, spool& into) {
   v1::Chunk chunk;
   while (reader.Read(&chunk)) {
-    if (static_cast<std::int64_t>(bytes.size() + chunk.data().size()) > max_bytes) {
+    max_bytes -= static_cast<std::int64_t>(chunk.data().size());
+    const auto taken = [&]() -> result<void> {
+      if (max_bytes < 0) {
+        return error(error_code::resource_exhausted, "more bytes came than the limit allows");
+      }
+      return into.append(chunk.data());
+    }();
+    if (!taken) {
       context.TryCancel();
       reader.Finish();
-      return error(error_code::resource_exhausted,
-                   std::string(doing) + ": more than " + std::to_string(max_bytes) + " bytes");
+      return taken.error().within(doing);
     }
-    bytes += chunk.data();
   }
   if (const auto status = reader.Finish(); !status.ok()) return failed_while(doing, status);
-  return bytes;
+  return {};
 }
 
 template <class Writer>
-void write_all(Writer& writer, const put_ticket& ticket, const std::string& bytes) {
+void write_all(Writer& writer, const put_ticket& ticket, std::string_view bytes) {
   v1::PutRequest request;
   auto* header = request.mutable_header();
   header->set_worker_id(ticket.worker_id);
@@ -65,7 +70,7 @@ void write_all(Writer& writer, const put_ticket& ticket, const std::string& byte
   header->set_size_bytes(static_cast<std::int64_t>(bytes.size()));
   bool open = writer.Write(request);
   for (std::size_t at = 0; open && at < bytes.size(); at += chunk_bytes) {
-    request.mutable_chunk()->set_data(bytes.substr(at, chunk_bytes));
+    request.mutable_chunk()->set_data(std::string(bytes.substr(at, chunk_bytes)));
     open = writer.Write(request);
   }
   writer.WritesDone();
@@ -199,28 +204,28 @@ void fleet_client::send(v1::WorkerMessage message) {
   impl_->changed.notify_all();
 }
 
-result<std::string> fleet_client::fetch_objects(const std::string& worker_id,
-                                                const std::vector<std::string>& want,
-                                                std::int64_t max_bytes) {
+result<void> fleet_client::fetch_objects(const std::string& worker_id,
+                                         const std::vector<std::string>& want,
+                                         std::int64_t max_bytes, spool& into) {
   grpc::ClientContext context;
   set_deadline(context);
   v1::FetchObjectsRequest request;
   request.set_worker_id(worker_id);
   for (const auto& id : want) request.add_want(id);
   auto reader = impl_->stub->FetchObjects(&context, request);
-  return read_all(*reader, context, max_bytes, "fetching objects from the coordinator");
+  return read_all(*reader, context, max_bytes, "fetching objects from the coordinator", into);
 }
 
-result<std::string> fleet_client::fetch_artefact(const std::string& worker_id,
-                                                 const std::string& artefact_id,
-                                                 std::int64_t max_bytes) {
+result<void> fleet_client::fetch_artefact(const std::string& worker_id,
+                                          const std::string& artefact_id, std::int64_t max_bytes,
+                                          spool& into) {
   grpc::ClientContext context;
   set_deadline(context);
   v1::FetchArtefactRequest request;
   request.set_worker_id(worker_id);
   request.set_artefact_id(artefact_id);
   auto reader = impl_->stub->FetchArtefact(&context, request);
-  return read_all(*reader, context, max_bytes, "fetching an artefact from the coordinator");
+  return read_all(*reader, context, max_bytes, "fetching an artefact from the coordinator", into);
 }
 
 result<void> fleet_client::put_objects(const put_ticket& ticket, const std::string& pack) {
@@ -235,7 +240,7 @@ result<void> fleet_client::put_objects(const put_ticket& ticket, const std::stri
   return {};
 }
 
-result<std::string> fleet_client::put_artefact(const put_ticket& ticket, const std::string& tar) {
+result<std::string> fleet_client::put_artefact(const put_ticket& ticket, std::string_view tar) {
   grpc::ClientContext context;
   set_deadline(context);
   v1::PutReply reply;

@@ -42,13 +42,12 @@ class fleet_client final : public transport {
   /// dropped and anything else breaks the stream.
   void send(v1::WorkerMessage message);
 
-  result<std::string> fetch_objects(const std::string& worker_id,
-                                    const std::vector<std::string>& want,
-                                    std::int64_t max_bytes) override;
-  result<std::string> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
-                                     std::int64_t max_bytes) override;
+  result<void> fetch_objects(const std::string& worker_id, const std::vector<std::string>& want,
+                             std::int64_t max_bytes, spool& into) override;
+  result<void> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
+                              std::int64_t max_bytes, spool& into) override;
   result<void> put_objects(const put_ticket& ticket, const std::string& pack) override;
-  result<std::string> put_artefact(const put_ticket& ticket, const std::string& tar) override;
+  result<std::string> put_artefact(const put_ticket& ticket, std::string_view tar) override;
 
  private:
   struct impl;

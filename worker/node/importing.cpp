@@ -45,7 +45,7 @@ import_job make_job(const import_request& request) {
 
 result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
                                                   const std::string& programs_dir,
-                                                  const import_request& request) {
+                                                  const import_request& request, spool input) {
   sandbox_policy_spec policy;
   policy.memory_bytes = import_memory_bytes;
   policy.cpu_millis = 1'000;
@@ -60,8 +60,13 @@ result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
   capture_limits limits;
   limits.stdout_bytes_max = max_answer_bytes;
   limits.wall_ms = import_wall_ms;
-  const auto input = encode_input(make_job(request), *request.parent_pack, request.candidate_pack);
-  GERMLINE_TRY_ASSIGN(auto run, run_captured(box->get(), std::move(spec), input, limits));
+  GERMLINE_TRY(input.append(encode_job_header(make_job(request))));
+  for (const auto pack : {request.parent_pack, request.candidate_pack}) {
+    GERMLINE_TRY(input.append(encode_u64(pack.size())));
+    GERMLINE_TRY(input.append(pack));
+  }
+  GERMLINE_TRY_ASSIGN(const auto bytes, input.view());
+  GERMLINE_TRY_ASSIGN(auto run, run_captured(box->get(), std::move(spec), bytes, limits));
 
   import_answer answer;
   if (!run.outcome.succeeded() || !run.out.complete()) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/node/building.hpp"
@@ -14,10 +15,10 @@
 namespace germline::worker {
 
 struct import_request {
-  const std::string* parent_pack = nullptr;
+  std::string_view parent_pack;
   std::string parent_commit;
-  std::string candidate_pack;    // hostile; empty: nothing was pushed
-  std::string candidate_commit;  // as claimed from inside; empty: nothing was pushed
+  std::string_view candidate_pack;  // hostile; empty: nothing was pushed
+  std::string candidate_commit;     // as claimed from inside; empty: nothing was pushed
   std::vector<std::string> protected_globs;
   std::string context_path;
   std::string folder;
@@ -42,9 +43,9 @@ struct import_answer {
   std::string action;  // what the agent's newest context entry says it did
 };
 
-/// An error is the machine's fault.
+/// An error is the machine's fault. `input` is an empty spool, for what the importer reads.
 result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
                                                   const std::string& programs_dir,
-                                                  const import_request& request);
+                                                  const import_request& request, spool input);
 
 }  // namespace germline::worker

@@ -67,9 +67,11 @@ class iteration final : public running_attempt {
   result<judgement> judge(const std::string& commit, const std::string* canonical_pack,
                           bool founding);
   result<void> conclude(conclusion how, agent_run& agent);
-  result<void> deliver(const std::string& pack, const judgement* verdict);
+  result<void> deliver(const std::string& pack, judgement* verdict);
   template <class Transfer>
   auto persist(Transfer transfer) -> decltype(transfer());
+  template <class Transfer>
+  result<spool> arrive(Transfer transfer);
 
   std::string task_json() const;
   sandbox_policy_spec policy() const;
@@ -84,8 +86,8 @@ class iteration final : public running_attempt {
   model_session model_;
   genome_commands commands_;
   genome_commands seed_commands_;
-  std::string parent_pack_;
-  std::string seed_pack_;
+  spool parent_pack_;
+  spool seed_pack_;
   v1::AttemptResult result_;
   bool usage_known_ = true;
 };
@@ -164,6 +166,16 @@ auto iteration::persist(Transfer transfer) -> decltype(transfer()) {
   }
 }
 
+/// What a transfer appends to a spool, persisted with from an empty one each time.
+template <class Transfer>
+result<spool> iteration::arrive(Transfer transfer) {
+  return persist([&]() -> result<spool> {
+    GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
+    GERMLINE_TRY(transfer(into));
+    return into;
+  });
+}
+
 void iteration::cancel(const std::string& why) {
   // The agent's sandbox dies by this; its thread then ends the model session before it returns.
   sandboxes_.cancel(why);
@@ -183,24 +195,30 @@ result<void> iteration::work() {
 result<void> iteration::prepare() {
   begin(v1::ITERATION_PHASE_PREPARING, "prepare");
   GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
-  const auto fetch = [this](const std::string& commit) {
-    return persist(
-        [&] { return context_.bulk->fetch_objects(context_.worker_id, {commit}, max_pack_bytes); });
-  };
-  GERMLINE_TRY_ASSIGN(parent_pack_, fetch(lease_.parent_commit()));
   seed_commands_ = commands_;
+  const auto& parent = lease_.parent_commit();
+  GERMLINE_TRY_ASSIGN(parent_pack_, arrive([&](spool& into) {
+                        return context_.bulk->fetch_objects(context_.worker_id, {parent},
+                                                            max_pack_bytes, into);
+                      }));
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
-  GERMLINE_TRY_ASSIGN(seed_pack_, fetch(lease_.seed_commit()));
+  const auto& seed = lease_.seed_commit();
+  GERMLINE_TRY_ASSIGN(seed_pack_, arrive([&](spool& into) {
+                        return context_.bulk->fetch_objects(context_.worker_id, {seed},
+                                                            max_pack_bytes, into);
+                      }));
   return {};
 }
 
 result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
                                    bool founding) {
   judge_request request;
-  request.packs = {&parent_pack_};
-  if (canonical_pack != nullptr) request.packs.push_back(canonical_pack);
+  GERMLINE_TRY_ASSIGN(const auto parent, parent_pack_.view());
+  GERMLINE_TRY_ASSIGN(const auto seed, seed_pack_.view());
+  request.packs = {parent};
+  if (canonical_pack != nullptr) request.packs.push_back(*canonical_pack);
   request.commit = commit;
-  request.seed_packs = {founding ? &parent_pack_ : &seed_pack_};
+  request.seed_packs = {founding ? parent : seed};
   request.seed_commit = founding ? lease_.parent_commit() : lease_.seed_commit();
   request.commands = commands_;
   request.seed_commands = seed_commands_;
@@ -214,16 +232,16 @@ result<judgement> iteration::judge(const std::string& commit, const std::string*
       [this](v1::IterationPhase next, const std::string& step) { begin(next, step); });
 }
 
-result<void> iteration::deliver(const std::string& pack, const judgement* verdict) {
+result<void> iteration::deliver(const std::string& pack, judgement* verdict) {
   begin(v1::ITERATION_PHASE_REPORTING, "result");
   const put_ticket ticket{context_.worker_id, lease_.attempt_id(), lease_.fence()};
   if (!pack.empty()) {
     GERMLINE_TRY(persist([&] { return context_.bulk->put_objects(ticket, pack); }));
   }
   if (verdict == nullptr) return {};
-  GERMLINE_TRY_ASSIGN(const auto id, persist([&] {
-                        return context_.bulk->put_artefact(ticket, verdict->artefact_tar);
-                      }));
+  GERMLINE_TRY_ASSIGN(const auto tar, verdict->artefact_tar.view());
+  GERMLINE_TRY_ASSIGN(const auto id,
+                      persist([&] { return context_.bulk->put_artefact(ticket, tar); }));
   if (id != verdict->artefact_id) {
     return error(error_code::data_loss, "the coordinator sealed the artefact as " + id +
                                             ", this worker as " + verdict->artefact_id);
@@ -253,10 +271,11 @@ result<void> iteration::found() {
 result<artefact_pin> iteration::artefact_of(const std::string& id) {
   auto here = context_.artefacts->use(id);
   if (here || here.error().code() != error_code::not_found) return here;
-  GERMLINE_TRY_ASSIGN(const auto tar, persist([&] {
+  GERMLINE_TRY_ASSIGN(auto arrived, arrive([&](spool& into) {
                         return context_.bulk->fetch_artefact(context_.worker_id, id,
-                                                             max_artefact_bytes);
+                                                             max_artefact_bytes, into);
                       }));
+  GERMLINE_TRY_ASSIGN(const auto tar, arrived.view());
   GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
   GERMLINE_TRY_ASSIGN(auto stored, context_.artefacts->seal(files));
   if (stored.id() != id) {
@@ -277,7 +296,8 @@ result<agent_run> iteration::run_agent() {
   if (with_model) spec.gateway_port = gateway_port;
   GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
   clone_request clone;
-  clone.packs = {&parent_pack_};
+  GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
+  clone.packs = {history};
   clone.commit = lease_.parent_commit();
   GERMLINE_TRY(lay_out_clone(box->get(), clone));
 
@@ -349,7 +369,7 @@ result<agent_run> iteration::run_agent() {
 
 result<import_answer> iteration::import(agent_run& agent, const std::optional<refusal>& failure) {
   import_request request;
-  request.parent_pack = &parent_pack_;
+  GERMLINE_TRY_ASSIGN(request.parent_pack, parent_pack_.view());
   request.parent_commit = lease_.parent_commit();
   request.candidate_pack = agent.pushed.pack;
   request.candidate_commit = agent.pushed.commit;
@@ -373,7 +393,8 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
   request.fence = lease_.fence();
   request.number = lease_.number();
   request.utc_ms = context_.time->utc_ms();
-  return import_candidate_in_sandbox(sandboxes_, context_.programs_dir, request);
+  GERMLINE_TRY_ASSIGN(auto input, context_.artefacts->make_spool());
+  return import_candidate_in_sandbox(sandboxes_, context_.programs_dir, request, std::move(input));
 }
 
 /// Writes the ending, and the commit of the context alone that the next generation reads.

@@ -79,16 +79,17 @@ class scripted_backend final : public sandbox_backend {
 
 class giving_transport final : public transport {
  public:
-  result<std::string> fetch_objects(const std::string&, const std::vector<std::string>&,
-                                    std::int64_t) override {
-    return std::string("PACK");
+  result<void> fetch_objects(const std::string&, const std::vector<std::string>&, std::int64_t,
+                             spool& into) override {
+    return into.append("PACK");
   }
-  result<std::string> fetch_artefact(const std::string&, const std::string&,
-                                     std::int64_t) override {
-    return artefact::write_tar({{"agent", true, "#!/bin/sh\n"}});
+  result<void> fetch_artefact(const std::string&, const std::string&, std::int64_t,
+                              spool& into) override {
+    return artefact::write_tar({{"agent", true, "#!/bin/sh\n"}},
+                               [&](std::string_view bytes) { return into.append(bytes); });
   }
   result<void> put_objects(const put_ticket&, const std::string&) override { return {}; }
-  result<std::string> put_artefact(const put_ticket&, const std::string&) override {
+  result<std::string> put_artefact(const put_ticket&, std::string_view) override {
     return std::string();
   }
 };
@@ -114,7 +115,8 @@ struct fixture {
     lease.set_genome_toml(genome_toml);
     lease.set_parent_commit(std::string(40, '1'));
     lease.set_seed_commit(std::string(40, '1'));
-    lease.set_parent_artefact_id(*store->id_of({{"agent", true, "#!/bin/sh\n"}}));
+    lease.set_parent_artefact_id(
+        artefact::artefact_id(*store->seal_files({{"agent", true, "#!/bin/sh\n"}})));
   }
   ~fixture() { std::filesystem::remove_all(dir); }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/node/building.hpp"
@@ -12,7 +13,7 @@
 namespace germline::worker {
 
 struct protected_request {
-  std::vector<const std::string*> seed_packs;
+  std::vector<std::string_view> seed_packs;
   std::string seed_commit;
   std::string artefact_dir;  // on the host, beneath the exports root
   genome_commands commands;  // of the seed commit
@@ -28,7 +29,7 @@ result<protected_report> run_protected_tests(sandbox_set& sandboxes,
                                              const protected_request& request);
 
 struct probation_request {
-  std::vector<const std::string*> packs;
+  std::vector<std::string_view> packs;
   std::string commit;
   std::string artefact_dir;
   std::string stand_in_dir;  // on the host, holds germline-stand-in

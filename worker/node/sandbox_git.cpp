@@ -68,10 +68,10 @@ result<void> lay_out_clone(sandbox& where, const clone_request& request) {
   GERMLINE_TRY(run_git(where,
                        {"git", "init", "-q", "--bare", "--initial-branch=lineage", request.origin},
                        role, "", few, "git init"));
-  for (const auto* pack : request.packs) {
+  for (const auto pack : request.packs) {
     GERMLINE_TRY(run_git(where,
                          {"git", "-C", request.origin, "index-pack", "--stdin", "--fix-thin"}, role,
-                         *pack, few, "git index-pack"));
+                         pack, few, "git index-pack"));
   }
   GERMLINE_TRY(run_git(
       where, {"git", "-C", request.origin, "update-ref", "refs/heads/lineage", request.commit},

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/backend.hpp"
@@ -13,7 +14,7 @@ namespace germline::worker {
 
 /// A repository and a clone to lay out in a fresh sandbox.
 struct clone_request {
-  std::vector<const std::string*> packs;   // in order; each complete with what came before
+  std::vector<std::string_view> packs;     // in order; each complete with what came before
   std::string commit;                      // 40 hex digits
   std::string origin = "/srv/origin.git";  // the bare repository; becomes remote `origin`
   std::string target = "/workspace";

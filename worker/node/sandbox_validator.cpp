@@ -49,7 +49,8 @@ result<judgement> sandbox_validator::judge(sandbox_set& sandboxes, const judge_r
   build.commit = request.commit;
   build.commands = request.commands;
   build.policy = request.policy;
-  GERMLINE_TRY_ASSIGN(auto built, build_and_test(sandboxes, build));
+  GERMLINE_TRY_ASSIGN(auto left, artefacts_.make_spool());
+  GERMLINE_TRY_ASSIGN(auto built, build_and_test(sandboxes, build, std::move(left)));
   verdict.cpu_ms = built.cpu_ms;
   verdict.peak_memory_bytes = built.peak_memory_bytes;
   const bool has_tests = !request.commands.test.empty();
@@ -66,14 +67,17 @@ result<judgement> sandbox_validator::judge(sandbox_set& sandboxes, const judge_r
     return verdict;
   }
 
-  auto files = artefact::read_tar(built.artefact_tar, request.commands.artefact, {});
+  GERMLINE_TRY_ASSIGN(const auto tar, built.artefact_tar.view());
+  const auto files = artefact::read_tar(tar, request.commands.artefact, {});
   if (!files) {
     verdict.refused = refusal{"build", files.error().message()};
     return verdict;
   }
   GERMLINE_TRY_ASSIGN(verdict.artefact, artefacts_.seal(*files));
   verdict.artefact_id = verdict.artefact.id();
-  GERMLINE_TRY_ASSIGN(verdict.artefact_tar, artefact::write_tar(*files));
+  GERMLINE_TRY_ASSIGN(verdict.artefact_tar, artefacts_.make_spool());
+  GERMLINE_TRY(artefact::write_tar(
+      *files, [&](std::string_view bytes) { return verdict.artefact_tar.append(bytes); }));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, verdict.artefact.tree_path());
 
   if (!request.seed_commands.protected_tests.empty()) {

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.hpp"
+#include "common/spool.hpp"
 
 namespace germline::worker {
 
@@ -20,16 +22,16 @@ struct put_ticket {
 class transport {
  public:
   virtual ~transport() = default;
-  /// A pack with all that is reachable from `want`.
-  virtual result<std::string> fetch_objects(const std::string& worker_id,
-                                            const std::vector<std::string>& want,
-                                            std::int64_t max_bytes) = 0;
-  virtual result<std::string> fetch_artefact(const std::string& worker_id,
-                                             const std::string& artefact_id,
-                                             std::int64_t max_bytes) = 0;
+  /// Appends a pack with all that is reachable from `want` to `into`.
+  virtual result<void> fetch_objects(const std::string& worker_id,
+                                     const std::vector<std::string>& want, std::int64_t max_bytes,
+                                     spool& into) = 0;
+  /// Appends the artefact's tar to `into`.
+  virtual result<void> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
+                                      std::int64_t max_bytes, spool& into) = 0;
   virtual result<void> put_objects(const put_ticket& ticket, const std::string& pack) = 0;
   /// Returns the artefact id that the coordinator computed.
-  virtual result<std::string> put_artefact(const put_ticket& ticket, const std::string& tar) = 0;
+  virtual result<std::string> put_artefact(const put_ticket& ticket, std::string_view tar) = 0;
 };
 
 }  // namespace germline::worker

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "germline/v1/fleet.pb.h"
@@ -16,9 +17,9 @@
 namespace germline::worker {
 
 struct judge_request {
-  std::vector<const std::string*> packs;  // the candidate's history, in order
-  std::string commit;                     // canonical
-  std::vector<const std::string*> seed_packs;
+  std::vector<std::string_view> packs;  // the candidate's history, in order
+  std::string commit;                   // canonical
+  std::vector<std::string_view> seed_packs;
   std::string seed_commit;
   genome_commands commands;                 // of the parent
   genome_commands seed_commands;            // of the seed; the protected tests' path and folder
@@ -33,7 +34,7 @@ struct judgement {
   std::optional<refusal> refused;
   artefact_pin artefact;                     // what was sealed; to be kept when it is born
   std::string artefact_id;                   // set when nothing was refused
-  std::string artefact_tar;                  // what the artefact was sealed from
+  spool artefact_tar;                        // what the artefact was sealed from, as it is sent
   std::vector<std::string> protected_tests;  // names, when founding
   std::vector<v1::TestOutcome> tests;
   std::int64_t cpu_ms = 0;
