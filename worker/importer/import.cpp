@@ -19,6 +19,8 @@ using git::oid;
 constexpr std::size_t changed_paths_max = 1'000;
 constexpr std::size_t changed_bytes_max = 256 * 1024;
 constexpr std::size_t details_bytes_max = 4'096;
+// What a candidate that was not born may leave for reading, for as long as the record is kept.
+constexpr std::size_t raw_bytes_max = 4 << 20;
 constexpr std::string_view manifest_path = "genome.toml";
 
 /// One import, from start to verdict. Its parts below are in the order in which they run.
@@ -264,8 +266,12 @@ result<import_output> importer::author_context() {
     return error(error_code::invalid_argument, "a context commit needs an entry to append");
   }
   git::pack_writer pack;
-  // The agent's own commits are kept for reading only where all of its objects are sound.
+  // The agent's own commits are kept for reading only where all of its objects are sound and few.
   if (objects_ok_) GERMLINE_TRY(add_new_objects(pack));
+  if (pack.bytes() > raw_bytes_max) {
+    pack = git::pack_writer();
+    out_.raw_commit.clear();
+  }
   std::string base;
   if (parent_context_) base = *parent_context_;
   if (out_.context_ok) base = *candidate_context_;

@@ -11,6 +11,7 @@
 #include "common/git/pack_view.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/tree.hpp"
+#include "common/random.hpp"
 #include "worker/importer/wire.hpp"
 
 using namespace germline;
@@ -440,6 +441,29 @@ TEST_CASE("what a tree comes to when it is checked out is bounded") {
   }
   endless.put(040000, "endless", leaf);
   check_refused(endless.run(), "objects", "at most 1073741824 are taken");
+}
+
+TEST_CASE("of an iteration that bore nothing, few objects are kept for reading, and many are not") {
+  const auto ended_with = [](std::size_t bytes) {
+    scene s;
+    s.evolve();
+    std::string noise(bytes, '\0');  // does not compress
+    seeded_random(1).fill({reinterpret_cast<std::uint8_t*>(noise.data()), noise.size()});
+    s.put(0100644, "noise", s.blob(noise));
+    s.job.mode = import_mode::context_only;
+    s.job.append = context_entry{"2026-01-01T00:00:00.000Z", "judged", false, "refused"};
+    const auto out = s.run();
+    CHECK(out.verdict == import_verdict::context);
+    CHECK(out.context_ok);
+    CHECK(git::pack_view::open(out.pack, {}));
+    return out;
+  };
+  const auto few = ended_with(3'000'000);
+  CHECK_FALSE(few.raw_commit.empty());
+  CHECK(few.pack.size() > 3'000'000);
+  const auto many = ended_with(5'000'000);
+  CHECK(many.raw_commit.empty());
+  CHECK(many.pack.size() < 10'000);
 }
 
 TEST_CASE("packs that lie") {
