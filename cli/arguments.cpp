@@ -29,11 +29,37 @@ struct command_line {
   std::function<exit_code(const session&)> chosen;
 };
 
+/// An empty word is what a script's unset variable leaves, and no wish for a default.
+std::function<std::string(const std::string&)> said(const std::string& name,
+                                                    std::size_t bytes_max) {
+  return [name, bytes_max](const std::string& text) -> std::string {
+    if (text.empty()) {
+      return std::string("is empty; give a value") +
+             (name.starts_with('-') ? ", or leave it out" : "");
+    }
+    if (text.size() <= bytes_max) return "";
+    return "has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(bytes_max) +
+           " are taken";
+  };
+}
+
+constexpr std::size_t path_bytes_max = 4'095;
+constexpr std::size_t why_bytes_max = 4 * 1024;
+
+/// `--flag TEXT`, or a word by its place.
+template <class Text>
+CLI::Option* add_text(CLI::App* command, const std::string& name, Text& into,
+                      const std::string& help, std::size_t bytes_max) {
+  return command->add_option(name, into, help)->check(said(name, bytes_max));
+}
+
 /// `--flag` that overrides a setting.
 void add_setting(CLI::App* command, command_line& line, const std::string& flag,
                  const std::string& key, const std::string& help) {
-  command->add_option_function<std::string>(
-      flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help);
+  command
+      ->add_option_function<std::string>(
+          flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help)
+      ->check(said(flag, path_bytes_max));
 }
 
 /// `--flag NUMBER`: decimal digits only, from `lowest` to `highest`.
@@ -98,7 +124,7 @@ void add_tree(CLI::App& app, command_line& line) {
   auto* command = add_client_command(
       app, line, "tree", "Show a run's generations and iterations, how each ended and why",
       "  germline tree            the newest run\n  germline tree run_0193a");
-  command->add_option("TARGET", *target, "run or lineage: " + naming);
+  add_text(command, "TARGET", *target, "run or lineage: " + naming, name_bytes_max);
   command->callback([&line, target] {
     line.chosen = [target](const session& with) { return run_tree(with, *target); };
   });
@@ -109,7 +135,7 @@ void add_show(CLI::App& app, command_line& line) {
   auto* command = add_client_command(
       app, line, "show", "Show all about a run, lineage, generation, iteration or attempt",
       "  germline show lin_0193a\n  germline show itm_0193b --json");
-  command->add_option("ID", *target, "what to show: " + naming)->required();
+  add_text(command, "ID", *target, "what to show: " + naming, name_bytes_max)->required();
   command->callback([&line, target] {
     line.chosen = [target](const session& with) { return run_show(with, *target); };
   });
@@ -122,7 +148,7 @@ void add_logs(CLI::App& app, command_line& line) {
                                      "Print what happened to a run, lineage, iteration or attempt",
                                      "  germline logs run_0193a\n  germline logs -f lin_0193a\n"
                                      "  germline logs --json itm_0193b    one JSON object a line");
-  command->add_option("ID", *target, "what to follow: " + naming)->required();
+  add_text(command, "ID", *target, "what to follow: " + naming, name_bytes_max)->required();
   command->add_flag("-f,--follow", *follow, "go on as more happens; Ctrl-C ends");
   command->callback([&line, target, follow] {
     line.chosen = [target, follow](const session& with) {
@@ -137,7 +163,7 @@ void add_diff(CLI::App& app, command_line& line) {
       app, line, "diff", "Show what changed in the source between two generations or iterations",
       "  germline diff gen_0193b              against its parent\n"
       "  germline diff gen_0193a gen_0193b\n  germline diff gen_0193b | git apply");
-  command->add_option("ID", *targets, "[FROM] TO, by id or unique beginning")
+  add_text(command, "ID", *targets, "[FROM] TO, by id or unique beginning", name_bytes_max)
       ->required()
       ->expected(1, 2);
   command->callback([&line, targets] {
@@ -155,16 +181,16 @@ void add_promote(CLI::App& app, command_line& line) {
       "  germline promote lin_0193a                      its newest generation\n"
       "  germline promote gen_0193b --branch evolved\n"
       "  germline promote gen_0193b --repository ~/agent --branch main");
-  command
-      ->add_option("ID", given->target,
-                   "generation; or lineage, or run that has one, for its newest; id or unique "
-                   "beginning")
+  add_text(command, "ID", given->target,
+           "generation; or lineage, or run that has one, for its newest; id or unique beginning",
+           name_bytes_max)
       ->required();
-  command->add_option("--repository", given->repository,
-                      "where to; default: the repository that the run was started from");
-  command->add_option("--branch", given->branch,
-                      "default: germline/ID. One that is there is moved forward only, and never "
-                      "where it is checked out");
+  add_text(command, "--repository", given->repository,
+           "where to; default: the repository that the run was started from", path_bytes_max);
+  add_text(command, "--branch", given->branch,
+           "default: germline/ID. One that is there is moved forward only, and never where it is "
+           "checked out",
+           branch_bytes_max);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_promote(with, *given); };
   });
@@ -183,10 +209,11 @@ void add_kill(CLI::App& app, command_line& line) {
       "  germline kill --all          all that is not over; prints those\n\n"
       "Exit code 6: killed, and no proof came within the coordinator's kill_wait_s (45 s). Then\n"
       "nothing of it is taken any more, but it may still run: who has it and what to do is said.");
-  auto* targets = command->add_option("ID", given->targets, "runs or lineages: " + naming);
+  auto* targets =
+      add_text(command, "ID", given->targets, "runs or lineages: " + naming, name_bytes_max);
   auto* all = command->add_flag("--all", given->all, "everything");
   targets->excludes(all);
-  command->add_option("--why", given->why, "recorded with it");
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
   command->callback([&line, given] {
     if (given->targets.empty() && !given->all) {
       throw CLI::ValidationError(
@@ -209,9 +236,10 @@ void add_pause_and_resume(CLI::App& app, command_line& line) {
                            pause ? "Let a lineage's live iteration end, and begin no other"
                                  : "Let a paused lineage go on",
                            "  germline " + name + " lin_0193a");
-    command->add_option("LINEAGE", *lineage, "lineage, or run of one lineage: " + naming)
+    add_text(command, "LINEAGE", *lineage, "lineage, or run of one lineage: " + naming,
+             name_bytes_max)
         ->required();
-    command->add_option("--why", *why, "recorded with it");
+    add_text(command, "--why", *why, "recorded with it", why_bytes_max);
     command->callback([&line, lineage, why, pause] {
       line.chosen = [lineage, why, pause](const session& with) {
         return pause ? run_pause(with, *lineage, *why) : run_resume(with, *lineage, *why);
@@ -231,18 +259,25 @@ void add_run(CLI::App& app, command_line& line) {
       "--follow, not the run. It ends with 1 where the seed was refused; with 0 else, also where "
       "a\n"
       "lineage was paused or killed, and says why. Flags win over the file.");
-  command->add_option("REPO", given->repository, "folder of a git repository; default: this one");
-  command->add_option("--file", given->file, "run.toml to take what is not said here from");
-  command->add_option("--name", given->name, "for people; default: the repository's folder");
-  command->add_option("--branch", given->branch, "default: the repository's HEAD");
-  command->add_option("--folder", given->folder, "of the genome in the repository; default: root");
+  add_text(command, "REPO", given->repository, "folder of a git repository; default: this one",
+           path_bytes_max);
+  add_text(command, "--file", given->file, "run.toml to take what is not said here from",
+           path_bytes_max);
+  add_text(command, "--name", given->name, "for people; default: the repository's folder",
+           name_bytes_max);
+  add_text(command, "--branch", given->branch, "default: the repository's HEAD", branch_bytes_max);
+  add_text(command, "--folder", given->folder, "of the genome in the repository; default: root",
+           path_bytes_max);
   add_number<std::int64_t>(command, "--lineages", given->lineages, 1, lineages_max,
                            "lines of descent, default 1");
   add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
                            "of each lineage; default and 0: no end but budget and person");
-  command->add_option("--model", given->model, "as the upstream knows it; needs --budget");
-  command->add_option("--budget", given->budget, "dollars for the whole run: '$5', 0.50");
-  command->add_option("--goal", given->goal, "what to aim at; default: the agent's own choice");
+  add_text(command, "--model", given->model, "as the upstream knows it; needs --budget",
+           name_bytes_max);
+  add_text(command, "--budget", given->budget, "dollars for the whole run: '$5', 0.50",
+           name_bytes_max);
+  add_text(command, "--goal", given->goal, "what to aim at; default: the agent's own choice",
+           std::string::npos);  // its bound, and what to do instead, is told where it is checked
   add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,
                             "makes choices repeatable");
   command->add_flag("-f,--follow", given->follow,
@@ -257,8 +292,9 @@ void add_init(CLI::App& app, command_line& line) {
   auto* command =
       add_command(app, line, "init", "Make a git repository from a genome that Germline ships",
                   "  germline init ./agent\n  germline init ./tiny --from two-second");
-  command->add_option("DIR", given->folder, "new or empty folder")->required();
-  command->add_option("--from", given->from, "builtin, foreign or two-second; default builtin");
+  add_text(command, "DIR", given->folder, "new or empty folder", path_bytes_max)->required();
+  add_text(command, "--from", given->from, "builtin, foreign or two-second; default builtin",
+           name_bytes_max);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_init(with, *given); };
   });

@@ -228,6 +228,23 @@ TEST_CASE("2: usage, before anything is asked of a coordinator") {
                                 "run . --iterations 99999999999999999999",
                                 "run . --lineages 65",
                                 "run . --random-seed -1",
+                                "run . --folder /",
+                                "run . --folder ../agents",
+                                "run . --branch ''",
+                                "run . --branch=",
+                                "run ''",
+                                "run . --goal ''",
+                                "run . --goal $(head -c 9000 /dev/zero | tr '\\0' g)",
+                                "run . --name $(head -c 300 /dev/zero | tr '\\0' n)",
+                                "tree ''",
+                                "diff '' gen_1",
+                                "kill lin_1 ''",
+                                "kill lin_1 --why ''",
+                                "pause ''",
+                                "promote gen_1 --branch ''",
+                                "init ''",
+                                "up --state-dir ''",
+                                "ps --coordinator ''",
                                 "up --slots 0x2",
                                 "up --slots 5000000000",
                                 "run . --goal \"$(printf 'caf\\351')\"",
@@ -244,6 +261,11 @@ TEST_CASE("2: usage, before anything is asked of a coordinator") {
            std::count(result.err.begin(), result.err.end(), '\n') == 1));
   }
   CHECK(germline(place, "run . --iterations -1").err.find("from 0 to 1000000000") !=
+        std::string::npos);
+  CHECK(
+      germline(place, "run . --branch ''").err.find("--branch: is empty; give a value, or leave") !=
+      std::string::npos);
+  CHECK(germline(place, "run . --folder /").err.find("'/' is no folder inside the repository") !=
         std::string::npos);
   CHECK(germline(place, "run . --bogus").err.find("`germline run --help`") != std::string::npos);
   std::ofstream(place.at("run.toml")) << "schema = 1\n[run]\nlinages = 1\n";

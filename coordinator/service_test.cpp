@@ -463,6 +463,14 @@ TEST_CASE_FIXTURE(fixture, "bad input gets a clear error and changes nothing") {
     request.set_model("m");
     refused("--budget");
   }
+  SUBCASE("a goal that may not fit into task.json") {
+    request.set_goal(std::string(9'000, '"'));
+    refused("the goal has 9000 bytes; at most 8192");
+  }
+  SUBCASE("a folder outside the repository") {
+    request.set_folder("/");
+    refused("'/' is no folder inside the repository");
+  }
   SUBCASE("a missing branch") {
     request.set_branch("nowhere");
     refused("nowhere");

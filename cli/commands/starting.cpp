@@ -65,7 +65,7 @@ result<run_file> read_run(const run_options& options) {
 v1::CreateRunRequest request_of(const run_file& run) {
   v1::CreateRunRequest request;
   // Names of folders and branches may be any bytes; these are for the record only.
-  request.set_name(valid_utf8(run.name));
+  request.set_name(valid_utf8(run.name, name_bytes_max));
   request.set_repository(valid_utf8(run.repository));
   request.set_branch(run.branch);
   request.set_folder(run.folder);

@@ -15,7 +15,7 @@ namespace {
 
 using environment_function = std::function<std::optional<std::string>(std::string_view)>;
 
-enum class form { text, address, count };
+enum class form { text, path, address, count };
 
 struct known_key {
   std::string_view key;
@@ -28,7 +28,7 @@ struct known_key {
 
 constexpr std::array<known_key, 8> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
-    {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::text},
+    {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
     {"libexec_dir", "GERMLINE_LIBEXEC", "", form::text},
     {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
@@ -55,6 +55,9 @@ std::string default_of(std::string_view key, const config_sources& sources) {
 }
 
 result<void> check_form(const known_key& key, std::string_view value) {
+  if (key.shape == form::path && value.empty()) {
+    return error(error_code::invalid_argument, "must not be empty: name a folder");
+  }
   if (key.shape == form::address && !value.starts_with("unix:/") &&
       value.rfind(':') == std::string_view::npos) {
     return error(error_code::invalid_argument,

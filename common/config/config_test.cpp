@@ -74,6 +74,12 @@ TEST_CASE("values of the wrong form are refused, with where they came from") {
   auto address = sources_with({{"GERMLINE_COORDINATOR", "nonsense"}});
   CHECK(!config::load(address));
 
+  auto nowhere = sources_with({});
+  nowhere.file_name = "c.toml";
+  nowhere.file_text = "schema = 1\nstate_dir = \"\"\n";
+  REQUIRE(!config::load(nowhere));
+  CHECK(config::load(nowhere).error().message().find("must not be empty") != std::string::npos);
+
   auto no_schema = sources_with({});
   no_schema.file_name = "c.toml";
   no_schema.file_text = "state_dir = \"/x\"\n";

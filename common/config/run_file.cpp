@@ -9,6 +9,7 @@
 
 #include "common/config/toml_values.hpp"
 #include "common/money.hpp"
+#include "common/text/glob.hpp"
 #include "common/text/units.hpp"
 
 namespace germline {
@@ -152,7 +153,30 @@ result<run_file> parse_run_file(std::string_view text, std::string_view name) {
   return run;
 }
 
+result<void> check_run_texts(const run_texts& texts) {
+  const auto check_size = [](const std::string& what, std::string_view text, std::size_t bytes_max,
+                             const std::string& instead) -> result<void> {
+    if (text.size() <= bytes_max) return {};
+    return error(error_code::invalid_argument, what + " has " + std::to_string(text.size()) +
+                                                   " bytes; at most " + std::to_string(bytes_max) +
+                                                   " are taken" + instead);
+  };
+  GERMLINE_TRY(check_size("the run's name", texts.name, name_bytes_max, ""));
+  GERMLINE_TRY(check_size("the branch's name", texts.branch, branch_bytes_max, ""));
+  GERMLINE_TRY(check_size("the model's name", texts.model, name_bytes_max, ""));
+  GERMLINE_TRY(check_size("the goal", texts.goal, goal_bytes_max,
+                          ": put the rest into a file of the genome, and name it in the goal"));
+  auto folder = texts.folder;
+  while (folder.size() > 1 && folder.back() == '/') folder.remove_suffix(1);
+  if (folder.empty() || is_clean_relative_path(folder)) return {};
+  return error(error_code::invalid_argument,
+               "'" + std::string(texts.folder.substr(0, name_bytes_max)) +
+                   "' is no folder inside the repository: write it from the repository's root on, "
+                   "such as agents/one, or leave it out for the root itself");
+}
+
 result<void> check_run(const run_file& run) {
+  GERMLINE_TRY(check_run_texts({run.name, run.branch, run.folder, run.model, run.goal}));
   if (!run.model.empty() && run.budget_nanousd < 0) {
     return error(error_code::invalid_argument,
                  "a model costs money: say how much at most with --budget (or budget in [model]), "

@@ -16,6 +16,12 @@ inline constexpr std::int64_t lineages_max = 64;
 inline constexpr std::int64_t iterations_max = 1'000'000'000;
 inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as the record holds it
 
+// What the texts may be, in bytes. With each byte of it escaped, a goal still leaves half of what a
+// sandbox is given as files to the rest of task.json.
+inline constexpr std::size_t goal_bytes_max = 8 * 1024;
+inline constexpr std::size_t name_bytes_max = 256;  // of a run, a model
+inline constexpr std::size_t branch_bytes_max = 1'024;
+
 struct run_file {
   std::string name;
   std::string repository;  // of the seed; empty: the folder that the command was started in
@@ -44,6 +50,13 @@ struct run_file {
 /// Reads run.toml. An unknown key is an error that names the nearest known one; each error says
 /// `name` and the line.
 result<run_file> parse_run_file(std::string_view text, std::string_view name);
+
+/// The texts of a run, wherever they were said: within their bounds, and the folder one inside the
+/// repository.
+struct run_texts {
+  std::string_view name, branch, folder, model, goal;
+};
+result<void> check_run_texts(const run_texts& texts);
 
 /// What no single key can say: a model needs a budget, there is at least one lineage, and so on.
 /// Call once flags have been laid over the file.

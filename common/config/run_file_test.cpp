@@ -88,6 +88,30 @@ TEST_CASE("a model needs a budget") {
   CHECK(!check_run(run));
 }
 
+TEST_CASE("the texts of a run have bounds, and its folder lies in the repository") {
+  run_file run;
+  run.goal = std::string(goal_bytes_max, 'g');
+  for (const char* folder : {"", "agents/one", "agents/one/"}) {
+    run.folder = folder;
+    CHECK(check_run(run));
+  }
+  for (const char* folder : {"/", "//", "/agents", "../agents", "agents//one", ".", "./agents"}) {
+    CAPTURE(folder);
+    run.folder = folder;
+    REQUIRE(!check_run(run));
+    CHECK(check_run(run).error().message().find("such as agents/one") != std::string::npos);
+  }
+  run.folder.clear();
+  run.goal += 'g';
+  REQUIRE(!check_run(run));
+  CHECK(check_run(run).error().message() ==
+        "the goal has 8193 bytes; at most 8192 are taken: put the rest into a file of the genome, "
+        "and name it in the goal");
+  run.goal.clear();
+  run.name = std::string(name_bytes_max + 1, 'n');
+  CHECK(!check_run(run));
+}
+
 TEST_CASE("CPUs are read exactly") {
   CHECK(*parse_cpu_milli("2") == 2000);
   CHECK(*parse_cpu_milli("0.5") == 500);

@@ -19,7 +19,6 @@ namespace {
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr int max_have = 64;
 constexpr std::size_t max_overview_bytes = 2 * 1024;  // of one iteration's details, in a tree
-constexpr std::size_t max_text_bytes = 64 * 1024;
 constexpr auto short_wait = std::chrono::seconds(20);
 constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
 
@@ -58,7 +57,8 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
     return invalid("iterations and budget must not be negative");
   }
-  if (request.goal().size() > max_text_bytes) return invalid("the goal is longer than 64 KiB");
+  GERMLINE_TRY(check_run_texts(
+      {request.name(), request.branch(), request.folder(), request.model(), request.goal()}));
   if (!request.model().empty() && request.budget_nanousd() == 0) {
     return invalid("a model needs a budget: give --budget");
   }
