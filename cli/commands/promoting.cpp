@@ -143,7 +143,7 @@ exit_code run_promote(const session& with, const promote_options& options) {
                                      {"commit", made->commit},
                                      {"repository", made->repository},
                                      {"branch", made->branch}}
-                  .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+                  .dump(2, ' ', true, nlohmann::json::error_handler_t::replace) +
               "\n");
     return exit_code::done;
   }

@@ -67,7 +67,7 @@ std::string killed_json(const v1::KillReply& reply, const std::vector<error>& fa
   for (const auto& failure : failures) {
     whole["errors"].push_back(nlohmann::json::parse(failure_json(failure))["error"]);
   }
-  return whole.dump(1) + "\n";
+  return whole.dump(1, ' ', true) + "\n";
 }
 
 }  // namespace germline::cli

@@ -1,6 +1,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/render/render.hpp"
@@ -31,6 +32,34 @@ std::string fitting_table(const style& how, std::vector<std::string> header,
     left_out.push_back(column);
   }
   return table(how, header, rows);
+}
+
+/// The same JSON with what steers a terminal as \uXXXX. Only strings have such characters, and the
+/// writers escape those below U+0020 themselves. No character here has more than three bytes.
+std::string harmless_json(std::string_view json) {
+  std::string safe;
+  safe.reserve(json.size());
+  for (std::size_t at = 0; at < json.size();) {
+    const auto byte = [&](std::size_t i) {
+      return at + i < json.size() ? static_cast<unsigned char>(json[at + i]) : 0U;
+    };
+    const bool c1 = byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0;
+    const auto length = byte(0) == 0x7f ? 1 : c1 ? 2 : reordering(json.substr(at));
+    if (length == 0) {
+      safe += json[at++];
+      continue;
+    }
+    unsigned character = byte(0);
+    if (length == 2) character = (byte(0) & 0x1fU) << 6U | (byte(1) & 0x3fU);
+    if (length == 3) {
+      character = (byte(0) & 0x0fU) << 12U | (byte(1) & 0x3fU) << 6U | (byte(2) & 0x3fU);
+    }
+    char escape[8];
+    std::snprintf(escape, sizeof escape, "\\u%04x", character);
+    safe += escape;
+    at += length;
+  }
+  return safe;
 }
 
 std::string name_of(const v1::RunInfo& run, const style& how) {
@@ -113,7 +142,7 @@ std::string to_json(const google::protobuf::Message& message, bool one_line) {
   const auto printed = google::protobuf::util::MessageToJsonString(message, &text, options);
   if (!printed.ok()) return "{}\n";
   if (text.empty() || text.back() != '\n') text += '\n';
-  return text;
+  return harmless_json(text);
 }
 
 std::string json_string(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "cli/render/words.hpp"
 
@@ -273,6 +274,29 @@ TEST_CASE("kill shows the proof and the time for each lineage") {
   killed.set_took_ms(24'800);
   CHECK(render_killed(reply, plain) ==
         "LINEAGE  PROOF          TOOK\nlin_1    lease expired  24.8s\n");
+}
+
+TEST_CASE("JSON holds what steers a terminal as escapes, and loses nothing") {
+  v1::ListRunsReply reply;
+  const std::string hostile =
+      "a\xd8\x9c\xe2\x80\x8e\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9\xc2\x9b\x1b["
+      "2J\x7f\"\\\xe2\x80\xa8z";
+  const std::string kept = "caf\xc3\xa9 \xe4\xbd\xa0 \xf0\x9f\x99\x82 \xe2\x80\x94";
+  reply.add_runs()->set_name(hostile);
+  reply.mutable_runs(0)->set_branch(kept);
+  for (const bool one_line : {true, false}) {
+    const auto text = to_json(reply, one_line);
+    CAPTURE(text);
+    CHECK(text.find("\\u061c\\u200e\\u202e\\u2066\\u2069\\u009b\\u001b[2J\\u007f") !=
+          std::string::npos);
+    CHECK(text.find(kept) != std::string::npos);
+    CHECK(text.find_first_of("\x1b\x7f") == std::string::npos);
+    const auto value = nlohmann::json::parse(text);
+    CHECK(value["runs"][0]["name"] == hostile);
+    CHECK(value["runs"][0]["branch"] == kept);
+  }
+  CHECK(safe_line("a\xd8\x9c"
+                  "b") == "a\\xd8\\x9cb");
 }
 
 TEST_CASE("a step of a sandbox is one line whatever it says") {

@@ -31,16 +31,6 @@ std::size_t bytes_of(std::string_view text, std::size_t columns) {
   return at;
 }
 
-/// U+200E/F, U+202A-E, U+2066-9 reorder what is read; U+2028/9 end lines. All are E2 80 xx or
-/// E2 81 xx in UTF-8.
-bool reorders(std::string_view three) {
-  if (three.size() < 3 || three[0] != '\xe2') return false;
-  const auto second = static_cast<unsigned char>(three[1]);
-  const auto third = static_cast<unsigned char>(three[2]);
-  if (second == 0x80) return third == 0x8e || third == 0x8f || (third >= 0xa8 && third <= 0xae);
-  return second == 0x81 && third >= 0xa6 && third <= 0xa9;
-}
-
 std::string format(const char* pattern, long long a, long long b) {
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, pattern, a, b);
@@ -48,6 +38,17 @@ std::string format(const char* pattern, long long a, long long b) {
 }
 
 }  // namespace
+
+std::size_t reordering(std::string_view text) {
+  if (text.starts_with("\xd8\x9c")) return 2;
+  if (text.size() < 3 || text[0] != '\xe2') return 0;
+  const auto second = static_cast<unsigned char>(text[1]);
+  const auto third = static_cast<unsigned char>(text[2]);
+  const bool general =
+      second == 0x80 && (third == 0x8e || third == 0x8f || (third >= 0xa8 && third <= 0xae));
+  const bool isolate = second == 0x81 && third >= 0xa6 && third <= 0xa9;
+  return general || isolate ? 3 : 0;
+}
 
 style style_of(int descriptor) {
   style how;
@@ -103,14 +104,11 @@ std::string safe_line(std::string_view text) {
   std::string safe;
   safe.reserve(controlled.size());
   for (std::size_t at = 0; at < controlled.size();) {
-    const auto three = std::string_view(controlled).substr(at, 3);
-    if (reorders(three)) {
-      for (const char byte : three)
-        safe += format("\\x%02llx", static_cast<unsigned char>(byte), 0);
-      at += 3;
-    } else {
-      safe += controlled[at++];
+    const auto length = reordering(std::string_view(controlled).substr(at));
+    for (const auto end = at + length; at < end; ++at) {
+      safe += format("\\x%02llx", static_cast<unsigned char>(controlled[at]), 0);
     }
+    if (length == 0) safe += controlled[at++];
   }
   return safe;
 }

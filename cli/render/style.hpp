@@ -25,6 +25,10 @@ enum class paint { plain, bold, dim, red, green, yellow, blue, magenta };
 /// `text` in a colour, where colours are wanted. `text` is trusted: neutralise it before.
 std::string painted(const style& how, paint colour, std::string_view text);
 
+/// The length of the character that `text` begins with, where it reorders what is read (U+061C,
+/// U+200E/F, U+202A-E, U+2066-9) or ends a line (U+2028/9); else 0.
+std::size_t reordering(std::string_view text);
+
 /// One line: control characters, line ends, invalid UTF-8 and characters that reorder text are
 /// written as escapes, so that nothing of it steers a terminal.
 std::string safe_line(std::string_view text);
