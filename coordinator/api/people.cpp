@@ -158,13 +158,16 @@ result<void> check_places(refs::git_refs& repository, const std::string& commit,
 
 }  // namespace
 
+result<std::vector<worker_status>> people::workers() {
+  return ask<worker_statuses>(system_, short_wait, actors_.dispatcher, status_atom_v);
+}
+
 result<v1::GetStatusReply> people::status() {
-  GERMLINE_TRY_ASSIGN(const auto workers,
-                      ask<worker_statuses>(system_, short_wait, actors_.dispatcher, status_atom_v));
+  GERMLINE_TRY_ASSIGN(const auto known, workers());
   v1::GetStatusReply reply;
   reply.set_coordinator_id(coordinator_id_);
   reply.set_version("0.1.0");
-  for (const auto& worker : workers) {
+  for (const auto& worker : known) {
     auto* info = reply.add_workers();
     info->set_worker_id(worker.worker);
     info->set_connected(worker.connected);

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/ids.hpp"
 #include "common/result.hpp"
@@ -20,6 +21,7 @@ namespace germline {
 class record_reader;
 struct actor_handles;
 struct kill_target;
+struct worker_status;
 namespace refs {
 class git_refs;
 }
@@ -59,6 +61,7 @@ class people {
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
+  result<std::vector<worker_status>> workers();
   std::string why_waiting(const std::string& base_digest);
   result<lineage_id> lineage_of(const std::string& given);
   result<std::string> commit_of(const std::string& id, std::string* parent);

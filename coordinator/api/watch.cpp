@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "coordinator/actors.hpp"
 #include "coordinator/api/people.hpp"
 #include "coordinator/store/reader.hpp"
 
@@ -37,6 +38,9 @@ class watcher {
   /// beginning, its events, its ending, and only then the next one's beginning; between them what
   /// happened to the lineage itself. False: the watcher has gone.
   result<bool> poll() {
+    // Asked first: what is written meanwhile is told by this poll or the next.
+    GERMLINE_TRY_ASSIGN(const auto version, reader_.version());
+    if (std::exchange(version_, version) == version) return tell_waiting();
     bool more = true;
     while (more) {
       GERMLINE_TRY_ASSIGN(auto now,
@@ -45,9 +49,10 @@ class watcher {
       std::erase_if(now.lineages, [&](const auto& each) { return !concerns(each); });
       more = static_cast<int>(now.events.size()) == events_per_poll;
       if (!tell(now, more)) return false;
+      note_waiting(now);
       ended_ = has_ended(now.iterations, now.lineages);
     }
-    return true;
+    return tell_waiting();
   }
 
   bool ended() const { return ended_; }
@@ -99,7 +104,7 @@ class watcher {
     if (!tell_changes_before(std::numeric_limits<std::int64_t>::max())) return false;
     return std::all_of(now.iterations.begin(), now.iterations.end(), [&](const auto& each) {
       return tell_beginning(places, places.at(each.item_id()), each.attempts_size()) &&
-             tell_ending(each) && tell_waiting(now, each);
+             tell_ending(each);
     });
   }
 
@@ -111,31 +116,46 @@ class watcher {
     return static_cast<int>(its - all.begin()) + (its == all.end() ? 0 : 1);
   }
 
-  /// Of an iteration that has waited for a while: for what, and again when that changes.
-  bool tell_waiting(const watched_part& now, const v1::IterationInfo& each) {
-    if (!waits(now, each)) {
-      waiting_.erase(each.item_id());
-      return true;
+  /// Of the iterations that have waited for a while: for what, and again when that changes, which
+  /// the record does not show.
+  bool tell_waiting() {
+    return std::all_of(waiting_.begin(), waiting_.end(), [&](auto& entry) {
+      auto& each = entry.second;
+      if (time_.utc_ms() - each.since_ms < told_waiting_after_ms) return true;
+      const auto why = why_waiting_(each.base_digest);
+      if (std::exchange(each.told, why) == why) return true;
+      v1::WatchEvent event;
+      *event.mutable_iteration() = each.iteration;
+      event.mutable_iteration()->set_waits_for(why);
+      event.set_lineage_id(each.iteration.lineage_id());
+      event.set_time_ms(time_.utc_ms());
+      return emit_(event);
+    });
+  }
+
+  void note_waiting(const watched_part& now) {
+    for (const auto& each : now.iterations) {
+      if (!waits(now, each)) {
+        waiting_.erase(each.item_id());
+        continue;
+      }
+      auto since_ms = each.started_ms();
+      for (const auto& attempt : each.attempts()) {
+        since_ms = std::max(since_ms, attempt.ended_ms());
+      }
+      auto& noted = waiting_[each.item_id()];
+      if (std::exchange(noted.since_ms, since_ms) != since_ms) noted.told.clear();
+      noted.iteration = each;
+      noted.base_digest = each.kind() == v1::WORK_KIND_FOUND ? "" : now.base_digest;
     }
-    const auto why = why_waiting_(each.kind() == v1::WORK_KIND_FOUND ? "" : now.base_digest);
-    if (std::exchange(waiting_[each.item_id()], why) == why) return true;
-    v1::WatchEvent event;
-    auto& open = *event.mutable_iteration();
-    open = each;
-    open.set_waits_for(why);
-    event.set_lineage_id(each.lineage_id());
-    event.set_time_ms(time_.utc_ms());
-    return emit_(event);
   }
 
   bool waits(const watched_part& now, const v1::IterationInfo& each) const {
-    if (each.ending() != v1::ENDING_UNSPECIFIED) return false;
-    std::int64_t since_ms = each.started_ms();
-    for (const auto& attempt : each.attempts()) {
-      if (attempt.state() == v1::ATTEMPT_STATE_LEASED) return false;
-      since_ms = std::max(since_ms, attempt.ended_ms());
+    const auto leased = [](const auto& a) { return a.state() == v1::ATTEMPT_STATE_LEASED; };
+    if (each.ending() != v1::ENDING_UNSPECIFIED ||
+        std::any_of(each.attempts().begin(), each.attempts().end(), leased)) {
+      return false;
     }
-    if (time_.utc_ms() - since_ms < told_waiting_after_ms) return false;
     const auto goes_on = [&](const auto& lineage) {
       const bool its = each.lineage_id().empty() || each.lineage_id() == lineage.lineage_id();
       return its && lineage.state() == v1::LINEAGE_STATE_ACTIVE;
@@ -151,6 +171,13 @@ class watcher {
     event.set_time_ms(stored.event.time_ms());
     return emit_(event);
   }
+
+  struct waiting {
+    v1::IterationInfo iteration;
+    std::string base_digest;  // that it needs; empty: any
+    std::int64_t since_ms = 0;
+    std::string told;  // for what
+  };
 
   /// An iteration, and the one that went before it in its lineage.
   struct place {
@@ -262,21 +289,21 @@ class watcher {
   std::int64_t last_change_ = 0;
   std::map<std::string, int> attempts_;  // by item: how many were told
   std::set<std::string> ended_items_;
-  std::map<std::string, std::string> waiting_;  // by item: for what, as told
+  std::map<std::string, waiting> waiting_;  // by item
+  std::int64_t version_ = -1;               // of the record, as last read
   bool ended_ = false;
 };
 
 }  // namespace
 
 std::string people::why_waiting(const std::string& base_digest) {
-  const auto now = status();
+  const auto now = workers();
   if (!now) return "a worker";
   bool any = false;
   bool fits = false;
-  for (const auto& worker : now->workers()) {
-    any = any || worker.connected();
-    fits = fits ||
-           (worker.connected() && (base_digest.empty() || worker.base_digest() == base_digest));
+  for (const auto& worker : *now) {
+    any = any || worker.connected;
+    fits = fits || (worker.connected && (base_digest.empty() || worker.base_digest == base_digest));
   }
   if (!any) return "a worker: none is connected";
   return fits ? "a free slot on a worker" : "a worker with the base system that its run began with";

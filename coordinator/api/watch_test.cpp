@@ -87,6 +87,38 @@ TEST_CASE_FIXTURE(fixture,
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "who follows hears at once of what comes after a long silence") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  grpc::ClientContext context;
+  context.set_deadline(gpr_time_from_seconds(30, GPR_TIMESPAN));
+  v1::WatchRequest request;
+  request.set_target(created.run_id());
+  request.set_follow(true);
+  const auto stream = people->Watch(&context, request);
+  v1::WatchEvent event;
+  const auto next_is = [&](auto holds) {
+    while (stream->Read(&event)) {
+      if (holds(event)) return true;
+    }
+    return false;
+  };
+  REQUIRE(next_is([](const auto& e) { return e.has_iteration() && e.iteration().number() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  v1::WorkerMessage step;
+  step.mutable_progress()->mutable_event()->set_attempt_id(lease.attempt_id());
+  step.mutable_progress()->mutable_event()->set_step("plan");
+  worker.send(step);
+  CHECK(next_is([](const auto& e) { return e.progress().step() == "plan"; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  evolve(worker, lease);
+  CHECK(next_is([](const auto& e) { return e.lineage().pause_reason() == v1::PAUSE_REASON_DONE; }));
+  CHECK_FALSE(stream->Read(&event));
+  CHECK(stream->Finish().ok());
+}
+
 TEST_CASE_FIXTURE(fixture, "the end of a coordinator is not told as the end of what is watched") {
   create();
   grpc::ClientContext context;

@@ -371,6 +371,14 @@ result<std::string> record_reader::item_of_attempt(const std::string& attempt) {
   });
 }
 
+result<std::int64_t> record_reader::version() {
+  return impl_->locked([&]() -> result<std::int64_t> {
+    SQLite::Statement row(impl_->db, "PRAGMA data_version");
+    row.executeStep();
+    return integer(row, 0);
+  });
+}
+
 result<watched_part> record_reader::watched(const resolved_target& target, std::int64_t last_event,
                                             std::int64_t last_change, int limit) {
   return impl_->locked([&]() -> result<watched_part> {

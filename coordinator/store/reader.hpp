@@ -79,6 +79,8 @@ class record_reader {
   result<std::vector<std::string>> artefacts();
   result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);
+  /// Another number whenever the record was written since the last call. Cheap: nothing is read.
+  result<std::int64_t> version();
   /// What came after the event and the change named, with at most `limit` events; all of one
   /// moment, so that whatever an event or a change speaks of is there too.
   result<watched_part> watched(const resolved_target& target, std::int64_t last_event,

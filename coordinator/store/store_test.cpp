@@ -105,6 +105,28 @@ struct fixture {
 
 }  // namespace
 
+TEST_CASE_FIXTURE(fixture, "a reader sees whether the record was written, and reads nothing") {
+  create();
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  const auto first = (*reader)->version();
+  REQUIRE(first);
+  REQUIRE((*reader)->runs());
+  CHECK(*(*reader)->version() == *first);
+  REQUIRE(lease(run.found_item, 1));
+  const auto second = (*reader)->version();
+  REQUIRE(second);
+  CHECK(*second != *first);
+  // Also where another question was first to see what was written.
+  REQUIRE(record->lose({attempt, "gone", {}}, 8));
+  REQUIRE(lease(run.found_item, 2));
+  REQUIRE((*reader)->runs());
+  const auto third = (*reader)->version();
+  REQUIRE(third);
+  CHECK(*third != *second);
+  CHECK(*(*reader)->version() == *third);
+}
+
 TEST_CASE_FIXTURE(fixture, "a lease carries what the record knows; the fence must grow") {
   create();
   const auto s = first_iteration();
