@@ -106,11 +106,12 @@ void add_ps(CLI::App& app, command_line& line) {
   auto* command =
       add_client_command(app, line, "ps", "List lineages: state, depth, what is live",
                          "  germline ps\n  germline ps --all --json\n"
-                         "  germline show \"$(germline ps -q | tail -1)\"\n\n"
+                         "  germline kill $(germline ps -q)    all that is not over\n\n"
                          "Lists what is not over, paused or not, and for a day what is:\n"
-                         "done, killed or refused. JSON always has all.");
+                         "done, killed or refused. JSON always has all.\n"
+                         "With --quiet only what is not over, or with --all everything.");
   command->add_flag("-a,--all", given->all, "also what was over more than a day ago");
-  command->add_flag("-q,--quiet", given->quiet, "ids of lineages only");
+  command->add_flag("-q,--quiet", given->quiet, "ids only, of lineages that are not over");
   auto* workers = command->add_flag("-w,--workers", given->workers, "the workers instead");
   command->add_flag("--joined", given->joined, "with --workers: exit code 1 while none is joined")
       ->needs(workers);

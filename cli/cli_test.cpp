@@ -206,7 +206,12 @@ TEST_CASE("0: what is asked for is on standard output, and JSON is one value") {
   CHECK(json.code == 0);
   const auto value = nlohmann::json::parse(json.out);
   CHECK(value["runs"][0]["name"] == "na\x1bme");
+  // Done a moment ago: shown to people, and nothing for a script to act upon.
+  CHECK(with.run("ps -q").out.empty());
+  CHECK(with.run("ps -q --all").out == "lin_1\n");
+  with.control.pause_reason = v1::PAUSE_REASON_PERSON;
   CHECK(with.run("ps -q").out == "lin_1\n");
+  with.control.pause_reason = v1::PAUSE_REASON_DONE;
   CHECK(with.run("tree").out.find("  done, depth") != std::string::npos);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/follow.hpp"
 #include "cli/render/render.hpp"
+#include "cli/render/words.hpp"
 
 namespace germline::cli {
 namespace {
@@ -16,10 +17,12 @@ exit_code print(const session& with, const result<Reply>& reply, Render text) {
   return exit_code::done;
 }
 
+/// For scripts, which act upon what they are given: what is over is not among it unless asked for,
+/// however short a time ago it ended.
 exit_code list_ids(const session& with, const v1::ListRunsReply& reply, bool all) {
   for (const auto& run : reply.runs()) {
     for (const auto& lineage : run.lineages()) {
-      if (!all && !is_listed(run, lineage, with.time->utc_ms())) continue;
+      if (!all && is_over(lineage)) continue;
       with.data(safe_line(lineage.lineage_id()) + "\n");
     }
   }
