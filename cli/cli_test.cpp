@@ -377,6 +377,10 @@ TEST_CASE("what is not committed is told on standard error, and no part of the r
   CHECK(result.code == 0);
   CHECK(result.err == "germline: not committed, and so no part of the run: A, B, C and 2 more\n");
   CHECK(nlohmann::json::parse(result.out)["run_id"] == "run_1");
+  std::ofstream(with.place.at(".gitconfig")) << "[core]\nexcludesFile = ~/ignored\n";
+  std::ofstream(with.place.at("ignored")) << "[A-D]\n.gitconfig\n";
+  CHECK(with.run("run " + with.place.at("")).err ==
+        "germline: not committed, and so no part of the run: E\nlineage lin_1\n");
 }
 
 TEST_CASE("on a terminal settings, checks and errors fit its width") {

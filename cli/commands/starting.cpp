@@ -1,3 +1,7 @@
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "cli/client.hpp"
@@ -88,9 +92,26 @@ v1::CreateRunRequest request_of(const run_file& run) {
   return request;
 }
 
+/// The settings of who calls; where that is root, as `up` demands on many machines, of the
+/// repository's owner.
+git::repository::user_settings settings_for(const std::string& repository) {
+  struct stat info {};
+  if (::geteuid() == 0 && ::stat(repository.c_str(), &info) == 0 && info.st_uid != 0) {
+    const auto* owner = ::getpwuid(info.st_uid);  // NOLINT(concurrency-mt-unsafe)
+    if (owner == nullptr) return {};
+    const std::string home = owner->pw_dir;
+    return {home, home + "/.config/git"};
+  }
+  const auto home = environment_variable("HOME").value_or("");
+  const auto xdg = environment_variable("XDG_CONFIG_HOME").value_or("");
+  if (!xdg.empty()) return {home, xdg + "/git"};
+  return {home, home.empty() ? "" : home + "/.config/git"};
+}
+
 /// Says what lies in the working tree and not on the branch, since it is the branch that is run.
 void tell_uncommitted(const session& with, const run_file& run, const std::string& branch) {
-  const auto files = git::repository::uncommitted(run.repository, branch, run.folder);
+  const auto files = git::repository::uncommitted(run.repository, branch, run.folder,
+                                                  settings_for(run.repository));
   if (!files || files->empty()) return;
   constexpr std::size_t most = 3;
   std::string names;

@@ -120,6 +120,11 @@ class repository {
     std::string commit;
     std::string branch;
   };
+  /// Where a person keeps what git shall do in all of their repositories; empty: nowhere.
+  struct user_settings {
+    std::string home;  // has .gitconfig
+    std::string xdg;   // a folder "git" of theirs: has config and ignore
+  };
   struct seed {
     std::string commit;
     std::string branch;
@@ -132,10 +137,12 @@ class repository {
                                   std::int64_t max_pack_bytes = std::int64_t{1} << 30);
   /// What the working tree of `branch` has that the branch has not: changed, new and deleted files,
   /// a folder of new ones as one, "folder/". Beneath `folder` alone, where it is not empty. Nothing
-  /// where the branch is not checked out. A user's own list of files to ignore is not known here.
+  /// where the branch is not checked out. What `user` wants ignored is left out; for so long their
+  /// settings hold for all of this library: no other thread may be in it.
   static result<std::vector<std::string>> uncommitted(const std::string& path,
                                                       const std::string& branch,
-                                                      const std::string& folder);
+                                                      const std::string& folder,
+                                                      const user_settings& user);
   /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again.
   result<void> import_seed(const seed& what);
   /// export_seed and import_seed.

@@ -87,8 +87,9 @@ TEST_CASE("what is not committed is told, of the branch that is checked out") {
   sh("git init -q -b main " + repo);
   sh(within + "mkdir -p sub new && touch a b sub/c && echo '*.o' > .gitignore && git add -A && " +
      "git -c user.name=u -c user.email=u@e commit -qm one && git branch other");
+  repository::user_settings user;
   const auto told = [&](const std::string& branch, const std::string& folder) {
-    const auto files = repository::uncommitted(repo, branch, folder);
+    const auto files = repository::uncommitted(repo, branch, folder, user);
     REQUIRE(files);
     return *files;
   };
@@ -97,6 +98,18 @@ TEST_CASE("what is not committed is told, of the branch that is checked out") {
   CHECK(told("main", "") == std::vector<std::string>{"a", "b", "new/", "sub/d"});
   CHECK(told("main", "sub") == std::vector<std::string>{"sub/d"});
   CHECK(told("other", "").empty());
+  const auto home = dir.path() + "/home";
+  std::filesystem::create_directories(home + "/.config/git");
+  std::ofstream(home + "/.gitconfig") << "[core]\nexcludesFile = ~/mine\n";
+  std::ofstream(home + "/mine") << "new\n";
+  std::ofstream(home + "/.config/git/ignore") << "d\n";
+  user.home = home;
+  CHECK(told("main", "") == std::vector<std::string>{"a", "b", "sub/d"});
+  sh(within + "touch sub/q && git rm -q --cached sub/d");
+  user = {"", home + "/.config/git"};
+  CHECK(told("main", "sub") == std::vector<std::string>{"sub/q"});
+  user = {};
+  CHECK(told("main", "sub") == std::vector<std::string>{"sub/d", "sub/q"});
   sh(within + "git checkout -q --detach");
   CHECK(told("main", "").empty());
 }

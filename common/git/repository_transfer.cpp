@@ -70,6 +70,23 @@ result<void> judge_seed(const repository& from, const std::string& commit) {
   return {};
 }
 
+/// A person's own settings of git, as long as it lives. Otherwise nobody's are read, see
+/// handles.cpp.
+class settings_in_force {
+ public:
+  explicit settings_in_force(const repository::user_settings& user) { set(user.home, user.xdg); }
+  settings_in_force(const settings_in_force&) = delete;
+  settings_in_force& operator=(const settings_in_force&) = delete;
+  ~settings_in_force() { set("", ""); }
+
+ private:
+  static void set(const std::string& home, const std::string& xdg) {
+    init_libgit2();
+    git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, GIT_CONFIG_LEVEL_GLOBAL, home.c_str());
+    git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, GIT_CONFIG_LEVEL_XDG, xdg.c_str());
+  }
+};
+
 /// Whether the repository's own work tree or another that belongs to it stands on the branch.
 bool is_checked_out(git_repository* repo, const std::string& ref) {
   git_reference* raw = nullptr;
@@ -196,7 +213,9 @@ result<repository::imported> repository::import_branch(const std::string& path,
 
 result<std::vector<std::string>> repository::uncommitted(const std::string& path,
                                                          const std::string& branch,
-                                                         const std::string& folder) {
+                                                         const std::string& folder,
+                                                         const user_settings& user) {
+  const settings_in_force theirs(user);
   GERMLINE_TRY_ASSIGN(const auto from, open(path));
   auto* repo = from.impl_->repo.get();
   git_reference* raw = nullptr;
