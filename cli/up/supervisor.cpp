@@ -6,8 +6,11 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <deque>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include "cli/exit_code.hpp"
 #include "cli/up/restart_policy.hpp"
@@ -34,15 +37,43 @@ bool asked_to_end() {
   return number == SIGINT || number == SIGTERM;
 }
 
-/// The last line that a service wrote, which says why it ended.
-std::string last_line(const std::string& log_path) {
+std::uintmax_t size_of(const std::string& path) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(path, failed);
+  return failed ? 0 : size;
+}
+
+/// "2026-11-28T03:12:09.001Z gateway error: why" without its time; "germline: why" without the
+/// name.
+std::string_view without_time(std::string_view line) {
+  constexpr std::string_view ours = "germline: ";
+  if (line.starts_with(ours)) return line.substr(ours.size());
+  const auto end = line.find(' ');
+  const bool timed = end != std::string_view::npos && end > 10 && line[end - 1] == 'Z' &&
+                     line[4] == '-' && line[10] == 'T';
+  return timed ? line.substr(end + 1) : line;
+}
+
+/// Why a service ended, as its log has it from `begin` on: its last line, and before that the last
+/// errors that it or a process of its own told.
+std::string last_words(const std::string& log_path, std::uintmax_t begin) {
+  constexpr std::size_t most_errors = 2;
   std::ifstream log(log_path);
-  std::string line;
+  if (begin <= size_of(log_path)) log.seekg(static_cast<std::streamoff>(begin));  // else put aside
+  std::deque<std::string> errors;
   std::string last;
-  while (std::getline(log, line)) {
-    if (!line.empty()) last = line;
+  for (std::string line; std::getline(log, line);) {
+    if (line.empty()) continue;
+    last = without_time(line);
+    if (last.size() == line.size() || last.find(" error: ") == std::string::npos) continue;
+    errors.push_back(last);
+    if (errors.size() > most_errors) errors.pop_front();
   }
-  return printable(last);
+  std::string words;
+  for (const auto& each : errors) {
+    if (each != last) words += each + "; ";
+  }
+  return printable(words + last);
 }
 
 /// Whether it ended because it was asked for something wrong, or refused: so it will again.
@@ -58,6 +89,7 @@ struct watched_child {
   restart_state restarts;
   std::int64_t started_ms = 0;
   std::int64_t start_at_ms = 0;
+  std::uintmax_t log_begin = 0;  // of what this life of it has written
 };
 
 class supervision {
@@ -97,7 +129,7 @@ class supervision {
     if (const auto status = child.process.ended()) {
       const auto delay_ms = next_start_delay_ms(child.restarts, now_ms - child.started_ms);
       // One that was killed has said nothing about that.
-      const auto why = WIFEXITED(*status) ? last_line(child.spec.log_path) : "";
+      const auto why = WIFEXITED(*status) ? last_words(child.spec.log_path, child.log_begin) : "";
       const auto what = child.spec.name + " ended with " + wait_status_words(*status) +
                         (why.empty() ? "" : ": " + why);
       if (is_refusal(*status)) return error(error_code::failed_precondition, what);
@@ -107,6 +139,7 @@ class supervision {
       child.start_at_ms = now_ms + *delay_ms;
     }
     if (child.process.running() || now_ms < child.start_at_ms) return {};
+    child.log_begin = size_of(child.spec.log_path);
     GERMLINE_TRY_ASSIGN(child.process, child_process::start(child.spec));
     child.started_ms = now_ms;
     return {};

@@ -221,6 +221,21 @@ TEST_CASE("a service that cannot start ends all of it with an error") {
   CHECK(place.text("ends") == "coordinator\n");
 }
 
+TEST_CASE("of a service's log its last errors are told, of this life of it alone") {
+  folder place;
+  auto plan = plan_in(place);
+  std::ofstream(place.at("log")) << "2026-11-28T03:12:09.001Z worker error: of a former life\n";
+  plan.worker = shell("worker",
+                      "echo '2026-11-28T03:12:09.001Z worker info: begins'; "
+                      "echo '2026-11-28T03:12:09.001Z gateway error: no such file: x.toml'; "
+                      "echo 'germline: the gateway is gone'; exit 5");
+  plan.worker.log_path = place.at("log");
+  CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
+  CHECK(
+      place.text("told") ==
+      "worker ended with exit code 5: gateway error: no such file: x.toml; the gateway is gone\n");
+}
+
 TEST_CASE("a service that is refused is not started again") {
   folder place;
   auto plan = plan_in(place);

@@ -77,6 +77,8 @@ class Up(unittest.TestCase):
         self.assertNotIn(up.returncode, (0, None))
         self.assertEqual(up.stdout, "")
         self.assertIn("worker ended with", up.stderr)
+        self.assertIn("gateway error: ", up.stderr)
+        self.assertIn("missing.toml: No such file", up.stderr)
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
 

@@ -1,6 +1,7 @@
 #include "worker/gateway/config.hpp"
 
 #include <toml++/toml.h>
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
@@ -163,7 +164,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
 
 result<gateway_config> load_gateway_config(const std::string& path) {
   std::ifstream file(path);
-  if (!file) return error(error_code::not_found, "cannot read the configuration " + path);
+  if (!file) return errno_error("reading the configuration " + path, errno);
   std::ostringstream text;
   text << file.rdbuf();
   auto config = parse_gateway_config(text.str());
