@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstring>
 #include <iostream>
+#include <sstream>
 
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
@@ -405,10 +406,9 @@ int refuse_command(const CLI::App& app, const std::string& word) {
 }
 
 /// What was asked for is only done when its output has arrived.
-int conclude(int code) {
-  std::cout.flush();
-  if (std::cout) return code;
-  std::cerr << "germline: writing standard output: " << std::strerror(errno) << '\n';
+int conclude(int code, int output_errno) {
+  if (output_errno == 0) return code;
+  std::cerr << "germline: writing standard output: " << std::strerror(output_errno) << '\n';
   return code == 0 ? static_cast<int>(exit_code::failed) : code;
 }
 
@@ -431,7 +431,8 @@ int run_chosen(const command_line& line) {
   auto settings = config::load(*sources);
   if (!settings) return static_cast<int>(with.fail(settings.error()));
   with.settings = std::move(*settings);
-  return static_cast<int>(line.chosen(with));
+  const auto code = static_cast<int>(line.chosen(with));
+  return conclude(code, with.output_errno);
 }
 
 }  // namespace
@@ -479,14 +480,20 @@ int run_command_line(int argc, char** argv) {
     app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& stopped) {
     // Help and version end well; all else is usage. CLI11 has codes of its own for each.
-    if (stopped.get_exit_code() == 0) return conclude(app.exit(stopped));
+    if (stopped.get_exit_code() == 0) {
+      std::ostringstream text;
+      const int code = app.exit(stopped, text, std::cerr);
+      const session with;
+      with.data(text.str());
+      return conclude(code, with.output_errno);
+    }
     return refuse(app, stopped);
   }
   if (!line.chosen) {
     std::cerr << app.help();
     return static_cast<int>(exit_code::usage);
   }
-  return conclude(run_chosen(line));
+  return run_chosen(line);
 }
 
 }  // namespace germline::cli

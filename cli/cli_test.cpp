@@ -581,6 +581,17 @@ TEST_CASE("what cannot be written is no success") {
     CHECK(WEXITSTATUS(status) == 1);
     CHECK(slurp(place.at("err")).find("No space left on device") != std::string::npos);
   }
+  // What is said on standard error after the failure does not change what it was.
+  const fixture with;
+  const std::string binary = GERMLINE_BINARY;
+  const auto command = "env -i HOME=" + with.place.at("") + " PATH=\"$PATH\" " + binary + " run " +
+                       with.place.at("") + " --coordinator unix:" + with.place.at("s") +
+                       " >/dev/full 2>" + place.at("err");
+  const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
+  CHECK(WEXITSTATUS(status) == 1);
+  CHECK(slurp(place.at("err"))
+            .ends_with("lineage lin_1\ngermline: writing standard output: No "
+                       "space left on device\n"));
 }
 
 }  // namespace germline::cli

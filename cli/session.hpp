@@ -2,6 +2,7 @@
 // Main thread only.
 #pragma once
 
+#include <cerrno>
 #include <iostream>
 #include <string>
 
@@ -19,11 +20,18 @@ struct session {
   style how;     // of standard output
   style errors;  // of standard error
   const clock* time = nullptr;
+  mutable int output_errno = 0;  // 0: all data was written
 
   const std::string& coordinator() const { return settings.get("coordinator"); }
 
-  /// Data goes to standard output, and is seen at once also in a pipe.
-  void data(std::string_view text) const { std::cout << text << std::flush; }
+  /// Data goes to standard output, and is seen at once also in a pipe. The first failure is kept in
+  /// `output_errno`: later calls, of whatever, leave another errno.
+  void data(std::string_view text) const {
+    if (!std::cout) return;
+    errno = 0;
+    std::cout << text << std::flush;
+    if (!std::cout) output_errno = errno != 0 ? errno : EIO;
+  }
   /// Messages go to standard error.
   void message(std::string_view text) const {
     std::cerr << indented(errors, text, 0) << std::flush;
