@@ -20,6 +20,7 @@
 #include <caf/scoped_actor.hpp>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -191,11 +192,13 @@ struct coordinator_service::impl {
     const record_lookups lookups{
         [from = reader.get()](const std::string& attempt) { return from->is_leased(attempt); },
         [from = reader.get()] { return from->artefacts(); }};
-    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, lookups);
+    const std::chrono::milliseconds look(config.look_ms);
+    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, lookups, look);
     actors.dispatcher =
         system.spawn(dispatcher_behavior, dispatcher_config{env, store_handle, config.times, id});
-    actors.runs = system.spawn(runs_behavior, runs_config{env, store_handle, refs_handle,
-                                                          actors.dispatcher, std::move(loaded)});
+    actors.runs = system.spawn(
+        runs_behavior,
+        runs_config{env, store_handle, refs_handle, actors.dispatcher, std::move(loaded), look});
     result<void> ready;
     const auto fail = [&](const caf::error& failure) { ready = from_caf(failure); };
     caf::scoped_actor self(system);

@@ -4,6 +4,7 @@
 // Start and stop from one thread; everything else comes over the wire.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,8 @@ struct coordinator_config {
   std::string state_dir;       // made when it is not there, 0700
   std::string listen_address;  // "unix:/path" or "127.0.0.1:PORT" (0: any free one)
   dispatch::timing times;      // heartbeats, leases, how long a kill waits for its proof
+  // How often branches are compared to the record, and packs looked for that nobody waits for.
+  std::int64_t look_ms = 5'000;
   int actor_threads = 2;
   int max_server_threads = 64;
 };

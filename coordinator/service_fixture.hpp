@@ -39,6 +39,7 @@ struct fixture {
     config.times.lease_ms = 1'500;
     config.times.guard_ms = 300;
     config.times.kill_wait_ms = kill_wait_ms;
+    config.look_ms = 200;
     auto started = coordinator_service::start(config, time, random);
     REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
     service = std::move(*started);

@@ -14,8 +14,6 @@ namespace {
 
 using self_pointer = runs_actor::stateful_pointer<runs_actor_state>;
 
-constexpr auto check_interval = std::chrono::seconds(5);
-
 /// Gathers the outcomes of a kill over many lineages into one reply.
 struct gathered_kill {
   caf::typed_response_promise<kill_outcomes> promise;
@@ -266,6 +264,7 @@ caf::result<void> no_such_lineage() {
 
 runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
   guard_actor(self);
+  const auto check_interval = config.check_interval;
   const registrar run(self, std::move(config));
   run.load();
   self->delayed_send(self, check_interval, tick_atom_v);
@@ -298,7 +297,7 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         if (actor == self->state.lineages.end()) return no_such_lineage();
         return self->delegate(actor->second, resume_atom_v, why);
       },
-      [self, run](tick_atom) {
+      [self, run, check_interval](tick_atom) {
         run.check_branches();
         self->delayed_send(self, check_interval, tick_atom_v);
       },

@@ -5,6 +5,7 @@
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ struct runs_config {
   store_actor store;
   refs_actor refs;
   dispatcher_actor dispatcher;
-  records::loaded loaded;  // what goes on from before
+  records::loaded loaded;                    // what goes on from before
+  std::chrono::milliseconds check_interval;  // of the branches
 };
 
 runs_actor::behavior_type runs_behavior(runs_actor::stateful_pointer<runs_actor_state> self,

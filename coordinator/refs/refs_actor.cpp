@@ -11,8 +11,7 @@ namespace germline {
 
 namespace {
 
-constexpr auto sweep_interval = std::chrono::seconds(5);
-constexpr std::int64_t sweeps_between_artefacts = 360;  // half an hour
+constexpr std::chrono::minutes between_artefacts(30);
 
 void sweep_artefacts(refs::git_refs& repository, const record_lookups& record) {
   const auto swept = [&]() -> result<std::size_t> {
@@ -30,7 +29,8 @@ void sweep_artefacts(refs::git_refs& repository, const record_lookups& record) {
 
 refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_state> self,
                                         std::shared_ptr<refs::git_refs> repository,
-                                        record_lookups record) {
+                                        record_lookups record,
+                                        std::chrono::milliseconds sweep_interval) {
   guard_actor(self);
   self->send(self, tick_atom_v);
   return {
@@ -45,9 +45,9 @@ refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_
       },
       // By the record, and again and again: a put that was under way when its attempt ended may
       // come to its end later.
-      [self, repository, record = std::move(record)](tick_atom) {
+      [self, repository, record = std::move(record), sweep_interval](tick_atom) {
         repository->sweep(record.is_leased);
-        if (self->state.sweeps++ % sweeps_between_artefacts == 0) {
+        if (self->state.sweeps++ % (between_artefacts / sweep_interval) == 0) {
           sweep_artefacts(*repository, record);
         }
         self->delayed_send(self, sweep_interval, tick_atom_v);

@@ -3,6 +3,7 @@
 // behind it is shared with the bulk transfers. See coordinator/actors.hpp for its messages.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ struct record_lookups {
 /// REQUIRES to be spawned detached: its handlers wait for the disk.
 refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_state> self,
                                         std::shared_ptr<refs::git_refs> repository,
-                                        record_lookups record);
+                                        record_lookups record,
+                                        std::chrono::milliseconds sweep_interval);
 
 }  // namespace germline
