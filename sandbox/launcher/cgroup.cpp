@@ -88,6 +88,22 @@ result<void> delegate_controllers(const std::string& directory) {
   return write_text_file(file, wanted);
 }
 
+result<void> make_folders(const cgroup_layout& layout, const std::string& instance,
+                          const std::string& name) {
+  for (const auto& [controller, own] : layout.v1) {
+    GERMLINE_TRY(make_directories(own, instance, name));
+  }
+  if (layout.v2.empty()) return {};
+  const auto offered = read_text_file(layout.v2 + "/cgroup.controllers");
+  if (!offered || offered->find("memory") == std::string::npos) {
+    return make_directories(layout.v2, instance, name);
+  }
+  GERMLINE_TRY(delegate_controllers(layout.v2));
+  GERMLINE_TRY(make_directories(layout.v2, instance, name));
+  GERMLINE_TRY(delegate_controllers(layout.v2 + "/germline"));
+  return delegate_controllers(layout.v2 + "/germline/" + instance);
+}
+
 }  // namespace
 
 sandbox_cgroup sandbox_cgroup::existing(const cgroup_layout& layout, const std::string& instance,
@@ -107,20 +123,12 @@ sandbox_cgroup sandbox_cgroup::existing(const cgroup_layout& layout, const std::
 result<sandbox_cgroup> sandbox_cgroup::create(const cgroup_layout& layout,
                                               const std::string& instance, const std::string& name,
                                               const sandbox_policy& policy) {
-  for (const auto& [controller, own] : layout.v1) {
-    GERMLINE_TRY(make_directories(own, instance, name));
+  // Another zygote that ends takes the folders above away as long as they are empty.
+  auto made = make_folders(layout, instance, name);
+  for (int tries = 0; !made && made.error().code() == error_code::not_found && tries < 10; ++tries) {
+    made = make_folders(layout, instance, name);
   }
-  if (!layout.v2.empty()) {
-    const auto offered = read_text_file(layout.v2 + "/cgroup.controllers");
-    if (offered && offered->find("memory") != std::string::npos) {
-      GERMLINE_TRY(delegate_controllers(layout.v2));
-      GERMLINE_TRY(make_directories(layout.v2, instance, name));
-      GERMLINE_TRY(delegate_controllers(layout.v2 + "/germline"));
-      GERMLINE_TRY(delegate_controllers(layout.v2 + "/germline/" + instance));
-    } else {
-      GERMLINE_TRY(make_directories(layout.v2, instance, name));
-    }
-  }
+  if (!made) return made.error();
   auto group = existing(layout, instance, name);
   group.v2_controllers_ = !group.v2_.empty() && exists(group.v2_ + "/memory.max");
   const auto limited = group.limit(policy);
@@ -288,6 +296,15 @@ result<void> sweep_cgroups(const cgroup_layout& layout, const std::string& insta
     GERMLINE_TRY(group.remove());
   }
   return {};
+}
+
+void remove_empty_folders(const cgroup_layout& layout, const std::string& instance) noexcept {
+  const auto remove_below = [&](const std::string& own) {
+    ::rmdir((own + "/germline/" + instance).c_str());
+    ::rmdir((own + "/germline").c_str());
+  };
+  for (const auto& [controller, own] : layout.v1) remove_below(own);
+  if (!layout.v2.empty()) remove_below(layout.v2);
 }
 
 }  // namespace germline

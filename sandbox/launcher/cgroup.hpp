@@ -50,4 +50,7 @@ class sandbox_cgroup {
 result<void> sweep_cgroups(const cgroup_layout& layout, const std::string& instance,
                            const std::function<bool(const std::string&)>& in_use);
 
+/// Removes the instance's own folders, and the one above, where they are empty; others' stay.
+void remove_empty_folders(const cgroup_layout& layout, const std::string& instance) noexcept;
+
 }  // namespace germline

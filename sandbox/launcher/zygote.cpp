@@ -27,6 +27,7 @@ namespace {
 
 using protocol::kind;
 
+constexpr int wind_down_ms = 5'000;
 constexpr pid_t unsafe = -1;  // in place of a supervisor: its sandbox could not be swept
 
 struct slot {
@@ -199,6 +200,28 @@ void answer(const zygote_state& self, const result<void>& outcome) {
   (void)send_packet(self.socket.get(), out.bytes());
 }
 
+/// The client has closed the socket: ends what is left, waits for it a while, and takes the cgroups'
+/// folders away. What is not gone by then is left to the next life to sweep. It may have begun, and
+/// a sweep of ours would take its sandboxes for leftovers.
+void wind_down(zygote_state& self) {
+  for (const auto& slot : self.slots) {
+    if (slot.supervisor > 0) ::kill(slot.supervisor, SIGTERM);
+  }
+  const auto any_left = [&] {
+    return std::ranges::any_of(self.slots, [](const slot& each) { return each.supervisor > 0; });
+  };
+  constexpr int tick_ms = 10;
+  for (int waited_ms = 0; any_left() && waited_ms < wind_down_ms; waited_ms += tick_ms) {
+    ::poll(nullptr, 0, tick_ms);
+    for (auto& slot : self.slots) {
+      if (slot.supervisor > 0 && ::waitpid(slot.supervisor, nullptr, WNOHANG) == slot.supervisor) {
+        slot.supervisor = 0;
+      }
+    }
+  }
+  remove_empty_folders(self.layout, self.options.instance);
+}
+
 /// Returns false when the client is gone.
 bool on_request(zygote_state& self) {
   const auto received = receive_packet(self.socket.get(), 0);
@@ -278,8 +301,10 @@ result<void> run_zygote(const zygote_options& options, unique_fd socket) {
       return errno_error("poll", errno);
     }
     if (sources[1].revents != 0) reap(self);
-    if (sources[0].revents != 0 && !on_request(self)) return {};
+    if (sources[0].revents != 0 && !on_request(self)) break;
   }
+  wind_down(self);
+  return {};
 }
 
 }  // namespace germline

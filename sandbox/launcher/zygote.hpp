@@ -1,6 +1,6 @@
 // zygote: the privileged, single-threaded process that forks supervisors. It serves fixed, bounded
-// requests from one socket and ends with it. It never waits for a sandbox
-// to do anything; for one that is ending just now, a moment, when all slots are taken.
+// requests from one socket and ends with it. It never waits for a sandbox to do anything; for one
+// that is ending just now, a moment, when all slots are taken and at its own end.
 #pragma once
 
 #include <cstdint>

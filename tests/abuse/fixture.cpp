@@ -158,7 +158,7 @@ bool processes_vanish(const native_options& options, int timeout_ms) {
   return comes_true(timeout_ms, [&] { return host_processes(options).empty(); });
 }
 
-std::vector<std::string> host_cgroups(const native_options& options) {
+std::vector<std::string> instance_folders(const native_options& options) {
   auto layout = detect_own_cgroups();
   REQUIRE(layout.has_value());
   std::vector<std::string> roots;
@@ -166,9 +166,17 @@ std::vector<std::string> host_cgroups(const native_options& options) {
   if (!layout->v2.empty()) roots.push_back(layout->v2);
   std::vector<std::string> found;
   for (const auto& root : roots) {
+    const auto folder = root + "/germline/" + options.instance;
+    if (fs::is_directory(folder)) found.push_back(folder);
+  }
+  return found;
+}
+
+std::vector<std::string> host_cgroups(const native_options& options) {
+  std::vector<std::string> found;
+  for (const auto& folder : instance_folders(options)) {
     std::error_code ignored;
-    for (const auto& entry :
-         fs::directory_iterator(root + "/germline/" + options.instance, ignored)) {
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
       if (entry.is_directory()) found.push_back(entry.path());
     }
   }

@@ -43,6 +43,8 @@ captured_run shell(sandbox& where, const std::string& script, uid_role role = ui
 std::vector<pid_t> host_processes(const native_options& options);
 /// Waits up to `timeout_ms` until there are none; returns whether that came.
 bool processes_vanish(const native_options& options, int timeout_ms);
+/// germline/<instance> in each cgroup hierarchy that has it.
+std::vector<std::string> instance_folders(const native_options& options);
 /// Directories below germline/<instance>/ in every cgroup hierarchy.
 std::vector<std::string> host_cgroups(const native_options& options);
 bool cgroups_vanish(const native_options& options, int timeout_ms);

@@ -157,6 +157,19 @@ TEST_CASE("E55 the zygote's death is every sandbox's") {
   CHECK(report->proven);
 }
 
+TEST_CASE("an end in good order leaves no cgroup and no folder of one") {
+  const auto options = test_options("abuse-orderly");
+  auto backend = own_backend(options);
+  auto where = prepare_on(*backend, small_policy());
+  start_daemon(*where, options);
+  CHECK_FALSE(instance_folders(options).empty());
+  SUBCASE("after its sandboxes") { where.reset(); }
+  SUBCASE("before them") {}
+  backend.reset();
+  CHECK(instance_folders(options).empty());
+  CHECK(host_processes(options).empty());
+}
+
 TEST_CASE("a deadline holds while its client is stopped; a client's death ends its sandboxes") {
   const auto options = test_options("abuse-stopped");
   require_root();

@@ -3,6 +3,7 @@
 
 Usage: up_test.py GERMLINE_BINARY. Needs root. What it starts it ends.
 """
+import glob
 import os
 import signal
 import subprocess
@@ -67,6 +68,8 @@ class Up(unittest.TestCase):
         self.assertFalse(lives(pid))
         self.assertEqual([service for service in services if lives(service)], [])
         self.assertFalse(os.path.exists(fleet.state + "/up.pid"))
+        cgroups = f"/sys/fs/cgroup/**/germline/{UID_BASE}"
+        self.assertEqual(glob.glob(cgroups, recursive=True), [])
         self.assertIn("ended, as it was asked to", text_of(log))
         again = self.germline("down", "--state-dir", fleet.state, "--json")
         self.assertEqual(again.returncode, 3)
