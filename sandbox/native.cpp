@@ -28,10 +28,14 @@ result<void> check_helper(const std::string& path) {
 }
 
 /// In the forked child: no allocation, only system calls.
-[[noreturn]] void exec_zygote(char* const* argv, int socket) {
-  const int high = ::fcntl(socket, F_DUPFD, 64);
-  if (high < 0 || ::dup2(high, 3) < 0) ::_exit(127);
-  ::close_range(4, ~0U, 0);
+[[noreturn]] void exec_zygote(char* const* argv, int socket, int lifeline) {
+  const int high_socket = ::fcntl(socket, F_DUPFD, 64);
+  const int high_lifeline = ::fcntl(lifeline, F_DUPFD, 64);
+  if (high_socket < 0 || high_lifeline < 0 || ::dup2(high_socket, 3) < 0 ||
+      ::dup2(high_lifeline, 4) < 0) {
+    ::_exit(127);
+  }
+  ::close_range(5, ~0U, 0);
   ::setsid();  // a terminal's interrupt is for the worker, which then ends us
   sigset_t none;
   sigemptyset(&none);
@@ -85,15 +89,21 @@ result<std::unique_ptr<native_backend>> native_backend::start(const native_optio
     GERMLINE_TRY(check_helper(*path));
   }
   GERMLINE_TRY_ASSIGN(auto ends, make_seqpacket_pair());
+  int lifeline_ends[2];
+  if (::pipe2(lifeline_ends, O_CLOEXEC) != 0) return errno_error("pipe", errno);
+  const unique_fd watched(lifeline_ends[0]);
+  unique_fd held(lifeline_ends[1]);
   auto words = zygote_arguments(options);
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const auto pid = ::fork();
   if (pid < 0) return errno_error("fork of the zygote", errno);
-  if (pid == 0) exec_zygote(argv.data(), ends.second.get());
+  if (pid == 0) exec_zygote(argv.data(), ends.second.get(), watched.get());
   ends.second.reset();
-  return std::unique_ptr<native_backend>(new native_backend(std::move(ends.first), pid));
+  std::unique_ptr<native_backend> made(new native_backend(std::move(ends.first), pid));
+  made->lifeline_ = std::move(held);
+  return made;
 }
 
 std::unique_ptr<native_backend> native_backend::adopt(unique_fd zygote_socket) {

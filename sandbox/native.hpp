@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "common/unique_fd.hpp"
 #include "sandbox/backend.hpp"
 
 namespace germline {
@@ -45,6 +46,8 @@ class native_backend final : public sandbox_backend {
   native_backend(unique_fd socket, pid_t pid);
 
   std::shared_ptr<zygote_link> link_;
+  unique_fd
+      lifeline_;  // of the zygote: once it is closed, by our death at the latest, that is killed
   pid_t zygote_pid_ = 0;
 };
 

@@ -125,7 +125,8 @@ result<sandbox_cgroup> sandbox_cgroup::create(const cgroup_layout& layout,
                                               const sandbox_policy& policy) {
   // Another zygote that ends takes the folders above away as long as they are empty.
   auto made = make_folders(layout, instance, name);
-  for (int tries = 0; !made && made.error().code() == error_code::not_found && tries < 10; ++tries) {
+  for (int tries = 0; !made && made.error().code() == error_code::not_found && tries < 10;
+       ++tries) {
     made = make_folders(layout, instance, name);
   }
   if (!made) return made.error();

@@ -38,6 +38,7 @@ struct slot {
 struct zygote_state {
   zygote_options options;
   unique_fd socket;
+  unique_fd lifeline;
   unique_fd signals;
   unique_fd exports;
   unique_fd init_program;
@@ -104,6 +105,7 @@ result<void> sweep_slot(const zygote_state& self, slot& left) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != zygote) ::_exit(1);
   self.socket.reset();
+  self.lifeline.reset();
   self.signals.reset();
   supervisor_setup setup;
   setup.spawn.sources = {
@@ -200,9 +202,9 @@ void answer(const zygote_state& self, const result<void>& outcome) {
   (void)send_packet(self.socket.get(), out.bytes());
 }
 
-/// The client has closed the socket: ends what is left, waits for it a while, and takes the cgroups'
-/// folders away. What is not gone by then is left to the next life to sweep. It may have begun, and
-/// a sweep of ours would take its sandboxes for leftovers.
+/// The client has closed the socket: ends what is left, waits for it a while, and takes the
+/// cgroups' folders away. What is not gone by then is left to the next life to sweep. It may have
+/// begun, and a sweep of ours would take its sandboxes for leftovers.
 void wind_down(zygote_state& self) {
   for (const auto& slot : self.slots) {
     if (slot.supervisor > 0) ::kill(slot.supervisor, SIGTERM);
@@ -239,6 +241,18 @@ bool on_request(zygote_state& self) {
     refuse(self, {error_code::invalid_argument, "unknown request"});
   }
   return true;
+}
+
+/// Also while this process is stopped, and reads no end of file. A parent-death signal would not
+/// come: the kernel asks whether the dying worker, which has given root up, may signal this one.
+result<void> die_with(int lifeline) {
+  if (::fcntl(lifeline, F_SETOWN, ::getpid()) != 0 || ::fcntl(lifeline, F_SETSIG, SIGKILL) != 0 ||
+      ::fcntl(lifeline, F_SETFL, O_ASYNC) != 0) {
+    return errno_error("the lifeline", errno);
+  }
+  pollfd end{lifeline, POLLIN, 0};
+  if (::poll(&end, 1, 0) == 0) return {};
+  return error(error_code::unavailable, "the client is gone already");
 }
 
 result<unique_fd> open_program(const std::string& path) {
@@ -282,12 +296,14 @@ result<zygote_state> begin(const zygote_options& options, unique_fd socket) {
 
 }  // namespace
 
-result<void> run_zygote(const zygote_options& options, unique_fd socket) {
+result<void> run_zygote(const zygote_options& options, unique_fd socket, unique_fd lifeline) {
   ::prctl(PR_SET_NAME, "germline-zygote");
   ::prctl(PR_SET_DUMPABLE, 0);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::clearenv();
+  GERMLINE_TRY(die_with(lifeline.get()));
   GERMLINE_TRY_ASSIGN(auto self, begin(options, std::move(socket)));
+  self.lifeline = std::move(lifeline);
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);

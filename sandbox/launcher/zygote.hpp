@@ -21,6 +21,7 @@ struct zygote_options {
 };
 
 /// Serves until the client closes the socket. An error: this machine or these options cannot do.
-result<void> run_zygote(const zygote_options& options, unique_fd socket);
+/// `lifeline` is the reading end of a pipe; with its last writer the process dies by SIGKILL.
+result<void> run_zygote(const zygote_options& options, unique_fd socket, unique_fd lifeline);
 
 }  // namespace germline

@@ -1,4 +1,5 @@
-// germline-zygote: wiring only. Started by the worker with its socket as descriptor 3.
+// germline-zygote: wiring only. Started by the worker with its socket as descriptor 3, and as 4 a
+// pipe that nobody writes to and that the worker holds open.
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <unistd.h>
@@ -38,13 +39,13 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  if (::fcntl(3, F_SETFD, FD_CLOEXEC) != 0) {
+  if (::fcntl(3, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(4, F_SETFD, FD_CLOEXEC) != 0) {
     std::fprintf(stderr,
-                 "germline-zygote: descriptor 3 is no socket; it is started by the worker\n");
+                 "germline-zygote: descriptors 3 and 4 are missing; it is started by the worker\n");
     return 2;
   }
-  ::close_range(4, ~0U, 0);
-  const auto done = germline::run_zygote(options, germline::unique_fd(3));
+  ::close_range(5, ~0U, 0);
+  const auto done = germline::run_zygote(options, germline::unique_fd(3), germline::unique_fd(4));
   if (done) return 0;
   std::fprintf(stderr, "germline-zygote: %s\n", done.error().message().c_str());
   return 1;

@@ -1,6 +1,7 @@
 // E. Signals, time, death: a sandbox ends when it must, and leaves nothing.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,13 +158,52 @@ TEST_CASE("E55 the zygote's death is every sandbox's") {
   CHECK(report->proven);
 }
 
+TEST_CASE("a zygote that is stopped dies with its client, which gave root up") {
+  const auto options = test_options("abuse-stopped-zygote");
+  require_root();
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const auto client = ::fork();
+  REQUIRE(client >= 0);
+  if (client == 0) {
+    const auto backend = native_backend::start(options);
+    const auto where = (*backend)->prepare(*sandbox_policy::make(small_policy()));
+    (void)(*where)->start(command({"sleep", "60"}));
+    const auto zygote = (*backend)->zygote_pid();
+    if (::setresgid(1234, 1234, 1234) != 0 || ::setresuid(1234, 1234, 1234) != 0) ::_exit(1);
+    (void)!::write(ends[1], &zygote, sizeof zygote);
+    for (;;) ::pause();
+  }
+  pid_t zygote = 0;
+  REQUIRE(::read(ends[0], &zygote, sizeof zygote) == sizeof zygote);
+  REQUIRE(::kill(zygote, SIGSTOP) == 0);
+  sleep_ms(50);
+  ::kill(client, SIGKILL);
+  REQUIRE(::waitpid(client, nullptr, 0) == client);
+  int status = 0;
+  pid_t reaped = 0;
+  for (int i = 0; i < 500 && reaped == 0; ++i, sleep_ms(10)) {
+    reaped = ::waitpid(zygote, &status, WNOHANG);
+  }
+  CHECK(reaped == zygote);
+  CHECK(WIFSIGNALED(status));
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  CHECK(processes_vanish(options, 5000));
+  CHECK(cgroups_vanish(options, 5000));
+  if (reaped == 0) ::kill(zygote, SIGKILL);
+  for (const int end : ends) ::close(end);
+}
+
 TEST_CASE("an end in good order leaves no cgroup and no folder of one") {
   const auto options = test_options("abuse-orderly");
   auto backend = own_backend(options);
   auto where = prepare_on(*backend, small_policy());
   start_daemon(*where, options);
   CHECK_FALSE(instance_folders(options).empty());
-  SUBCASE("after its sandboxes") { where.reset(); }
+  SUBCASE("after its sandboxes") {
+    where.reset();
+  }
   SUBCASE("before them") {}
   backend.reset();
   CHECK(instance_folders(options).empty());

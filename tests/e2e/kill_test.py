@@ -103,6 +103,7 @@ class WithoutProof(unittest.TestCase):
         self.assertIn("germline kill lin_", killed.stderr)
         self.assertTrue(sandbox_pids())
         fleet.kill_and_restart("worker")
+        fleet.wait(lambda: has_ended(stopped[-1]), "the stopped zygote dies with its worker", 5)
         fleet.wait(lambda: fleet.call("kill", run, check=False).returncode == 0,
                    "the new worker brings the proof", 60)
         # A dead init that its stopped supervisor cannot reap is all that may be left.
