@@ -118,6 +118,10 @@ TEST_CASE("C40 the workspace's lower layer is the agent's to change, and does no
                          "touch new/b; stat -c %U /workspace; ls");
   CHECK_MESSAGE(run.outcome.succeeded(), run.err.text());
   CHECK(run.out.head == "parent\nagent\nnew\n");
+  // What was mounted whereupon is told in the options, but not where on the host that lies.
+  const auto mounted = shell(*where, "grep ' - overlay ' /proc/self/mountinfo");
+  CHECK(mounted.out.head.find("lowerdir=") != std::string::npos);
+  CHECK(mounted.out.head.find(root) == std::string::npos);
   std::string kept;
   std::getline(std::ifstream(root + "/tree/src/a"), kept);
   CHECK(kept == "parent");
