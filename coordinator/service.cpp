@@ -27,6 +27,7 @@
 
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
+#include "common/unix_socket.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/control_service.hpp"
 #include "coordinator/api/fleet_service.hpp"
@@ -73,18 +74,14 @@ result<std::string> check_address(const std::string& address) {
   return std::string();
 }
 
-/// A socket that a dead coordinator left may be taken over; that of a living one may not.
+/// A socket that a dead coordinator left may be taken over; that of a living one, or of one that
+/// this process may not ask, may not.
 result<void> check_nobody_listens(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!probe) return errno_error("socket", errno);
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return {};
-  }
+  const auto life = probe_unix_socket(path);
+  if (life && *life != socket_life::alive) return {};
   return error(error_code::failed_precondition,
-               "another coordinator listens on " + path +
+               (life ? "another coordinator listens on " + path
+                     : path + " is another's: " + life.error().message()) +
                    "; end it, or give this one another socket by --coordinator or --listen");
 }
 

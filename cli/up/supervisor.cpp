@@ -15,6 +15,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/up/restart_policy.hpp"
 #include "common/log.hpp"
+#include "common/unix_socket.hpp"
 
 namespace germline::cli {
 namespace {
@@ -139,6 +140,7 @@ class supervision {
       child.start_at_ms = now_ms + *delay_ms;
     }
     if (child.process.running() || now_ms < child.start_at_ms) return {};
+    if (&child == &coordinator_) GERMLINE_TRY(clear_dead_socket(plan_.socket_path));
     child.log_begin = size_of(child.spec.log_path);
     GERMLINE_TRY_ASSIGN(child.process, child_process::start(child.spec));
     child.started_ms = now_ms;
@@ -218,6 +220,20 @@ class supervision {
 };
 
 }  // namespace
+
+result<void> clear_dead_socket(const std::string& path) {
+  if (path.empty()) return {};
+  GERMLINE_TRY_ASSIGN(const auto life, probe_unix_socket(path));
+  if (life == socket_life::alive) {
+    return error(error_code::failed_precondition,
+                 "another coordinator listens on " + path +
+                     "; end it, or give this one another socket by --coordinator unix:/...");
+  }
+  if (life == socket_life::dead && ::unlink(path.c_str()) != 0) {
+    return errno_error("removing " + path, errno);
+  }
+  return {};
+}
 
 result<void> supervise(const supervisor_plan& plan, const supervisor_events& events,
                        const clock& time) {

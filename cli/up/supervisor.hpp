@@ -30,6 +30,11 @@ struct supervisor_events {
   std::function<void(const std::string&)> announce;  // something that a person should know
 };
 
+/// Removes the socket of a coordinator that was killed, which the next one, of another account than
+/// the socket's new owner, could not tell from a living one's. Error failed_precondition: somebody
+/// listens there. An empty path is none.
+result<void> clear_dead_socket(const std::string& path);
+
 /// Blocks SIGINT, SIGTERM and SIGCHLD and runs until one of the first two comes, or until a
 /// child died quickly too often, or all was not ready in time (an error). Nothing that it started
 /// runs when it returns.

@@ -49,14 +49,9 @@ result<void> check_owner(const config& settings) {
                    " now: set GERMLINE_UID_BASE to the former, or name another --state-dir");
 }
 
-/// The state folder can be passed by all services; what is in it belongs to one each.
-result<void> lay_out(const config& settings) {
-  const auto uids = uids_of(settings);
-  const auto& state = settings.get("state_dir");
-  GERMLINE_TRY(make_folder(state, 0, 0, 0711));
-  GERMLINE_TRY(make_folder(state + "/logs", 0, 0, 0700));
-  GERMLINE_TRY(make_folder(state + "/coordinator", uids.coordinator, uids.group, 0700));
-  GERMLINE_TRY(make_folder(state + "/worker", uids.node, uids.group, 0755));
+/// Whether the socket can be where it is wanted. A folder that others use, such as /tmp, must not
+/// change its owner.
+result<void> check_socket_place(const config& settings) {
   const auto socket = socket_path_of(settings.get("coordinator"));
   if (socket.empty()) return {};
   constexpr std::size_t longest_socket_path = 107;
@@ -65,15 +60,39 @@ result<void> lay_out(const config& settings) {
                  "the socket's path is longer than 107 characters: " + socket);
   }
   const auto folder = fs::path(socket).parent_path();
-  const auto name = folder.filename().string();
-  // A folder that others use, such as /tmp, must not change its owner.
   std::error_code failed;
-  if (name != "germline" && fs::exists(folder, failed) && !fs::is_empty(folder, failed) &&
-      !fs::exists(socket, failed)) {
-    return error(error_code::invalid_argument, "the socket needs a folder of its own, and " +
-                                                   folder.string() + " has other things in it");
+  if (folder.filename() != "germline" && fs::exists(folder, failed) &&
+      !fs::is_empty(folder, failed) && !fs::exists(socket, failed)) {
+    return error(error_code::invalid_argument,
+                 "the socket needs a folder of its own, and " + folder.string() +
+                     " has other things in it; name one with --coordinator unix:" +
+                     (folder / "germline" / fs::path(socket).filename()).string());
   }
-  return make_folder(folder.string(), uids.coordinator, uids.group, 0755);
+  return {};
+}
+
+/// The state folder can be passed by all services; what is in it belongs to one each.
+result<void> lay_out(const config& settings) {
+  const auto uids = uids_of(settings);
+  const auto& state = settings.get("state_dir");
+  GERMLINE_TRY(make_folder(state + "/logs", 0, 0, 0700));
+  GERMLINE_TRY(make_folder(state + "/coordinator", uids.coordinator, uids.group, 0700));
+  GERMLINE_TRY(make_folder(state + "/worker", uids.node, uids.group, 0755));
+  const auto socket = socket_path_of(settings.get("coordinator"));
+  if (socket.empty()) return {};
+  return make_folder(fs::path(socket).parent_path().string(), uids.coordinator, uids.group, 0755);
+}
+
+/// Makes the state folder, takes it for this process alone, and then what is in it and the socket.
+result<up_lock> take_places(const config& settings) {
+  GERMLINE_TRY(check_owner(settings));
+  GERMLINE_TRY(check_socket_place(settings));
+  const auto& state = settings.get("state_dir");
+  GERMLINE_TRY(make_folder(state, 0, 0, 0711));
+  GERMLINE_TRY_ASSIGN(auto lock, up_lock::take(state));
+  GERMLINE_TRY(clear_dead_socket(socket_path_of(settings.get("coordinator"))));
+  GERMLINE_TRY(lay_out(settings));
+  return lock;
 }
 
 /// Who waits for the detached process; its handler of signals needs to know.
@@ -225,11 +244,9 @@ exit_code run_up(const session& with, const up_options& options) {
                       "up needs root, since making sandboxes does; its services then give root "
                       "up. Try: sudo germline up"});
   }
-  if (const auto ours = check_owner(with.settings); !ours) return with.fail(ours.error());
-  if (const auto ready = lay_out(with.settings); !ready) return with.fail(ready.error());
-  const auto& state = with.settings.get("state_dir");
-  const auto lock = up_lock::take(state);
+  const auto lock = take_places(with.settings);
   if (!lock) return with.fail(lock.error());
+  const auto& state = with.settings.get("state_dir");
   unique_fd waiting_parent;
   unique_fd log;
   if (options.detach) {

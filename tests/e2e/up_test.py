@@ -35,10 +35,10 @@ class Up(unittest.TestCase):
         self.addCleanup(self.fleet.stop)
         self.addCleanup(self.germline, "down", "--state-dir", self.fleet.state)
 
-    def germline(self, *words):
+    def germline(self, *words, uid_base=UID_BASE):
         return subprocess.run([GERMLINE, *words], capture_output=True, text=True, timeout=150,
                               stdin=subprocess.DEVNULL,
-                              env={**os.environ, "GERMLINE_UID_BASE": str(UID_BASE)})
+                              env={**os.environ, "GERMLINE_UID_BASE": str(uid_base)})
 
     def up(self, *words):
         return self.germline("up", "--detach", "--state-dir", self.fleet.state, "--coordinator",
@@ -56,8 +56,19 @@ class Up(unittest.TestCase):
         self.assertEqual(refused.returncode, 5, refused.stderr)
         self.assertEqual(text_of(fleet.state + "/up.pid"), f"{pid}\n")
 
+        # Nor does one with other folders and uids take the socket from under it.
+        second = self.germline("up", "--detach", "--state-dir", fleet.root + "/second",
+                               "--coordinator", fleet.address, uid_base=UID_BASE + 10_000_000)
+        self.assertEqual(second.returncode, 5, second.stderr)
+        self.assertIn("another coordinator listens on", second.stderr)
+        self.assertEqual(os.listdir(fleet.root + "/second"), [])
+        fleet.call("ps", "--workers", "--joined")
+
         services = children(pid)
         self.assertEqual(len(services), 2)
+        os.kill(services[0], signal.SIGKILL)  # the coordinator: its socket is dead, and taken over
+        fleet.wait(lambda: fleet.call("ps", "--workers", "--joined", check=False).returncode == 0,
+                   "the next coordinator is there")
         os.kill(services[1], signal.SIGKILL)
         log = fleet.state + "/logs/up.log"
         fleet.wait(lambda: "ended with signal 9; it is started again" in text_of(log),
