@@ -32,6 +32,9 @@ struct process_spec {
   unique_fd stderr_fd;       // none = /dev/null
   unique_fd report_fd;       // none = closed; else descriptor 3 inside
   std::int64_t wall_ms = 0;  // 0 = only the sandbox's deadline; else its process group is killed
+  /// All else that runs in the sandbox is killed and gone before this starts, so that nothing of it
+  /// can meddle with this process or its memory, or take all that the limits allow.
+  bool alone = false;
 };
 
 enum class outcome_kind : std::uint8_t {

@@ -185,7 +185,7 @@ result<process_handle> native_sandbox::start(process_spec spec) {
     fds.push_back(fd->get());
   }
   wire::writer inner;
-  inner.u8(static_cast<std::uint8_t>(spec.role)).u8(given);
+  inner.u8(static_cast<std::uint8_t>(spec.role)).u8(given).u8(spec.alone ? 1 : 0);
   inner.text(spec.cwd).list(spec.argv).list(spec.env);
   wire::writer body;
   body.i64(spec.wall_ms).text(inner.bytes());

@@ -140,6 +140,31 @@ TEST_CASE("files of every size go through a tar as they are, and an end of the s
   CHECK(pieces == 2);
 }
 
+TEST_CASE("what the library has no words for is refused too") {
+  // A header that says that a long link's name of 100,000 bytes follows, and then not even one.
+  std::string header(512, '\0');
+  const auto put = [&](std::size_t at, std::string_view text) {
+    header.replace(at, text.size(), text);
+  };
+  put(0, "././@LongLink");
+  put(100, "0000644");
+  put(108, "0000000");
+  put(116, "0000000");
+  put(124, "00000303240");
+  put(136, "00000000000");
+  put(148, "        ");
+  put(156, "K");
+  put(257, "ustar  ");
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  char digits[8];
+  std::snprintf(digits, sizeof digits, "%06o", sum);
+  put(148, std::string_view(digits, 7));
+  const auto read = read_tar(header + std::string(512, 'x'), {}, {});
+  REQUIRE_FALSE(read);
+  CHECK(read.error().message().find("damaged: ") != std::string::npos);
+}
+
 TEST_CASE("a manifest survives its text, and damage to the text is found") {
   const auto sealed = seal({{"a", true, "1"}, {"b", false, "2"}}, {});
   REQUIRE(sealed);

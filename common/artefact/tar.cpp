@@ -21,6 +21,12 @@ error refuse(const std::string& path, const std::string& why) {
   return error(error_code::invalid_argument, "artefact entry '" + path + "' " + why);
 }
 
+/// What the library says of its last failure. Of many it says nothing, and gives no text.
+std::string said_by(archive* from) {
+  const char* text = archive_error_string(from);
+  return text == nullptr ? "it is malformed" : text;
+}
+
 bool is_wanted(const std::string& path, const std::vector<std::string>& wanted) {
   if (wanted.empty()) return true;
   return std::ranges::any_of(wanted, [&](const std::string& name) {
@@ -52,7 +58,7 @@ result<std::string_view> find_contents(archive* reader, std::string_view tar,
     const auto status = archive_read_data_block(reader, &block, &block_size, &offset);
     if (status == ARCHIVE_EOF) return refuse(path, "is shorter than its header says");
     if (status != ARCHIVE_OK) {
-      return refuse(path, std::string("cannot be read: ") + archive_error_string(reader));
+      return refuse(path, "cannot be read: " + said_by(reader));
     }
     const std::string_view piece(static_cast<const char*>(block), block_size);
     if (contents.empty()) contents = piece.substr(0, 0);
@@ -103,8 +109,8 @@ result<std::vector<file>> read_tar(std::string_view tar, const std::vector<std::
   const reader_ptr reader(archive_read_new(), &archive_read_free);
   archive_read_support_format_tar(reader.get());  // and no compression: nothing here inflates
   if (archive_read_open_memory(reader.get(), tar.data(), tar.size()) != ARCHIVE_OK) {
-    return error(error_code::invalid_argument, std::string("the artefact is no tar stream: ") +
-                                                   archive_error_string(reader.get()));
+    return error(error_code::invalid_argument,
+                 "the artefact is no tar stream: " + said_by(reader.get()));
   }
   std::vector<file> files;
   auto budget = bounds.total_bytes;
@@ -114,8 +120,8 @@ result<std::vector<file>> read_tar(std::string_view tar, const std::vector<std::
     const auto status = archive_read_next_header(reader.get(), &entry);
     if (status == ARCHIVE_EOF) break;
     if (status != ARCHIVE_OK) {
-      return error(error_code::invalid_argument, std::string("the artefact's tar is damaged: ") +
-                                                     archive_error_string(reader.get()));
+      return error(error_code::invalid_argument,
+                   "the artefact's tar is damaged: " + said_by(reader.get()));
     }
     if (++entries > bounds.files) {
       return error(error_code::resource_exhausted,
@@ -146,9 +152,7 @@ struct tar_writer::impl {
   /// Why a call of the library failed.
   error explain(const std::string& doing) const {
     if (sink_failed) return *sink_failed;
-    const char* why = archive_error_string(writer.get());
-    return error(error_code::internal,
-                 doing + " failed" + (why == nullptr ? "" : ": ") + (why == nullptr ? "" : why));
+    return error(error_code::internal, doing + " failed: " + said_by(writer.get()));
   }
 
   byte_sink into;

@@ -15,6 +15,7 @@ struct program_spec {
   std::vector<std::string> argv;
   std::vector<std::string> env;
   std::uint32_t uid = 1000;
+  bool alone = false;                      // all else is to end first
   std::array<int, 4> fds{-1, -1, -1, -1};  // 0-3 inside; -1 = /dev/null for 0-2, closed for 3
 };
 

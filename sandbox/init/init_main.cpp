@@ -38,6 +38,7 @@ result<program_spec> parse_spec(const std::string& bytes, const std::vector<uniq
   program_spec spec;
   const auto role = in.u8();
   const auto given = in.u8();
+  spec.alone = in.u8() != 0;
   spec.cwd = in.text();
   spec.argv = in.list();
   spec.env = in.list();
@@ -54,11 +55,22 @@ result<program_spec> parse_spec(const std::string& bytes, const std::vector<uniq
   return spec;
 }
 
+void on_exit(const process_end& end, candidate_door& door) {
+  if (end.owner.is_candidate) return door.on_exit(end);
+  auto out = message_of(kind::exited, end.owner.id);
+  out.i64(end.status).i64(end.cpu_ms).i64(end.peak_memory_bytes);
+  tell(out);
+}
+
 void on_start(process_table& processes, std::uint32_t id, const std::string& bytes,
-              const std::vector<unique_fd>& fds, const std::string& seccomp) {
-  auto spec = parse_spec(bytes, fds);
-  const auto done =
-      spec ? processes.start({false, id}, std::move(*spec), seccomp) : result<void>(spec.error());
+              const std::vector<unique_fd>& fds, const std::string& seccomp, candidate_door& door) {
+  const auto done = [&]() -> result<void> {
+    GERMLINE_TRY_ASSIGN(auto spec, parse_spec(bytes, fds));
+    if (spec.alone) {
+      GERMLINE_TRY(processes.end_all([&](const process_end& end) { on_exit(end, door); }));
+    }
+    return processes.start({false, id}, std::move(spec), seccomp);
+  }();
   if (done) {
     tell(message_of(kind::started, id));
   } else {
@@ -69,7 +81,7 @@ void on_start(process_table& processes, std::uint32_t id, const std::string& byt
 }
 
 /// Returns false when the supervisor is gone.
-bool on_control(process_table& processes, const std::string& seccomp) {
+bool on_control(process_table& processes, const std::string& seccomp, candidate_door& door) {
   const auto received = receive_packet(control, 0);
   if (!received || received->end) return false;
   wire::reader in(received->bytes);
@@ -77,18 +89,11 @@ bool on_control(process_table& processes, const std::string& seccomp) {
   const auto id = in.u32();
   if (what == kind::start) {
     const auto spec = in.text();
-    on_start(processes, id, spec, received->fds, seccomp);
+    on_start(processes, id, spec, received->fds, seccomp, door);
   } else if (what == kind::signal) {
     processes.signal({false, id}, static_cast<int>(in.i64()));
   }
   return true;
-}
-
-void on_exit(const process_end& end, candidate_door& door) {
-  if (end.owner.is_candidate) return door.on_exit(end);
-  auto out = message_of(kind::exited, end.owner.id);
-  out.i64(end.status).i64(end.cpu_ms).i64(end.peak_memory_bytes);
-  tell(out);
 }
 
 int serve(int signals, const std::string& seccomp) {
@@ -104,7 +109,7 @@ int serve(int signals, const std::string& seccomp) {
       (void)!::read(signals, &info, sizeof info);
     }
     processes.reap([&](const process_end& end) { on_exit(end, door); });
-    if (sources[0].revents != 0 && !on_control(processes, seccomp)) return 0;
+    if (sources[0].revents != 0 && !on_control(processes, seccomp, door)) return 0;
     door.on_ready(sources);
   }
 }

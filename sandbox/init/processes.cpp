@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 
 #include "common/unique_fd.hpp"
 #include "sandbox/wire.hpp"
@@ -63,6 +64,21 @@ void process_table::signal(process_owner owner, int number) const {
   for (const auto& [pid, who] : running_) {
     if (who == owner) ::kill(-pid, number);
   }
+}
+
+result<void> process_table::end_all(const std::function<void(const process_end&)>& tell) {
+  constexpr int tries_max = 5'000;
+  for (int tries = 0; tries < tries_max; ++tries) {
+    // As pid 1: all of this pid namespace. A fork that is under way sees the signal and does not
+    // come about.
+    if (::kill(-1, SIGKILL) != 0 && errno != ESRCH) return errno_error("ending all others", errno);
+    reap(tell);
+    siginfo_t left{};
+    if (::waitid(P_ALL, 0, &left, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD) return {};
+    const timespec moment{0, 1'000'000};
+    ::nanosleep(&moment, nullptr);
+  }
+  return error(error_code::unavailable, "processes of the sandbox do not end when killed");
 }
 
 void process_table::reap(const std::function<void(const process_end&)>& tell) {

@@ -34,6 +34,8 @@ class process_table {
   result<void> start(process_owner owner, program_spec spec, const std::string& seccomp);
   /// Signals the owner's process group, where it still runs.
   void signal(process_owner owner, int number) const;
+  /// Kills every process but this one, and waits until all are gone: at most 5 s, then an error.
+  result<void> end_all(const std::function<void(const process_end&)>& tell);
   /// Collects every child that ended, adopted ones too, and tells of those that were started here.
   void reap(const std::function<void(const process_end&)>& tell);
 

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sstream>
+
 #include <atomic>
 #include <fstream>
 #include <thread>
@@ -273,6 +275,31 @@ TEST_CASE("outcomes are told apart") {
   CHECK(where->wait({12345}, 10).error().code() == error_code::not_found);
   const auto busy = shell(*where, "bash -c 'ulimit -t 1; while :; do :; done'; true");
   CHECK(busy.outcome.cpu_ms > 900);
+}
+
+TEST_CASE("what starts alone has nothing beside it, whatever ran before") {
+  const auto where = prepare(small_policy());
+  // Daemons of two sessions, and one that forks up to the limit and goes on doing so.
+  shell(*where,
+        "setsid sleep 60 & (setsid sleep 60 &) ; "
+        "(setsid bash -c 'trap \"\" TERM; while :; do sleep 60 & done' 2>/dev/null &); true");
+  const auto first = where->start(command({"sleep", "60"}));
+  sleep_ms(500);
+  auto spec = command({"bash", "-c", "ls -d /proc/[0-9]*; echo self $$"});
+  spec.alone = true;
+  const auto run = run_captured(*where, std::move(spec), "", {});
+  REQUIRE_MESSAGE(run.has_value(), run.error().message());
+  CHECK(run->outcome.succeeded());
+  std::istringstream lines(run->out.head);
+  int processes = 0;
+  for (std::string line; std::getline(lines, line);)
+    processes += line.starts_with("/proc/") ? 1 : 0;
+  CHECK_MESSAGE(processes <= 3, run->out.head);  // init, bash, ls
+  if (first) {
+    const auto ended = where->wait(*first, 2'000);
+    REQUIRE(ended.has_value());
+    CHECK(ended->code == SIGKILL);
+  }
 }
 
 TEST_CASE("slots are bounded, and free again") {

@@ -41,7 +41,8 @@ result<captured_run> run_shell(live_sandbox& box, const clock& time, const std::
   return run_captured(box.get(), shell_spec(command, cwd), "", limits);
 }
 
-/// Reads the artefact as a tar stream. Nothing of the genome has run since the build ended.
+/// Reads the artefact as a tar stream. Nothing of the genome has run since the build ended: what
+/// the build left running is killed first.
 result<captured_run> read_artefact(live_sandbox& box, const clock& time,
                                    const build_request& request, const std::string& root,
                                    spool& into) {
@@ -60,6 +61,7 @@ result<captured_run> read_artefact(live_sandbox& box, const clock& time,
                "--"};
   for (const auto& path : request.commands.artefact) spec.argv.push_back(path);
   spec.cwd = "/";
+  spec.alone = true;
   capture_limits limits;
   limits.stdout_bytes_max = max_artefact_bytes;
   limits.stdout_to = &into;
@@ -67,11 +69,22 @@ result<captured_run> read_artefact(live_sandbox& box, const clock& time,
   return run_captured(box.get(), std::move(spec), "", limits);
 }
 
+/// Which of the paths tar says that it does not find; empty where it says no such thing.
+std::string missing_of(const std::vector<std::string>& paths, const std::string& said) {
+  std::string missing;
+  for (const auto& path : paths) {
+    if (said.find("tar: " + path + ": Cannot stat: No such file") == std::string::npos) continue;
+    missing += (missing.empty() ? "'" : ", '") + path + "'";
+  }
+  return missing;
+}
+
 /// The report's bytes; empty where there is none that can be read.
 result<std::string> read_report(live_sandbox& box, const clock& time, const std::string& path) {
   process_spec spec;
   spec.argv = {"cat", "--", path};
   spec.cwd = "/";
+  spec.alone = true;
   capture_limits limits;
   limits.stdout_bytes_max = max_report_bytes;
   limits.wall_ms = left_ms(box, time);
@@ -169,6 +182,11 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
   }
   if (!artefact->outcome.succeeded()) {
     report.refused = explain_outcome(artefact->outcome, reading, artefact->err.text(), "build");
+    if (const auto missing = missing_of(request.commands.artefact, artefact->err.text());
+        !missing.empty()) {
+      report.refused->details =
+          "the build left no " + missing + ", which `artefact` in genome.toml lists";
+    }
     return report;
   }
   report.artefact_tar = std::move(artefact_to);

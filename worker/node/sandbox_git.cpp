@@ -21,6 +21,7 @@ process_spec git_spec(std::vector<std::string> arguments, uid_role role) {
   spec.argv = std::move(arguments);
   spec.cwd = "/";
   spec.role = role;
+  spec.alone = true;  // what an agent left running has no part in what is read afterwards
   spec.env = {"GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C.UTF-8"};
   return spec;
 }
