@@ -70,7 +70,8 @@ class git_refs {
  public:
   virtual ~git_refs() = default;
 
-  /// Keeps a seed's pack in quarantine; its id. The oldest of more than a few is dropped.
+  /// Keeps a seed's pack in quarantine until as many runs were made of it as brought it; its id. Of
+  /// more than a few the oldest are dropped, but for those of the last minute.
   virtual result<std::string> keep_seed(const std::string& pack) = 0;
   /// Takes the seed in, as data, and pins its commit as the seed of `run`. Errors say what is wrong
   /// with the input.

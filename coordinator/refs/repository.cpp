@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <sstream>
 
@@ -20,6 +22,7 @@ namespace {
 constexpr std::int64_t max_pack_bytes = 256 << 20;
 constexpr std::int64_t unclaimed_artefact_s = 3'600;
 constexpr std::string_view seed_prefix = "seed-";
+constexpr auto young_seed = std::chrono::minutes(1);  // its run is about to be asked for
 constexpr std::string_view pack_suffix = ".pack";
 
 std::string lineage_branch(const lineage_id& id) {
@@ -53,6 +56,7 @@ class repository final : public git_refs {
     const std::lock_guard lock(mutex_);
     const auto id = sha256_hex(pack);
     GERMLINE_TRY(write_durably(waiting_seed(id), pack));
+    ++waiting_for_[id];
     drop_old_seeds();
     return id;
   }
@@ -239,7 +243,10 @@ class repository final : public git_refs {
       waiting.emplace_back(at->last_write_time(ignored), at->path());
     }
     std::ranges::sort(waiting, std::greater());
-    for (std::size_t i = kept; i < waiting.size(); ++i) fs::remove(waiting[i].second, ignored);
+    const auto young = fs::file_time_type::clock::now() - young_seed;
+    for (std::size_t i = kept; i < waiting.size(); ++i) {
+      if (waiting[i].first < young) fs::remove(waiting[i].second, ignored);
+    }
   }
 
   result<git::repository::imported> take_seed(const seed_source& source) {
@@ -251,6 +258,12 @@ class repository final : public git_refs {
     auto pack = read_whole(file, max_pack_bytes);
     if (!pack) return error(error_code::failed_precondition, "the seed's objects are not here");
     GERMLINE_TRY(repo_.import_seed({source.commit, source.branch, std::move(*pack)}));
+    // Others may have brought the same one, and not asked for their run yet.
+    const auto waiting = waiting_for_.find(source.seed_id);
+    if (waiting != waiting_for_.end() && --waiting->second > 0) {
+      return git::repository::imported{source.commit, source.branch};
+    }
+    waiting_for_.erase(source.seed_id);
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
     return git::repository::imported{source.commit, source.branch};
@@ -266,6 +279,7 @@ class repository final : public git_refs {
 
   repository_places places_;
   std::mutex mutex_;
+  std::map<std::string, int> waiting_for_;  // how many brought each seed and asked for no run yet
   git::repository repo_;
 };
 
