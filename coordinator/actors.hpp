@@ -86,6 +86,7 @@ CAF_ADD_ATOM(germline_coordinator, germline, restore_atom, "restore")
 CAF_ADD_ATOM(germline_coordinator, germline, judge_atom, "judge")
 CAF_ADD_ATOM(germline_coordinator, germline, given_up_atom, "givenup")
 CAF_ADD_ATOM(germline_coordinator, germline, budget_atom, "budget")
+CAF_ADD_ATOM(germline_coordinator, germline, held_atom, "held")
 CAF_ADD_ATOM(germline_coordinator, germline, kill_atom, "kill")
 CAF_ADD_ATOM(germline_coordinator, germline, lost_atom, "lost")
 CAF_ADD_ATOM(germline_coordinator, germline, settle_atom, "settle")
@@ -159,6 +160,8 @@ using item_owner = caf::typed_actor<
     caf::replies_to<judge_atom, item_id, result_ptr, std::string>::with<judgement>,
     /// Too many attempts were lost; why, for people.
     caf::reacts_to<given_up_atom, item_id, std::string>,
+    /// No worker can serve the item before a person mends what is said.
+    caf::reacts_to<held_atom, item_id, std::string>,
     /// The item could not be leased: nothing of the run's budget is left.
     caf::reacts_to<budget_atom, item_id>>;
 

@@ -132,7 +132,7 @@ TEST_CASE_FIXTURE(fixture, "a seed that was put founds a run, whatever the coord
   const auto seed = git::repository::export_seed(dir + "/user", "");
   REQUIRE(seed);
   v1::PutSeedReply put;
-  {
+  for (int i = 0; i < 2; ++i) {  // by two people, before either asks for a run
     grpc::ClientContext context;
     const auto stream = people->PutSeed(&context, &put);
     v1::SeedChunk chunk;
@@ -159,7 +159,8 @@ TEST_CASE_FIXTURE(fixture, "a seed that was put founds a run, whatever the coord
   const auto lease = worker.lease();
   CHECK(lease.seed_commit() == seed->commit);
   CHECK_FALSE(worker.fetch_objects(seed->commit).empty());
-  CHECK(create_run().error_code() == grpc::StatusCode::FAILED_PRECONDITION);  // it was taken
+  CHECK(create_run().ok());
+  CHECK(create_run().error_code() == grpc::StatusCode::FAILED_PRECONDITION);  // both were taken
   request.set_seed_id("../../etc/passwd");
   CHECK(create_run().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
 }
@@ -247,6 +248,47 @@ TEST_CASE_FIXTURE(fixture, "a kill without proof says so, and what it waits for"
   REQUIRE(reply.lineages_size() == 1);
   CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
   CHECK(kill("all").lineages_size() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "what only a person can mend pauses the lineage, and goes on when resumed") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = worker.lease();
+  v1::WorkerMessage message;
+  message.mutable_cleaned()->set_attempt_id(lease.attempt_id());
+  message.mutable_cleaned()->set_why("no gateway is here");
+  message.mutable_cleaned()->set_lasting(true);
+  worker.send(message);
+  const auto paused = wait_tree(
+      [](const auto& t) { return t.run().lineages(0).state() == v1::LINEAGE_STATE_PAUSED; });
+  CHECK(paused.run().lineages(0).pause_reason() == v1::PAUSE_REASON_POLICY);
+  CHECK(paused.run().lineages(0).pause_details() == "no gateway is here");
+  CHECK(paused.iterations(1).attempts_size() == 1);
+  v1::LineageRequest request;
+  request.set_lineage(lineage_id());
+  v1::LineageReply reply;
+  grpc::ClientContext context;
+  REQUIRE(people->Resume(&context, request, &reply).ok());
+  const auto again = worker.lease();
+  CHECK(again.item_id() == lease.item_id());
+  CHECK(again.fence() > lease.fence());
+}
+
+TEST_CASE_FIXTURE(fixture, "a kill of everything leaves what is done as it is") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  evolve(worker, worker.lease());
+  const auto is_done = [](const auto& t) {
+    return t.run().lineages(0).pause_reason() == v1::PAUSE_REASON_DONE;
+  };
+  wait_tree(is_done);
+  CHECK(kill("all").lineages_size() == 0);
+  CHECK(is_done(tree()));
+  CHECK(kill(lineage_id()).lineages_size() == 1);  // asked for by its id it is
+  CHECK(tree().run().lineages(0).state() == v1::LINEAGE_STATE_KILLED);
 }
 
 TEST_CASE_FIXTURE(fixture, "a lost attempt is leased again, and its late result refused") {

@@ -199,6 +199,10 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
                                                          run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
+  if (genome.model == model_kind::openai) {
+    return invalid("model = \"openai\" in " + place +
+                   " is not served yet: the gateway speaks the Messages API, \"anthropic\"");
+  }
   if (genome.model == model_kind::none && !request.model().empty()) {
     return invalid("this genome declares model = \"none\": it takes no model");
   }
@@ -450,6 +454,8 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
     target.runs.push_back(id);
     GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(run));
     for (const auto& each : lineages) {
+      const bool done = each.pause_reason() == v1::PAUSE_REASON_DONE;
+      if (done && request.target() == "all") continue;  // nothing of it is left to kill
       GERMLINE_TRY_ASSIGN(const auto lineage, lineage_id::parse(each.lineage_id()));
       target.lineages.push_back(lineage);
     }

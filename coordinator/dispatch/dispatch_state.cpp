@@ -120,6 +120,16 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out) {
   entry.cost_nanousd.reset();
 }
 
+/// The same where it makes no sense to lease it again before a person has mended something.
+void hold(state& s, const item_entry& entry, const departure& how, effects& out) {
+  const item_id item = entry.offer.item;
+  const std::string scope = entry.offer.scope;
+  out.push_back(record_lost{item, entry.attempt, how});
+  s.items.erase(item.str());
+  out.push_back(item_held{item, how.why});
+  prove_if_gone(s, scope, out);
+}
+
 /// The killed attempt of `entry` is known to be gone.
 void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> cost_nanousd,
           effects& out) {
@@ -266,6 +276,7 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at == phase::leased) {
     const std::string item = entry->offer.item.str();
+    if (e.how.lasting) return hold(s, *entry, e.how, out);
     lose(s, *entry, e.how, out);
     if (const auto again = s.items.find(item); again != s.items.end()) {
       again->second.not_before_ms = s.now_ms + (first_retry_ms << (again->second.offer.lost - 1));

@@ -59,6 +59,7 @@ struct remaining_attempt {
 struct departure {
   std::string why;                           // for people
   std::optional<std::int64_t> cost_nanousd;  // not known: its whole reservation counts as spent
+  bool lasting = false;                      // so would every further one, until a person mends it
 };
 
 // Events.
@@ -174,6 +175,12 @@ struct item_given_up {
   item_id item;
   std::string why;
 };
+/// No worker can serve it as things stand; the item has left the dispatcher, and is its owner's to
+/// offer again.
+struct item_held {
+  item_id item;
+  std::string why;
+};
 /// A killed attempt is known to be gone: its money can be settled.
 struct attempt_gone {
   attempt_id attempt;
@@ -192,8 +199,9 @@ struct kill_unproved {
   std::vector<remaining_attempt> remaining;
 };
 
-using effect = std::variant<record_grant, send_lease, send_welcome, send_kill, judge, reply_result,
-                            record_lost, item_given_up, attempt_gone, kill_proved, kill_unproved>;
+using effect =
+    std::variant<record_grant, send_lease, send_welcome, send_kill, judge, reply_result,
+                 record_lost, item_given_up, item_held, attempt_gone, kill_proved, kill_unproved>;
 
 enum class phase { queued, granting, leased, judging, killing };
 

@@ -106,6 +106,21 @@ TEST_CASE_FIXTURE(fixture, "an item that its worker failed at waits, twice as lo
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "an item that nothing but a person can help is held, and offered anew") {
+  join("w1");
+  const auto item = offer();
+  const auto attempt = grant(item);
+  out = apply(s, attempt_cleaned{"w1", attempt.str(), {"no gateway", 0, true}, time.boot_ms()});
+  REQUIRE(find<record_lost>() != nullptr);
+  REQUIRE(find<item_held>() != nullptr);
+  CHECK(find<item_held>()->item == item);
+  CHECK(find<item_held>()->why == "no gateway");
+  CHECK(s.items.empty());
+  out = apply(s, item_offered{{item, "lin_1", 1, 1, {}}});
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->offer.fence == 2);
+}
+
 TEST_CASE_FIXTURE(fixture, "what a worker does not name when it joins anew is lost at once") {
   join("w1", 2);
   const auto forgotten = offer();

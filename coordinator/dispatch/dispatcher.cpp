@@ -17,6 +17,7 @@ dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
   dispatch::departure how;
   how.why = gone.why().empty() ? "its worker says that it is gone" : gone.why();
   how.why = printable(how.why.substr(0, max_why_bytes));
+  how.lasting = gone.lasting();
   if (gone.has_usage()) how.cost_nanousd = gone.usage().cost_nanousd();
   return how;
 }
@@ -214,6 +215,13 @@ class executor {
     const auto owner = self_->state.owners.find(e.item.str());
     if (owner == self_->state.owners.end()) return;
     self_->send(owner->second, given_up_atom_v, e.item, e.why);
+    self_->state.owners.erase(owner);
+  }
+
+  void perform(const dispatch::item_held& e) const {
+    const auto owner = self_->state.owners.find(e.item.str());
+    if (owner == self_->state.owners.end()) return;
+    self_->send(owner->second, held_atom_v, e.item, e.why);
     self_->state.owners.erase(owner);
   }
 

@@ -384,6 +384,10 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
         return promise;
       },
       [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
+      [run](held_atom, const item_id&, const std::string& why) {
+        run.change(lineage::pause_requested{lineage::pause_reason::policy, why},
+                   [](const result<void>&) {});
+      },
       [run](budget_atom, const item_id&) {
         run.change(lineage::pause_requested{lineage::pause_reason::budget,
                                             "the run's budget is spent or held by other attempts"},

@@ -131,7 +131,8 @@ result<void> gateway_client::open(gateway_open request, std::chrono::millisecond
   message.limits = request.limits;
   GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), request.listener.get(), timeout));
   if (answer.op == control_op::opened) return {};
-  return error(error_code::invalid_argument, "the gateway refused: " + answer.message);
+  return error(answer.lasting ? error_code::failed_precondition : error_code::invalid_argument,
+               "the gateway refused: " + answer.message);
 }
 
 result<void> gateway_client::renew(const std::string& attempt_id, std::int64_t deadline_boot_ms,

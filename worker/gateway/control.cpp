@@ -90,6 +90,7 @@ std::string encode(const control_message& message) {
       break;
     case control_op::refused:
       out["message"] = message.message;
+      out["lasting"] = message.lasting;
       break;
     default:
       break;
@@ -122,7 +123,10 @@ result<control_message> decode(std::string_view packet) {
       message.usage = usage_from(in.at("usage"));
     }
     if (message.op == control_op::event) message.event_json = in.at("event");
-    if (message.op == control_op::refused) message.message = in.at("message");
+    if (message.op == control_op::refused) {
+      message.message = in.at("message");
+      message.lasting = in.at("lasting");
+    }
     return message;
   } catch (const json::exception&) {  // its text may quote the packet, and a token with it
     return error(error_code::invalid_argument, "control message that cannot be read");

@@ -57,6 +57,7 @@ struct control_message {
   gateway_usage usage;                // closed, usage: totals of the attempt
   std::string event_json;             // event: one JSON object, one line
   std::string message;                // refused: why
+  bool lasting = false;               // refused: until a person mends what `message` says
 };
 
 std::string encode(const control_message& message);

@@ -116,6 +116,7 @@ control_message gateway::open(control_message& message, unique_fd fd) {
   if (!made) {
     answer.op = control_op::refused;
     answer.message = made.error().message();
+    answer.lasting = made.error().code() == error_code::failed_precondition;
     return answer;
   }
   attempts_.emplace(message.attempt_id, *made);
@@ -135,7 +136,8 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   const auto price = prices_.find(message.model);
   if (!price) {
     return error(error_code::failed_precondition,
-                 "the model '" + message.model + "' has no price in " + parts_.config.prices_file);
+                 "the model '" + message.model + "' has no price in " + parts_.config.prices_file +
+                     ", and what cannot be priced is not asked");
   }
   GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
   boost::asio::ip::tcp::acceptor listener(parts_.context);

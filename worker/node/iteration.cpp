@@ -34,6 +34,7 @@ struct agent_run {
   std::string output;
   pushed_objects pushed;
   std::string unreadable;  // not empty: what it left cannot be taken, and why
+  bool late = false;       // since the sandbox's time was up
 };
 
 /// How an attempt ends, before it is written as a result.
@@ -90,6 +91,7 @@ class iteration final : public running_attempt {
   spool seed_pack_;
   v1::AttemptResult result_;
   bool usage_known_ = true;
+  bool refused_for_good_ = false;  // no attempt on this machine does better as it stands
 };
 
 void iteration::phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
@@ -128,7 +130,8 @@ sandbox_policy_spec iteration::policy() const {
 
 std::string iteration::task_json() const {
   task_extras extras;
-  extras.deadline_utc_ms = context_.time->utc_ms() + policy().wall_ms;
+  extras.wall_time_ms = policy().wall_ms;
+  extras.deadline_utc_ms = context_.time->utc_ms() + extras.wall_time_ms;
   extras.context_path = commands_.context;
   extras.build_command = commands_.build;
   extras.test_command = commands_.test;
@@ -151,6 +154,7 @@ attempt_end iteration::run() {
   log_warning("attempt {} ends without a verdict: {}", lease_.attempt_id(), why);
   gone.set_why(printable(why.substr(0, 8'192)));
   if (usage_known_) *gone.mutable_usage() = result_.usage();
+  gone.set_lasting(refused_for_good_);
   return gone;
 }
 
@@ -310,8 +314,12 @@ result<agent_run> iteration::run_agent() {
     grant.token = token;
     grant.model = lease_.model();
     grant.limits = lease_.limits();
-    GERMLINE_TRY(model_.open(std::move(grant), box->get().take_gateway_listener(),
-                             box->wall_until_boot_ms()));
+    const auto opened = model_.open(std::move(grant), box->get().take_gateway_listener(),
+                                    box->wall_until_boot_ms());
+    if (!opened) {
+      refused_for_good_ = opened.error().code() == error_code::failed_precondition;
+      return opened.error();
+    }
   }
   begin(v1::ITERATION_PHASE_RUNNING, "agent");
   process_spec process;
@@ -343,15 +351,22 @@ result<agent_run> iteration::run_agent() {
   // The sandbox of an agent that failed may be dead, as may one whose time has run out: then
   // nothing of it is read. One that went by itself under an agent that did well says nothing about
   // the agent.
+  constexpr std::int64_t early_ms = 250;  // the supervisor's clock is read at another moment
+  const auto is_late = [&] {
+    return context_.time->boot_ms() + early_ms >= box->wall_until_boot_ms();
+  };
   const auto went_by_itself = [&](const error& why) {
-    return why.code() == error_code::unavailable && agent.outcome.succeeded() &&
-           context_.time->boot_ms() < box->wall_until_boot_ms();
+    return why.code() == error_code::unavailable && agent.outcome.succeeded() && !is_late();
+  };
+  const auto cannot_take = [&](const std::string& what, const error& why) {
+    agent.late = why.code() == error_code::unavailable && is_late();
+    agent.unreadable = what + ": " + why.message();
   };
   if (agent.outcome.succeeded() && !commands_.result_is_push) {
     if (const auto committed = commit_worktree(box->get(), "Changes of the work tree");
         !committed) {
       if (went_by_itself(committed.error())) return committed.error();
-      agent.unreadable = "the work tree cannot be committed: " + committed.error().message();
+      cannot_take("the work tree cannot be committed", committed.error());
     }
   }
   if (auto pushed = read_pushed(box->get(), lease_.parent_commit(), max_pushed_bytes)) {
@@ -361,7 +376,7 @@ result<agent_run> iteration::run_agent() {
       return pushed.error().within("reading what the agent pushed");
     }
     log_warning("attempt {}: {}", lease_.attempt_id(), pushed.error().message());
-    agent.unreadable = "what was pushed cannot be taken: " + pushed.error().message();
+    if (!agent.late) cannot_take("what was pushed cannot be taken", pushed.error());
   }
   GERMLINE_TRY(box->destroy());
   return agent;
@@ -424,6 +439,13 @@ result<void> iteration::iterate() {
   if (!agent.outcome.succeeded()) {
     auto why = explain_outcome(agent.outcome, "the agent", agent.output, "crash");
     return conclude({v1::ENDING_FAILED, std::move(why)}, agent);
+  }
+  if (agent.late) {
+    const auto seconds = std::to_string(policy().wall_ms / 1'000);
+    return conclude({v1::ENDING_FAILED,
+                     {"time", "the wall time of " + seconds +
+                                  " s was up before what the agent left could be taken"}},
+                    agent);
   }
   if (!agent.unreadable.empty()) {
     return conclude({v1::ENDING_REJECTED, {"objects", agent.unreadable}}, agent);

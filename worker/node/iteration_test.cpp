@@ -173,6 +173,24 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(lost_because(under_it).find(says) != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(fixture, "without a gateway no attempt can be made, which is said of all") {
+  std::string with_model = genome_toml;
+  with_model.replace(with_model.find("\"none\""), 6, "\"anthropic\"");
+  lease.set_genome_toml(with_model);
+  lease.set_model("a-model");
+  backend.how = [](const std::string&) -> result<fate> { return fate(); };
+  const auto end = run();
+  CHECK(lost_because(end).find("ANTHROPIC_API_KEY") != std::string::npos);
+  REQUIRE(std::holds_alternative<v1::AttemptCleaned>(end));
+  CHECK(std::get<v1::AttemptCleaned>(end).lasting());
+  backend.how = [](const std::string&) -> result<fate> {
+    return error(error_code::unavailable, "the sandbox was ended");
+  };
+  const auto other = run();
+  REQUIRE(std::holds_alternative<v1::AttemptCleaned>(other));
+  CHECK_FALSE(std::get<v1::AttemptCleaned>(other).lasting());
+}
+
 TEST_CASE_FIXTURE(fixture, "a commit that does not fit into a sandbox is rejected") {
   lease.set_kind(v1::WORK_KIND_FOUND);
   for (const auto& how :
@@ -218,10 +236,15 @@ TEST_CASE_FIXTURE(fixture, "validation that a sandbox ends under is late, or the
 
 TEST_CASE_FIXTURE(fixture, "an artefact that cannot be read is refused with what kept it") {
   lease.set_kind(v1::WORK_KIND_FOUND);
-  const auto end = run_where("tar ", exited(2, "tar: agent: Cannot stat"));
+  const auto end = run_where("tar ", exited(2, "tar: agent: Cannot stat: Input/output error"));
   const auto* judged = std::get_if<v1::AttemptResult>(&end);
   REQUIRE_MESSAGE(judged != nullptr, lost_because(end));
   CHECK(judged->reason() == "build");
   CHECK(judged->details().find("exit code 2") != std::string::npos);
-  CHECK(judged->details().find("Cannot stat") != std::string::npos);
+  CHECK(judged->details().find("Cannot stat: Input/output error") != std::string::npos);
+  const auto missing =
+      run_where("tar ", exited(2, "tar: agent: Cannot stat: No such file or directory"));
+  REQUIRE(std::holds_alternative<v1::AttemptResult>(missing));
+  CHECK(std::get<v1::AttemptResult>(missing).details() ==
+        "the build left no 'agent', which `artefact` in genome.toml lists");
 }

@@ -21,8 +21,8 @@ result<void> model_session::open(model_grant grant, unique_fd listener,
                                  std::int64_t wall_until_boot_ms) {
   if (models_ == nullptr) {
     return error(error_code::failed_precondition,
-                 "the genome declares a model, and this worker has no gateway: start it with "
-                 "--gateway-config");
+                 "this worker has no gateway to ask a model: start `germline up` with "
+                 "ANTHROPIC_API_KEY set, or with --gateway-config; then germline resume");
   }
   const std::scoped_lock lock(mutex_);
   wall_until_boot_ms_ = wall_until_boot_ms;

@@ -24,7 +24,7 @@ std::string make_task_json(const v1::Lease& lease, const task_extras& extras) {
       {"notes", notes},
       {"inspirations", json::array()},
       {"deadline_utc", to_iso8601(extras.deadline_utc_ms)},
-      {"wall_time_ms", lease.limits().wall_time_ms()},
+      {"wall_time_ms", extras.wall_time_ms},
       {"budget",
        {{"max_requests", lease.limits().max_requests()},
         {"max_output_tokens", lease.limits().max_output_tokens()},

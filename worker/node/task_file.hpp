@@ -12,6 +12,7 @@ namespace germline::worker {
 /// What the task says that is not in the lease itself.
 struct task_extras {
   std::int64_t deadline_utc_ms = 0;
+  std::int64_t wall_time_ms = 1;
   std::string context_path;
   std::string build_command;
   std::string test_command;

@@ -12,9 +12,8 @@ TEST_CASE("the task has every member that the schema requires") {
   lease.set_attempt_id("att_1");
   lease.set_number(3);
   lease.add_notes("mind the tests");
-  lease.mutable_limits()->set_wall_time_ms(1'000);
-  const auto task = nlohmann::json::parse(
-      make_task_json(lease, {.deadline_utc_ms = 0, .context_path = "c.json"}));
+  const auto task = nlohmann::json::parse(make_task_json(
+      lease, {.deadline_utc_ms = 0, .wall_time_ms = 20'000, .context_path = "c.json"}));
   for (const auto* name :
        {"contract",     "run_id",       "lineage_id", "item_id",      "attempt_id",
         "number",       "goal",         "goal_hints", "notes",        "inspirations",
@@ -24,6 +23,7 @@ TEST_CASE("the task has every member that the schema requires") {
     CHECK_MESSAGE(task.contains(name), name);
   }
   CHECK(task["goal"].is_null());
+  CHECK(task["wall_time_ms"] == 20'000);
   CHECK(task["notes"][0]["text"] == "mind the tests");
   CHECK(task["deadline_utc"] == "1970-01-01T00:00:00.000Z");
 }
