@@ -109,7 +109,7 @@ void add_ps(CLI::App& app, command_line& line) {
                          "  germline ps\n  germline ps --all --json\n"
                          "  germline kill $(germline ps -q)    all that is not over\n\n"
                          "Lists what is not over, paused or not, and for a day what is:\n"
-                         "done, killed or refused. JSON always has all.\n"
+                         "done, killed, retired or refused. JSON always has all.\n"
                          "With --quiet only what is not over, or with --all everything.");
   command->add_flag("-a,--all", given->all, "also what was over more than a day ago");
   command->add_flag("-q,--quiet", given->quiet, "ids only, of lineages that are not over");
@@ -248,6 +248,76 @@ void add_pause_and_resume(CLI::App& app, command_line& line) {
       };
     });
   }
+}
+
+void add_rollback(CLI::App& app, command_line& line) {
+  struct flags {
+    std::string lineage, to, why;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "rollback", "Take a lineage back to an ancestor of its newest generation",
+      "  germline rollback lin_0193a                 to the parent of its head\n"
+      "  germline rollback lin_0193a --to gen_0193b --why 'slower than before'\n\n"
+      "The branch goes forward: a new commit has the ancestor's source and the newest context, "
+      "and\n"
+      "the ancestor's sealed artefact runs next. Nothing is lost: what was rolled back stays in\n"
+      "`germline tree`, can be shown, promoted and forked, and its number is not used again.\n"
+      "While an iteration is live it is refused (exit code 5): `germline pause` the lineage, wait\n"
+      "for the iteration to end, roll back, and `germline resume`. A lineage that is done stays "
+      "so.\n"
+      "A new generation whose first three iterations all fail is rolled back by itself.");
+  command->add_option("LINEAGE", given->lineage, "lineage, or run of one lineage: " + naming)
+      ->required();
+  command->add_option("--to", given->to,
+                      "generation, by id or unique beginning; default: the parent of the head");
+  command->add_option("--why", given->why, "recorded with it");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_rollback(with, given->lineage, given->to, given->why);
+    };
+  });
+}
+
+void add_fork(CLI::App& app, command_line& line) {
+  struct flags {
+    std::string generation;
+    std::optional<std::int64_t> iterations;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "fork", "Begin a new lineage from any generation of a run; prints its id",
+      "  germline fork gen_0193b\n  germline fork gen_0193b --iterations 4\n"
+      "  germline logs -f \"$(germline fork gen_0193b)\"\n\n"
+      "The new lineage is of the generation's run and shares its budget. It has a branch of its\n"
+      "own and begins with the generation's source and context, and it counts its generations on\n"
+      "from that one's number. The generation's own lineage may be killed or retired.");
+  command->add_option("GENERATION", given->generation, "generation, by id or unique beginning")
+      ->required();
+  add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
+                           "default: as many as the run's lineages were given; 0: no end but "
+                           "budget and person");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_fork(with, given->generation, given->iterations);
+    };
+  });
+}
+
+void add_retire(CLI::App& app, command_line& line) {
+  auto lineage = std::make_shared<std::string>();
+  auto why = std::make_shared<std::string>();
+  auto* command = add_client_command(
+      app, line, "retire", "End a lineage for good, and keep its history",
+      "  germline retire lin_0193a --why 'lin_0193c does it better'\n\n"
+      "Final. Its branch, generations and iterations stay, to be shown, promoted and forked.\n"
+      "While an iteration is live it is refused (exit code 5): `germline pause` the lineage and\n"
+      "wait for the iteration to end; or `germline kill` it, which does not wait.");
+  command->add_option("LINEAGE", *lineage, "lineage, or run of one lineage: " + naming)->required();
+  command->add_option("--why", *why, "recorded with it");
+  command->callback([&line, lineage, why] {
+    line.chosen = [lineage, why](const session& with) { return run_retire(with, *lineage, *why); };
+  });
 }
 
 void add_run(CLI::App& app, command_line& line) {
@@ -463,6 +533,9 @@ int run_command_line(int argc, char** argv) {
   add_promote(app, line);
   add_kill(app, line);
   add_pause_and_resume(app, line);
+  add_rollback(app, line);
+  add_fork(app, line);
+  add_retire(app, line);
   add_machine(app, line);
   for (int i = 1; i < argc; ++i) {
     if (!is_text(argv[i]))

@@ -143,6 +143,30 @@ class fake_control final : public v1::Control::Service {
     return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1 is killed, which is final"};
   }
 
+  grpc::Status Rollback(grpc::ServerContext*, const v1::RollbackRequest* request,
+                        v1::RollbackReply* reply) override {
+    const std::lock_guard lock(mutex);
+    rolled = *request;
+    reply->mutable_lineage()->set_lineage_id("lin_1");
+    reply->mutable_lineage()->set_state(v1::LINEAGE_STATE_PAUSED);
+    reply->mutable_generation()->set_generation_id("gen_2");
+    return grpc::Status::OK;
+  }
+  grpc::Status Fork(grpc::ServerContext*, const v1::ForkRequest* request,
+                    v1::LineageReply* reply) override {
+    const std::lock_guard lock(mutex);
+    forked = *request;
+    reply->mutable_lineage()->set_lineage_id("lin_2");
+    return grpc::Status::OK;
+  }
+  grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
+                      v1::LineageReply* reply) override {
+    reply->mutable_lineage()->set_lineage_id(request->lineage());
+    reply->mutable_lineage()->set_state(v1::LINEAGE_STATE_RETIRED);
+    reply->mutable_lineage()->set_pause_details(request->why());
+    return grpc::Status::OK;
+  }
+
   void fill(v1::RunInfo& run) {
     const std::lock_guard lock(mutex);
     run.set_run_id("run_1");
@@ -160,6 +184,8 @@ class fake_control final : public v1::Control::Service {
   std::string seed;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
+  v1::RollbackRequest rolled;
+  v1::ForkRequest forked;
   std::string found_state = "founded";
   bool nothing_to_kill = false;
   v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
@@ -473,6 +499,23 @@ TEST_CASE("6: a kill without proof says who still has what, and what to do") {
   const auto value = nlohmann::json::parse(json.out);
   CHECK(value["lineages"][0]["proof"] == "KILL_PROOF_NONE");
   CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
+}
+
+TEST_CASE("rollback, fork and retire say what became of it") {
+  fixture with;
+  CHECK(with.run("rollback lin_1 --to gen_2 --why slow").out ==
+        "lin_1 rolled back to generation 0 gen_2; paused\n");
+  CHECK(with.control.rolled.lineage() == "lin_1");
+  CHECK(with.control.rolled.to() == "gen_2");
+  CHECK(with.control.rolled.why() == "slow");
+  CHECK(with.run("fork gen_2").out == "lin_2\n");
+  CHECK_FALSE(with.control.forked.has_max_iterations());
+  CHECK(with.run("fork gen_2 --iterations 0 --json").out.find("\"lineage_id\": \"lin_2\"") !=
+        std::string::npos);
+  CHECK(with.control.forked.has_max_iterations());
+  CHECK(with.run("fork gen_2 --iterations -1").code == 2);
+  CHECK(with.run("fork").code == 2);
+  CHECK(with.run("retire lin_1 --why 'a better one'").out == "lin_1 retired: a better one\n");
 }
 
 TEST_CASE("kill of what is not there, of nothing, and of no name") {

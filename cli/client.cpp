@@ -155,6 +155,18 @@ result<v1::LineageReply> control_client::resume(const v1::LineageRequest& reques
   return call(&v1::Control::Stub::Resume, request, read_limit_s);
 }
 
+result<v1::RollbackReply> control_client::rollback(const v1::RollbackRequest& request) {
+  return call(&v1::Control::Stub::Rollback, request, read_limit_s);
+}
+
+result<v1::LineageReply> control_client::fork(const v1::ForkRequest& request) {
+  return call(&v1::Control::Stub::Fork, request, read_limit_s);
+}
+
+result<v1::LineageReply> control_client::retire(const v1::LineageRequest& request) {
+  return call(&v1::Control::Stub::Retire, request, read_limit_s);
+}
+
 result<void> control_client::watch(grpc::ClientContext& context, const v1::WatchRequest& request,
                                    const std::function<void(const v1::WatchEvent&)>& on_event) {
   const auto reader = stub_->Watch(&context, request);

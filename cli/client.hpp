@@ -33,6 +33,9 @@ class control_client {
   result<v1::KillReply> kill(const v1::KillRequest& request);
   result<v1::LineageReply> pause(const v1::LineageRequest& request);
   result<v1::LineageReply> resume(const v1::LineageRequest& request);
+  result<v1::RollbackReply> rollback(const v1::RollbackRequest& request);
+  result<v1::LineageReply> fork(const v1::ForkRequest& request);
+  result<v1::LineageReply> retire(const v1::LineageRequest& request);
 
   /// Calls `on_event` for each until the stream ends, which is success, or fails. `context` lets
   /// another thread cancel; error cancelled is that, or the coordinator's own end.

@@ -96,6 +96,8 @@ CAF_ADD_ATOM(germline_coordinator, germline, branch_atom, "branch")
 CAF_ADD_ATOM(germline_coordinator, germline, founded_atom, "founded")
 CAF_ADD_ATOM(germline_coordinator, germline, pause_atom, "pause")
 CAF_ADD_ATOM(germline_coordinator, germline, resume_atom, "resume")
+CAF_ADD_ATOM(germline_coordinator, germline, rollback_atom, "rollback")
+CAF_ADD_ATOM(germline_coordinator, germline, retire_atom, "retire")
 CAF_ADD_ATOM(germline_coordinator, germline, check_atom, "check")
 CAF_ADD_ATOM(germline_coordinator, germline, left_atom, "left")
 CAF_ADD_ATOM(germline_coordinator, germline, tick_atom, "tick")
@@ -126,7 +128,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::ancestor_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::ancestor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::rollback)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_fork)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::forked)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::dropped_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::project_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::projection)
@@ -144,12 +153,17 @@ using store_actor = caf::typed_actor<
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
     caf::reacts_to<save_atom, lineage::state>, caf::reacts_to<kill_atom, lineage::state>,
     caf::reacts_to<kill_atom, run_id, std::string>,
+    caf::replies_to<records::ancestor_request>::with<records::ancestor>,
+    caf::reacts_to<records::rollback>, caf::replies_to<records::new_fork>::with<records::forked>,
+    caf::reacts_to<records::dropped_iteration>,
     caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>>;
 
 /// The repository: brings objects in, moves branches behind the record.
 using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
                                     /// The context commit's id.
                                     caf::replies_to<refs::context_request>::with<std::string>,
+                                    /// The rollback commit's id.
+                                    caf::replies_to<refs::rollback_request>::with<std::string>,
                                     caf::replies_to<refs::project_request>::with<refs::projection>,
                                     /// Removes the packs of attempts that are over.
                                     caf::reacts_to<tick_atom>>;
@@ -173,6 +187,9 @@ using lineage_actor =
                        caf::replies_to<kill_atom, std::string>::with<kill_outcome>,
                        caf::reacts_to<pause_atom, std::string>,
                        caf::reacts_to<resume_atom, std::string>,
+                       /// To an ancestor of the head, or, where it is empty, to the head's parent.
+                       caf::reacts_to<rollback_atom, generation_id, std::string>,
+                       caf::reacts_to<retire_atom, std::string>,
                        /// Looks whether the branch is where the record says.
                        caf::reacts_to<check_atom>>;
 
@@ -180,7 +197,12 @@ using lineage_actor =
 using runs_actor = item_owner::extend<
     caf::reacts_to<records::new_run>, caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
     caf::reacts_to<pause_atom, lineage_id, std::string>,
-    caf::reacts_to<resume_atom, lineage_id, std::string>, caf::reacts_to<tick_atom>>;
+    caf::reacts_to<resume_atom, lineage_id, std::string>,
+    caf::reacts_to<rollback_atom, lineage_id, generation_id, std::string>,
+    /// Founds a lineage from a generation that is there.
+    caf::reacts_to<records::new_fork>,
+    /// After it the lineage has no actor.
+    caf::reacts_to<retire_atom, lineage_id, std::string>, caf::reacts_to<tick_atom>>;
 
 /// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
 using dispatcher_actor =

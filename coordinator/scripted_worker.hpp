@@ -186,7 +186,9 @@ class scripted_worker {
     result->set_artefact_id(artefact);
     result->set_source_id("src");
     result->set_build_id("bld");
-    result->set_reason(ending == v1::ENDING_EVOLVED ? "" : "test");
+    result->set_reason(ending == v1::ENDING_EVOLVED  ? ""
+                       : ending == v1::ENDING_FAILED ? "crash"
+                                                     : "test");
     result->set_action("did something");
     if (lease.kind() == v1::WORK_KIND_FOUND) result->add_protected_tests("holds");
     send(message);

@@ -36,6 +36,14 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
 exit_code run_pause(const session& with, const std::string& lineage, const std::string& why);
 exit_code run_resume(const session& with, const std::string& lineage, const std::string& why);
 
+/// `to` may be empty: then to the parent of the head.
+exit_code run_rollback(const session& with, const std::string& lineage, const std::string& to,
+                       const std::string& why);
+/// Prints the id of the new lineage.
+exit_code run_fork(const session& with, const std::string& generation,
+                   std::optional<std::int64_t> iterations);
+exit_code run_retire(const session& with, const std::string& lineage, const std::string& why);
+
 // --- starting ----------------------------------------------------------------------------------
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {

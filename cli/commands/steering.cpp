@@ -60,4 +60,37 @@ exit_code run_resume(const session& with, const std::string& lineage, const std:
   return print_lineage(with, client.resume(request));
 }
 
+exit_code run_rollback(const session& with, const std::string& lineage, const std::string& to,
+                       const std::string& why) {
+  control_client client(with.coordinator());
+  v1::RollbackRequest request;
+  request.set_lineage(lineage);
+  request.set_to(to);
+  request.set_why(why);
+  const auto reply = client.rollback(request);
+  if (!reply) return with.fail(reply.error());
+  with.data(with.json ? to_json(*reply) : render_rolled_back(*reply, with.how));
+  return exit_code::done;
+}
+
+exit_code run_fork(const session& with, const std::string& generation,
+                   std::optional<std::int64_t> iterations) {
+  control_client client(with.coordinator());
+  v1::ForkRequest request;
+  request.set_generation(generation);
+  if (iterations) request.set_max_iterations(*iterations);
+  const auto reply = client.fork(request);
+  if (!reply) return with.fail(reply.error());
+  with.data(with.json ? to_json(*reply) : safe_line(reply->lineage().lineage_id()) + "\n");
+  return exit_code::done;
+}
+
+exit_code run_retire(const session& with, const std::string& lineage, const std::string& why) {
+  control_client client(with.coordinator());
+  v1::LineageRequest request;
+  request.set_lineage(lineage);
+  request.set_why(why);
+  return print_lineage(with, client.retire(request));
+}
+
 }  // namespace germline::cli

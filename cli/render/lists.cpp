@@ -133,6 +133,15 @@ std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how
   return text + "\n";
 }
 
+std::string render_rolled_back(const v1::RollbackReply& reply, const style& how) {
+  const auto& lineage = reply.lineage();
+  const auto& generation = reply.generation();
+  return short_id(lineage.lineage_id()) + " rolled back to generation " +
+         std::to_string(generation.number()) + " " + short_id(generation.generation_id()) + "; " +
+         painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage)) +
+         "\n";
+}
+
 std::string to_json(const google::protobuf::Message& message, bool one_line) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = !one_line;

@@ -33,6 +33,7 @@ bool is_proved(const v1::KilledLineage& killed);
 std::string render_unproved(const v1::KillReply& reply, std::int64_t now_ms);
 /// The reply, with the `errors` of the targets that could not be killed; of one alone, that error.
 std::string killed_json(const v1::KillReply& reply, const std::vector<error>& failures);
+std::string render_rolled_back(const v1::RollbackReply& reply, const style& how);
 std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how);
 
 /// proto3's JSON with the proto's field names and every field written; int64 are strings, as

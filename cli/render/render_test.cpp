@@ -217,6 +217,50 @@ TEST_CASE("what happened to a lineage is told in its own words") {
   CHECK(render_event(event, plain) == "01:01:01 lin_1 lineage done\n");
 }
 
+TEST_CASE("a rollback is told, and drawn where it happened") {
+  v1::WatchEvent event;
+  event.set_lineage_id("lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+  auto& change = *event.mutable_lineage();
+  change.set_state(v1::LINEAGE_STATE_ACTIVE);
+  change.set_was(v1::LINEAGE_STATE_ACTIVE);
+  change.set_rolled_back_to("gen_0190f3c2a1b27c3d8e4f5a6b7c8d9e20");
+  change.set_why("generation 1 failed 3 iterations in a row");
+  CHECK(render_event(event, plain)
+            .ends_with(
+                "lineage rolled back to generation 0 gen_0190f3c2a1b27c3d8e: generation 1 failed "
+                "3 iterations in a row\n"));
+  auto reply = sample_tree();
+  auto& back = *reply.add_rollbacks();
+  back.set_lineage_id(reply.run().lineages(0).lineage_id());
+  back.set_generation_id(reply.generations(0).generation_id());
+  back.set_after_iteration(reply.iterations(0).item_id());
+  back.set_why("too\x1b slow");
+  const auto text = render_tree(reply, plain);
+  CAPTURE(text);
+  const auto at = text.find("rolled back -> generation 0 gen_0190f3c2a1b27c3d8e\n");
+  REQUIRE(at != std::string::npos);
+  CHECK(text.find("too\\x1b slow", at) != std::string::npos);
+  CHECK(text.find("generation 1") < at);
+  CHECK(text.find("rejected") > at);
+  v1::RollbackReply rolled;
+  *rolled.mutable_lineage() = reply.run().lineages(0);
+  *rolled.mutable_generation() = reply.generations(0);
+  CHECK(render_rolled_back(rolled, plain) ==
+        "lin_0190f3c2a1b27c3d8e rolled back to generation 0 gen_0190f3c2a1b27c3d8e; done\n");
+}
+
+TEST_CASE("the tree says from which generation a fork begins") {
+  auto reply = sample_tree();
+  auto& fork = *reply.mutable_run()->add_lineages();
+  fork.set_lineage_id("lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e11");
+  fork.set_state(v1::LINEAGE_STATE_ACTIVE);
+  fork.set_forked_from(reply.generations(1).generation_id());
+  const auto text = render_tree(reply, plain);
+  CAPTURE(text);
+  CHECK(text.find("\n      forked from generation 1 gen_0190f3c2a1b27c3d8e bbbbbbb") !=
+        std::string::npos);
+}
+
 TEST_CASE("waiting for a slot is told, apart from running") {
   v1::WatchEvent event;
   event.set_time_ms(3'661'000);

@@ -89,6 +89,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
           painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage)));
   out.add_time("since", lineage.changed_ms());
   out.add_text("why", lineage.pause_details());
+  out.add("forked from", safe_line(lineage.forked_from()));
   out.add("head", safe_line(lineage.head_generation()));
   out.add("commit", safe_line(lineage.head_commit()));
   out.add("depth", std::to_string(lineage.depth()));

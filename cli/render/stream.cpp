@@ -114,8 +114,7 @@ std::string render_event(const v1::WatchEvent& event, const style& how) {
       break;
     case v1::WatchEvent::kLineage:
       line.add("lineage ");
-      line.add(change_words(event.lineage()),
-               colour_of(event.lineage().state(), event.lineage().pause_reason()));
+      line.add(change_words(event.lineage()), colour_of(event.lineage()));
       line.add_reason(event.lineage().why());
       break;
     case v1::WatchEvent::KIND_NOT_SET:

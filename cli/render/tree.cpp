@@ -92,48 +92,102 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
   return notes;
 }
 
+/// One thing that happened in a lineage, with its notes.
+struct leaf {
+  std::string line;
+  std::vector<std::string> notes;
+};
+
+leaf rollback_leaf(const v1::RollbackInfo& back, const style& how) {
+  const auto marks = strokes_of(how);
+  leaf out;
+  out.line = painted(how, paint::yellow, "rolled back") + " " + marks.arrow + " generation " +
+             std::to_string(back.number()) + " " +
+             painted(how, paint::dim, short_id(back.generation_id()));
+  if (!back.why().empty()) out.notes.push_back(summary(how, back.why(), how.columns - 10));
+  return out;
+}
+
+class tree_text {
+ public:
+  tree_text(const v1::GetTreeReply& reply, const style& how) : reply_(reply), how_(how) {
+    for (const auto& generation : reply.generations()) {
+      by_id_[generation.generation_id()] = &generation;
+    }
+  }
+
+  std::string seed(const v1::GenerationInfo& generation) const {
+    return std::string(marks_.dot) + " " + name_of(generation) + "  the seed\n";
+  }
+
+  std::string lineage(const v1::LineageInfo& lineage, bool last_lineage) const {
+    const std::string indent = last_lineage ? marks_.gap : marks_.bar;
+    auto text = (last_lineage ? marks_.corner : marks_.tee) + lineage_line(lineage, how_) + "\n";
+    const auto leaves = leaves_of(lineage.lineage_id());
+    if (!lineage.forked_from().empty()) {
+      text += indent + (leaves.empty() ? marks_.gap : marks_.bar) + "forked from " +
+              origin(lineage.forked_from()) + "\n";
+    }
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      const bool last = i + 1 == leaves.size();
+      text += indent + (last ? marks_.corner : marks_.tee) + leaves[i].line + "\n";
+      for (const auto& note : leaves[i].notes) {
+        text += indent + (last ? marks_.gap : marks_.bar) + "   " + note + "\n";
+      }
+    }
+    return text;
+  }
+
+ private:
+  std::string name_of(const v1::GenerationInfo& generation) const {
+    return "generation " + std::to_string(generation.number()) + " " +
+           painted(how_, paint::dim,
+                   short_id(generation.generation_id()) + " " + short_commit(generation.commit()));
+  }
+  std::string origin(const std::string& id) const {
+    const auto known = by_id_.find(id);
+    return known == by_id_.end() ? "generation " + short_id(id) : name_of(*known->second);
+  }
+
+  leaf iteration(const v1::IterationInfo& each) const {
+    const auto born = by_id_.find(each.generation_id());
+    const bool evolved = each.ending() == v1::ENDING_EVOLVED && born != by_id_.end();
+    return {iteration_line(each, evolved ? born->second : nullptr, how_),
+            iteration_notes(each, how_)};
+  }
+
+  /// A lineage's iterations and rollbacks, in the order in which they happened.
+  std::vector<leaf> leaves_of(const std::string& lineage) const {
+    std::vector<leaf> leaves;
+    for (const auto& each : reply_.iterations()) {
+      const bool founding = each.kind() == v1::WORK_KIND_FOUND;
+      if (!founding && each.lineage_id() != lineage) continue;
+      if (!founding) leaves.push_back(iteration(each));
+      for (const auto& back : reply_.rollbacks()) {
+        if (back.lineage_id() != lineage || back.after_iteration() != each.item_id()) continue;
+        leaves.push_back(rollback_leaf(back, how_));
+      }
+    }
+    return leaves;
+  }
+
+  const v1::GetTreeReply& reply_;
+  const style& how_;
+  const strokes marks_ = strokes_of(how_);
+  std::map<std::string, const v1::GenerationInfo*> by_id_;
+};
+
 }  // namespace
 
 std::string render_tree(const v1::GetTreeReply& reply, const style& how) {
-  const auto marks = strokes_of(how);
+  const tree_text tree(reply, how);
   auto text = head_line(reply.run(), how);
-  std::map<std::string, const v1::GenerationInfo*> by_id;
   for (const auto& generation : reply.generations()) {
-    by_id[generation.generation_id()] = &generation;
-  }
-  for (const auto& generation : reply.generations()) {
-    if (!generation.parent().empty()) continue;
-    text +=
-        std::string(marks.dot) + " generation " + std::to_string(generation.number()) + " " +
-        painted(how, paint::dim,
-                short_id(generation.generation_id()) + " " + short_commit(generation.commit())) +
-        "  the seed\n";
+    if (generation.parent().empty()) text += tree.seed(generation);
   }
   const int lineages = reply.run().lineages_size();
   for (int i = 0; i < lineages; ++i) {
-    const auto& lineage = reply.run().lineages(i);
-    const bool last_lineage = i + 1 == lineages;
-    const std::string indent = last_lineage ? marks.gap : marks.bar;
-    text += (last_lineage ? marks.corner : marks.tee) + lineage_line(lineage, how) + "\n";
-    std::vector<const v1::IterationInfo*> own;
-    for (const auto& iteration : reply.iterations()) {
-      if (iteration.lineage_id() == lineage.lineage_id() &&
-          iteration.kind() != v1::WORK_KIND_FOUND) {
-        own.push_back(&iteration);
-      }
-    }
-    for (std::size_t k = 0; k < own.size(); ++k) {
-      const bool last = k + 1 == own.size();
-      const auto born = by_id.find(own[k]->generation_id());
-      const auto* generation = born == by_id.end() ? nullptr : born->second;
-      text += indent + (last ? marks.corner : marks.tee) +
-              iteration_line(*own[k], own[k]->ending() == v1::ENDING_EVOLVED ? generation : nullptr,
-                             how) +
-              "\n";
-      for (const auto& note : iteration_notes(*own[k], how)) {
-        text += indent + (last ? marks.gap : marks.bar) + "   " + note + "\n";
-      }
-    }
+    text += tree.lineage(reply.run().lineages(i), i + 1 == lineages);
   }
   return text;
 }

@@ -64,6 +64,10 @@ std::string state_words(const v1::LineageInfo& lineage) {
 }
 
 std::string change_words(const v1::LineageChange& change) {
+  if (!change.rolled_back_to().empty()) {
+    return "rolled back to generation " + std::to_string(change.rolled_back_number()) + " " +
+           short_id(change.rolled_back_to());
+  }
   if (change.state() == v1::LINEAGE_STATE_ACTIVE && change.was() == v1::LINEAGE_STATE_PAUSED) {
     return "resumed";
   }
@@ -97,6 +101,11 @@ paint colour_of(v1::Ending ending) {
     default:
       return paint::blue;
   }
+}
+
+paint colour_of(const v1::LineageChange& change) {
+  if (!change.rolled_back_to().empty()) return paint::yellow;
+  return colour_of(change.state(), change.pause_reason());
 }
 
 paint colour_of(v1::LineageState state, v1::PauseReason why) {

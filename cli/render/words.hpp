@@ -17,7 +17,7 @@ std::string word(v1::LineageState state);
 std::string word(v1::PauseReason reason);
 /// "active", "paused (budget)", "killed"; "done" of what is paused since all its iterations are.
 std::string state_words(const v1::LineageInfo& lineage);
-/// The same of a change; what goes on after a pause is "resumed".
+/// The same of a change; what goes on after a pause is "resumed"; or to what it was rolled back.
 std::string change_words(const v1::LineageChange& change);
 
 /// What a live iteration does: its phase, or "waiting" for a slot.
@@ -26,6 +26,7 @@ std::string live_words(const v1::IterationInfo& iteration);
 std::string reason_of(const v1::IterationInfo& iteration);
 
 paint colour_of(v1::Ending ending);
+paint colour_of(const v1::LineageChange& change);
 paint colour_of(v1::LineageState state, v1::PauseReason why);
 
 /// Whether nothing more will happen to it by itself: paused, killed or retired.

@@ -86,6 +86,18 @@ class control_service final : public v1::Control::Service {
                       v1::LineageReply* reply) override {
     return answer(people_.resume(*request), reply);
   }
+  grpc::Status Rollback(grpc::ServerContext*, const v1::RollbackRequest* request,
+                        v1::RollbackReply* reply) override {
+    return answer(people_.rollback(*request), reply);
+  }
+  grpc::Status Fork(grpc::ServerContext*, const v1::ForkRequest* request,
+                    v1::LineageReply* reply) override {
+    return answer(people_.fork(*request), reply);
+  }
+  grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
+                      v1::LineageReply* reply) override {
+    return answer(people_.retire(*request), reply);
+  }
 
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      grpc::ServerWriter<v1::WatchEvent>* stream) override {

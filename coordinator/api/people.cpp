@@ -1,8 +1,6 @@
 #include "coordinator/api/people.hpp"
 
 #include <algorithm>
-#include <caf/scoped_actor.hpp>
-#include <caf/typed_actor.hpp>
 #include <map>
 
 #include "common/config/run_file.hpp"
@@ -10,6 +8,7 @@
 #include "common/manifest/genome_manifest.hpp"
 #include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
+#include "coordinator/api/asking.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/store/reader.hpp"
 
@@ -19,32 +18,7 @@ namespace {
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr int max_have = 64;
 constexpr std::size_t max_overview_bytes = 2 * 1024;  // of one iteration's details, in a tree
-constexpr auto short_wait = std::chrono::seconds(20);
 constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
-
-error invalid(const std::string& why) {
-  return {error_code::invalid_argument, why};
-}
-
-/// Sends a request to an actor and waits for its answer.
-template <class T, class Handle, class... Args>
-result<T> ask(caf::actor_system& system, caf::timespan wait, const Handle& to, Args&&... args) {
-  caf::scoped_actor self(system);
-  std::optional<result<T>> answer;
-  self->request(to, wait, std::forward<Args>(args)...)
-      .receive([&](const T& value) { answer.emplace(value); },
-               [&](const caf::error& failure) { answer.emplace(from_caf(failure)); });
-  return std::move(*answer);
-}
-
-template <class Handle, class... Args>
-result<void> tell(caf::actor_system& system, caf::timespan wait, const Handle& to, Args&&... args) {
-  caf::scoped_actor self(system);
-  result<void> answer;
-  self->request(to, wait, std::forward<Args>(args)...)
-      .receive([] {}, [&](const caf::error& failure) { answer = from_caf(failure); });
-  return answer;
-}
 
 result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.repository().empty()) return invalid("a run needs a repository: give its path");
@@ -69,22 +43,6 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     return invalid("limits must not be negative");
   }
   return {};
-}
-
-std::string word(resolved_target::kind what) {
-  switch (what) {
-    case resolved_target::kind::run:
-      return "a run";
-    case resolved_target::kind::lineage:
-      return "a lineage";
-    case resolved_target::kind::generation:
-      return "a generation";
-    case resolved_target::kind::item:
-      return "an iteration";
-    case resolved_target::kind::attempt:
-      return "an attempt";
-  }
-  return "something else";
 }
 
 std::string inside(const std::string& folder, const std::string& path) {
@@ -278,13 +236,26 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
   GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.run));
   GERMLINE_TRY_ASSIGN(auto generations, reader_.generations(found.run));
   GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(found.run));
+  // What a fork starts from is another lineage's.
+  const auto is_origin = [&](const v1::GenerationInfo& each) {
+    const auto& lineages = reply.run().lineages();
+    return std::any_of(lineages.begin(), lineages.end(), [&](const auto& lineage) {
+      return belongs(lineage.lineage_id()) && lineage.forked_from() == each.generation_id();
+    });
+  };
   for (auto& each : generations) {
-    if (belongs(each.lineage_id())) *reply.add_generations() = std::move(each);
+    if (belongs(each.lineage_id()) || is_origin(each)) {
+      *reply.add_generations() = std::move(each);
+    }
   }
   for (auto& each : iterations) {
     if (!belongs(each.lineage_id())) continue;
     each.set_details(valid_utf8(each.details(), max_overview_bytes));
     *reply.add_iterations() = std::move(each);
+  }
+  GERMLINE_TRY_ASSIGN(auto rollbacks, reader_.rollbacks(found.run));
+  for (auto& each : rollbacks) {
+    if (belongs(each.lineage_id())) *reply.add_rollbacks() = std::move(each);
   }
   return reply;
 }
@@ -430,6 +401,7 @@ result<void> people::add_seed_of(const lineage_id& lineage, kill_target& target)
 }
 
 result<kill_target> people::target_of(const v1::KillRequest& request) {
+  GERMLINE_TRY(check_why(request.why()));
   kill_target target;
   target.why = request.why().empty() ? "killed by a person" : request.why();
   std::vector<std::string> runs;
@@ -495,36 +467,6 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
     killed.set_took_ms(took_ms);
     *reply.add_lineages() = std::move(killed);
   }
-  return reply;
-}
-
-/// The lineage that is meant. A run stands for its lineage where it has one only.
-result<lineage_id> people::lineage_of(const std::string& given) {
-  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(given));
-  if (found.what == resolved_target::kind::lineage) return lineage_id::parse(found.id);
-  if (found.what != resolved_target::kind::run) {
-    return invalid("'" + given + "' is " + word(found.what) + "; name a lineage (lin_...)");
-  }
-  GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(found.id));
-  if (lineages.size() == 1) return lineage_id::parse(lineages.front().lineage_id());
-  std::string names;
-  for (const auto& each : lineages) names += (names.empty() ? "" : ", ") + each.lineage_id();
-  return invalid("'" + given + "' is a run of several lineages; name one of them: " + names);
-}
-
-result<v1::LineageReply> people::pause(const v1::LineageRequest& request) {
-  GERMLINE_TRY_ASSIGN(const auto id, lineage_of(request.lineage()));
-  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, pause_atom_v, id, request.why()));
-  v1::LineageReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(id.str()));
-  return reply;
-}
-
-result<v1::LineageReply> people::resume(const v1::LineageRequest& request) {
-  GERMLINE_TRY_ASSIGN(const auto id, lineage_of(request.lineage()));
-  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, resume_atom_v, id, request.why()));
-  v1::LineageReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(id.str()));
   return reply;
 }
 

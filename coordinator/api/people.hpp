@@ -52,6 +52,9 @@ class people {
   result<v1::KillReply> kill(const v1::KillRequest& request);
   result<v1::LineageReply> pause(const v1::LineageRequest& request);
   result<v1::LineageReply> resume(const v1::LineageRequest& request);
+  result<v1::RollbackReply> rollback(const v1::RollbackRequest& request);
+  result<v1::LineageReply> fork(const v1::ForkRequest& request);
+  result<v1::LineageReply> retire(const v1::LineageRequest& request);
 
   /// Calls `emit` with each event of the target from the record on; with `follow` until the target
   /// ends. `emit` returns false to stop; an event without a kind only asks whether to go on.
@@ -64,6 +67,8 @@ class people {
   result<std::vector<worker_status>> workers();
   std::string why_waiting(const std::string& base_digest);
   result<lineage_id> lineage_of(const std::string& given);
+  result<lineage_id> steered(const std::string& given, const std::string& why);
+  result<generation_id> generation_of(const std::string& given, const std::string& what);
   result<std::string> commit_of(const std::string& id, std::string* parent);
   result<std::string> raw_commit_of(const v1::IterationInfo& iteration);
   result<std::string> context_at(const std::string& run, const std::string& commit);

@@ -55,26 +55,7 @@ class conductor {
   /// the lineage's row. `settle` gets the outcome.
   void change(const lineage::event& what, std::function<void(result<void>)> settle) const {
     const auto copy = *this;
-    enqueue([copy, what, settle] {
-      auto t = lineage::apply(copy.self_->state.current, what);
-      if (!t.refused.empty()) {
-        settle(error(error_code::failed_precondition, t.refused));
-        copy.done();
-        return;
-      }
-      auto* self = copy.self_;
-      self->request(copy.config_.store, caf::infinite, save_atom_v, t.next)
-          .then(
-              [copy, t, settle] {
-                copy.adopt(t);
-                settle({});
-                copy.done();
-              },
-              [copy, settle](const caf::error& failure) {
-                settle(from_caf(failure));
-                copy.done();
-              });
-    });
+    enqueue([copy, what, settle] { copy.save(what, settle); });
   }
 
   void judge(const item_id& item, const result_ptr& result,
@@ -125,6 +106,41 @@ class conductor {
     });
   }
 
+  /// By a person.
+  void roll_back(const generation_id& to, const std::string& why,
+                 std::function<void(result<void>)> settle) const {
+    const auto copy = *this;
+    enqueue([copy, to, why, settle] {
+      copy.take_back(
+          to, [why](const records::ancestor&) { return why; }, settle);
+    });
+  }
+
+  /// Final. The branch is brought to the head first: who retires has nobody left to do it later.
+  void retire(const std::string& why, std::function<void(result<void>)> settle) const {
+    const auto copy = *this;
+    enqueue([copy, why, settle] {
+      copy.drop_waiting("the lineage was retired while it waited", settle, [copy, why, settle] {
+        const auto& s = copy.self_->state;
+        const auto go_on = [copy, why, settle] {
+          copy.save(lineage::retire_requested{why}, settle);
+        };
+        if (s.current.head_commit.empty()) return go_on();
+        const refs::project_request request{s.current.id, s.current.head_commit, s.branch_commit};
+        copy.self_->request(copy.config_.refs, caf::infinite, request)
+            .then(
+                [copy, request, go_on](const refs::projection& p) {
+                  if (p.how != refs::standing::diverged) copy.projected(request, p);
+                  go_on();
+                },
+                [copy, settle](const caf::error& failure) {
+                  settle(from_caf(failure));
+                  copy.done();
+                });
+      });
+    });
+  }
+
   void project() const {
     auto* self = self_;
     const auto& s = self->state;
@@ -147,6 +163,120 @@ class conductor {
     auto job = std::move(s.waiting.front());
     s.waiting.pop_front();
     job();
+  }
+
+  /// The last of a job: applies `what`, saves the lineage, and does what follows.
+  void save(const lineage::event& what, std::function<void(result<void>)> settle) const {
+    auto t = lineage::apply(self_->state.current, what);
+    if (!t.refused.empty()) {
+      settle(error(error_code::failed_precondition, t.refused));
+      return done();
+    }
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, save_atom_v, t.next)
+        .then(
+            [copy, t, settle] {
+              copy.adopt(t);
+              settle({});
+              copy.done();
+            },
+            [copy, settle](const caf::error& failure) {
+              settle(from_caf(failure));
+              copy.done();
+            });
+  }
+
+  /// Part of a job: goes on once no iteration waits that nobody runs. One that was offered to
+  /// nobody when the lineage was paused would never end by itself.
+  void drop_waiting(const std::string& why, std::function<void(result<void>)> settle,
+                    std::function<void()> go_on) const {
+    const auto t = lineage::apply(self_->state.current, lineage::waiting_dropped{});
+    if (!t.refused.empty()) return go_on();
+    const auto copy = *this;
+    const auto waiting = self_->state.current.live;
+    self_
+        ->request(config_.store, caf::infinite,
+                  records::dropped_iteration{t.next, why, config_.env.time->utc_ms()})
+        .then(
+            [copy, t, waiting, go_on] {
+              copy.self_->send(copy.config_.dispatcher, withdraw_atom_v, waiting);
+              copy.adopt(t);
+              go_on();
+            },
+            [copy, settle](const caf::error& failure) {
+              settle(from_caf(failure));
+              copy.done();
+            });
+  }
+
+  using reason_for = std::function<std::string(const records::ancestor&)>;
+
+  /// The last of a job: the commit first, then the record; the branch follows from the record.
+  void take_back(const generation_id& to, const reason_for& reason,
+                 std::function<void(result<void>)> settle) const {
+    const auto copy = *this;
+    const auto& current = self_->state.current;
+    const auto why_not = lineage::why_no_rollback(current);
+    if (!why_not.empty() && !lineage::may_wait_withdrawn(current)) {
+      settle(error(error_code::failed_precondition, why_not));
+      return done();
+    }
+    self_
+        ->request(config_.store, caf::infinite,
+                  records::ancestor_request{current.head_generation, to})
+        .then(
+            [copy, reason, settle](const records::ancestor& ancestor) {
+              const auto why = reason(ancestor);
+              copy.drop_waiting(
+                  "the lineage was rolled back while it waited", settle,
+                  [copy, ancestor, why, settle] { copy.author_rollback(ancestor, why, settle); });
+            },
+            [copy, settle](const caf::error& failure) {
+              settle(from_caf(failure));
+              copy.done();
+            });
+  }
+
+  void author_rollback(const records::ancestor& to, const std::string& why,
+                       std::function<void(result<void>)> settle) const {
+    const auto& now = self_->state.current;
+    const refs::rollback_request request{
+        now.id, now.head_commit, to.commit, to.id, config_.folder, why, config_.env.time->utc_ms()};
+    const auto copy = *this;
+    self_->request(config_.refs, caf::infinite, request)
+        .then([copy, to, why, settle](
+                  const std::string& commit) { copy.record_rollback(to, why, commit, settle); },
+              [copy, settle](const caf::error& failure) {
+                settle(from_caf(failure));
+                copy.done();
+              });
+  }
+
+  void record_rollback(const records::ancestor& to, const std::string& why,
+                       const std::string& commit, std::function<void(result<void>)> settle) const {
+    const auto words =
+        "rolled back to generation " + std::to_string(to.number) + " " + to.id.str() + ": " + why;
+    const auto t =
+        lineage::apply(self_->state.current, lineage::rolled_back{to.id, commit, to.depth, words});
+    if (!t.refused.empty()) {
+      settle(error(error_code::failed_precondition, t.refused));
+      return done();
+    }
+    const auto copy = *this;
+    self_
+        ->request(config_.store, caf::infinite,
+                  records::rollback{t.next, why, config_.env.time->utc_ms()})
+        .then(
+            [copy, t, words, settle] {
+              log_info("lineage {} is {}", t.next.id.str(), words);
+              copy.adopt(t);
+              settle({});
+              copy.done();
+            },
+            [copy, settle](const caf::error& failure) {
+              settle(from_caf(failure));
+              copy.done();
+            });
   }
 
   void adopt(const lineage::transition& t) const {
@@ -182,6 +312,27 @@ class conductor {
                             [](const result<void>&) {});
                 copy.done();
               });
+    });
+  }
+
+  void one(const lineage::roll_back&) const {
+    const auto copy = *this;
+    enqueue([copy] {
+      const auto& now = copy.self_->state.current;
+      const bool wanted = now.at == lineage::status::active && now.live.empty();
+      if (!wanted || !lineage::must_roll_back(now)) return copy.done();
+      const auto reason = [failures = now.own_failures](const records::ancestor& to) {
+        return "generation " + std::to_string(to.of_number) + " failed " +
+               std::to_string(failures) + " iterations in a row";
+      };
+      copy.take_back({}, reason, [copy](const result<void>& outcome) {
+        if (outcome) return;
+        const auto why = "the head failed again and again, and cannot be rolled back: " +
+                         outcome.error().message();
+        log_error("lineage {}: {}", copy.self_->state.current.id.str(), why);
+        copy.change(lineage::pause_requested{lineage::pause_reason::policy, why},
+                    [](const result<void>&) {});
+      });
     });
   }
 
@@ -283,7 +434,7 @@ class conductor {
 
   void commit(records::verdict verdict, std::optional<records::birth> born,
               std::function<void(const judgement&)> settle) const {
-    lineage::iteration_ended ended{verdict.how, verdict.commit, {}};
+    lineage::iteration_ended ended{verdict.how, verdict.commit, {}, verdict.reason};
     if (born) ended.generation = born->id;
     auto t = lineage::apply(self_->state.current, ended);
     if (!t.refused.empty()) {
@@ -412,6 +563,17 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
       [self, run](resume_atom, const std::string& why) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();
         run.change(lineage::resume_requested{why}, answer(promise));
+        return promise;
+      },
+      [self, run](rollback_atom, const generation_id& to,
+                  const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.roll_back(to, why, answer(promise));
+        return promise;
+      },
+      [self, run](retire_atom, const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.retire(why, answer(promise));
         return promise;
       },
       [self, run](check_atom) {

@@ -11,6 +11,11 @@ bool is_final(const state& s) {
   return s.at == status::killed || s.at == status::retired;
 }
 
+std::string live_words(const state& s, const std::string& or_else) {
+  return "an iteration is live (" + s.live.str() +
+         "): pause the lineage and wait for the iteration to end" + or_else;
+}
+
 bool done(const state& s) {
   return s.max_iterations > 0 && s.iterations_done >= s.max_iterations;
 }
@@ -21,7 +26,13 @@ void pause(state& s, pause_reason why, std::string details) {
   s.details = std::move(details);
 }
 
-/// Begins the next iteration, or says why none begins.
+/// What comes next where nothing is live.
+effect next_step(const state& s) {
+  if (must_roll_back(s)) return roll_back{};
+  return begin_iteration{};
+}
+
+/// Begins the next iteration, from an ancestor where the head is no good, or says why none begins.
 void go_on(transition& t) {
   state& s = t.next;
   if (s.at != status::active || s.head_generation.empty() || !s.live.empty()) return;
@@ -29,7 +40,7 @@ void go_on(transition& t) {
     pause(s, pause_reason::done, std::to_string(s.iterations_done) + " iterations are done");
     return;
   }
-  t.effects.emplace_back(begin_iteration{});
+  t.effects.push_back(next_step(s));
 }
 
 transition on(const state& s, const founded& e) {
@@ -72,8 +83,15 @@ transition on(const state& s, const iteration_ended& e) {
   next.live = {};
   ++next.iterations_done;
   next.failures_in_row = e.how == ending::failed ? s.failures_in_row + 1 : 0;
+  if (e.how != ending::failed) {
+    next.unproven = false;
+    next.own_failures = 0;
+  } else if (is_agents_own(e.reason)) {
+    ++next.own_failures;
+  }
   if (e.how == ending::evolved) {
     next.head_generation = e.generation;
+    next.unproven = true;
     ++next.depth;
     ++next.last_number;
   }
@@ -81,7 +99,8 @@ transition on(const state& s, const iteration_ended& e) {
     next.head_commit = e.commit;
     t.effects.emplace_back(project_branch{});
   }
-  if (next.at == status::active && next.failures_in_row >= failures_before_pause) {
+  const bool too_many = next.failures_in_row >= failures_before_pause && !must_roll_back(next);
+  if (next.at == status::active && too_many) {
     pause(next, pause_reason::policy,
           std::to_string(next.failures_in_row) + " iterations failed in a row");
   }
@@ -129,7 +148,67 @@ transition on(const state& s, const kill_requested& e) {
   return t;
 }
 
+transition on(const state& s, const waiting_dropped&) {
+  if (!may_wait_withdrawn(s)) return refuse(s, "no iteration of a paused lineage waits");
+  transition t{s, {}, {}};
+  t.next.live = {};
+  return t;
+}
+
+transition on(const state& s, const rolled_back& e) {
+  if (auto why = why_no_rollback(s); !why.empty()) return refuse(s, std::move(why));
+  if (e.to.empty() || e.commit.empty()) {
+    return refuse(s, "a rollback needs a generation and a commit");
+  }
+  transition t{s, {}, {}};
+  state& next = t.next;
+  next.head_generation = e.to;
+  next.head_commit = e.commit;
+  next.depth = e.depth;
+  next.unproven = false;  // it bore what was rolled back
+  next.failures_in_row = 0;
+  next.own_failures = 0;
+  if (next.at == status::active) next.details = e.details;  // else: why it is paused
+  t.effects.emplace_back(project_branch{});
+  go_on(t);
+  return t;
+}
+
+transition on(const state& s, const retire_requested& e) {
+  if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (s.head_generation.empty()) {
+    return refuse(s, "the seed is being founded: wait until it is, or kill the lineage");
+  }
+  if (!s.live.empty()) return refuse(s, live_words(s, ", or kill the lineage"));
+  transition t{s, {}, {}};
+  t.next.at = status::retired;
+  t.next.why_paused = pause_reason::none;
+  t.next.details = e.why;
+  return t;
+}
+
 }  // namespace
+
+bool is_agents_own(const std::string& reason) {
+  return reason == "crash" || reason == "time" || reason == "memory";
+}
+
+bool must_roll_back(const state& s) {
+  return s.unproven && s.depth > 0 && s.own_failures >= failures_before_rollback;
+}
+
+std::string why_no_rollback(const state& s) {
+  if (is_final(s)) {
+    return "the lineage is " + std::string(to_string(s.at)) +
+           ", which is final: fork the generation to go on from it";
+  }
+  if (s.head_generation.empty()) return "the seed is being founded: there is nothing to go back to";
+  return s.live.empty() ? std::string() : live_words(s, "");
+}
+
+bool may_wait_withdrawn(const state& s) {
+  return s.at == status::paused && !s.live.empty();
+}
 
 transition apply(const state& current, const event& what) {
   return std::visit([&](const auto& e) { return on(current, e); }, what);
@@ -139,11 +218,7 @@ std::vector<effect> after_load(const state& loaded) {
   if (is_final(loaded) || loaded.head_generation.empty()) return {};
   std::vector<effect> effects{project_branch{}};
   if (loaded.at != status::active) return effects;
-  if (!loaded.live.empty()) {
-    effects.emplace_back(offer_item{});
-  } else {
-    effects.emplace_back(begin_iteration{});
-  }
+  effects.push_back(loaded.live.empty() ? next_step(loaded) : effect(offer_item{}));
   return effects;
 }
 

@@ -1,7 +1,8 @@
 // lineage_state: what one lineage does next, as a pure state machine: (state, event) -> (state,
-// effects). It decides when an iteration begins, what an ending does to the head, and when the
-// lineage pauses. It is not an actor, writes nothing, and knows neither workers nor git.
-// A plain value: held by the lineage's actor, and written whole by the store with each transaction.
+// effects). It decides when an iteration begins, what an ending does to the head, when the lineage
+// pauses, and when it is rolled back. It is not an actor, writes nothing, and knows neither workers
+// nor git. A plain value: held by the lineage's actor, and written whole by the store with each
+// transaction.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +38,19 @@ struct state {
   std::int64_t iterations_done = 0;
   std::int64_t max_iterations = 0;  // 0: no end
   int failures_in_row = 0;
-  item_id live;  // the live iteration's item; empty when there is none
+  item_id live;           // the live iteration's item; empty when there is none
+  bool unproven = false;  // the head was born, and every iteration that it carried has failed
+  int own_failures = 0;   // of the agent itself, under this head; an unproven head's are in a row
 
   bool operator==(const state&) const = default;
 };
 
 /// After so many `failed` iterations in a row the lineage pauses for a person to look.
 constexpr int failures_before_pause = 5;
+
+/// After so many failures of its own a head that never carried an iteration to another ending is
+/// rolled back.
+constexpr int failures_before_rollback = 3;
 
 // Events.
 struct founded {
@@ -62,6 +69,7 @@ struct iteration_ended {
   ending how = ending::failed;
   std::string commit;
   generation_id generation;  // evolved only
+  std::string reason;
 };
 struct pause_requested {
   pause_reason why = pause_reason::person;
@@ -73,13 +81,30 @@ struct resume_requested {
 struct kill_requested {
   std::string why;
 };
+/// The head is to be this ancestor of it from now on; `commit` has its source and the newest
+/// context.
+struct rolled_back {
+  generation_id to;
+  std::string commit;
+  std::int64_t depth = 0;
+  std::string details;
+};
+/// Of a paused lineage: its live iteration, which waited and was not leased, is ended in the
+/// record.
+struct waiting_dropped {};
+struct retire_requested {
+  std::string why;
+};
 
-using event = std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
-                           resume_requested, kill_requested>;
+using event =
+    std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
+                 resume_requested, kill_requested, rolled_back, waiting_dropped, retire_requested>;
 
 // Effects.
 /// Record a work item of the next iteration, from the head, and offer it.
 struct begin_iteration {};
+/// Take the lineage back to the parent of its head.
+struct roll_back {};
 /// Offer the live item to the dispatcher (again).
 struct offer_item {};
 /// Take the live item back if it is not leased.
@@ -89,8 +114,8 @@ struct project_branch {};
 /// Prove that nothing runs.
 struct prove_killed {};
 
-using effect =
-    std::variant<begin_iteration, offer_item, withdraw_item, project_branch, prove_killed>;
+using effect = std::variant<begin_iteration, roll_back, offer_item, withdraw_item, project_branch,
+                            prove_killed>;
 
 struct transition {
   state next;
@@ -99,6 +124,15 @@ struct transition {
 };
 
 transition apply(const state& current, const event& what);
+
+/// Whether the head is to be rolled back before anything else begins.
+bool must_roll_back(const state& s);
+/// Why the lineage cannot be rolled back in this state; empty: it can.
+std::string why_no_rollback(const state& s);
+/// Whether the live iteration is not offered to any worker; one may still have it from before.
+bool may_wait_withdrawn(const state& s);
+/// Whether a failure for this reason says something of the agent.
+bool is_agents_own(const std::string& reason);
 
 /// What a lineage that was just loaded from the record has to do.
 std::vector<effect> after_load(const state& loaded);

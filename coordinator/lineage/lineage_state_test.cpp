@@ -31,14 +31,169 @@ struct fixture {
   }
   void found() { REQUIRE(send(founded{generation_id::make(time, random), "c0"})); }
   void begin() { REQUIRE(send(iteration_begun{item_id::make(time, random)})); }
-  void end(ending how, const std::string& commit) {
-    iteration_ended e{how, commit, {}};
+  void end(ending how, const std::string& commit, const std::string& reason = "") {
+    iteration_ended e{how, commit, {}, reason};
     if (how == ending::evolved) e.generation = generation_id::make(time, random);
     REQUIRE(send(e));
   }
 };
 
+/// With a new generation as head, of which nothing is known yet.
+struct newborn : fixture {
+  newborn() {
+    found();
+    seed = s.head_generation;
+    begin();
+    end(ending::evolved, "c1");
+  }
+  void fail(const std::string& reason) {
+    begin();
+    end(ending::failed, "ctx", reason);
+  }
+  rolled_back back() const { return {seed, "back", 0, "rolled back to the seed"}; }
+  generation_id seed;
+};
+
 }  // namespace
+
+TEST_CASE_FIXTURE(newborn,
+                  "a head that only ever failed is rolled back, and its number not reused") {
+  fail("crash");
+  fail("time");
+  CHECK(has<begin_iteration>());
+  CHECK_FALSE(has<roll_back>());
+  fail("memory");
+  CHECK(has<roll_back>());
+  CHECK_FALSE(has<begin_iteration>());
+  CHECK(s.at == status::active);
+  out = after_load(s);  // a crash before the rollback is recorded
+  CHECK(has<roll_back>());
+  CHECK_FALSE(has<begin_iteration>());
+  REQUIRE(send(back()));
+  CHECK(has<project_branch>());
+  CHECK(has<begin_iteration>());
+  CHECK(s.head_generation == seed);
+  CHECK(s.head_commit == "back");
+  CHECK(s.depth == 0);
+  CHECK(s.last_number == 1);
+  CHECK(s.failures_in_row == 0);
+  out = after_load(s);
+  CHECK_FALSE(has<roll_back>());
+  begin();
+  end(ending::evolved, "c2");
+  CHECK(s.depth == 1);
+  CHECK(s.last_number == 2);
+}
+
+TEST_CASE_FIXTURE(newborn, "what was rolled back to has borne something: its failures pause") {
+  for (int i = 0; i < failures_before_rollback; ++i) fail("crash");
+  REQUIRE(send(back()));
+  for (int i = 0; i < failures_before_pause; ++i) {
+    CHECK(s.at == status::active);
+    fail("crash");
+    CHECK_FALSE(has<roll_back>());
+  }
+  CHECK(s.why_paused == pause_reason::policy);
+}
+
+TEST_CASE_FIXTURE(newborn, "a head that once did anything but fail is paused, not rolled back") {
+  fail("crash");
+  begin();
+  SUBCASE("it was refused") {
+    end(ending::rejected, "ctx", "test");
+  }
+  SUBCASE("it changed nothing") {
+    end(ending::stalled, "ctx", "no_change");
+  }
+  for (int i = 0; i < failures_before_pause; ++i) fail("crash");
+  CHECK_FALSE(has<roll_back>());
+  CHECK(s.why_paused == pause_reason::policy);
+}
+
+TEST_CASE_FIXTURE(newborn, "failures that say nothing of the agent roll nothing back") {
+  fail("crash");
+  fail("attempts_lost");
+  fail("budget");
+  fail("crash");
+  CHECK_FALSE(has<roll_back>());
+  fail("crash");  // the third of its own, and the fifth in all
+  CHECK(has<roll_back>());
+  CHECK(s.at == status::active);
+}
+
+TEST_CASE_FIXTURE(newborn,
+                  "a paused lineage is rolled back when it is resumed; one that is done not") {
+  fail("crash");
+  fail("crash");
+  SUBCASE("paused") {
+    begin();
+    REQUIRE(send(pause_requested{pause_reason::person, "look"}));
+    end(ending::failed, "ctx", "crash");
+    CHECK_FALSE(has<roll_back>());
+    REQUIRE(send(resume_requested{}));
+    CHECK(has<roll_back>());
+  }
+  SUBCASE("done") {
+    s.max_iterations = s.iterations_done + 1;
+    fail("crash");
+    CHECK_FALSE(has<roll_back>());
+    CHECK(s.why_paused == pause_reason::done);
+    REQUIRE(send(back()));  // by a person
+    CHECK(s.why_paused == pause_reason::done);
+    CHECK(s.head_generation == seed);
+    CHECK_FALSE(has<begin_iteration>());
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "a seed is never rolled back") {
+  found();
+  s.unproven = true;  // whatever the record says
+  for (int i = 0; i < failures_before_rollback; ++i) {
+    begin();
+    end(ending::failed, "ctx", "crash");
+  }
+  CHECK_FALSE(has<roll_back>());
+}
+
+TEST_CASE_FIXTURE(newborn,
+                  "a rollback is refused while an iteration is live, and of what is final") {
+  begin();
+  CHECK_FALSE(send(back()));
+  CHECK(why_no_rollback(s).find("pause the lineage and wait") != std::string::npos);
+  REQUIRE(send(pause_requested{pause_reason::person, "look"}));
+  CHECK_FALSE(send(back()));
+  SUBCASE("one that waited is dropped") {
+    REQUIRE(send(waiting_dropped{}));
+    CHECK(s.live.empty());
+    CHECK(s.iterations_done == 1);
+    REQUIRE(send(back()));
+    CHECK(s.at == status::paused);
+    CHECK(s.details == "look");
+    CHECK_FALSE(has<begin_iteration>());
+  }
+  SUBCASE("killed") {
+    REQUIRE(send(lineage::kill_requested{"enough"}));
+    CHECK_FALSE(send(back()));
+    CHECK(why_no_rollback(s).find("fork") != std::string::npos);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "retired is final, and not while anything is live") {
+  CHECK_FALSE(send(retire_requested{"early"}));  // the seed is being founded
+  found();
+  begin();
+  CHECK_FALSE(send(retire_requested{"early"}));
+  CHECK_FALSE(send(waiting_dropped{}));  // it is not paused: the item is offered
+  REQUIRE(send(pause_requested{pause_reason::person, "look"}));
+  end(ending::stalled, "ctx");
+  REQUIRE(send(retire_requested{"better ones"}));
+  CHECK(s.at == status::retired);
+  CHECK(s.why_paused == pause_reason::none);
+  CHECK(s.details == "better ones");
+  CHECK_FALSE(send(retire_requested{"again"}));
+  CHECK_FALSE(send(resume_requested{}));
+  CHECK(after_load(s).empty());
+}
 
 TEST_CASE_FIXTURE(fixture, "founding projects the branch and begins the first iteration") {
   found();

@@ -3,6 +3,7 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.hpp"
 #include "coordinator/actor_guard.hpp"
@@ -24,6 +25,10 @@ struct gathered_kill {
     if (--waiting == 0) promise.deliver(std::move(outcomes));
   }
 };
+
+caf::error no_such_lineage() {
+  return to_caf(error(error_code::not_found, "no such lineage goes on"));
+}
 
 class registrar {
  public:
@@ -47,8 +52,8 @@ class registrar {
       if (known.state.at == lineage::status::retired) continue;
       const auto actor = spawn(known.state, known.branch_commit, runs.at(known.run.str())->folder,
                                true, leased.contains(known.state.id.str()));
-      self_->state.runs[known.run.str()].lineages.push_back(actor);
       if (!known.state.head_generation.empty()) continue;
+      self_->state.runs[known.run.str()].unfounded.push_back(actor);
       // The seed was judged, but the lineage had not heard of it.
       const auto& run = *runs.at(known.run.str());
       if (run.found_state == "founded") {
@@ -74,7 +79,7 @@ class registrar {
                 lineage::state fresh;
                 fresh.id = id;
                 fresh.max_iterations = run.max_iterations;
-                entry.lineages.push_back(copy.spawn(fresh, {}, run.folder, false, false));
+                entry.unfounded.push_back(copy.spawn(fresh, {}, run.folder, false, false));
               }
               copy.offer(run.found_item);
               deliver_done(promise);
@@ -161,6 +166,36 @@ class registrar {
     all->one_less();
   }
 
+  void fork(const records::new_fork& fresh, caf::typed_response_promise<void> promise) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, fresh)
+        .then(
+            [copy, fresh, promise](const records::forked& made) mutable {
+              log_info("lineage {} is {}", made.state.id.str(), made.state.details);
+              // As after a start: the record has it, and it goes on from there.
+              copy.spawn(made.state, {}, made.folder, true, false);
+              deliver_done(promise);
+            },
+            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
+  void retire(const lineage_id& id, const std::string& why,
+              caf::typed_response_promise<void> promise) const {
+    const auto actor = self_->state.lineages.find(id.str());
+    if (actor == self_->state.lineages.end()) {
+      promise.deliver(no_such_lineage());
+      return;
+    }
+    auto* self = self_;
+    self->request(actor->second, caf::infinite, retire_atom_v, why)
+        .then(
+            [self, id, promise]() mutable {
+              self->state.lineages.erase(id.str());  // with its last handle the actor ends
+              deliver_done(promise);
+            },
+            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
   void check_branches() const {
     for (const auto& [id, actor] : self_->state.lineages) self_->send(actor, check_atom_v);
   }
@@ -230,7 +265,7 @@ class registrar {
     auto& entry = self_->state.runs[end.run.str()];
     entry.found_item = {};
     log_info("run {} is {}", end.run.str(), end.born ? "founded" : "refused");
-    for (const auto& actor : entry.lineages) {
+    for (const auto& actor : std::exchange(entry.unfounded, {})) {
       if (end.born) {
         self_->send(actor, founded_atom_v, end.born->id, entry.seed_commit);
       } else {
@@ -255,10 +290,6 @@ class registrar {
   self_pointer self_;
   runs_config config_;
 };
-
-caf::result<void> no_such_lineage() {
-  return to_caf(error(error_code::not_found, "no such lineage goes on"));
-}
 
 }  // namespace
 
@@ -297,6 +328,22 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         const auto actor = self->state.lineages.find(id.str());
         if (actor == self->state.lineages.end()) return no_such_lineage();
         return self->delegate(actor->second, resume_atom_v, why);
+      },
+      [self](rollback_atom, const lineage_id& id, const generation_id& to,
+             const std::string& why) -> caf::result<void> {
+        const auto actor = self->state.lineages.find(id.str());
+        if (actor == self->state.lineages.end()) return no_such_lineage();
+        return self->delegate(actor->second, rollback_atom_v, to, why);
+      },
+      [self, run](const records::new_fork& fresh) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.fork(fresh, promise);
+        return promise;
+      },
+      [self, run](retire_atom, const lineage_id& id, const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.retire(id, why, promise);
+        return promise;
       },
       [self, run, check_interval](tick_atom) {
         run.check_branches();

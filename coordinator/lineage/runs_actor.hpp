@@ -18,9 +18,9 @@ namespace germline {
 struct run_entry {
   run_id id;
   std::string seed_commit;
-  std::string folder;  // of the genome in its repository
-  item_id found_item;  // while the seed is not founded
-  std::vector<lineage_actor> lineages;
+  std::string folder;                    // of the genome in its repository
+  item_id found_item;                    // while the seed is not founded
+  std::vector<lineage_actor> unfounded;  // that wait for it
 };
 
 struct runs_actor_state {

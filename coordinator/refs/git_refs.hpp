@@ -36,6 +36,17 @@ struct context_request {
   std::int64_t now_ms = 0;  // UTC
 };
 
+/// What takes a lineage back: the ancestor's source with the context of the head.
+struct rollback_request {
+  lineage_id lineage;
+  std::string head;      // the lineage's; the new commit's parent
+  std::string ancestor;  // the generation's commit
+  generation_id generation;
+  std::string folder;  // of the genome
+  std::string why;
+  std::int64_t now_ms = 0;  // UTC
+};
+
 struct project_request {
   lineage_id lineage;
   std::string target;  // the head that the record has
@@ -86,6 +97,9 @@ class git_refs {
   virtual result<std::size_t> sweep_artefacts(const std::vector<std::string>& of_generations) = 0;
   /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
   virtual result<std::string> author_context(const context_request& request) = 0;
+  /// Authors the commit of a rollback, pins it, and returns its id. Once more for the same head it
+  /// makes another, which is pinned in place of the first.
+  virtual result<std::string> author_rollback(const rollback_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
   /// The agent's own commit of an attempt; empty where none was kept.
   virtual result<std::string> raw_commit(const attempt_id& attempt) = 0;

@@ -40,6 +40,9 @@ refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_
       [repository](const refs::context_request& request) {
         return reply(repository->author_context(request));
       },
+      [repository](const refs::rollback_request& request) {
+        return reply(repository->author_rollback(request));
+      },
       [repository](const refs::project_request& request) {
         return reply(repository->project(request));
       },

@@ -165,6 +165,29 @@ class repository final : public git_refs {
     return id;
   }
 
+  result<std::string> author_rollback(const rollback_request& request) override {
+    const std::lock_guard lock(mutex_);
+    const std::string folder = request.folder.empty() ? "" : request.folder + "/";
+    GERMLINE_TRY_ASSIGN(
+        const auto toml,
+        repo_.read_file_at(request.ancestor, folder + "genome.toml", genome_manifest_bytes_max));
+    GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(toml));
+    git::new_commit what;
+    GERMLINE_TRY_ASSIGN(what.tree, repo_.tree_with_file_from(
+                                       request.ancestor, folder + genome.context, request.head));
+    what.parents = {request.head};
+    what.author_name = "Germline";
+    what.author_email = "germline@localhost";
+    what.time_s = request.now_ms / 1'000;
+    what.message = "Rollback to " + request.generation.str() + "\n\n" + request.why + "\n\n" +
+                   "Germline-Lineage: " + request.lineage.str() +
+                   "\nGermline-Generation: " + request.generation.str() + "\n";
+    GERMLINE_TRY_ASSIGN(const auto id, repo_.write_commit(what));
+    GERMLINE_TRY(
+        set(repo_, "refs/germline/rollbacks/" + request.lineage.str() + "/" + request.head, id));
+    return id;
+  }
+
   result<projection> project(const project_request& request) override {
     const std::lock_guard lock(mutex_);
     const std::string name = lineage_branch(request.lineage);

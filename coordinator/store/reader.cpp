@@ -21,8 +21,8 @@ constexpr const char* select_run =
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
-    " lineage_changes c WHERE c.lineage_id = lineages.id ORDER BY seq DESC LIMIT 1), 0)"
-    " FROM lineages";
+    " lineage_changes c WHERE c.lineage_id = lineages.id AND c.rolled_to = '' ORDER BY seq DESC"
+    " LIMIT 1), 0), forked_from FROM lineages";
 constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item FROM generations g LEFT JOIN generation_parents p"
@@ -108,6 +108,7 @@ struct record_reader::impl {
     info.set_max_iterations(integer(row, 9));
     info.set_spent_nanousd(integer(row, 10));
     info.set_changed_ms(integer(row, 12));
+    info.set_forked_from(text(row, 13));
     const std::string live = text(row, 11);
     if (!live.empty()) {
       SQLite::Statement item(db, std::string(select_item) + " WHERE id=?");
@@ -139,8 +140,9 @@ struct record_reader::impl {
     SQLite::Statement row(
         db,
         "SELECT c.seq, c.at_ms, c.lineage_id, c.state, c.pause_reason, c.details, c.was, c.item_id,"
-        " c.item_ended, c.after_event FROM lineage_changes c JOIN lineages l ON"
-        " l.id = c.lineage_id WHERE c.seq > ?1 AND ?2 IN (l.id, l.run_id) ORDER BY c.seq");
+        " c.item_ended, c.after_event, c.rolled_to, g.number FROM lineage_changes c JOIN lineages l"
+        " ON l.id = c.lineage_id LEFT JOIN generations g ON g.id = c.rolled_to WHERE c.seq > ?1 "
+        "AND ?2 IN (l.id, l.run_id) ORDER BY c.seq");
     bind_all(row, seq, target.id);
     std::vector<stored_change> out;
     while (row.executeStep()) {
@@ -155,6 +157,8 @@ struct record_reader::impl {
       each.item = text(row, 7);
       each.item_ended = integer(row, 8) != 0;
       each.after_event = integer(row, 9);
+      each.change.set_rolled_back_to(text(row, 10));
+      each.change.set_rolled_back_number(integer(row, 11));
       out.push_back(std::move(each));
     }
     return out;
@@ -350,6 +354,27 @@ result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
     bind_all(row, id);
     if (!row.executeStep()) return not_found(id);
     return impl_->read_item(row);
+  });
+}
+
+result<std::vector<v1::RollbackInfo>> record_reader::rollbacks(const std::string& run) {
+  return impl_->locked([&]() -> result<std::vector<v1::RollbackInfo>> {
+    SQLite::Statement row(impl_->db,
+                          "SELECT c.lineage_id, c.rolled_to, g.number, c.details, c.at_ms,"
+                          " c.item_id FROM lineage_changes c JOIN generations g ON"
+                          " g.id = c.rolled_to WHERE g.run_id=? ORDER BY c.seq");
+    bind_all(row, run);
+    std::vector<v1::RollbackInfo> out;
+    while (row.executeStep()) {
+      auto& info = out.emplace_back();
+      info.set_lineage_id(text(row, 0));
+      info.set_generation_id(text(row, 1));
+      info.set_number(integer(row, 2));
+      info.set_why(text(row, 3));
+      info.set_time_ms(integer(row, 4));
+      info.set_after_iteration(text(row, 5));
+    }
+    return out;
   });
 }
 

@@ -33,7 +33,7 @@ struct stored_event {
   v1::ProgressEvent event;
 };
 
-/// A lineage came into a state: with its place among the events and iterations.
+/// A lineage came into a state, or was rolled back: with its place among the events and iterations.
 struct stored_change {
   std::int64_t seq = 0;
   std::int64_t at_ms = 0;
@@ -75,6 +75,8 @@ class record_reader {
   result<v1::GenerationInfo> generation(const std::string& id);
   result<std::vector<v1::IterationInfo>> iterations(const std::string& run);
   result<v1::IterationInfo> iteration(const std::string& id);
+  /// All of a run, in the order in which they happened.
+  result<std::vector<v1::RollbackInfo>> rollbacks(const std::string& run);
   /// The artefacts of all generations, some maybe twice.
   result<std::vector<std::string>> artefacts();
   result<genome_place> genome_of(const std::string& run);

@@ -82,6 +82,45 @@ struct new_iteration {
   std::int64_t now_ms = 0;
 };
 
+/// Which generation is meant by a rollback.
+struct ancestor_request {
+  generation_id of;
+  generation_id wanted;  // must be an ancestor of `of` by primary; empty: the parent
+};
+struct ancestor {
+  generation_id id;
+  std::string commit;
+  std::int64_t depth = 0;
+  std::int64_t number = 0;
+  std::int64_t of_number = 0;  // of the generation that was asked about
+};
+
+struct rollback {
+  lineage::state next;  // its head is the ancestor
+  std::string why;
+  std::int64_t now_ms = 0;
+};
+
+struct new_fork {
+  lineage_id id;
+  generation_id from;
+  std::optional<std::int64_t> max_iterations;  // none: as the run has it
+  std::int64_t now_ms = 0;
+};
+
+struct forked {
+  lineage::state state;
+  std::string folder;  // of the genome in its repository
+};
+
+/// A live iteration that waits, is not leased, and is to be ended, since its lineage goes
+/// elsewhere.
+struct dropped_iteration {
+  lineage::state next;
+  std::string why;
+  std::int64_t now_ms = 0;
+};
+
 /// One live item, as the dispatcher takes it up again at start.
 struct open_item {
   dispatch::item_offer offer;

@@ -107,7 +107,19 @@ INSERT INTO lineage_changes
   WHERE l.state <> 1 ORDER BY 2, l.id;
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3};
+// Rollbacks and forks. `rolled_to` is the generation that a change took the lineage back to. A head
+// that was there before is unproven where no iteration of it ended but by failing.
+constexpr const char* version_4 = R"sql(
+ALTER TABLE lineages ADD COLUMN unproven INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN own_failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE lineage_changes ADD COLUMN rolled_to TEXT NOT NULL DEFAULT '';
+CREATE INDEX items_of_parent ON items (parent_generation);
+UPDATE lineages SET unproven = 1 WHERE depth > 0 AND NOT EXISTS (SELECT 1 FROM items i
+  WHERE i.parent_generation = lineages.head_generation AND i.ending IN (1, 2, 3));
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3, version_4};
 
 }  // namespace
 

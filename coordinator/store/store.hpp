@@ -48,6 +48,14 @@ class store {
   result<void> kill_lineage(const lineage::state& killed, std::int64_t now_ms);
   /// The same for a run whose seed is not founded yet.
   result<void> kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms);
+  /// The generation that a rollback would go to. failed_precondition: it is no ancestor, or there
+  /// is none.
+  result<records::ancestor> ancestor_of(const records::ancestor_request& request);
+  result<void> roll_back(const records::rollback& back);
+  /// The lineage as it is recorded, with the generation as its head. not_found: no such generation.
+  result<records::forked> fork(const records::new_fork& fork);
+  /// failed_precondition: a worker has the iteration.
+  result<void> drop_waiting(const records::dropped_iteration& drop);
   result<void> set_branch(const lineage_id& lineage, const std::string& commit);
 
   /// Keeps progress events, up to `limit` for each attempt; more are dropped. Sets the items'

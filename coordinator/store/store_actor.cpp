@@ -56,6 +56,10 @@ store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_ac
       [&db, now](kill_atom, const run_id& run, const std::string& why) {
         return reply(db.kill_seed(run, why, now()));
       },
+      [&db](const records::ancestor_request& request) { return reply(db.ancestor_of(request)); },
+      [&db](const records::rollback& back) { return reply(db.roll_back(back)); },
+      [&db](const records::new_fork& fork) { return reply(db.fork(fork)); },
+      [&db](const records::dropped_iteration& drop) { return reply(db.drop_waiting(drop)); },
       [&db](branch_atom, const lineage_id& lineage, const std::string& commit) {
         return log_failure(db.set_branch(lineage, commit));
       },

@@ -78,9 +78,9 @@ struct fixture {
     return begin(s);
   }
 
-  lineage::state begin(lineage::state s) {
+  lineage::state begin(lineage::state s, std::int64_t now_ms = 7) {
     s.live = item_id::make(time, random);
-    REQUIRE(record->begin_iteration({s.live, s, 7}));
+    REQUIRE(record->begin_iteration({s.live, s, now_ms}));
     return s;
   }
 
@@ -192,6 +192,8 @@ TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as ev
   end.next.at = lineage::status::paused;
   end.next.why_paused = lineage::pause_reason::done;
   end.next.details = "1 iterations are done";
+  end.next.depth = 1;
+  end.next.unproven = true;
   REQUIRE(record->end_iteration(end));
   auto killed = other;
   killed.at = lineage::status::killed;
@@ -219,13 +221,116 @@ TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as ev
   record.reset();
   {
     SQLite::Database old(path, SQLite::OPEN_READWRITE);
-    old.exec("DROP TABLE lineage_changes; PRAGMA user_version = 2");
+    old.exec(
+        "DROP TABLE lineage_changes; DROP INDEX items_of_parent;"
+        "ALTER TABLE lineages DROP COLUMN unproven; ALTER TABLE lineages DROP COLUMN own_failures;"
+        "ALTER TABLE lineages DROP COLUMN forked_from; PRAGMA user_version = 2");
   }
   reopen();
   auto migrated = changes();
+  // The first lineage's head was born, and no iteration of it has ended yet.
+  CHECK(record->load()->lineages.at(0).state.unproven);
+  CHECK_FALSE(record->load()->lineages.at(1).state.unproven);
   std::sort(recorded.begin(), recorded.end());  // the ids of this test have no order
   std::sort(migrated.begin(), migrated.end());
   CHECK(migrated == recorded);
+}
+
+TEST_CASE_FIXTURE(fixture, "a rollback is recorded whole, told, and goes to ancestors only") {
+  create();
+  auto s = first_iteration();
+  const auto seed = s.head_generation;
+  CHECK_FALSE(record->ancestor_of({seed, {}}));
+  std::vector<generation_id> born{seed};
+  for (int i = 1; i <= 2; ++i) {
+    REQUIRE(lease(s.live, 1));
+    auto end = make_end(s, 1);
+    end.next.depth = i;
+    end.next.unproven = true;
+    REQUIRE(record->end_iteration(end));
+    born.push_back(end.born->id);
+    s = begin(end.next, 7 + i);
+  }
+  const auto parent = record->ancestor_of({born[2], {}});
+  REQUIRE(parent);
+  CHECK(parent->id == born[1]);
+  CHECK(parent->number == 1);
+  CHECK(parent->of_number == 2);
+  CHECK(record->ancestor_of({born[2], seed})->depth == 0);
+  const auto refused = record->ancestor_of({born[1], born[2]});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == error_code::failed_precondition);
+  CHECK(refused.error().message().find("generation 0 " + seed.str()) != std::string::npos);
+  // One that waits is ended; one that a worker has is not.
+  auto dropped = s;
+  dropped.live = {};
+  dropped.at = lineage::status::paused;
+  REQUIRE(lease(s.live, 1));
+  CHECK_FALSE(record->drop_waiting({dropped, "elsewhere", 10}));
+  REQUIRE(record->lose({attempt, "gone", {}}, 10));
+  REQUIRE(record->drop_waiting({dropped, "elsewhere", 10}));
+  auto next = dropped;
+  next.head_generation = born[1];
+  next.head_commit = std::string(40, '3');
+  next.depth = 1;
+  next.unproven = false;
+  next.own_failures = 2;
+  REQUIRE(record->roll_back({next, "too slow", 11}));
+  reopen();
+  CHECK(record->load()->lineages.at(0).state == next);
+  CHECK(record->load()->items.empty());
+  auto reader = record_reader::open((dir / "record.sqlite").string());
+  const auto told = (*reader)->rollbacks(run.id.str());
+  REQUIRE(told);
+  REQUIRE(told->size() == 1);
+  CHECK(told->at(0).generation_id() == born[1].str());
+  CHECK(told->at(0).number() == 1);
+  CHECK(told->at(0).why() == "too slow");
+  CHECK(told->at(0).after_iteration() == s.live.str());
+  CHECK((*reader)->lineage(s.id.str())->changed_ms() == 10);  // since it is paused
+  auto killed = next;
+  killed.at = lineage::status::killed;
+  REQUIRE(record->kill_lineage(killed, 12));
+  CHECK_FALSE(record->roll_back({next, "late", 13}));
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a fork begins with its generation, and knows whether that one is proven") {
+  create(0, 2);
+  const auto s = first_iteration();
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_end(s, 1);
+  REQUIRE(record->end_iteration(end));
+  records::new_fork wanted{lineage_id::make(time, random), end.born->id, {}, 20};
+  auto made = record->fork(wanted);
+  REQUIRE(made);
+  CHECK(made->state.head_generation == end.born->id);
+  CHECK(made->state.head_commit == end.born->commit);
+  CHECK(made->state.last_number == 1);
+  CHECK(made->state.unproven);
+  CHECK(made->state.max_iterations == 0);
+  CHECK_FALSE(record->fork(wanted));  // once
+  wanted = {lineage_id::make(time, random), s.head_generation, 4, 21};
+  made = record->fork(wanted);
+  REQUIRE(made);
+  CHECK_FALSE(made->state.unproven);
+  CHECK(made->state.depth == 0);
+  CHECK(made->state.max_iterations == 4);
+  reopen();
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  REQUIRE(loaded->lineages.size() == 4);
+  CHECK(loaded->lineages.at(3).state == made->state);
+  auto reader = record_reader::open((dir / "record.sqlite").string());
+  CHECK((*reader)->lineage(wanted.id.str())->forked_from() == s.head_generation.str());
+  const auto part =
+      (*reader)->watched({resolved_target::kind::lineage, wanted.id.str(), run.id.str()}, 0, 0, 9);
+  REQUIRE(part);
+  REQUIRE(part->changes.size() == 1);
+  CHECK(part->changes[0].at_ms == 21);
+  CHECK(part->changes[0].change.why() == "forked from generation 0 " + s.head_generation.str());
+  wanted.from = generation_id::make(time, random);
+  CHECK(record->fork(wanted).error().code() == error_code::not_found);
 }
 
 TEST_CASE_FIXTURE(fixture, "a lost attempt whose cost is known is charged that and no more") {

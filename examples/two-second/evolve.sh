@@ -61,6 +61,9 @@ iterate() {
     break-build) learn "$n"; echo 'exit 1' > build.sh ;;
     hang-tests) learn "$n"; echo 'while :; do sleep 3600; done' > test.sh ;;
     shout) learn "$n"; shout > test.sh ;;
+    doom)  # until the history tells of a failure: the next generation will crash, but not now
+      learn "$n"
+      grep -q '"failure"' agent_context.json || echo "crash $((n + 1))" > behaviour ;;
     flood) yes "a line of a flood" | head -c 268435456; learn "$n" ;;
     *) echo "unknown behaviour: $word" >&2; exit 2 ;;
   esac
