@@ -19,6 +19,8 @@ namespace {
 constexpr int read_limit_s = 15;
 // The coordinator reads the repository and checks the genome before it answers.
 constexpr int create_limit_s = 120;
+// Longer than the coordinator waits for the lineage, which may have objects to write.
+constexpr int steer_limit_s = 25;
 // Longer than the coordinator waits for a proof: kill_wait_s is at most 50 (common/config).
 constexpr int kill_limit_s = 60;
 constexpr std::size_t seed_chunk_bytes = 1 << 20;
@@ -156,15 +158,15 @@ result<v1::LineageReply> control_client::resume(const v1::LineageRequest& reques
 }
 
 result<v1::RollbackReply> control_client::rollback(const v1::RollbackRequest& request) {
-  return call(&v1::Control::Stub::Rollback, request, read_limit_s);
+  return call(&v1::Control::Stub::Rollback, request, steer_limit_s);
 }
 
 result<v1::LineageReply> control_client::fork(const v1::ForkRequest& request) {
-  return call(&v1::Control::Stub::Fork, request, read_limit_s);
+  return call(&v1::Control::Stub::Fork, request, steer_limit_s);
 }
 
 result<v1::LineageReply> control_client::retire(const v1::LineageRequest& request) {
-  return call(&v1::Control::Stub::Retire, request, read_limit_s);
+  return call(&v1::Control::Stub::Retire, request, steer_limit_s);
 }
 
 result<void> control_client::watch(grpc::ClientContext& context, const v1::WatchRequest& request,

@@ -123,3 +123,82 @@ TEST_CASE_FIXTURE(child_coordinator, "kill -9 while a result is taken in") {
   }
   CHECK(repo->resolve(branch)->value_or("") == head);
 }
+
+TEST_CASE_FIXTURE(child_coordinator,
+                  "kill -9 while a lineage is rolled back, and while it is forked") {
+  const std::uint64_t random_seed = 21;
+  CAPTURE(random_seed);
+  seeded_random random(random_seed);
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  v1::CreateRunReply created;
+  {
+    grpc::ClientContext context;
+    REQUIRE(people->CreateRun(&context, request, &created).ok());
+  }
+  auto worker = std::make_unique<scripted_worker>(address, "w1");
+  const auto kill_soon = [&] {
+    std::this_thread::sleep_for(std::chrono::microseconds(random.below(30'000)));
+    kill_now();
+    worker.reset();
+    start();
+    worker = std::make_unique<scripted_worker>(address, "w1");
+  };
+  const auto commit = [&](const v1::Lease& lease) {
+    std::string pack;
+    const auto id = make_commit(dir + "/worker.git", *worker, lease, pack);
+    REQUIRE(worker->put_objects(lease, pack).ok());
+    return id;
+  };
+  const auto seed = worker->lease();
+  const auto artefact = worker->put_artefact(seed, "seed");
+  REQUIRE(worker->report(seed, v1::ENDING_EVOLVED, seed.seed_commit(), artefact).accepted());
+  auto lease = worker->lease();
+  const auto first = lease.parent_generation();
+  for (int round = 1; round <= 5; ++round) {
+    CAPTURE(round);
+    CHECK(lease.parent_artefact_id() == artefact);
+    CHECK(lease.number() == round);
+    const auto bad = worker->put_artefact(lease, "bad " + lease.attempt_id());
+    REQUIRE(worker->report(lease, v1::ENDING_EVOLVED, commit(lease), bad).accepted());
+    std::string head;
+    for (int i = 0; i < 3; ++i) {
+      lease = worker->lease();
+      CHECK(lease.parent_artefact_id() == bad);
+      head = commit(lease);
+      REQUIRE(worker->report(lease, v1::ENDING_FAILED, head, "").accepted());
+    }
+    kill_soon();
+    lease = worker->lease();
+    CHECK(lease.parent_generation() == first);
+    const auto now = tree();
+    REQUIRE(now.rollbacks_size() == round);
+    auto repo = git::repository::open(dir + "/state/objects.git");
+    REQUIRE(repo);
+    CHECK(repo->read_commit(lease.parent_commit())->parents == std::vector<std::string>{head});
+    const std::string branch = "refs/heads/lineages/" + created.lineage_ids(0);
+    for (int i = 0; i < 100 && repo->resolve(branch)->value_or("") != lease.parent_commit(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    CHECK(repo->resolve(branch)->value_or("") == lease.parent_commit());
+  }
+  {
+    grpc::ClientContext context;
+    v1::KillRequest all;
+    all.set_target("all");
+    v1::KillReply reply;
+    worker->cleaned(lease.attempt_id());
+    REQUIRE(people->Kill(&context, all, &reply).ok());
+  }
+  v1::LineageReply forked;
+  {
+    grpc::ClientContext context;
+    v1::ForkRequest from;
+    from.set_generation(first);
+    REQUIRE(people->Fork(&context, from, &forked).ok());
+  }
+  kill_soon();
+  lease = worker->lease();
+  CHECK(lease.lineage_id() == forked.lineage().lineage_id());
+  CHECK(lease.parent_commit() == seed.seed_commit());
+}

@@ -1,7 +1,8 @@
 // Lineages that are taken back, forked and retired, by themselves and by people.
 #include <doctest/doctest.h>
 
-#include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "coordinator/service_fixture.hpp"
 
@@ -121,6 +122,27 @@ TEST_CASE_FIXTURE(steered, "a generation that fails three times runs no fourth t
   const auto later = wait_tree([](const auto& t) { return t.run().lineages(0).depth() == 1; });
   CHECK(later.generations(2).number() == 2);
   CHECK(later.generations(2).parent() == first.parent_generation());
+}
+
+TEST_CASE_FIXTURE(steered, "what cannot be rolled back is paused, and tried again when resumed") {
+  create();
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  evolve(worker, worker.lease());
+  const auto in_the_way = dir + "/state/objects.git/refs/germline/rollbacks";
+  std::ofstream(in_the_way) << "no folder\n";
+  for (int i = 0; i < 3; ++i) fail(worker, worker.lease());
+  const auto now = wait_tree(
+      [](const auto& t) { return t.run().lineages(0).state() == v1::LINEAGE_STATE_PAUSED; });
+  CHECK(now.run().lineages(0).pause_reason() == v1::PAUSE_REASON_POLICY);
+  CHECK(now.run().lineages(0).pause_details().find("cannot be rolled back: ") != std::string::npos);
+  CHECK(now.run().lineages(0).depth() == 1);
+  std::filesystem::remove(in_the_way);
+  v1::LineageRequest request;
+  request.set_lineage(lineage_id());
+  v1::LineageReply reply;
+  REQUIRE(call(&v1::Control::Stub::Resume, request, reply).ok());
+  CHECK(worker.lease().parent_generation() == now.generations(0).generation_id());
 }
 
 TEST_CASE_FIXTURE(steered, "a person rolls back to any ancestor, and to nothing else") {
