@@ -267,11 +267,13 @@ void add_rollback(CLI::App& app, command_line& line) {
       "for the iteration to end, roll back, and `germline resume`. A lineage that is done stays "
       "so.\n"
       "A new generation whose first three iterations all fail is rolled back by itself.");
-  command->add_option("LINEAGE", given->lineage, "lineage, or run of one lineage: " + naming)
+  add_text(command, "LINEAGE", given->lineage, "lineage, or run of one lineage: " + naming,
+           name_bytes_max)
       ->required();
-  command->add_option("--to", given->to,
-                      "generation, by id or unique beginning; default: the parent of the head");
-  command->add_option("--why", given->why, "recorded with it");
+  add_text(command, "--to", given->to,
+           "generation, by id or unique beginning; default: the parent of the head",
+           name_bytes_max);
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) {
       return run_rollback(with, given->lineage, given->to, given->why);
@@ -292,7 +294,8 @@ void add_fork(CLI::App& app, command_line& line) {
       "The new lineage is of the generation's run and shares its budget. It has a branch of its\n"
       "own and begins with the generation's source and context, and it counts its generations on\n"
       "from that one's number. The generation's own lineage may be killed or retired.");
-  command->add_option("GENERATION", given->generation, "generation, by id or unique beginning")
+  add_text(command, "GENERATION", given->generation, "generation, by id or unique beginning",
+           name_bytes_max)
       ->required();
   add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
                            "default: as many as the run's lineages were given; 0: no end but "
@@ -313,8 +316,10 @@ void add_retire(CLI::App& app, command_line& line) {
       "Final. Its branch, generations and iterations stay, to be shown, promoted and forked.\n"
       "While an iteration is live it is refused (exit code 5): `germline pause` the lineage and\n"
       "wait for the iteration to end; or `germline kill` it, which does not wait.");
-  command->add_option("LINEAGE", *lineage, "lineage, or run of one lineage: " + naming)->required();
-  command->add_option("--why", *why, "recorded with it");
+  add_text(command, "LINEAGE", *lineage, "lineage, or run of one lineage: " + naming,
+           name_bytes_max)
+      ->required();
+  add_text(command, "--why", *why, "recorded with it", why_bytes_max);
   command->callback([&line, lineage, why] {
     line.chosen = [lineage, why](const session& with) { return run_retire(with, *lineage, *why); };
   });

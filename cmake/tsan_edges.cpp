@@ -95,11 +95,14 @@ STANDS_BEFORE(void, caf_launch, "_ZN3caf15scheduled_actor6launchEPNS_14execution
   __tsan_release(self);
   THE_LIBRARYS(caf_launch)(self, unit, lazily, hidden);
 }
+// A message that nobody takes any more is ended by who closes the mailbox, as the element that it
+// is.
 STANDS_BEFORE(int, caf_enqueue,
               "_ZN3caf15scheduled_actor7enqueueESt10unique_ptrINS_15mailbox_elementENS_6detail8"
               "disposerEEPNS_14execution_unitE",
-              (void* self, void* element, void* unit)) {
+              (void* self, void** element, void* unit)) {
   __tsan_release(self);
+  __tsan_release(*element);
   return THE_LIBRARYS(caf_enqueue)(self, element, unit);
 }
 // Each handler's end is told at once: by the time that `resume` returns, the mailbox may long have
@@ -145,8 +148,9 @@ STANDS_BEFORE(int, caf_resume_thunk,
 STANDS_BEFORE(int, caf_blocking_enqueue,
               "_ZN3caf14blocking_actor7enqueueESt10unique_ptrINS_15mailbox_elementENS_6detail8"
               "disposerEEPNS_14execution_unitE",
-              (void* self, void* element, void* unit)) {
+              (void* self, void** element, void* unit)) {
   __tsan_release(self);
+  __tsan_release(*element);
   return THE_LIBRARYS(caf_blocking_enqueue)(self, element, unit);
 }
 // What looks at a blocking actor's messages, one by one; it begins with the actor's address.

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t max_diff_bytes = 1 << 20;
 constexpr int max_have = 64;
-constexpr std::size_t max_overview_bytes = 2 * 1024;  // of one iteration's details, in a tree
+constexpr std::size_t max_overview_bytes = 2 * 1024;        // of one iteration's details, in a tree
 constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
 
 result<void> check_request(const v1::CreateRunRequest& request) {

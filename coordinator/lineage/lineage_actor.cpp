@@ -95,7 +95,10 @@ class conductor {
                 log_warning("lineage {} is killed: {}", t.next.id.str(), t.next.details);
                 self->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, t.next.id.str())
                     .then(
-                        [promise](const kill_outcome& o) mutable { promise.deliver(o); },
+                        [copy, promise](const kill_outcome& o) mutable {
+                          copy.once_the_branch_rests(
+                              [promise, o]() mutable { promise.deliver(o); });
+                        },
                         [promise](const caf::error& failure) mutable { promise.deliver(failure); });
                 copy.done();
               },
@@ -156,6 +159,17 @@ class conductor {
   }
 
  private:
+  /// Goes on when no earlier request to move the branch is under way any more: with a kill's proof
+  /// it must not move, and requests are dealt with one after the other.
+  void once_the_branch_rests(std::function<void()> go_on) const {
+    const auto& s = self_->state;
+    if (s.current.head_commit.empty()) return go_on();
+    const refs::project_request last{s.current.id, s.current.head_commit, s.branch_commit};
+    self_->request(config_.refs, caf::infinite, last)
+        .then([go_on](const refs::projection&) { go_on(); },
+              [go_on](const caf::error&) { go_on(); });
+  }
+
   void start_next() const {
     auto& s = self_->state;
     if (s.busy || s.waiting.empty()) return;
