@@ -249,7 +249,7 @@ def it_views_a_range_of_lines(stage):
 
 def it_keeps_the_state_of_its_shell(stage):
     stage.shell(f"mkdir -p {stage.workspace}/sub")
-    _, done = stage.tool("bash", {"command": "cd sub; word=kept; sleep 30 & job=$!"},
+    _, done = stage.tool("bash", {"command": "cd sub; word=kept; sleep 900 & job=$!"},
                          {"command": "basename $PWD; echo $word; kill -0 $job && echo alive"})
     expect(done["text"].split()[:3] == ["sub", "kept", "alive"], f"lost: {done['text']!r}")
 

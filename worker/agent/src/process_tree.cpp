@@ -1,28 +1,19 @@
 #include "process_tree.hpp"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <string>
-#include <vector>
 
 namespace agent {
 namespace {
 
 struct entry {
   pid_t parent = 0;
-  double started_s = 0;  // after boot
+  unsigned long long start = 0;
 };
-
-double uptime_s() {
-  double seconds = 0;
-  std::ifstream("/proc/uptime") >> seconds;
-  return seconds;
-}
 
 // Field 4 of /proc/PID/stat is the parent, field 22 the start in ticks; the name before them may
 // hold anything, so reading starts behind its last ')'.
@@ -37,13 +28,14 @@ entry read_entry(const std::string& path) {
   std::string field;
   for (int number = 3; rest >> field; ++number) {
     if (number == 4) out.parent = std::stoi(field);
-    if (number == 22) out.started_s = std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    if (number == 22) out.start = std::stoull(field);
   }
   return out;
 }
 
-std::map<pid_t, entry> descendants(pid_t root) {
-  std::map<pid_t, entry> all, found;
+// Does not descend into what is in `without`.
+process_set descendants(pid_t root, const process_set& without) {
+  std::map<pid_t, entry> all;
   std::error_code code;
   for (const auto& item : std::filesystem::directory_iterator("/proc", code)) {
     const auto name = item.path().filename().string();
@@ -51,12 +43,15 @@ std::map<pid_t, entry> descendants(pid_t root) {
       all[std::stoi(name)] = read_entry(item.path());
     }
   }
+  process_set found;
   bool grew = true;
   while (grew) {
     grew = false;
     for (const auto& [pid, about] : all) {
+      const auto same = without.find(pid);
+      if (same != without.end() && same->second == about.start) continue;
       const bool child = about.parent == root || found.contains(about.parent);
-      if (child && found.emplace(pid, about).second) grew = true;
+      if (child && found.emplace(pid, about.start).second) grew = true;
     }
   }
   return found;
@@ -64,15 +59,12 @@ std::map<pid_t, entry> descendants(pid_t root) {
 
 }  // namespace
 
-void kill_tree(pid_t root) {
-  for (const auto& [pid, about] : descendants(root)) kill(pid, SIGKILL);
+process_set descendants_of(pid_t root) {
+  return descendants(root, {});
 }
 
-void kill_younger(pid_t root, std::chrono::milliseconds age) {
-  const double oldest_s = uptime_s() - std::chrono::duration<double>(age).count() - 0.05;
-  for (const auto& [pid, about] : descendants(root)) {
-    if (about.started_s >= oldest_s) kill(pid, SIGKILL);
-  }
+void kill_tree(pid_t root, const process_set& spared) {
+  for (const auto& [pid, start] : descendants(root, spared)) kill(pid, SIGKILL);
 }
 
 }  // namespace agent

@@ -4,14 +4,18 @@
 
 #include <sys/types.h>
 
-#include <chrono>
+#include <map>
 
 namespace agent {
 
-/// SIGKILL to all descendants of `root`, not to itself.
-void kill_tree(pid_t root);
+/// The descendants of a process at one moment: their pids, each with its start in ticks after boot,
+/// which tells it from a later process of the same pid.
+using process_set = std::map<pid_t, unsigned long long>;
 
-/// SIGKILL to those descendants of `root` that are younger than `age`.
-void kill_younger(pid_t root, std::chrono::milliseconds age);
+process_set descendants_of(pid_t root);
+
+/// SIGKILL to all descendants of `root`, not to itself. Those in `spared` live on, and so does what
+/// they have started since.
+void kill_tree(pid_t root, const process_set& spared = {});
 
 }  // namespace agent

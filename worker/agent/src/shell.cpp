@@ -7,8 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "files.hpp"
-#include "process_tree.hpp"
 
 namespace agent {
 namespace {
@@ -17,6 +18,13 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr int status_fd = 9;  // what bash sees the status pipe as
+
+// Bounds for a machine that is slow; a shell that is well needs a few milliseconds.
+constexpr milliseconds start_limit{60'000};
+constexpr milliseconds free_limit{30'000};
+constexpr milliseconds first_pause{300};  // doubles
+constexpr milliseconds longest_pause{5'000};
+constexpr int mild_attempts = 3;  // that only interrupt
 
 void close_fd(int& fd) {
   if (fd >= 0) close(fd);
@@ -72,8 +80,10 @@ bool shell::start() {
   // bash complains once about the missing terminal; that is read away here.
   bounded_output ignored;
   shell_outcome outcome;
-  return send("PS1=; PS2=; set +H +o history; unset TERM; printf '0\\n' >&9\n") &&
-         wait_for_status(steady_clock::now() + milliseconds(10'000), ignored, outcome) &&
+  status_text_.clear();
+  ++number_;
+  return send("PS1=; PS2=; set +H +o history; unset TERM\n") && ask_for_status() &&
+         wait_for_status(steady_clock::now() + start_limit, ignored, outcome) &&
          !outcome.shell_ended;
 }
 
@@ -98,6 +108,10 @@ bool shell::send(const std::string& line) {
   return write(input_, line.data(), line.size()) == static_cast<ssize_t>(line.size());
 }
 
+bool shell::ask_for_status() {
+  return send("printf '" + std::to_string(number_) + " %s\\n' \"$?\" >&9\n");
+}
+
 shell_outcome shell::run(const std::string& command, milliseconds limit) {
   shell_outcome outcome;
   bounded_output out;
@@ -108,17 +122,39 @@ shell_outcome shell::run(const std::string& command, milliseconds limit) {
     return outcome;
   }
   drain(out);  // what background jobs wrote since the last command
-  const auto begin = steady_clock::now();
+  ++number_;
+  const auto before = descendants_of(pid_);
   write_file(script_path_, command);
-  send("{ eval \"$(<" + script_path_ + ")\"; } </dev/null 9>&-\nprintf '%s\\n' \"$?\" >&9\n");
-  if (!wait_for_status(begin + limit, out, outcome)) {
+  send("{ eval \"$(<" + script_path_ + ")\"; } </dev/null 9>&-\n");
+  ask_for_status();
+  if (!wait_for_status(steady_clock::now() + limit, out, outcome)) {
     outcome.timed_out = true;
-    interrupt(begin, out, outcome);
+    interrupt(before, out, outcome);
   }
   drain(out);
   if (outcome.shell_ended) stop();
   outcome.output = out.text();
   return outcome;
+}
+
+bool shell::read_status(shell_outcome& outcome) {
+  char bytes[512];
+  const auto got = read(status_, bytes, sizeof bytes);
+  outcome.shell_ended = got <= 0;
+  if (got <= 0) return true;
+  status_text_.append(bytes, static_cast<std::size_t>(got));
+  bool came = false;
+  for (auto end = status_text_.find('\n'); end != std::string::npos;
+       end = status_text_.find('\n')) {
+    const auto space = status_text_.find(' ');
+    // Several lines may have this number: the first tells of the command, the rest of an interrupt.
+    if (!came && space < end && status_text_.substr(0, space) == std::to_string(number_)) {
+      outcome.exit_code = atoi(status_text_.c_str() + space);
+      came = true;
+    }
+    status_text_.erase(0, end + 1);
+  }
+  return came;
 }
 
 bool shell::wait_for_status(time_point end, bounded_output& out, shell_outcome& outcome) {
@@ -128,25 +164,25 @@ bool shell::wait_for_status(time_point end, bounded_output& out, shell_outcome& 
     pollfd waiting[2] = {{output_, POLLIN, 0}, {status_, POLLIN, 0}};
     if (poll(waiting, 2, static_cast<int>(left)) <= 0) continue;
     if (waiting[0].revents != 0) drain(out);
-    if (waiting[1].revents != 0) {
-      char text[32] = {};
-      const auto got = read(status_, text, sizeof text - 1);
-      outcome.shell_ended = got <= 0;
-      if (got > 0) outcome.exit_code = atoi(text);
-      return true;
-    }
+    if (waiting[1].revents != 0 && read_status(outcome)) return true;
     // All ends of the output are closed, the shell's too: only the status pipe tells more.
     if ((waiting[0].revents & (POLLHUP | POLLIN)) == POLLHUP) usleep(1000);
   }
 }
 
-void shell::interrupt(time_point begin, bounded_output& out, shell_outcome& outcome) {
-  const auto age = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin);
-  for (int attempt = 0; attempt < 12; ++attempt) {
+void shell::interrupt(const process_set& before, bounded_output& out, shell_outcome& outcome) {
+  const auto end = steady_clock::now() + free_limit;
+  auto pause = first_pause;
+  for (int attempt = 0; attempt == 0 || steady_clock::now() < end; ++attempt) {
     kill(-pid_, SIGINT);
-    // A program that catches or ignores the interrupt is killed a second later.
-    if (attempt >= 3) kill_younger(pid_, age + milliseconds(300 * attempt));
-    if (wait_for_status(steady_clock::now() + milliseconds(300), out, outcome)) return;
+    // A program that catches or ignores the interrupt is killed a little later.
+    if (attempt >= mild_attempts) kill_tree(pid_, before);
+    // The interrupt may have hit the request for the status itself, where bash is slow to get
+    // there.
+    ask_for_status();
+    if (wait_for_status(steady_clock::now() + pause, out, outcome)) return;
+    // The pauses grow, so that a slow bash gets from one interrupt to the status before the next.
+    if (attempt >= mild_attempts) pause = std::min(pause * 2, longest_pause);
   }
   outcome.shell_ended = true;
 }
