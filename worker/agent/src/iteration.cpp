@@ -45,14 +45,19 @@ work_outcome do_work(session& s) {
   const auto plan = generate_plan(s, goal.value);
   if (plan.failed) return failed_with(goal.value, plan.failure);
   auto account = modify_code(s, goal.value);
+  std::string earlier;  // why the validation before failed
   for (int round = 1;; ++round) {
-    if (account.failed) return failed_with(goal.value, account.failure);
+    if (account.failed) {
+      account.failure.why = earlier + account.failure.why;
+      return failed_with(goal.value, account.failure);
+    }
     const auto verdict = run_final_validation(s);
     if (verdict.good) return {goal.value, account.value, true};
     const bool last = round == validation_rounds || s.work.left() <= s.reserve;
     if (!verdict.changed || last) {
       return {goal.value, verdict.failures + "\nThe model said: " + account.value};
     }
+    earlier = verdict.failures.substr(0, verdict.failures.find('\n')) + "\nThe repair: ";
     s.talk.say(ask_to_repair(verdict.failures));
     account = modify_code(s, goal.value);
   }
@@ -83,7 +88,7 @@ iteration_ending run_iteration(const task& work) {
   bash.restart();  // nothing that the model started may touch the workspace during the commit
   const auto pushed = commit_results(s, done.good, done.goal, done.details);
   if (done.unreachable) {
-    std::fprintf(stderr, "agent: the model could not be asked: %s\n", done.details.c_str());
+    std::fprintf(stderr, "agent: the model could not be asked. %s\n", done.details.c_str());
     return iteration_ending::unreachable;
   }
   if (!pushed) std::fprintf(stderr, "agent: %s\n", pushed.why().c_str());

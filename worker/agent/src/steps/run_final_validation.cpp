@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "bounded_output.hpp"
+#include "failure_summary.hpp"
 #include "steps/steps.hpp"
 
 namespace agent {
@@ -37,8 +38,11 @@ validation run_final_validation(session& s) {
   for (const auto* step : {"build", "test"}) {
     const auto done = call_tool(s.tools, step, json::of());
     if (done.is_error) {
-      return finish(
-          s, {true, false, std::string(step) + " failed:\n" + bounded(done.text, 4000, 8000)});
+      // The names come first: whoever shows only the beginning shows them.
+      const auto summary = failure_summary(done.text);
+      return finish(s, {true, false,
+                        std::string(step) + " failed:" + (summary.empty() ? "" : " " + summary) +
+                            "\n" + bounded(done.text, 4000, 8000)});
     }
   }
   if (!restored.empty()) {
