@@ -192,6 +192,11 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
     const std::scoped_lock lock(mutex_);
     events_.push_back(event);
   };
+  callbacks.on_usage = [this](const std::string&, const worker::gateway_usage&,
+                              const std::string& problem) {
+    const std::scoped_lock lock(mutex_);
+    problems_.push_back(problem);
+  };
   callbacks.on_gone = [this] {
     const std::scoped_lock lock(mutex_);
     gone_ = true;
@@ -275,6 +280,11 @@ std::string gateway_fixture::transcript() const {
 std::vector<std::string> gateway_fixture::events() {
   const std::scoped_lock lock(mutex_);
   return events_;
+}
+
+std::vector<std::string> gateway_fixture::problems() {
+  const std::scoped_lock lock(mutex_);
+  return problems_;
 }
 
 bool gateway_fixture::gateway_is_gone(int timeout_ms) {

@@ -77,6 +77,8 @@ class gateway_fixture {
   nlohmann::json provider_report();
   std::string transcript() const;
   std::vector<std::string> events();
+  /// Of each request that was accounted for why it failed; empty where it did not.
+  std::vector<std::string> problems();
   /// What was spoken with the HTTPS server, a line a request: "HTTP/2".
   std::string spoken() const { return read_file(folder_ + "/tls/spoken"); }
   std::string gateway_log() const { return read_file(folder_ + "/log"); }
@@ -98,6 +100,7 @@ class gateway_fixture {
   unsigned port_ = 0;
   std::mutex mutex_;
   std::vector<std::string> events_;
+  std::vector<std::string> problems_;
   bool gone_ = false;
   std::condition_variable changed_;
   std::unique_ptr<worker::gateway_client> client_;

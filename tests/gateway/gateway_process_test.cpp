@@ -156,7 +156,23 @@ TEST_CASE("an overloaded upstream is tried again, another error is passed on at 
   const auto usage = fixture.client().close(attempt_name);
   REQUIRE(usage);
   CHECK(usage->charged_by_bound == 0);
+  const auto problems = fixture.problems();
+  REQUIRE(problems.size() == 2);
+  CHECK(problems[0].empty());
+  CHECK(problems[1].starts_with("HTTP 400"));
   CHECK(fixture.provider_report()["requests"] == 3);
+}
+
+TEST_CASE("an upstream that is not there is told as the reason why a request failed") {
+  gateway_fixture fixture(story_of({}));
+  fixture.open(plenty);
+  fixture.provider_report();  // ends it
+  CHECK(fixture.post(small_body(false)).status == 502);
+  REQUIRE(fixture.client().close(attempt_name));
+  const auto problems = fixture.problems();
+  REQUIRE(problems.size() == 1);
+  CHECK(has(problems[0], "HTTP 502: "));
+  CHECK(problems[0].size() > std::string("HTTP 502: ").size());
 }
 
 TEST_CASE("events reach the node, in bounds") {

@@ -115,17 +115,17 @@ void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t 
   if (std::get<accounted_effect>(effect).past_bound) {
     log_warning("{}: the upstream billed more than the request's bound", settings_.attempt_id);
   }
-  reports_.usage(settings_.attempt_id, usage());
+  reports_.usage(settings_.attempt_id, usage(), {});
 }
 
-void attempt::forfeit(std::uint64_t id) {
+void attempt::forfeit(std::uint64_t id, const std::string& problem) {
   step(budget_, forfeit_event{id});
-  reports_.usage(settings_.attempt_id, usage());
+  reports_.usage(settings_.attempt_id, usage(), problem);
 }
 
-void attempt::release(std::uint64_t id) {
+void attempt::release(std::uint64_t id, const std::string& problem) {
   step(budget_, release_event{id});
-  reports_.usage(settings_.attempt_id, usage());
+  reports_.usage(settings_.attempt_id, usage(), problem);
 }
 
 void attempt::record(const transcript_entry& entry) {

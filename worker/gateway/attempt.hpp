@@ -35,7 +35,10 @@ struct gateway_parts {
 
 /// What an attempt tells its owner. Called on the io_context's thread.
 struct attempt_reports {
-  std::function<void(const std::string& attempt_id, const gateway_usage& usage)> usage;
+  /// After each request; `problem` says why it failed, and is empty where it did not.
+  std::function<void(const std::string& attempt_id, const gateway_usage& usage,
+                     const std::string& problem)>
+      usage;
   std::function<void(const std::string& attempt_id, std::string event_json)> event;
 };
 
@@ -71,8 +74,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
   budget_effect reserve(const request_bound& bound, std::uint64_t& id);
   void settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd);
-  void forfeit(std::uint64_t id);
-  void release(std::uint64_t id);
+  void forfeit(std::uint64_t id, const std::string& problem);
+  void release(std::uint64_t id, const std::string& problem);
   void record(const transcript_entry& entry);
   /// Forwards an event; false: too many.
   bool report_event(std::string event_json);

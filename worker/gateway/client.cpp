@@ -201,7 +201,9 @@ void gateway_client::deliver(control_message message) {
     return;
   }
   if (message.op == control_op::usage) {
-    if (callbacks_.on_usage) callbacks_.on_usage(message.attempt_id, message.usage);
+    if (callbacks_.on_usage) {
+      callbacks_.on_usage(message.attempt_id, message.usage, message.message);
+    }
     return;
   }
   {

@@ -39,8 +39,10 @@ struct gateway_spec {
 struct gateway_callbacks {
   /// An event line of the agent in `attempt_id`: one JSON object, at most 8 KiB, hostile.
   std::function<void(const std::string& attempt_id, const std::string& event_json)> on_event;
-  /// The attempt's totals after each request.
-  std::function<void(const std::string& attempt_id, const gateway_usage& usage)> on_usage;
+  /// The attempt's totals after each request; `problem` says why that failed (empty: it did not).
+  std::function<void(const std::string& attempt_id, const gateway_usage& usage,
+                     const std::string& problem)>
+      on_usage;
   /// The gateway process went away unasked. Every attempt's door is closed by that.
   std::function<void()> on_gone;
 };

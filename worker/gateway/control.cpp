@@ -82,8 +82,11 @@ std::string encode(const control_message& message) {
       out["deadline_boot_ms"] = message.deadline_boot_ms;
       break;
     case control_op::closed:
+      out["usage"] = to_json(message.usage);
+      break;
     case control_op::usage:
       out["usage"] = to_json(message.usage);
+      out["message"] = message.message;
       break;
     case control_op::event:
       out["event"] = message.event_json;
@@ -123,6 +126,7 @@ result<control_message> decode(std::string_view packet) {
       message.usage = usage_from(in.at("usage"));
     }
     if (message.op == control_op::event) message.event_json = in.at("event");
+    if (message.op == control_op::usage) message.message = in.at("message");
     if (message.op == control_op::refused) {
       message.message = in.at("message");
       message.lasting = in.at("lasting");

@@ -56,7 +56,7 @@ struct control_message {
   gateway_limits limits;              // open
   gateway_usage usage;                // closed, usage: totals of the attempt
   std::string event_json;             // event: one JSON object, one line
-  std::string message;                // refused: why
+  std::string message;                // refused: why; usage: why the request failed, if it did
   bool lasting = false;               // refused: until a person mends what `message` says
 };
 

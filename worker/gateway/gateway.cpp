@@ -151,11 +151,13 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                       transcript::open(parts_.config.transcripts_directory, message.attempt_id,
                                        parts_.config.transcript_max_bytes, std::move(secrets)));
   attempt_reports reports;
-  reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage) {
+  reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage,
+                         const std::string& problem) {
     control_message report;
     report.op = control_op::usage;
     report.attempt_id = attempt_id;
     report.usage = usage;
+    report.message = problem;
     send(report, true);
   };
   reports.event = [this](const std::string& attempt_id, std::string event_json) {

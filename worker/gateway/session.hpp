@@ -56,6 +56,7 @@ class session {
     std::int64_t began_ms = 0;
     std::optional<std::uint64_t> reservation;
     std::string_view outcome = "refused";
+    std::string problem = "it was cut off";  // told where no whole answer comes
     token_counts tokens;
     std::int64_t cost_nanousd = 0;
     std::string kept;  // the answer, for the transcript

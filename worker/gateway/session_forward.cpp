@@ -6,6 +6,7 @@
 #include <boost/asio/write.hpp>
 #include <charconv>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
 
@@ -19,7 +20,8 @@ using boost::system::error_code;
 constexpr int max_retries = 2;
 constexpr std::uint64_t first_backoff_ms = 500;
 constexpr std::int64_t longest_retry_after_s = 5;
-constexpr std::size_t kept_bytes = 4 << 20;         // of an answer, for the transcript
+constexpr std::size_t kept_bytes = 4 << 20;  // of an answer, for the transcript
+constexpr std::size_t max_problem_bytes = 1'000;
 constexpr std::size_t max_answer_bytes = 32 << 20;  // of an answer that does not stream
 
 auto into(error_code& failed) {
@@ -82,6 +84,26 @@ std::vector<std::pair<std::string, std::string>> passed_headers(const upstream_h
   return passed;
 }
 
+constexpr std::string_view key_refused = "the upstream refused the gateway's own credentials";
+
+bool refuses_key(unsigned status) {
+  return status == 401 || status == 403;
+}
+
+/// An answer that is none, for people: its status, and what its body says of it.
+std::string problem_of(unsigned status, const std::string& body) {
+  auto text = "HTTP " + std::to_string(status);
+  if (refuses_key(status)) return text + ": " + std::string(key_refused);
+  const auto parsed = nlohmann::json::parse(body, nullptr, false);
+  std::string message;
+  const nlohmann::json::json_pointer place("/error/message");
+  if (!parsed.is_discarded() && parsed.contains(place) && parsed[place].is_string()) {
+    message = parsed[place].get<std::string>();
+  }
+  if (!message.empty()) text += ": " + message.substr(0, max_problem_bytes);
+  return text;
+}
+
 }  // namespace
 
 std::optional<session::reply> session::prepare(parser& request, messages_route route,
@@ -142,7 +164,7 @@ void session::account(exchange& one, std::optional<token_counts> tokens) {
   if (!tokens) {
     one.outcome = "charged_by_bound";
     one.cost_nanousd = one.bound.cost_nanousd;
-    return owner_.forfeit(id);
+    return owner_.forfeit(id, one.problem);
   }
   one.outcome = "settled";
   one.tokens = *tokens;
@@ -163,7 +185,7 @@ void session::give_back(exchange& one) {
 }
 
 void session::release(exchange& one) {
-  owner_.release(*one.reservation);
+  owner_.release(*one.reservation, one.problem);
   one.reservation.reset();
   one.outcome = "not_billed";
 }
@@ -223,10 +245,12 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     }
     const bool unanswered = !from.head;
     call_.reset();
+    if (unanswered) one.problem = from.end_reason;
     if (unanswered && *from.end != upstream_end::not_sent) account(one, std::nullopt);
     if (!unanswered || tries < max_retries) continue;
     const bool late = *from.end == upstream_end::timed_out;
     failure.status = late ? 504 : 502;
+    one.problem = "HTTP " + std::to_string(failure.status) + ": " + from.end_reason;
     failure.body = messages_error(late ? "timeout_error" : "api_error",
                                   "the upstream did not answer: " + from.end_reason);
     break;
@@ -259,17 +283,19 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
     }
   }
   call_.reset();
+  one.problem = !whole              ? "the upstream's answer was cut off"
+                : out.status == 200 ? "the upstream's answer does not tell its usage"
+                                    : problem_of(out.status, out.body);
   if (out.status == 200) {
     usage.feed(out.body);
     account(one, whole ? usage.finish() : std::nullopt);
   } else if (one.reservation) {
     release(one);
   }
-  if (out.status == 401 || out.status == 403) {
+  if (refuses_key(out.status)) {
     log_error("the upstream refuses the gateway's own key ({})", out.status);
     out.status = 400;
-    out.body = messages_error("invalid_request_error",
-                              "the upstream refused the gateway's own credentials");
+    out.body = messages_error("invalid_request_error", key_refused);
   } else if (!whole) {
     out = reply{502, messages_error("api_error", "the upstream's answer was cut off")};
   }
@@ -311,6 +337,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   }
   if (gone()) co_return false;
   call_.reset();
+  one.problem = "the upstream's stream was cut off";
   account(one, usage.finish());
   const bool whole = *from.end == upstream_end::complete && usage.saw_end();
   finish_record(one, 200);

@@ -45,8 +45,9 @@ result<std::unique_ptr<gateway_access>> gateway_access::start(gateway_spec spec,
   callbacks.on_event = [self](const std::string& attempt, const std::string& event) {
     self->on_event(attempt, event);
   };
-  callbacks.on_usage = [self](const std::string& attempt, const gateway_usage& usage) {
-    self->on_usage(attempt, usage);
+  callbacks.on_usage = [self](const std::string& attempt, const gateway_usage& usage,
+                              const std::string& problem) {
+    self->on_usage(attempt, usage, problem);
   };
   GERMLINE_TRY_ASSIGN(access->client_, gateway_client::start(std::move(spec), callbacks));
   return access;
@@ -75,12 +76,14 @@ void gateway_access::on_event(const std::string& attempt_id, const std::string& 
   report(std::move(progress));
 }
 
-void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage& usage) {
+void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage& usage,
+                              const std::string& problem) {
   v1::AttemptProgress progress;
   progress.mutable_event()->set_attempt_id(attempt_id);
   progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
   progress.mutable_event()->set_step("model request");
-  progress.mutable_event()->set_status("done");
+  progress.mutable_event()->set_status(problem.empty() ? "done" : "failed");
+  progress.mutable_event()->set_detail(printable(problem.substr(0, max_text_bytes)));
   *progress.mutable_usage() = to_proto(usage);
   report(std::move(progress));
 }

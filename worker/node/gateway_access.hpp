@@ -28,7 +28,8 @@ class gateway_access final : public model_access {
  private:
   explicit gateway_access(const clock& time) : time_(time) {}
   void on_event(const std::string& attempt_id, const std::string& event_json);
-  void on_usage(const std::string& attempt_id, const gateway_usage& usage);
+  void on_usage(const std::string& attempt_id, const gateway_usage& usage,
+                const std::string& problem);
   void report(v1::AttemptProgress progress);
 
   const clock& time_;
