@@ -84,28 +84,54 @@ class watcher {
   /// `more`: of what follows some is not in `now`, so nothing is told but its events and what went
   /// before them.
   bool tell(const watched_part& now, bool more) {
+    gather(now, more);
+    return tell_gathered();
+  }
+
+  /// Of each lineage in its order.
+  void gather(const watched_part& now, bool more) {
     const auto places = places_of(now.iterations);
     auto change = now.changes.begin();
     const auto tell_changes_before = [&](std::int64_t event) {
       for (; change != now.changes.end() && change->after_event < event; ++change) {
-        if (!tell_change(places, *change)) return false;
+        tell_change(places, *change);
       }
-      return true;
     };
     for (const auto& stored : now.events) {
-      if (!tell_changes_before(stored.seq)) return false;
+      tell_changes_before(stored.seq);
       const auto& its = places.at(stored.item);
-      if (!tell_beginning(places, its, begun_by(*its.self, stored.event.attempt_id())))
-        return false;
-      if (!tell_event(stored)) return false;
+      tell_beginning(places, its, begun_by(*its.self, stored.event.attempt_id()));
+      tell_event(stored);
       last_event_ = stored.seq;
     }
-    if (more) return true;
-    if (!tell_changes_before(std::numeric_limits<std::int64_t>::max())) return false;
-    return std::all_of(now.iterations.begin(), now.iterations.end(), [&](const auto& each) {
-      return tell_beginning(places, places.at(each.item_id()), each.attempts_size()) &&
-             tell_ending(each);
-    });
+    if (more) return;
+    tell_changes_before(std::numeric_limits<std::int64_t>::max());
+    for (const auto& each : now.iterations) {
+      tell_beginning(places, places.at(each.item_id()), each.attempts_size());
+      tell_ending(each);
+    }
+  }
+
+  /// Tells what was gathered: of lineages beside each other by its times, of each in its order,
+  /// whatever clocks the times come from.
+  bool tell_gathered() {
+    auto all = std::exchange(gathered_, {});
+    // The founding is of all lineages, and before them all.
+    const auto founding = std::find_if(all.rbegin(), all.rend(),
+                                       [](const auto& each) { return each.lineage_id().empty(); });
+    std::map<std::string, std::int64_t> newest_ms;  // by lineage
+    std::vector<std::pair<std::int64_t, const v1::WatchEvent*>> by_time;
+    const auto first = founding.base();
+    for (auto each = first; each != all.end(); ++each) {
+      auto& its_ms = newest_ms[each->lineage_id()];
+      its_ms = std::max(its_ms, each->time_ms());
+      by_time.emplace_back(its_ms, &*each);
+    }
+    std::stable_sort(by_time.begin(), by_time.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    return std::all_of(all.begin(), first, emit_) &&
+           std::all_of(by_time.begin(), by_time.end(),
+                       [&](const auto& each) { return emit_(*each.second); });
   }
 
   /// How many attempts have begun when `attempt` says something.
@@ -164,12 +190,12 @@ class watcher {
            target_.what == kind::item;
   }
 
-  bool tell_event(const stored_event& stored) {
+  void tell_event(const stored_event& stored) {
     v1::WatchEvent event;
     *event.mutable_progress() = stored.event;
     event.set_lineage_id(stored.lineage);
     event.set_time_ms(stored.event.time_ms());
-    return emit_(event);
+    gathered_.push_back(std::move(event));
   }
 
   struct waiting {
@@ -201,20 +227,20 @@ class watcher {
   }
 
   /// The first `attempts` beginnings of an iteration, after all that went before in its lineage.
-  bool tell_beginning(const place_map& places, const place& wanted, int attempts) {
+  void tell_beginning(const place_map& places, const place& wanted, int attempts) {
     std::vector<const v1::IterationInfo*> untold;
     for (const auto* at = wanted.before; at != nullptr; at = places.at(at->item_id()).before) {
       if (ended_items_.contains(at->item_id())) break;
       untold.push_back(at);
     }
     for (auto each = untold.rbegin(); each != untold.rend(); ++each) {
-      if (!tell_ending(**each)) return false;
+      tell_ending(**each);
     }
-    return tell_attempts(*wanted.self, attempts);
+    tell_attempts(*wanted.self, attempts);
   }
 
   /// An iteration begins when an attempt of it is leased, and again with each further one.
-  bool tell_attempts(const v1::IterationInfo& each, int wanted) {
+  void tell_attempts(const v1::IterationInfo& each, int wanted) {
     for (int& told = attempts_[each.item_id()]; told < wanted; ++told) {
       v1::WatchEvent event;
       auto& beginning = *event.mutable_iteration();
@@ -231,36 +257,35 @@ class watcher {
       newest.clear_details();
       event.set_lineage_id(each.lineage_id());
       event.set_time_ms(newest.leased_ms());
-      if (!emit_(event)) return false;
+      gathered_.push_back(std::move(event));
     }
-    return true;
   }
 
-  bool tell_ending(const v1::IterationInfo& each) {
-    if (each.ending() == v1::ENDING_UNSPECIFIED) return true;
-    if (!ended_items_.insert(each.item_id()).second) return true;
-    if (!tell_attempts(each, each.attempts_size())) return false;
+  void tell_ending(const v1::IterationInfo& each) {
+    if (each.ending() == v1::ENDING_UNSPECIFIED) return;
+    if (!ended_items_.insert(each.item_id()).second) return;
+    tell_attempts(each, each.attempts_size());
     v1::WatchEvent event;
     *event.mutable_iteration() = each;
     event.set_lineage_id(each.lineage_id());
     event.set_time_ms(each.ended_ms() != 0 ? each.ended_ms() : each.started_ms());
-    return emit_(event);
+    gathered_.push_back(std::move(event));
   }
 
-  bool tell_change(const place_map& places, const stored_change& each) {
+  void tell_change(const place_map& places, const stored_change& each) {
     const auto& newest = places.at(each.item);
     const auto& attempts = newest.self->attempts();
     const auto begun = std::count_if(attempts.begin(), attempts.end(), [&](const auto& attempt) {
       return attempt.leased_ms() <= each.at_ms;
     });
-    if (!tell_beginning(places, newest, static_cast<int>(begun))) return false;
-    if (each.item_ended && !tell_ending(*newest.self)) return false;
+    tell_beginning(places, newest, static_cast<int>(begun));
+    if (each.item_ended) tell_ending(*newest.self);
     last_change_ = each.seq;
     v1::WatchEvent event;
     *event.mutable_lineage() = each.change;
     event.set_lineage_id(each.lineage);
     event.set_time_ms(each.at_ms);
-    return emit_(event);
+    gathered_.push_back(std::move(event));
   }
 
   bool has_ended(const std::vector<v1::IterationInfo>& iterations,
@@ -285,6 +310,7 @@ class watcher {
   resolved_target target_;
   emitter emit_;
   why_waiting why_waiting_;
+  std::vector<v1::WatchEvent> gathered_;  // by one reading of the record, and not told yet
   std::int64_t last_event_ = 0;
   std::int64_t last_change_ = 0;
   std::map<std::string, int> attempts_;  // by item: how many were told

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "coordinator/service_fixture.hpp"
 
@@ -32,6 +33,50 @@ TEST_CASE_FIXTURE(fixture, "what happened is told in order, and each state of a 
   }
   CHECK(told ==
         "0 began\n0 ended\nlineage 1\n1 began\nplan\n1 ended\n2 began\n2 ended\nlineage 2\n");
+}
+
+TEST_CASE_FIXTURE(fixture, "lineages beside each other are told by time, each in its own order") {
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  request.set_lineages(3);
+  request.set_max_iterations(2);
+  REQUIRE(try_create(request).ok());
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  std::vector<v1::Lease> leases;
+  for (int i = 0; i < 3; ++i) leases.push_back(worker.lease());
+  // A step that tells an early time, as of a clock that is behind, stays after the beginning.
+  v1::WorkerMessage step;
+  step.mutable_progress()->mutable_event()->set_attempt_id(leases[1].attempt_id());
+  step.mutable_progress()->mutable_event()->set_step("plan");
+  step.mutable_progress()->mutable_event()->set_time_ms(1);
+  worker.send(step);
+  for (const int last_first : {2, 1, 0}) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    REQUIRE(worker.report(leases[static_cast<std::size_t>(last_first)], v1::ENDING_STALLED, "", "")
+                .accepted());
+  }
+  std::vector<std::string> ended;
+  std::map<std::string, std::string> by_lineage;
+  std::int64_t before_ms = 0;
+  for (const auto& each : watched(created.run_id())) {
+    if (each.has_progress()) {
+      by_lineage[each.lineage_id()] += "plan ";
+      continue;
+    }
+    CHECK(each.time_ms() >= before_ms);
+    before_ms = each.time_ms();
+    if (!each.has_iteration() || each.iteration().kind() == v1::WORK_KIND_FOUND) continue;
+    const bool live = each.iteration().ending() == v1::ENDING_UNSPECIFIED;
+    by_lineage[each.lineage_id()] += live ? "began " : "ended ";
+    if (!live && ended.size() < 3) ended.push_back(each.iteration().item_id());
+  }
+  CHECK(ended ==
+        std::vector<std::string>{leases[2].item_id(), leases[1].item_id(), leases[0].item_id()});
+  for (const auto& [lineage, words] : by_lineage) {
+    const bool has_step = words.find("plan") != std::string::npos;
+    CHECK(words.starts_with(has_step ? "began plan ended " : "began ended "));
+  }
 }
 
 TEST_CASE_FIXTURE(fixture,
