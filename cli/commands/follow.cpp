@@ -82,14 +82,14 @@ class settled_watch {
 /// Prints events, each once: after a break the coordinator tells all from the start again.
 class event_printer {
  public:
-  explicit event_printer(const session& with) : with_(with) {}
+  event_printer(const session& with, bool of_several) : with_(with), story_(with.how, of_several) {}
 
   void print(const v1::WatchEvent& event) {
     heard_ = true;
     const auto key = std::hash<std::string>()(key_of(event));
     if (before_.contains(key)) return;
     now_.push_back(key);
-    with_.data(with_.json ? to_json(event, true) : render_event(event, with_.how));
+    with_.data(with_.json ? to_json(event, true) : story_.tell(event));
   }
   /// The stream broke: what was told on it is not told on the next.
   void begin_again() {
@@ -111,6 +111,7 @@ class event_printer {
   }
 
   const session& with_;
+  event_story story_;
   bool heard_ = false;
   std::vector<std::size_t> now_;
   std::unordered_set<std::size_t> before_;
@@ -159,22 +160,23 @@ exit_code conclude(const session& with, const v1::GetTreeReply& tree) {
     return exit_code::done;
   }
   if (tree.run().found_state() == "refused") {
-    with.message("germline: the seed was refused: " + safe_block(tree.run().found_details()));
+    with.message("germline: " + refusal_words(tree.run()) + ": " +
+                 safe_block(refusal_details(tree.run())));
   }
   return exit_code::failed;
 }
 
 }  // namespace
 
-exit_code follow_run(const session& with, control_client& client, const std::string& run_id) {
+exit_code follow_run(const session& with, control_client& client, const v1::CreateRunReply& run) {
   v1::WatchRequest request;
-  request.set_target(run_id);
+  request.set_target(run.run_id());
   request.set_follow(true);
-  event_printer events(with);
+  event_printer events(with, run.lineage_ids_size() > 1);
   patience waits(with);
   while (true) {
     grpc::ClientContext context;
-    settled_watch settled(client, run_id, context);
+    settled_watch settled(client, run.run_id(), context);
     const auto watched =
         client.watch(context, request, [&](const auto& event) { events.print(event); });
     if (const auto over = settled.take()) return conclude(with, *over);
@@ -185,13 +187,20 @@ exit_code follow_run(const session& with, control_client& client, const std::str
   }
 }
 
+bool is_of_several(control_client& client, const std::string& target) {
+  v1::ShowRequest request;
+  request.set_target(target);
+  const auto shown = client.show(request);
+  return shown && shown->run().lineages_size() > 1;
+}
+
 exit_code follow_logs(const session& with, control_client& client, const std::string& target) {
   // One that was never there is not waited for.
   if (const auto there = client.status({}); !there) return with.fail(there.error());
   v1::WatchRequest request;
   request.set_target(target);
   request.set_follow(true);
-  event_printer events(with);
+  event_printer events(with, is_of_several(client, target));
   patience waits(with);
   while (true) {
     grpc::ClientContext context;

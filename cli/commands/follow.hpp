@@ -12,10 +12,13 @@
 namespace germline::cli {
 
 /// done: founded and settled, be it by a pause, which is told with its reason; failed: the seed was
-/// refused. Ends with the tree.
-exit_code follow_run(const session& with, control_client& client, const std::string& run_id);
+/// refused, or killed before that was known. Ends with the tree.
+exit_code follow_run(const session& with, control_client& client, const v1::CreateRunReply& run);
 
 /// Of a run, lineage, iteration or attempt.
 exit_code follow_logs(const session& with, control_client& client, const std::string& target);
+
+/// Whether it is a run of more lineages than one.
+bool is_of_several(control_client& client, const std::string& target);
 
 }  // namespace germline::cli

@@ -86,9 +86,10 @@ exit_code run_logs(const session& with, const std::string& target, bool follow) 
   if (follow) return follow_logs(with, client, target);
   v1::WatchRequest request;
   request.set_target(target);
+  event_story story(with.how, !with.json && is_of_several(client, target));
   grpc::ClientContext context;
   const auto watched = client.watch(context, request, [&](const v1::WatchEvent& event) {
-    with.data(with.json ? to_json(event, true) : render_event(event, with.how));
+    with.data(with.json ? to_json(event, true) : story.tell(event));
   });
   return watched ? exit_code::done : with.fail(watched.error());
 }

@@ -159,7 +159,7 @@ exit_code run_run(const session& with, const run_options& options) {
     }
   }
   if (!options.follow) return exit_code::done;
-  return follow_run(with, client, created->run_id());
+  return follow_run(with, client, *created);
 }
 
 }  // namespace germline::cli

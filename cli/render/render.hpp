@@ -24,8 +24,20 @@ std::string render_tree(const v1::GetTreeReply& reply, const style& how);
 std::string render_show(const v1::ShowReply& reply, const style& how);
 /// For a terminal coloured and neutralised; else the patch as it is, so that it can be applied.
 std::string render_diff(const v1::DiffReply& reply, const style& how);
-/// One line, with its line end.
-std::string render_event(const v1::WatchEvent& event, const style& how);
+/// With its line end. One line; on a terminal a reason that does not fit goes on in a few more. The
+/// lineage is named where `names_lineage`.
+std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage = true);
+/// The events of one target as text. Where all are of one lineage it is not named in each line.
+class event_story {
+ public:
+  event_story(const style& how, bool of_several) : how_(how), names_lineages_(of_several) {}
+  std::string tell(const v1::WatchEvent& event);
+
+ private:
+  style how_;
+  bool names_lineages_;
+  std::string lineage_;  // the first that was told of
+};
 std::string render_killed(const v1::KillReply& reply, const style& how);
 bool is_proved(const v1::KilledLineage& killed);
 /// Of the lineages without proof: who says that what still runs, what that means, and what to do.

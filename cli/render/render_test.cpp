@@ -159,6 +159,97 @@ TEST_CASE("on a terminal of 80 columns all fits") {
   CHECK(listed.find("1000/1000") != std::string::npos);
 }
 
+TEST_CASE("on a terminal an event's reason goes on beneath it, and is not cut at once") {
+  const style terminal{.terminal = true, .unicode = true, .columns = 80};
+  const std::string why =
+      "the build failed: build.sh ended with exit code 2, and there is no build/evolve to run";
+  v1::WatchEvent event;
+  event.set_time_ms(3'661'000);
+  event.set_lineage_id("lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+  auto& iteration = *event.mutable_iteration();
+  iteration.set_item_id("itm_0190f3c2a1b27c3d8e4f5a6b7c8d9e30");
+  iteration.set_kind(v1::WORK_KIND_ITERATE);
+  iteration.set_ending(v1::ENDING_REJECTED);
+  iteration.set_reason("build");
+  iteration.set_details(why + "\nthe log");
+  CHECK(render_event(event, terminal, false) ==
+        "01:01:01 itm_0190f3c2a1b27c3d8e rejected (build): the build failed: build.sh\n"
+        "         ended with exit code 2, and there is no build/evolve to run…\n");
+  CHECK(render_event(event, terminal) ==
+        "01:01:01 lin_0190f3c2a1b27c3d8e itm_0190f3c2a1b27c3d8e rejected (build):\n"
+        "         the build failed: build.sh ended with exit code 2, and there is no\n"
+        "         build/evolve to run…\n");
+  iteration.set_reason("protected");
+  iteration.set_details("'protected/goal.txt' differs");
+  CHECK(render_event(event, terminal) ==
+        "01:01:01 lin_0190f3c2a1b27c3d8e itm_0190f3c2a1b27c3d8e rejected (protected):\n"
+        "         'protected/goal.txt' differs\n");
+  // However long, it takes a few lines, and none is too wide.
+  for (std::size_t length = 1; length < 600; ++length) {
+    iteration.set_details(std::string(length, 'w'));
+    iteration.set_reason(std::string(length % 90, 'r'));
+    const auto text = render_event(event, terminal);
+    CAPTURE(text);
+    REQUIRE(widest(text) <= 80);
+    REQUIRE(std::count(text.begin(), text.end(), '\n') <= 6);
+  }
+  // A pipe has one line.
+  const auto piped = render_event(event, plain);
+  CHECK(std::count(piped.begin(), piped.end(), '\n') == 1);
+}
+
+TEST_CASE("a lineage is named where there is more than one") {
+  v1::WatchEvent event;
+  event.mutable_progress()->set_phase(v1::ITERATION_PHASE_RUNNING);
+  event_story one(plain, false);
+  event_story several(plain, true);
+  CHECK(one.tell(event) == "--:--:-- running\n");
+  event.set_lineage_id("lin_1");
+  CHECK(one.tell(event) == "--:--:-- running\n");
+  CHECK(several.tell(event) == "--:--:-- lin_1 running\n");
+  // One that came to the run later, and all from then on.
+  event.set_lineage_id("lin_2");
+  CHECK(one.tell(event) == "--:--:-- lin_2 running\n");
+  event.set_lineage_id("lin_1");
+  CHECK(one.tell(event) == "--:--:-- lin_1 running\n");
+}
+
+TEST_CASE("on a terminal the tree tells a reason in a few lines") {
+  const style terminal{.terminal = true, .columns = 80};
+  auto tree = sample_tree();
+  tree.mutable_iterations(1)->set_details(
+      "3 attempts were lost, the last one because the genome declares a model and the worker has "
+      "none");
+  CHECK(render_tree(tree, terminal)
+            .ends_with("         3 attempts were lost, the last one because the genome declares a\n"
+                       "         model and the worker has none\n"));
+  tree.mutable_run()->set_found_state("refused");
+  tree.mutable_run()->set_found_details(
+      "the build failed: build.sh ended with exit code 2, and there is no build/evolve");
+  CHECK(render_tree(tree, terminal)
+            .find("  the seed was refused: the build failed: build.sh ended with exit code 2,\n"
+                  "    and there is no build/evolve\n") != std::string::npos);
+}
+
+TEST_CASE("what was killed while it was founded was not refused") {
+  v1::GetTreeReply reply;
+  auto& run = *reply.mutable_run();
+  run.set_run_id("run_1");
+  run.set_found_state("refused");
+  run.set_found_details("killed: killed by a person");
+  run.add_lineages()->set_state(v1::LINEAGE_STATE_KILLED);
+  const auto text = render_tree(reply, plain);
+  CHECK(text.find("\n  killed while it was founded: killed by a person\n") != std::string::npos);
+  CHECK(text.find("refused") == std::string::npos);
+  v1::ShowReply show;
+  *show.mutable_run() = run;
+  CHECK(render_show(show, plain).find("founding      killed\n") != std::string::npos);
+  // A seed may be refused in words like these.
+  run.mutable_lineages(0)->set_state(v1::LINEAGE_STATE_RETIRED);
+  CHECK(render_tree(reply, plain).find("the seed was refused: killed: killed") !=
+        std::string::npos);
+}
+
 TEST_CASE("the tree of a refused seed says why") {
   v1::GetTreeReply reply;
   reply.mutable_run()->set_run_id("run_1");

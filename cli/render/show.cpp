@@ -68,7 +68,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add_text("repository", run.repository());
   out.add_text("branch", run.branch());
   out.add("seed", safe_line(run.seed_commit()));
-  out.add("founding", safe_line(run.found_state()));
+  out.add("founding", safe_line(found_words(run)));
   out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
@@ -77,7 +77,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   for (const auto& lineage : run.lineages()) {
     out.add("lineage", safe_line(lineage.lineage_id()) + " " + state_words(lineage));
   }
-  out.add_block("details", run.found_details());
+  out.add_block("details", refusal_details(run));
   return out.take();
 }
 

@@ -1,27 +1,59 @@
+#include <algorithm>
+
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
 
 namespace germline::cli {
 namespace {
 
-/// One line: what has colours, and how wide it is without them.
+/// What an event says, in as many lines as it takes: what has colours, and how wide the last line
+/// is without them.
 class event_line {
  public:
   explicit event_line(const style& how) : how_(how) {}
 
+  /// `words` are trusted or safe.
   void add(std::string_view words, paint colour = paint::plain) {
+    if (how_.terminal && used_ + width(words) > columns()) {
+      return add_lines(words, used_ > margin ? 0 : columns() - used_, colour);
+    }
     text_ += painted(how_, colour, words);
     used_ += width(words);
   }
   /// The last of it: a text from elsewhere. Its further lines are for `germline show`.
   void add_reason(std::string_view why) {
+    constexpr std::size_t too_narrow = 20;
     if (why.empty()) return;
-    add(": ");
-    text_ += rest_of_line(how_, why, used_);
+    add(":");
+    const auto room = columns() - std::min(used_ + 1, columns());
+    const auto wanted = std::min(width(summary(how_, why, 1 << 20)), too_narrow);
+    if (how_.terminal && room < wanted) return add_lines(why, 0, paint::plain);
+    add(" ");
+    add_lines(why, std::max<std::size_t>(room, 1), paint::plain);
   }
   std::string take() { return std::move(text_) + "\n"; }
 
  private:
+  // Beneath what follows the time.
+  static constexpr std::size_t margin = 9;
+
+  std::size_t columns() const { return static_cast<std::size_t>(how_.columns); }
+
+  /// `room`: what is left of the present line; 0: it begins on a line of its own.
+  void add_lines(std::string_view words, std::size_t room, paint colour) {
+    const auto further = columns() - margin;
+    if (room == 0 && words.starts_with(' ')) words.remove_prefix(1);
+    const auto lines = reason_lines(how_, words, room == 0 ? further : room, further);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (i > 0 || room == 0) {
+        text_ += "\n" + std::string(margin, ' ');
+        used_ = margin;
+      }
+      text_ += painted(how_, colour, lines[i]);
+      used_ += width(lines[i]);
+    }
+  }
+
   const style& how_;
   std::string text_;
   std::size_t used_ = 0;
@@ -100,10 +132,11 @@ paint colour_of_patch_line(std::string_view line) {
 
 }  // namespace
 
-std::string render_event(const v1::WatchEvent& event, const style& how) {
+std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage) {
   event_line line(how);
   // The founding is of all lineages.
-  const auto lineage = event.lineage_id().empty() ? "" : short_id(event.lineage_id()) + " ";
+  const bool named = names_lineage && !event.lineage_id().empty();
+  const auto lineage = named ? short_id(event.lineage_id()) + " " : "";
   line.add(time_of_day(event.time_ms()) + " " + lineage, paint::dim);
   switch (event.kind_case()) {
     case v1::WatchEvent::kProgress:
@@ -122,6 +155,14 @@ std::string render_event(const v1::WatchEvent& event, const style& how) {
       break;
   }
   return line.take();
+}
+
+std::string event_story::tell(const v1::WatchEvent& event) {
+  if (!event.lineage_id().empty()) {
+    if (lineage_.empty()) lineage_ = event.lineage_id();
+    names_lineages_ = names_lineages_ || lineage_ != event.lineage_id();
+  }
+  return render_event(event, how_, names_lineages_);
 }
 
 std::string render_diff(const v1::DiffReply& reply, const style& how) {

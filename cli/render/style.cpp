@@ -31,6 +31,21 @@ std::size_t bytes_of(std::string_view text, std::size_t columns) {
   return at;
 }
 
+/// Takes from `line` what fits into `room`, where it can be up to a space, which goes with it.
+std::string_view take_line(std::string_view& line, std::size_t room) {
+  auto cut = bytes_of(line, room);
+  if (cut < line.size()) {
+    if (const auto space = line.rfind(' ', cut);
+        space != std::string_view::npos && space > cut / 2) {
+      cut = space;
+    }
+  }
+  const auto taken = line.substr(0, cut);
+  line.remove_prefix(cut);
+  if (line.starts_with(' ')) line.remove_prefix(1);
+  return taken;
+}
+
 std::string format(const char* pattern, long long a, long long b) {
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, pattern, a, b);
@@ -142,9 +157,21 @@ std::string summary(const style& how, std::string_view text, int columns) {
   return line + std::string(ellipsis);
 }
 
-std::string rest_of_line(const style& how, std::string_view text, std::size_t used) {
+std::vector<std::string> reason_lines(const style& how, std::string_view text, std::size_t first,
+                                      std::size_t further) {
   constexpr int endless = 1 << 20;
-  return summary(how, text, how.terminal ? how.columns - static_cast<int>(used) : endless);
+  const auto whole = summary(how, text, endless);
+  if (!how.terminal) return {whole};
+  std::vector<std::string> lines;
+  std::string_view rest = whole;
+  for (auto room = first; lines.empty() || !rest.empty(); room = further) {
+    if (lines.size() + 1 == reason_lines_max) {
+      lines.push_back(summary(how, rest, static_cast<int>(room)));
+      break;
+    }
+    lines.emplace_back(take_line(rest, room));
+  }
+  return lines;
 }
 
 std::string indented(const style& how, std::string_view text, std::size_t columns) {
@@ -157,14 +184,7 @@ std::string indented(const style& how, std::string_view text, std::size_t column
     auto line = rest.substr(0, end);
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     while (how.terminal && width(line) > room) {
-      auto cut = bytes_of(line, room);
-      if (const auto space = line.rfind(' ', cut);
-          space != std::string_view::npos && space > cut / 2) {
-        cut = space;
-      }
-      out += margin + std::string(line.substr(0, cut)) + "\n";
-      line.remove_prefix(cut);
-      if (line.starts_with(' ')) line.remove_prefix(1);
+      out += margin + std::string(take_line(line, room)) + "\n";
     }
     out += margin + std::string(line) + "\n";
   }

@@ -40,8 +40,12 @@ std::string safe_block(std::string_view text);
 /// `columns`, and further lines.
 std::string summary(const style& how, std::string_view text, int columns);
 
-/// The first line of `text`, safe; on a terminal cut to what is left of its width after `used`.
-std::string rest_of_line(const style& how, std::string_view text, std::size_t used);
+/// The first line of `text`, safe; on a terminal broken into lines, of which the first may have
+/// `first` columns and those after it `further`. An ellipsis stands for what is left out: what does
+/// not fit into `reason_lines_max` lines, and further lines of the text itself. Never empty.
+std::vector<std::string> reason_lines(const style& how, std::string_view text, std::size_t first,
+                                      std::size_t further);
+inline constexpr std::size_t reason_lines_max = 4;
 
 /// Characters that a terminal shows for `text`, which has no colours, taking each for one column.
 std::size_t width(std::string_view text);

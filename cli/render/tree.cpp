@@ -33,8 +33,11 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   text += "\n  seed " + short_commit(run.seed_commit()) + ", " + spent_words(run, how) + "\n";
   if (run.found_state() == "pending") text += "  the seed is being founded\n";
   if (run.found_state() == "refused") {
-    text += "  " + painted(how, paint::red, "the seed was refused: ") +
-            summary(how, run.found_details(), how.columns - 26) + "\n";
+    const auto what = refusal_words(run);
+    const auto further = static_cast<std::size_t>(how.columns - 4);
+    const auto lines = reason_lines(how, refusal_details(run), further - what.size(), further);
+    text += "  " + painted(how, paint::red, what + ":") + " " + lines[0] + "\n";
+    for (std::size_t i = 1; i < lines.size(); ++i) text += "    " + lines[i] + "\n";
   }
   return text;
 }
@@ -70,10 +73,18 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   return text;
 }
 
-/// What was done and, where it was not born, why not; at most one line each.
+/// A text from elsewhere, on a terminal in a few lines.
+void add_notes(std::vector<std::string>& notes, const style& how, paint colour,
+               const std::string& text) {
+  const auto room = static_cast<std::size_t>(how.columns - 10);
+  for (const auto& line : reason_lines(how, text, room, room)) {
+    notes.push_back(painted(how, colour, line));
+  }
+}
+
+/// What was done and, where it was not born, why not; at most a few lines each.
 std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, const style& how) {
   std::vector<std::string> notes;
-  const int room = how.columns - 10;
   std::string attempts;
   if (iteration.attempts_size() > 1) {
     attempts = std::to_string(iteration.attempts_size()) + " attempts";
@@ -82,12 +93,11 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
     attempts += (attempts.empty() ? "waited " : ", waited ") + duration(waited) + " for a slot";
   }
   if (!attempts.empty()) notes.push_back(attempts);
-  if (!iteration.action().empty()) notes.push_back(summary(how, iteration.action(), room));
+  if (!iteration.action().empty()) add_notes(notes, how, paint::plain, iteration.action());
   const bool explains =
       iteration.ending() != v1::ENDING_EVOLVED && iteration.ending() != v1::ENDING_UNSPECIFIED;
   if (explains && !iteration.details().empty()) {
-    notes.push_back(
-        painted(how, colour_of(iteration.ending()), summary(how, iteration.details(), room)));
+    add_notes(notes, how, colour_of(iteration.ending()), iteration.details());
   }
   return notes;
 }

@@ -21,6 +21,17 @@ std::string lower(std::string_view name, std::string_view prefix) {
   return text;
 }
 
+constexpr std::string_view killed_prefix = "killed: ";
+
+/// A seed that was refused leaves lineages that are retired.
+bool killed_while_founded(const v1::RunInfo& run) {
+  const auto& all = run.lineages();
+  return run.found_state() == "refused" && run.found_details().starts_with(killed_prefix) &&
+         std::any_of(all.begin(), all.end(), [](const auto& lineage) {
+           return lineage.state() == v1::LINEAGE_STATE_KILLED;
+         });
+}
+
 std::string state_words(v1::LineageState state, v1::PauseReason why) {
   if (state == v1::LINEAGE_STATE_PAUSED && why == v1::PAUSE_REASON_DONE) return "done";
   auto text = word(state);
@@ -72,6 +83,19 @@ std::string change_words(const v1::LineageChange& change) {
     return "resumed";
   }
   return state_words(change.state(), change.pause_reason());
+}
+
+std::string refusal_words(const v1::RunInfo& run) {
+  return killed_while_founded(run) ? "killed while it was founded" : "the seed was refused";
+}
+
+std::string refusal_details(const v1::RunInfo& run) {
+  const auto& details = run.found_details();
+  return killed_while_founded(run) ? details.substr(killed_prefix.size()) : details;
+}
+
+std::string found_words(const v1::RunInfo& run) {
+  return killed_while_founded(run) ? "killed" : run.found_state();
 }
 
 std::string live_words(const v1::IterationInfo& iteration) {

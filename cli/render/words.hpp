@@ -20,6 +20,14 @@ std::string state_words(const v1::LineageInfo& lineage);
 /// The same of a change; what goes on after a pause is "resumed"; or to what it was rolled back.
 std::string change_words(const v1::LineageChange& change);
 
+/// Of a run that came to no generation: "the seed was refused", or that a person killed it before
+/// that was known.
+std::string refusal_words(const v1::RunInfo& run);
+/// Why, in its own words.
+std::string refusal_details(const v1::RunInfo& run);
+/// The same as the state of the run: "founded", "pending", "refused" or "killed".
+std::string found_words(const v1::RunInfo& run);
+
 /// What a live iteration does: its phase, or "waiting" for a slot.
 std::string live_words(const v1::IterationInfo& iteration);
 /// Why it ended, where that says more than how.
