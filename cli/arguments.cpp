@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/services.hpp"
+#include "cli/help.hpp"
 #include "cli/install_paths.hpp"
 #include "cli/up/up.hpp"
 #include "cli/version.hpp"
@@ -165,7 +167,9 @@ void add_diff(CLI::App& app, command_line& line) {
       app, line, "diff", "Show what changed in the source between two generations or iterations",
       "  germline diff gen_0193b              against its parent\n"
       "  germline diff gen_0193a gen_0193b\n  germline diff gen_0193b | git apply");
-  add_text(command, "ID", *targets, "[FROM] TO, by id or unique beginning", name_bytes_max)
+  add_text(command, "ID", *targets,
+           "[FROM] TO: generations, or iterations that left a commit; id or unique beginning",
+           name_bytes_max)
       ->required()
       ->expected(1, 2);
   command->callback([&line, targets] {
@@ -427,6 +431,7 @@ void add_machine(CLI::App& app, command_line& line) {
 
   auto* settings = app.add_subcommand("config", "Settings of this machine");
   settings->require_subcommand(1);
+  settings->footer("Examples:\n  germline config show\n  germline config show --origin");
   auto origin = std::make_shared<bool>(false);
   auto* show = add_command(*settings, line, "show", "Print the settings that hold",
                            "  germline config show --origin\n\n"
@@ -436,7 +441,8 @@ void add_machine(CLI::App& app, command_line& line) {
     line.chosen = [origin](const session& with) { return run_config_show(with, *origin); };
   });
 
-  auto* said = add_command(app, line, "version", "Print the version", "");
+  auto* said = add_command(app, line, "version", "Print the version",
+                           "  germline version\n  germline version --json");
   said->callback([&line] {
     line.chosen = [](const session& with) {
       const std::string number(version);
@@ -451,14 +457,41 @@ int refuse(const std::string& why) {
   return static_cast<int>(exit_code::usage);
 }
 
+/// Of words that nothing takes the first flag; where there is none the first word.
+std::string unexpected(const CLI::App& app, const CLI::App& command) {
+  const auto words = app.remaining(true);
+  const auto flag = std::find_if(words.begin(), words.end(),
+                                 [](const auto& word) { return word.starts_with("-"); });
+  if (flag == words.end()) {
+    return words.empty() ? "a word is one too many"
+                         : "'" + words.front() + "' is one word too many";
+  }
+  const auto name = flag->substr(0, flag->find('='));
+  std::vector<std::string> names;
+  for (const auto* option : command.get_options()) {
+    for (const auto& known : option->get_lnames()) names.push_back("--" + known);
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto nearest = nearest_key(name, known);
+  return "unknown flag '" + name + "'" +
+         (nearest ? "; did you mean '" + std::string(*nearest) + "'?" : "");
+}
+
 /// What CLI11 found wrong, in the form of all other messages, and where to read on.
 int refuse(const CLI::App& app, const CLI::ParseError& wrong) {
   std::string command = "germline";
+  const auto* last = &app;
   for (const auto* chosen : app.get_subcommands()) {
     command += " " + chosen->get_name();
-    for (const auto* within : chosen->get_subcommands()) command += " " + within->get_name();
+    last = chosen;
+    for (const auto* within : chosen->get_subcommands()) {
+      command += " " + within->get_name();
+      last = within;
+    }
   }
-  return refuse(std::string(wrong.what()) + " (see `" + command + " --help`)");
+  const bool extra = dynamic_cast<const CLI::ExtrasError*>(&wrong) != nullptr;
+  return refuse((extra ? unexpected(app, *last) : std::string(wrong.what())) + " (see `" + command +
+                " --help`)");
 }
 
 /// The first word where it names no command; none where it does, or is a flag.
@@ -518,6 +551,8 @@ int run_command_line(int argc, char** argv) {
       "A genome (an agent's source in git) is run in a sandbox, changes itself, and what passes\n"
       "its tests becomes the next generation.");
   app.name("germline");
+  const auto terminal = style_of(STDOUT_FILENO);
+  app.formatter(std::make_shared<help_formatter>(std::min(terminal.columns, 100)));
   app.require_subcommand(0, 1);  // that there is one is checked below, with a better message
   app.set_version_flag("--version", "germline " + std::string(version));
   app.footer(

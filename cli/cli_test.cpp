@@ -412,7 +412,9 @@ TEST_CASE("what is not committed is told on standard error, and no part of the r
 TEST_CASE("on a terminal settings, checks and errors fit its width") {
   const folder place;
   const auto deep = place.at("a-folder-with-a-long-name/and-another-one/and-a-third-one/socket");
-  for (const auto& words : {"config show --origin", "doctor", "ps"}) {
+  for (const auto& words :
+       {"config show --origin", "doctor", "ps", "--help", "up --help", "run --help",
+        "promote --help", "pause --help", "kill --help", "rollback --help"}) {
     CAPTURE(words);
     const auto command = "export GERMLINE_COORDINATOR=unix:" + deep + "; stty cols 80 rows 24; " +
                          GERMLINE_BINARY + " " + words;
@@ -611,6 +613,20 @@ TEST_CASE("an unknown command is told with the nearest one; help is a command to
   CHECK(germline(place, "help").out == germline(place, "--help").out);
   CHECK(germline(place, "help kill").out == germline(place, "kill --help").out);
   CHECK(germline(place, "help kil").code == 2);
+}
+
+TEST_CASE("an unknown flag is told with the nearest one, and a word too many as it is") {
+  const folder place;
+  CHECK(germline(place, "up --slot 3").err ==
+        "germline: unknown flag '--slot'; did you mean '--slots'? (see `germline up --help`)\n");
+  CHECK(germline(place, "config show --origins")
+            .err.find("did you mean '--origin'? (see "
+                      "`germline config show --help`)") != std::string::npos);
+  CHECK(germline(place, "tree a b").err ==
+        "germline: 'b' is one word too many (see `germline tree --help`)\n");
+  const auto diff = germline(place, "diff --help").out;
+  CHECK(diff.find("(1x)") == std::string::npos);
+  CHECK(diff.find("iterations") != std::string::npos);
 }
 
 TEST_CASE("what cannot be written is no success") {
