@@ -167,6 +167,14 @@ class fake_control final : public v1::Control::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Resume(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
+    return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1: all 3 iterations are done"};
+  }
+  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest*, v1::ShowReply* reply) override {
+    fill(*reply->mutable_run());
+    return grpc::Status::OK;
+  }
+
   void fill(v1::RunInfo& run) {
     const std::lock_guard lock(mutex);
     run.set_run_id("run_1");
@@ -177,6 +185,7 @@ class fake_control final : public v1::Control::Service {
     lineage.set_lineage_id("lin_1");
     lineage.set_state(v1::LINEAGE_STATE_PAUSED);
     lineage.set_pause_reason(pause_reason);
+    lineage.set_head_generation(head);
     if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details("not a cent is left");
   }
 
@@ -187,6 +196,7 @@ class fake_control final : public v1::Control::Service {
   v1::RollbackRequest rolled;
   v1::ForkRequest forked;
   std::string found_state = "founded";
+  std::string head;
   bool nothing_to_kill = false;
   v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
   std::atomic<int> streams{0};
@@ -448,7 +458,8 @@ TEST_CASE("follow ends when every lineage is settled, and fails when the seed is
   with.control.found_state = "refused";
   const auto refused = with.run("run " + with.place.at("") + " --follow");
   CHECK(refused.code == 1);
-  CHECK(refused.err.find("the build is red") != std::string::npos);
+  CHECK(refused.err == "lineage lin_1\ngermline: the seed was refused: the build is red\n");
+  CHECK(refused.out.find("the build is red") == std::string::npos);
 }
 
 TEST_CASE("follow says why a lineage was paused") {
@@ -469,7 +480,9 @@ TEST_CASE("logs -f outlives breaks of its stream, and tells each event once") {
     REQUIRE(first != std::string::npos);
     CHECK(followed.out.find(step, first + 1) == std::string::npos);
   }
-  CHECK(followed.err.find("the coordinator is away; waiting for it") != std::string::npos);
+  CHECK(followed.err.find(
+            "the coordinator is away; waiting for it\ngermline: the coordinator is back\n") !=
+        std::string::npos);
   folder nowhere;
   CHECK(germline(nowhere, "logs -f x --coordinator unix:" + nowhere.at("none")).code == 4);
 }
@@ -627,6 +640,18 @@ TEST_CASE("an unknown flag is told with the nearest one, and a word too many as 
   const auto diff = germline(place, "diff --help").out;
   CHECK(diff.find("(1x)") == std::string::npos);
   CHECK(diff.find("iterations") != std::string::npos);
+}
+
+TEST_CASE("a resume of what is done names the way on") {
+  fixture with;
+  with.control.head = "gen_1";
+  const auto done = with.run("resume lin_1");
+  CHECK(done.code == 5);
+  CHECK(done.err.find("all 3 iterations are done. To go on from its newest generation: germline "
+                      "fork gen_1 --iterations N; or") != std::string::npos);
+  CHECK(done.err.find("germline promote gen_1 --branch NAME") != std::string::npos);
+  with.control.pause_reason = v1::PAUSE_REASON_PERSON;
+  CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
 }
 
 TEST_CASE("what cannot be written is no success") {

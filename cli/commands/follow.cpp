@@ -85,6 +85,8 @@ class event_printer {
   event_printer(const session& with, bool of_several) : with_(with), story_(with.how, of_several) {}
 
   void print(const v1::WatchEvent& event) {
+    if (!heard_ && away_) with_.message("germline: the coordinator is back");
+    away_ = false;
     heard_ = true;
     const auto key = std::hash<std::string>()(key_of(event));
     if (before_.contains(key)) return;
@@ -92,7 +94,8 @@ class event_printer {
     with_.data(with_.json ? to_json(event, true) : story_.tell(event));
   }
   /// The stream broke: what was told on it is not told on the next.
-  void begin_again() {
+  void begin_again(bool away) {
+    away_ = away;
     before_.insert(now_.begin(), now_.end());
     now_.clear();
     heard_ = false;
@@ -113,6 +116,7 @@ class event_printer {
   const session& with_;
   event_story story_;
   bool heard_ = false;
+  bool away_ = false;  // the coordinator was, and that was told
   std::vector<std::size_t> now_;
   std::unordered_set<std::size_t> before_;
 };
@@ -122,6 +126,8 @@ class patience {
  public:
   explicit patience(const session& with) : with_(with) {}
 
+  /// Whether the coordinator is waited for, as was told.
+  bool away() const { return retries_ > 0; }
   /// After a stream that ended as `watched` says: waits until it may be tried again. Error: it is
   /// of no use, or has been tried for long enough.
   result<void> wait(const result<void>& watched, bool heard) {
@@ -154,7 +160,12 @@ void tell_why_it_stopped(const session& with, const v1::LineageInfo& lineage) {
 }
 
 exit_code conclude(const session& with, const v1::GetTreeReply& tree) {
-  with.data(with.json ? to_json(tree, true) : "\n" + render_tree(tree, with.how));
+  // Of a run that came to nothing the tree has only what the message says in full.
+  if (with.json) {
+    with.data(to_json(tree, true));
+  } else if (tree.run().found_state() != "refused") {
+    with.data("\n" + render_tree(tree, with.how));
+  }
   if (tree.run().found_state() == "founded") {
     for (const auto& lineage : tree.run().lineages()) tell_why_it_stopped(with, lineage);
     return exit_code::done;
@@ -183,7 +194,7 @@ exit_code follow_run(const session& with, control_client& client, const v1::Crea
     if (const auto again = waits.wait(watched, events.heard()); !again) {
       return with.fail(again.error());
     }
-    events.begin_again();
+    events.begin_again(waits.away());
   }
 }
 
@@ -210,7 +221,7 @@ exit_code follow_logs(const session& with, control_client& client, const std::st
     if (const auto again = waits.wait(watched, events.heard()); !again) {
       return with.fail(again.error());
     }
-    events.begin_again();
+    events.begin_again(waits.away());
   }
 }
 

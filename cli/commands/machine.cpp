@@ -75,6 +75,10 @@ std::vector<check> all_checks(const session& with) {
        ::geteuid() == 0 ? "running as root" : "running as uid " + std::to_string(::geteuid()),
        "`germline up` needs root; run doctor as root for all that it can tell"});
   for (auto& probe : run_doctor()) {
+    // Whether the machine could do it is not known then.
+    if (!probe.ok && ::geteuid() != 0 && probe.detail.find("not permitted") != std::string::npos) {
+      probe.hint = "this needs root: sudo germline doctor";
+    }
     checks.push_back({"sandbox: " + probe.name, probe.ok, probe.required, std::move(probe.detail),
                       std::move(probe.hint)});
   }

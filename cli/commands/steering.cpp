@@ -11,6 +11,23 @@ exit_code print_lineage(const session& with, const result<v1::LineageReply>& rep
   return exit_code::done;
 }
 
+/// Of a lineage that has made all its iterations: how one goes on from where it ended.
+std::string way_on(control_client& client, const std::string& target) {
+  v1::ShowRequest request;
+  request.set_target(target);
+  const auto shown = client.show(request);
+  if (!shown) return "";
+  const auto& run = shown->run();
+  const auto& lineage = run.lineages_size() == 1 ? run.lineages(0) : shown->lineage();
+  if (lineage.pause_reason() != v1::PAUSE_REASON_DONE || lineage.head_generation().empty()) {
+    return "";
+  }
+  const auto head = short_id(lineage.head_generation());
+  return ". To go on from its newest generation: germline fork " + head +
+         " --iterations N; or, as a run of its own: germline promote " + head +
+         " --branch NAME, and then germline run --branch NAME";
+}
+
 }  // namespace
 
 exit_code run_kill(const session& with, const std::vector<std::string>& targets,
@@ -57,7 +74,11 @@ exit_code run_resume(const session& with, const std::string& lineage, const std:
   v1::LineageRequest request;
   request.set_lineage(lineage);
   request.set_why(why);
-  return print_lineage(with, client.resume(request));
+  const auto reply = client.resume(request);
+  if (!reply && reply.error().code() == error_code::failed_precondition) {
+    return with.fail({reply.error().code(), reply.error().message() + way_on(client, lineage)});
+  }
+  return print_lineage(with, reply);
 }
 
 exit_code run_rollback(const session& with, const std::string& lineage, const std::string& to,

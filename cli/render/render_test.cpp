@@ -145,7 +145,6 @@ TEST_CASE("on a terminal of 80 columns all fits") {
   v1::ShowReply show_run, show_iteration;
   *show_run.mutable_run() = run;
   *show_iteration.mutable_iteration() = tree.iterations(1);
-  show_iteration.set_context_json("{\"" + long_text + "\"}");
   v1::WatchEvent event;
   *event.mutable_iteration() = tree.iterations(0);
   for (const auto& text : {render_tree(tree, terminal), render_runs(runs, true, 62'000, terminal),
@@ -198,6 +197,15 @@ TEST_CASE("on a terminal an event's reason goes on beneath it, and is not cut at
   CHECK(std::count(piped.begin(), piped.end(), '\n') == 1);
 }
 
+TEST_CASE("a context can be copied as JSON from a terminal too") {
+  v1::ShowReply reply;
+  *reply.mutable_iteration() = sample_tree().iterations(1);
+  reply.set_context_json("{\n \"why\": \"" + std::string(200, 'w') + " and on\"\n}");
+  const auto text = render_show(reply, style{.terminal = true, .columns = 80});
+  const auto context = text.substr(text.find("context\n") + 8);
+  CHECK(nlohmann::json::parse(context)["why"].get<std::string>().size() == 207);
+}
+
 TEST_CASE("a lineage is named where there is more than one") {
   v1::WatchEvent event;
   event.mutable_progress()->set_phase(v1::ITERATION_PHASE_RUNNING);
@@ -221,14 +229,15 @@ TEST_CASE("on a terminal the tree tells a reason in a few lines") {
       "3 attempts were lost, the last one because the genome declares a model and the worker has "
       "none");
   CHECK(render_tree(tree, terminal)
-            .ends_with("         3 attempts were lost, the last one because the genome declares a\n"
-                       "         model and the worker has none\n"));
+            .ends_with(
+                "         3 attempts were lost, the last one because the genome declares a model\n"
+                "         and the worker has none\n"));
   tree.mutable_run()->set_found_state("refused");
   tree.mutable_run()->set_found_details(
       "the build failed: build.sh ended with exit code 2, and there is no build/evolve");
   CHECK(render_tree(tree, terminal)
-            .find("  the seed was refused: the build failed: build.sh ended with exit code 2,\n"
-                  "    and there is no build/evolve\n") != std::string::npos);
+            .find("  the seed was refused: the build failed: build.sh ended with exit code 2, and\n"
+                  "    there is no build/evolve\n") != std::string::npos);
 }
 
 TEST_CASE("what was killed while it was founded was not refused") {
@@ -367,13 +376,23 @@ TEST_CASE("waiting for a slot is told, apart from running") {
   iteration.mutable_attempts(0)->set_details("the disk was full");
   iteration.add_attempts()->set_leased_ms(6'000);
   CHECK(render_event(event, plain) ==
-        "01:01:01 itm_1 began again (attempt 2): the disk was full\n");
+        "01:01:01 itm_1 began again (attempt 2); the attempt before it was lost: the disk was "
+        "full\n");
   // A late result of the first attempt does not make it run twice.
   iteration.mutable_attempts(0)->set_ended_ms(9'000);
   iteration.mutable_attempts(1)->set_ended_ms(10'000);
   iteration.set_ended_ms(10'000);
   CHECK(time_of(iteration).ran_ms == 6'500);
   CHECK(time_of(iteration).waited_ms == 2'500);
+}
+
+TEST_CASE("a seed that was founded is told so") {
+  v1::WatchEvent event;
+  auto& iteration = *event.mutable_iteration();
+  iteration.set_kind(v1::WORK_KIND_FOUND);
+  CHECK(render_event(event, plain) == "--:--:-- founding began\n");
+  iteration.set_ending(v1::ENDING_EVOLVED);
+  CHECK(render_event(event, plain) == "--:--:-- founded\n");
 }
 
 TEST_CASE("a step that only names its phase is not told twice") {

@@ -36,6 +36,11 @@ class sheet {
     if (value.empty()) return;
     text_ += painted(how_, paint::bold, key) + "\n" + indented(how_, value, 2);
   }
+  /// What is to be copied as it is: its lines are not broken.
+  void add_verbatim(std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    text_ += painted(how_, paint::bold, key) + "\n" + indented({}, value, 2);
+  }
   std::string take() { return std::move(text_); }
 
  private:
@@ -173,7 +178,7 @@ std::string render_show(const v1::ShowReply& reply, const style& how) {
       return "the coordinator showed a kind of thing that this version does not know\n";
   }
   sheet context(how);
-  context.add_block("context", reply.context_json());
+  context.add_verbatim("context", reply.context_json());
   return text + context.take();
 }
 

@@ -96,7 +96,8 @@ void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
   }
   if (iteration.attempts_size() > 1) {
     const auto& before = iteration.attempts(iteration.attempts_size() - 2);
-    line.add(" began again (attempt " + std::to_string(iteration.attempts_size()) + ")");
+    line.add(" began again (attempt " + std::to_string(iteration.attempts_size()) + ")" +
+             (before.details().empty() ? "" : "; the attempt before it was lost"));
     line.add_reason(before.details());
     return;
   }
@@ -107,10 +108,15 @@ void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
 
 /// Only births have numbers; until then an iteration is told by its id.
 void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
-  line.add(iteration.kind() == v1::WORK_KIND_FOUND ? "founding" : short_id(iteration.item_id()));
+  const bool founding = iteration.kind() == v1::WORK_KIND_FOUND;
+  if (founding && iteration.ending() == v1::ENDING_EVOLVED) {
+    line.add("founded", colour_of(iteration.ending()));
+    return line.add_reason(iteration.action());
+  }
+  line.add(founding ? "founding" : short_id(iteration.item_id()));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) return add_beginning(line, iteration);
   line.add(" " + word(iteration.ending()), colour_of(iteration.ending()));
-  if (iteration.ending() == v1::ENDING_EVOLVED && iteration.kind() != v1::WORK_KIND_FOUND) {
+  if (iteration.ending() == v1::ENDING_EVOLVED) {
     line.add(", generation " + std::to_string(iteration.number()));
   }
   const auto reason = reason_of(iteration);

@@ -114,7 +114,7 @@ leaf rollback_leaf(const v1::RollbackInfo& back, const style& how) {
   out.line = painted(how, paint::yellow, "rolled back") + " " + marks.arrow + " generation " +
              std::to_string(back.number()) + " " +
              painted(how, paint::dim, short_id(back.generation_id()));
-  if (!back.why().empty()) out.notes.push_back(summary(how, back.why(), how.columns - 10));
+  if (!back.why().empty()) add_notes(out.notes, how, paint::plain, back.why());
   return out;
 }
 

@@ -106,7 +106,8 @@ result<void> check_places(refs::git_refs& repository, const std::string& commit,
     case git::path_kind::none:
       return invalid(what + "is not in the commit; is it committed?");
     case git::path_kind::file:
-      return invalid(what + "is not executable; make it so with git update-index --chmod=+x");
+      return invalid(what + "is not executable; make it so with `git update-index --chmod=+x " +
+                     tests + "`, then commit it");
     case git::path_kind::folder:
     case git::path_kind::other:
       break;
@@ -418,7 +419,7 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
       GERMLINE_TRY(add_seed_of(id, target));
     } else {
       return invalid("'" + request.target() + "' is " + word(found.what) +
-                     "; what is killed is a lineage, a run, or \"all\"");
+                     "; what is killed is a lineage, a run, or all with --all");
     }
   }
   for (const auto& run : runs) {
