@@ -62,7 +62,7 @@ class BadInput(unittest.TestCase):
         self.assertEqual(self.fleet.asked("ps"), before)
 
     def seed_is_refused(self, place, says):
-        """The run is there and says why; its lineage is retired, and nothing was born."""
+        """The run is there and says why; its lineage is retired, and nothing was born. The reason."""
         done = self.fleet.call("run", place, "--iterations", "1", "--follow", check=False)
         self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
         for word in says:
@@ -74,6 +74,7 @@ class BadInput(unittest.TestCase):
         self.assertIn("the seed was refused", self.fleet.call("tree").stdout)
         for word in says:
             self.assertIn(word, tree["run"]["found_details"])
+        return tree["run"]["found_details"]
 
     def test_no_such_folder(self):
         self.is_refused_at_once("/no/such/folder", says=["/no/such/folder"], code=NOT_FOUND)
@@ -133,7 +134,13 @@ class BadInput(unittest.TestCase):
         self.seed_is_refused(self.changed_genome(build_DOT_sh="exit 0\n"), says=["build/evolve"])
 
     def test_a_seed_whose_own_tests_are_red(self):
-        self.seed_is_refused(self.changed_genome(table="0 1\n"), says=["table_is_right"])
+        why = self.seed_is_refused(self.changed_genome(table="0 1\n"), says=["table_is_right"])
+        self.assertEqual(why.count("own.table_is_right: failed"), 1, why)
+
+    def test_a_seed_whose_tests_leave_no_report(self):
+        why = self.seed_is_refused(self.changed_genome(test_DOT_sh="exit 0\n"),
+                                   says=["there is no test report at 'build/junit.xml'"])
+        self.assertEqual(why.count("there is no test report"), 1, why)
 
     def test_a_seed_without_protected_tests(self):
         place = self.changed_genome(protected__run="#!/bin/sh\nexit 0\n")

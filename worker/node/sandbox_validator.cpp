@@ -55,10 +55,13 @@ result<judgement> sandbox_validator::judge(sandbox_set& sandboxes, const judge_r
   verdict.peak_memory_bytes = built.peak_memory_bytes;
   const bool has_tests = !request.commands.test.empty();
   if (has_tests && !built.artefact_tar.empty()) {
-    const auto own = judge_report(built.test_report, {});
+    auto own = judge_report(built.test_report, {});
     record_tests(own, false, verdict);
-    if (!built.refused && !own.green) built.refused = refusal{"test", own.reason};
-    if (built.refused && built.refused->reason == "test" && !own.green) {
+    // Who reads this looks for the file where genome.toml says.
+    if (built.test_report.empty()) own.reason += " at '" + request.commands.report + "'";
+    if (!built.refused && !own.green) {
+      built.refused = refusal{"test", own.reason};
+    } else if (built.refused && built.refused->reason == "test" && !own.green) {
       built.refused->details = own.reason + "\n" + built.refused->details;
     }
   }
