@@ -26,6 +26,11 @@ void pause(state& s, pause_reason why, std::string details) {
   s.details = std::move(details);
 }
 
+/// "1 iteration is", "3 iterations are"
+std::string counted(std::int64_t iterations) {
+  return std::to_string(iterations) + (iterations == 1 ? " iteration is" : " iterations are");
+}
+
 /// What comes next where nothing is live.
 effect next_step(const state& s) {
   if (must_roll_back(s)) return roll_back{};
@@ -37,7 +42,7 @@ void go_on(transition& t) {
   state& s = t.next;
   if (s.at != status::active || s.head_generation.empty() || !s.live.empty()) return;
   if (done(s)) {
-    pause(s, pause_reason::done, std::to_string(s.iterations_done) + " iterations are done");
+    pause(s, pause_reason::done, counted(s.iterations_done) + " done");
     return;
   }
   t.effects.push_back(next_step(s));
@@ -122,7 +127,8 @@ transition on(const state& s, const resume_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
   if (s.at == status::active) return {s, {}, {}};
   if (s.live.empty() && done(s)) {
-    return refuse(s, "all " + std::to_string(s.max_iterations) + " iterations are done");
+    return refuse(s,
+                  (s.max_iterations == 1 ? "its " : "all ") + counted(s.max_iterations) + " done");
   }
   transition t{s, {}, {}};
   t.next.at = status::active;

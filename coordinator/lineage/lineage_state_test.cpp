@@ -234,6 +234,7 @@ TEST_CASE_FIXTURE(fixture, "the number of iterations ends the lineage's work") {
   end(ending::stalled, "ctx");
   CHECK(s.at == status::paused);
   CHECK(s.why_paused == pause_reason::done);
+  CHECK(s.details == "1 iteration is done");
   CHECK_FALSE(has<begin_iteration>());
   CHECK_FALSE(send(resume_requested{}));
 }
