@@ -143,11 +143,12 @@ struct tar_writer::impl {
   explicit impl(byte_sink sink) : into(std::move(sink)) {}
 
   static la_ssize_t write(archive*, void* self, const void* data, std::size_t size) {
+    // The library does not free all of a stream that failed, so it is not told of it.
     auto& writing = *static_cast<impl*>(self);
+    if (writing.sink_failed) return static_cast<la_ssize_t>(size);
     const auto taken = writing.into({static_cast<const char*>(data), size});
-    if (taken) return static_cast<la_ssize_t>(size);
-    writing.sink_failed = taken.error();
-    return -1;
+    if (!taken) writing.sink_failed = taken.error();
+    return static_cast<la_ssize_t>(size);
   }
   /// Why a call of the library failed.
   error explain(const std::string& doing) const {
@@ -166,7 +167,9 @@ tar_writer::tar_writer(tar_writer&&) noexcept = default;
 tar_writer& tar_writer::operator=(tar_writer&&) noexcept = default;
 tar_writer::~tar_writer() {
   // What was not finished stays cut off: no end of stream is written.
-  if (impl_) archive_write_fail(impl_->writer.get());
+  if (impl_ && !impl_->sink_failed) {
+    impl_->sink_failed = error(error_code::cancelled, "the stream was given up");
+  }
 }
 
 result<tar_writer> tar_writer::open(byte_sink into) {
@@ -196,6 +199,7 @@ result<void> tar_writer::add(const file& one) {
       archive_write_data(writer, one.bytes.data(), one.bytes.size()) != size) {
     return impl_->explain("writing '" + one.path + "' to the tar stream");
   }
+  if (impl_->sink_failed) return *impl_->sink_failed;
   return {};
 }
 
@@ -203,6 +207,7 @@ result<void> tar_writer::finish() {
   if (archive_write_close(impl_->writer.get()) != ARCHIVE_OK) {
     return impl_->explain("ending the tar stream");
   }
+  if (impl_->sink_failed) return *impl_->sink_failed;
   return {};
 }
 
