@@ -1,0 +1,42 @@
+#include "cli/arguments/binding.hpp"
+
+namespace germline::cli {
+
+std::function<std::string(const std::string&)> said(const std::string& name,
+                                                    std::size_t bytes_max) {
+  return [name, bytes_max](const std::string& text) -> std::string {
+    if (text.empty()) {
+      return std::string("is empty; give a value") +
+             (name.starts_with('-') ? ", or leave it out" : "");
+    }
+    if (text.size() <= bytes_max) return "";
+    return "has " + std::to_string(text.size()) + " bytes; at most " + std::to_string(bytes_max) +
+           " are taken";
+  };
+}
+
+void add_setting(CLI::App* command, command_line& line, const std::string& flag,
+                 const std::string& key, const std::string& help) {
+  command
+      ->add_option_function<std::string>(
+          flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help)
+      ->check(said(flag, path_bytes_max));
+}
+
+CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
+                      const std::string& what, const std::string& examples) {
+  auto* command = app.add_subcommand(name, what);
+  if (!examples.empty()) command->footer("Examples:\n" + examples);
+  command->add_flag("--json", line.json, "print JSON for programs");
+  return command;
+}
+
+CLI::App* add_client_command(CLI::App& app, command_line& line, const std::string& name,
+                             const std::string& what, const std::string& examples) {
+  auto* command = add_command(app, line, name, what, examples);
+  add_setting(command, line, "--coordinator", "coordinator",
+              "where the coordinator listens: unix:/path or HOST:PORT");
+  return command;
+}
+
+}  // namespace germline::cli

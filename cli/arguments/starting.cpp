@@ -1,0 +1,68 @@
+#include "cli/arguments/binding.hpp"
+
+#include "cli/commands/commands.hpp"
+#include "common/config/run_file.hpp"
+
+namespace germline::cli {
+namespace {
+
+void add_run(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<run_options>();
+  auto* command = add_client_command(
+      app, line, "run", "Found a run from a repository and let its lineages evolve",
+      "  germline run ./agent --iterations 4 --follow\n"
+      "  germline run ./agent --goal 'learn to search files' --model NAME --budget '$5'\n"
+      "  germline run --file run.toml --lineages 3\n\n"
+      "The branch is read as it is committed; your repository is never written. Ctrl-C ends\n"
+      "--follow, not the run. It ends with 1 where the seed was refused; with 0 else, also where "
+      "a\n"
+      "lineage was paused or killed, and says why. Flags win over the file.");
+  add_text(command, "REPO", given->repository, "folder of a git repository; default: this one",
+           path_bytes_max);
+  add_text(command, "--file", given->file, "run.toml to take what is not said here from",
+           path_bytes_max);
+  add_text(command, "--name", given->name, "for people; default: the repository's folder",
+           name_bytes_max);
+  add_text(command, "--branch", given->branch, "default: the repository's HEAD", branch_bytes_max);
+  add_text(command, "--folder", given->folder, "of the genome in the repository; default: root",
+           path_bytes_max);
+  add_number<std::int64_t>(command, "--lineages", given->lineages, 1, lineages_max,
+                           "lines of descent, default 1");
+  add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
+                           "of each lineage; default and 0: no end but budget and person");
+  add_text(command, "--model", given->model, "as the upstream knows it; needs --budget",
+           name_bytes_max);
+  add_text(command, "--budget", given->budget, "dollars for the whole run: '$5', 0.50",
+           name_bytes_max);
+  add_text(command, "--goal", given->goal, "what to aim at; default: the agent's own choice",
+           std::string::npos);  // its bound, and what to do instead, is told where it is checked
+  add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,
+                            "makes choices repeatable");
+  command->add_flag("-f,--follow", given->follow,
+                    "print progress until every lineage is paused, killed or retired");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_run(with, *given); };
+  });
+}
+
+void add_init(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<init_options>();
+  auto* command =
+      add_command(app, line, "init", "Make a git repository from a genome that Germline ships",
+                  "  germline init ./agent\n  germline init ./tiny --from two-second");
+  add_text(command, "DIR", given->folder, "new or empty folder", path_bytes_max)->required();
+  add_text(command, "--from", given->from, "builtin, foreign or two-second; default builtin",
+           name_bytes_max);
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_init(with, *given); };
+  });
+}
+
+}  // namespace
+
+void add_starting_commands(CLI::App& app, command_line& line) {
+  add_init(app, line);
+  add_run(app, line);
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,145 @@
+#include "cli/arguments/binding.hpp"
+
+#include "cli/commands/commands.hpp"
+
+namespace germline::cli {
+namespace {
+
+void add_kill(CLI::App& app, command_line& line) {
+  struct flags {
+    std::vector<std::string> targets;
+    bool all = false;
+    std::string why;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "kill", "End lineages for good; returns with the proof that nothing runs any more",
+      "  germline kill lin_0193a --why 'wrong goal'\n  germline kill run_0193a\n"
+      "  germline kill --all          all that is not over; prints those\n\n"
+      "Exit code 6: killed, and no proof came within the coordinator's kill_wait_s (45 s). Then\n"
+      "nothing of it is taken any more, but it may still run: who has it and what to do is said.");
+  auto* targets = add_text(command, "ID", given->targets,
+                           std::string("runs or lineages: ") + naming, name_bytes_max);
+  auto* all = command->add_flag("--all", given->all, "everything");
+  targets->excludes(all);
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
+  command->callback([&line, given] {
+    if (given->targets.empty() && !given->all) {
+      throw CLI::ValidationError(
+          "kill", "no run or lineage was named; all of them are ended by `germline kill --all`");
+    }
+    line.chosen = [given](const session& with) {
+      return run_kill(with, given->all ? std::vector<std::string>{"all"} : given->targets,
+                      given->why);
+    };
+  });
+}
+
+void add_pause_and_resume(CLI::App& app, command_line& line) {
+  for (const bool pause : {true, false}) {
+    auto lineage = std::make_shared<std::string>();
+    auto why = std::make_shared<std::string>();
+    const std::string name = pause ? "pause" : "resume";
+    auto* command =
+        add_client_command(app, line, name,
+                           pause ? "Let a lineage's live iteration end, and begin no other"
+                                 : "Let a paused lineage go on",
+                           "  germline " + name + " lin_0193a");
+    add_text(command, "LINEAGE", *lineage, std::string("lineage, or run of one lineage: ") + naming,
+             name_bytes_max)
+        ->required();
+    add_text(command, "--why", *why, "recorded with it", why_bytes_max);
+    command->callback([&line, lineage, why, pause] {
+      line.chosen = [lineage, why, pause](const session& with) {
+        return pause ? run_pause(with, *lineage, *why) : run_resume(with, *lineage, *why);
+      };
+    });
+  }
+}
+
+void add_rollback(CLI::App& app, command_line& line) {
+  struct flags {
+    std::string lineage, to, why;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "rollback", "Take a lineage back to an ancestor of its newest generation",
+      "  germline rollback lin_0193a                 to the parent of its head\n"
+      "  germline rollback lin_0193a --to gen_0193b --why 'slower than before'\n\n"
+      "The branch goes forward: a new commit has the ancestor's source and the newest context, "
+      "and\n"
+      "the ancestor's sealed artefact runs next. Nothing is lost: what was rolled back stays in\n"
+      "`germline tree`, can be shown, promoted and forked, and its number is not used again.\n"
+      "While an iteration is live it is refused (exit code 5): `germline pause` the lineage, wait\n"
+      "for the iteration to end, roll back, and `germline resume`. A lineage that is done stays "
+      "so.\n"
+      "A new generation whose first three iterations all fail is rolled back by itself.");
+  add_text(command, "LINEAGE", given->lineage,
+           std::string("lineage, or run of one lineage: ") + naming, name_bytes_max)
+      ->required();
+  add_text(command, "--to", given->to,
+           "generation, by id or unique beginning; default: the parent of the head",
+           name_bytes_max);
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_rollback(with, given->lineage, given->to, given->why);
+    };
+  });
+}
+
+void add_fork(CLI::App& app, command_line& line) {
+  struct flags {
+    std::string generation;
+    std::optional<std::int64_t> iterations;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "fork", "Begin a new lineage from any generation of a run; prints its id",
+      "  germline fork gen_0193b\n  germline fork gen_0193b --iterations 4\n"
+      "  germline logs -f \"$(germline fork gen_0193b)\"\n\n"
+      "The new lineage is of the generation's run and shares its budget. It has a branch of its\n"
+      "own and begins with the generation's source and context, and it counts its generations on\n"
+      "from that one's number. The generation's own lineage may be killed or retired.");
+  add_text(command, "GENERATION", given->generation, "generation, by id or unique beginning",
+           name_bytes_max)
+      ->required();
+  add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
+                           "default: as many as the run's lineages were given; 0: no end but "
+                           "budget and person");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_fork(with, given->generation, given->iterations);
+    };
+  });
+}
+
+void add_retire(CLI::App& app, command_line& line) {
+  auto lineage = std::make_shared<std::string>();
+  auto why = std::make_shared<std::string>();
+  auto* command = add_client_command(
+      app, line, "retire", "End a lineage for good, and keep its history",
+      "  germline retire lin_0193a --why 'lin_0193c does it better'\n\n"
+      "Final. Its branch, generations and iterations stay, to be shown, promoted and forked.\n"
+      "While an iteration is live it is refused (exit code 5): `germline pause` the lineage and\n"
+      "wait for the iteration to end; or `germline kill` it, which does not wait.");
+  add_text(command, "LINEAGE", *lineage, std::string("lineage, or run of one lineage: ") + naming,
+           name_bytes_max)
+      ->required();
+  add_text(command, "--why", *why, "recorded with it", why_bytes_max);
+  command->callback([&line, lineage, why] {
+    line.chosen = [lineage, why](const session& with) { return run_retire(with, *lineage, *why); };
+  });
+}
+
+}  // namespace
+
+void add_steering_commands(CLI::App& app, command_line& line) {
+  add_kill(app, line);
+  add_pause_and_resume(app, line);
+  add_rollback(app, line);
+  add_fork(app, line);
+  add_retire(app, line);
+}
+
+}  // namespace germline::cli
