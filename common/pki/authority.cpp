@@ -1,0 +1,321 @@
+#include "common/pki/authority.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+
+#include "common/unique_fd.hpp"
+
+namespace germline::pki {
+namespace {
+
+/// Clocks of other machines may be behind by as much.
+constexpr std::int64_t skew_ms = 5 * 60'000;
+
+std::int64_t usual_days(role who) {
+  switch (who) {
+    case role::coordinator:
+      return coordinator_days;
+    case role::worker:
+      return worker_days;
+    case role::person:
+      return person_days;
+  }
+  return 0;
+}
+
+/// The folder is one operation's at a time, over all processes.
+result<unique_fd> take(const std::string& folder) {
+  unique_fd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock) return errno_error("opening " + folder, errno);
+  if (::flock(lock.get(), LOCK_EX) != 0) return errno_error("locking " + folder, errno);
+  return lock;
+}
+
+/// Each certificate of a bundle by itself.
+std::vector<std::string> split(const std::string& bundle) {
+  constexpr std::string_view end = "-----END CERTIFICATE-----\n";
+  std::vector<std::string> out;
+  std::size_t from = 0;
+  for (auto at = bundle.find(end); at != std::string::npos; at = bundle.find(end, from)) {
+    out.push_back(bundle.substr(from, at + end.size() - from));
+    from = at + end.size();
+  }
+  return out;
+}
+
+}  // namespace
+
+result<std::unique_ptr<authority>> authority::make(const std::string& folder, const clock& time) {
+  std::error_code failed;
+  if (std::filesystem::exists(folder + "/ca.key", failed)) {
+    return error(error_code::already_exists, "there is an authority in " + folder + " already");
+  }
+  GERMLINE_TRY(make_private_folder(folder));
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder));
+  std::unique_ptr<authority> made(new authority(folder, time));
+  GERMLINE_TRY_ASSIGN(const std::string token_key, make_serial());
+  GERMLINE_TRY_ASSIGN(const std::string more, make_serial());
+  GERMLINE_TRY(write_file(folder + "/token.key", token_key + more, 0600));
+  GERMLINE_TRY(made->add_ca(false));
+  GERMLINE_TRY(made->write_server_certificate());
+  return made;
+}
+
+result<std::unique_ptr<authority>> authority::open(const std::string& folder, const clock& time) {
+  std::error_code failed;
+  if (!std::filesystem::exists(folder + "/ca.key", failed)) {
+    return error(error_code::not_found,
+                 "there is no authority in " + folder +
+                     ": a coordinator with --tls-listen makes one, or `germline pki init`");
+  }
+  std::unique_ptr<authority> opened(new authority(folder, time));
+  GERMLINE_TRY(opened->current_signer());
+  return opened;
+}
+
+result<std::string> authority::ca_pem() const {
+  return read_file(folder_ + "/ca.crt");
+}
+
+/// By the key: so a crash between the writing of the two files does no harm.
+result<authority::signer> authority::current_signer() const {
+  GERMLINE_TRY_ASSIGN(const std::string key_pem, read_file(folder_ + "/ca.key"));
+  GERMLINE_TRY_ASSIGN(auto key, private_key::from_pem(key_pem));
+  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  for (auto& pem : split(bundle)) {
+    if (!check_is_of(pem, key)) continue;
+    GERMLINE_TRY_ASSIGN(auto key_id, key_id_of(pem));
+    return signer{std::move(key), std::move(pem), std::move(key_id)};
+  }
+  return error(error_code::data_loss, "no certificate in " + folder_ + "/ca.crt is of " + folder_ +
+                                          "/ca.key: one of the two is not what it was");
+}
+
+result<void> authority::add_ca(bool keep_former) {
+  GERMLINE_TRY_ASSIGN(const auto key, private_key::generate());
+  GERMLINE_TRY_ASSIGN(const std::string serial, make_serial());
+  const auto now = time_.utc_ms();
+  GERMLINE_TRY_ASSIGN(std::string bundle, make_ca(key, "Germline " + serial.substr(0, 8),
+                                                  {now - skew_ms, now + ca_days * day_ms}));
+  if (keep_former) {
+    GERMLINE_TRY_ASSIGN(const auto former, current_signer());
+    bundle += former.pem;
+  }
+  GERMLINE_TRY_ASSIGN(const std::string key_pem, key.to_pem());
+  GERMLINE_TRY(write_file(folder_ + "/ca.crt", bundle, 0644));
+  return write_file(folder_ + "/ca.key", key_pem, 0600);
+}
+
+result<signed_certificate> authority::certify(const identity& whose, std::string_view request_pem,
+                                              std::int64_t days, const std::string& token) {
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  GERMLINE_TRY_ASSIGN(const std::string serial, make_serial());
+  const auto now = time_.utc_ms();
+  const auto lasts = days == 0 ? usual_days(whose.who) : days;
+  signed_certificate made;
+  made.whose = whose;
+  GERMLINE_TRY_ASSIGN(
+      made.certificate_pem,
+      sign(request_pem, whose, serial, {now - skew_ms, now + lasts * day_ms}, by.pem, by.key));
+  GERMLINE_TRY_ASSIGN(made.ca_pem, ca_pem());
+  certificate_entry entry;
+  GERMLINE_TRY_ASSIGN(entry.facts, read_certificate(made.certificate_pem));
+  entry.issued_ms = now;
+  entry.token = token;
+  GERMLINE_TRY(log_.add_issued(entry));
+  return made;
+}
+
+result<credentials> authority::issue(const identity& whose, std::int64_t days) {
+  if (whose.who != role::coordinator) GERMLINE_TRY(check_name(whose.name));
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY_ASSIGN(const auto key, private_key::generate());
+  GERMLINE_TRY_ASSIGN(const std::string request, key.make_request());
+  GERMLINE_TRY_ASSIGN(const auto made, certify(whose, request, days, ""));
+  credentials out{made.ca_pem, made.certificate_pem, ""};
+  GERMLINE_TRY_ASSIGN(out.key_pem, key.to_pem());
+  return out;
+}
+
+result<std::string> authority::make_token(role who, const std::string& name, bool reusable,
+                                          std::int64_t ttl_ms) {
+  if (who == role::coordinator) {
+    return error(error_code::invalid_argument, "a token is for a worker or a person");
+  }
+  if (who == role::person) GERMLINE_TRY(check_name(name));
+  if (who == role::worker && !name.empty()) {
+    return error(error_code::invalid_argument, "a worker's name is made when it joins");
+  }
+  if (who == role::person && reusable) {
+    return error(error_code::invalid_argument, "a person's token is used once");
+  }
+  if (ttl_ms < 1'000 || ttl_ms > max_token_ms) {
+    return error(error_code::invalid_argument, "a token holds for 1 second to 7 days");
+  }
+  GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
+  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
+  join_token token;
+  GERMLINE_TRY_ASSIGN(token.id, make_token_id());
+  token.who = who;
+  token.name = name;
+  token.reusable = reusable;
+  token.expires_ms = (time_.utc_ms() + ttl_ms + 999) / 1'000 * 1'000;
+  for (const auto& pem : split(bundle)) {
+    GERMLINE_TRY_ASSIGN(const std::string key_id, key_id_of(pem));
+    if (key_id != server.facts.issuer_key) continue;
+    GERMLINE_TRY_ASSIGN(token.ca_fingerprint, fingerprint(pem));
+  }
+  if (token.ca_fingerprint.empty()) {
+    return error(error_code::data_loss, "the certificate in " + server_folder() +
+                                            " was not signed by the authority in " + folder_);
+  }
+  return write_token(token, key);
+}
+
+result<signed_certificate> authority::redeem(std::string_view token, std::string_view request_pem) {
+  GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
+  GERMLINE_TRY_ASSIGN(const auto said, verify_token(token, key, time_.utc_ms()));
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  if (!said.reusable) {
+    GERMLINE_TRY_ASSIGN(const bool used, log_.is_token_used(said.id));
+    if (used) {
+      return error(error_code::permission_denied,
+                   "this join token was used already; `germline pki token` makes another");
+    }
+  }
+  identity whose{said.who, said.name};
+  if (whose.who == role::worker) {
+    GERMLINE_TRY_ASSIGN(const std::string unique, make_serial());
+    whose.name = "wrk_" + unique;
+  }
+  return certify(whose, request_pem, 0, said.id);
+}
+
+result<signed_certificate> authority::renew(const identity& whose, std::string_view request_pem) {
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  return certify(whose, request_pem, 0, "");
+}
+
+result<std::vector<certificate_entry>> authority::revoke(const std::string& name_or_serial,
+                                                         const std::string& why) {
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY_ASSIGN(const auto all, log_.entries());
+  const auto now = time_.utc_ms();
+  std::vector<certificate_entry> revoked;
+  for (const auto& entry : all) {
+    const bool meant =
+        entry.facts.serial == name_or_serial || entry.facts.whose.name == name_or_serial;
+    if (!meant || entry.revoked_ms != 0 || entry.facts.not_after_ms <= now) continue;
+    GERMLINE_TRY(log_.add_revoked(entry.facts.serial, now, why));
+    revoked.push_back(entry);
+    revoked.back().revoked_ms = now;
+    revoked.back().why = why;
+  }
+  if (!revoked.empty()) return revoked;
+  return error(error_code::not_found, "no certificate that still holds is of '" + name_or_serial +
+                                          "' or has that serial; `germline pki list` has all");
+}
+
+result<void> authority::write_server_certificate() {
+  const credential_paths paths(server_folder());
+  GERMLINE_TRY(make_private_folder(server_folder()));
+  // The key stays: so certificate and key never differ for who reads both in between.
+  std::string key_pem;
+  if (auto known = read_file(paths.key)) {
+    key_pem = std::move(*known);
+  } else if (known.error().code() != error_code::not_found) {
+    return known.error();
+  }
+  if (key_pem.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto fresh, private_key::generate());
+    GERMLINE_TRY_ASSIGN(key_pem, fresh.to_pem());
+  }
+  GERMLINE_TRY_ASSIGN(const auto key, private_key::from_pem(key_pem));
+  GERMLINE_TRY_ASSIGN(const std::string request, key.make_request());
+  GERMLINE_TRY_ASSIGN(const auto made,
+                      certify({role::coordinator, std::string(coordinator_host)}, request, 0, ""));
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  // With the authority's own, for those who know but its fingerprint.
+  return write_credentials(server_folder(), {made.ca_pem, made.certificate_pem + by.pem, key_pem});
+}
+
+result<void> authority::keep_server_certificate() {
+  GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
+  const auto whole = server.facts.not_after_ms - server.facts.not_before_ms;
+  if (server.facts.not_after_ms - time_.utc_ms() > whole / 3) return {};
+  GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
+  // During a rotation it is the former key's, which signs no more.
+  if (rotating) return {};
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  return write_server_certificate();
+}
+
+result<bool> authority::is_rotating() {
+  GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  return server.facts.issuer_key != by.key_id;
+}
+
+result<void> authority::begin_rotation() {
+  GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
+  if (rotating) {
+    return error(error_code::failed_precondition,
+                 "a rotation goes on; `germline pki rotate --finish` ends it");
+  }
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY(add_ca(true));
+  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  return write_file(credential_paths(server_folder()).ca, bundle, 0644);
+}
+
+/// Who holds a certificate that is not over, and none of this key.
+result<std::vector<std::string>> authority::left_behind(const std::string& key_id) {
+  GERMLINE_TRY_ASSIGN(const auto all, log_.entries());
+  std::map<std::string, bool> has_new;
+  for (const auto& entry : all) {
+    const auto& whose = entry.facts.whose;
+    const bool over = entry.revoked_ms != 0 || entry.facts.not_after_ms <= time_.utc_ms();
+    if (over || whose.who == role::coordinator) continue;
+    auto& has = has_new[std::string(to_string(whose.who)) + " " + whose.name];
+    has = has || entry.facts.issuer_key == key_id;
+  }
+  std::vector<std::string> out;
+  for (const auto& [name, has] : has_new) {
+    if (!has) out.push_back(name);
+  }
+  return out;
+}
+
+result<void> authority::finish_rotation(bool leave_behind) {
+  GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
+  if (!rotating) {
+    return error(error_code::failed_precondition,
+                 "no rotation goes on; `germline pki rotate` begins one");
+  }
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  GERMLINE_TRY_ASSIGN(const auto behind, left_behind(by.key_id));
+  if (!behind.empty() && !leave_behind) {
+    std::string names;
+    constexpr std::size_t shown = 10;
+    for (std::size_t i = 0; i < std::min(behind.size(), shown); ++i) {
+      names += (i == 0 ? "" : ", ") + behind[i];
+    }
+    if (behind.size() > shown) names += " and " + std::to_string(behind.size() - shown) + " more";
+    return error(
+        error_code::failed_precondition,
+        "these have no certificate of the new authority yet: " + names +
+            ". Workers that are joined get theirs within ten minutes; people need `germline "
+            "pki issue` or a token. With --leave-behind they are cut off");
+  }
+  GERMLINE_TRY(write_file(folder_ + "/ca.crt", by.pem, 0644));
+  return write_server_certificate();
+}
+
+}  // namespace germline::pki

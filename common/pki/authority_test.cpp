@@ -1,0 +1,229 @@
+#include "common/pki/authority.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace germline::pki {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct place {
+  std::string root;
+  place() {
+    std::string name = fs::temp_directory_path().string() + "/germline-pki-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    root = name;
+  }
+  ~place() {
+    std::error_code ignored;
+    fs::remove_all(root, ignored);
+  }
+  std::string pki() const { return root + "/a/pki"; }
+};
+
+std::string request() {
+  return *private_key::generate()->make_request();
+}
+
+TEST_CASE("a new authority serves at once, and only its owner can read its keys") {
+  const place at;
+  const manual_clock time;
+  const auto made = authority::make(at.pki(), time);
+  REQUIRE(made);
+  const auto server = read_credentials((*made)->server_folder());
+  REQUIRE(server);
+  CHECK(server->facts.whose.who == role::coordinator);
+  for (const auto* file : {"/ca.key", "/token.key", "/server/tls.key", "/certificates.jsonl"}) {
+    CAPTURE(file);
+    struct stat found {};
+    REQUIRE(::stat((at.pki() + file).c_str(), &found) == 0);
+    CHECK((found.st_mode & 0777) == 0600);
+  }
+  CHECK(authority::make(at.pki(), time).error().code() == error_code::already_exists);
+  CHECK(authority::open(at.pki(), time));
+  CHECK(authority::open(at.root, time).error().code() == error_code::not_found);
+}
+
+TEST_CASE("a token brings one worker in, and the second is told that it was used") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto token = home->make_token(role::worker, "", false, 3'600'000);
+  REQUIRE(token);
+  CHECK(read_token(*token)->ca_fingerprint == *fingerprint(*home->ca_pem()));
+  const auto first = home->redeem(*token, request());
+  REQUIRE(first);
+  CHECK(first->whose.name.starts_with("wrk_"));
+  CHECK(read_certificate(first->certificate_pem)->whose.name == first->whose.name);
+  const auto second = home->redeem(*token, request());
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code() == error_code::permission_denied);
+  // Nor by another process, which has the same folder.
+  CHECK_FALSE(std::move(*authority::open(at.pki(), time))->redeem(*token, request()));
+}
+
+TEST_CASE("of many that redeem one token at the same time one gets in") {
+  const place at;
+  const system_clock_source time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto other = std::move(*authority::open(at.pki(), time));
+  const auto token = *home->make_token(role::worker, "", false, 3'600'000);
+  std::atomic<int> in{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&, i] {
+      if ((i % 2 == 0 ? home : other)->redeem(token, request())) ++in;
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  CHECK(in == 1);
+}
+
+TEST_CASE("a reusable token brings many in, each with a name of its own, until it is over") {
+  const place at;
+  manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto token = *home->make_token(role::worker, "", true, 60'000);
+  const auto one = home->redeem(token, request());
+  const auto two = home->redeem(token, request());
+  REQUIRE(one);
+  REQUIRE(two);
+  CHECK(one->whose.name != two->whose.name);
+  time.advance(61'000);
+  CHECK_FALSE(home->redeem(token, request()));
+}
+
+TEST_CASE("tokens that make no sense are not made") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  CHECK_FALSE(home->make_token(role::person, "", false, 60'000));
+  CHECK_FALSE(home->make_token(role::person, "ann", true, 60'000));
+  CHECK_FALSE(home->make_token(role::worker, "mine", false, 60'000));
+  CHECK_FALSE(home->make_token(role::coordinator, "", false, 60'000));
+  CHECK_FALSE(home->make_token(role::worker, "", false, 0));
+  CHECK_FALSE(home->make_token(role::worker, "", false, max_token_ms + 1));
+}
+
+TEST_CASE("what is revoked stays so, by name or by serial") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto running = std::move(*authority::open(at.pki(), time));
+  const auto issued = home->issue({role::person, "ann"}, 0);
+  REQUIRE(issued);
+  const auto serial = read_certificate(issued->certificate_pem)->serial;
+  CHECK_FALSE(*running->is_revoked(serial));
+  const auto revoked = home->revoke("ann", "left\nus");
+  REQUIRE(revoked);
+  CHECK(revoked->size() == 1);
+  CHECK(*running->is_revoked(serial));
+  CHECK(home->revoke("ann", "").error().code() == error_code::not_found);
+  const auto again = home->issue({role::person, "ann"}, 0);
+  CHECK_FALSE(*running->is_revoked(read_certificate(again->certificate_pem)->serial));
+}
+
+TEST_CASE("a line that a crash cut off is passed over, and damage is not") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto log = at.pki() + "/certificates.jsonl";
+  std::ofstream(log, std::ios::app) << R"({"event":"issued","serial":"12)";
+  REQUIRE(home->issue({role::person, "ann"}, 0));
+  CHECK(std::move(*authority::open(at.pki(), time))->certificates()->size() == 2);
+  std::ofstream(log, std::ios::app) << "{\"event\":\"nonsense\"}\n";
+  CHECK_FALSE(home->is_revoked("00"));
+}
+
+TEST_CASE("a rotation lets both authorities be believed until it is finished") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto former = *fingerprint(*home->ca_pem());
+  const auto token = *home->make_token(role::worker, "", false, 3'600'000);
+  const auto worker = home->redeem(token, request())->whose;
+  REQUIRE(home->begin_rotation());
+  CHECK(*home->is_rotating());
+  CHECK_FALSE(home->begin_rotation());
+  // Who joins now dials a coordinator whose certificate is still the former one's.
+  CHECK(read_token(*home->make_token(role::worker, "", false, 60'000))->ca_fingerprint == former);
+  const auto bundle = *home->ca_pem();
+  CHECK(*fingerprint(bundle) != former);
+  CHECK(read_credentials(home->server_folder())->files.ca_pem == bundle);
+  const auto early = home->finish_rotation(false);
+  REQUIRE_FALSE(early);
+  CHECK(early.error().message().find(worker.name) != std::string::npos);
+  REQUIRE(home->renew(worker, request()));
+  REQUIRE(home->finish_rotation(false));
+  CHECK_FALSE(*home->is_rotating());
+  CHECK(home->ca_pem()->size() < bundle.size());
+  CHECK(read_token(*home->make_token(role::worker, "", false, 60'000))->ca_fingerprint != former);
+  CHECK(read_credentials(home->server_folder()));
+  CHECK_FALSE(home->finish_rotation(false));
+}
+
+TEST_CASE("who is left behind on purpose is") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  REQUIRE(home->issue({role::person, "ann"}, 0));
+  REQUIRE(home->begin_rotation());
+  CHECK_FALSE(home->finish_rotation(false));
+  CHECK(home->finish_rotation(true));
+}
+
+TEST_CASE("a crash between the two files of a rotation does no harm") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto key = *read_file(at.pki() + "/ca.key");
+  REQUIRE(home->begin_rotation());
+  REQUIRE(write_file(at.pki() + "/ca.key", key, 0600));  // as if it had not been written yet
+  const auto after = authority::open(at.pki(), time);
+  REQUIRE(after);
+  CHECK_FALSE(*(*after)->is_rotating());
+  CHECK((*after)->issue({role::person, "ann"}, 0));
+  CHECK((*after)->begin_rotation());
+}
+
+TEST_CASE("the coordinator's certificate is renewed in time, with the same key") {
+  const place at;
+  manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto before = read_credentials(home->server_folder());
+  REQUIRE(home->keep_server_certificate());
+  CHECK(read_credentials(home->server_folder())->facts.serial == before->facts.serial);
+  time.advance(300 * day_ms);
+  REQUIRE(home->keep_server_certificate());
+  const auto after = read_credentials(home->server_folder());
+  REQUIRE(after);
+  CHECK(after->facts.serial != before->facts.serial);
+  CHECK(after->files.key_pem == before->files.key_pem);
+}
+
+TEST_CASE("credentials that do not belong together are refused with the file's name") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto mine = *home->issue({role::person, "ann"}, 0);
+  const auto folder = at.root + "/mine";
+  REQUIRE(write_credentials(folder, mine));
+  CHECK(read_credentials(folder));
+  auto mixed = mine;
+  mixed.key_pem = home->issue({role::person, "bob"}, 0)->key_pem;
+  REQUIRE(write_credentials(folder, mixed));
+  CHECK(read_credentials(folder).error().message().find("not of this key") != std::string::npos);
+  fs::remove(folder + "/tls.crt");
+  const auto missing = read_credentials(folder);
+  CHECK(missing.error().code() == error_code::not_found);
+  CHECK(missing.error().message().find("tls.crt") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace germline::pki
