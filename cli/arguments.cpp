@@ -132,6 +132,7 @@ int run_command_line(int argc, char** argv) {
   add_starting_commands(app, line);
   add_reading_commands(app, line);
   add_steering_commands(app, line);
+  add_certificate_commands(app, line);
   add_machine(app, line);
   for (int i = 1; i < argc; ++i) {
     if (!is_text(argv[i]))

@@ -1,16 +1,17 @@
 #include "cli/client.hpp"
 
 #include <grpc/support/log.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 
 #include "common/grpc_status.hpp"
+#include "common/grpc_tls.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -19,6 +20,8 @@ namespace {
 constexpr int read_limit_s = 15;
 // The coordinator reads the repository and checks the genome before it answers.
 constexpr int create_limit_s = 120;
+// A history of 256 MiB over a slow line.
+constexpr int bulk_limit_s = 1'800;
 // Longer than the coordinator waits for the lineage, which may have objects to write.
 constexpr int steer_limit_s = 25;
 // Longer than the coordinator waits for a proof: kill_wait_s is at most 50 (common/config).
@@ -47,14 +50,27 @@ void keep_grpc_quiet() {
   gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
-control_client::control_client(std::string address) : address_(std::move(address)) {
+std::string tls_folder_of(const config& settings) {
+  if (const auto& named = settings.get("tls_dir"); !named.empty()) return named;
+  const std::filesystem::path file = config_path(&environment_variable);
+  return file.empty() ? "" : (file.parent_path() / "tls").string();
+}
+
+control_client::control_client(const config& settings) : address_(settings.get("coordinator")) {
+  // Where nobody has logged in, that is what is to be said, and not which file is missing.
+  auto folder = tls_folder_of(settings);
+  std::error_code failed;
+  if (settings.get("tls_dir").empty() && !std::filesystem::exists(folder, failed)) folder.clear();
+  const auto at = endpoint_at(address_, folder);
+  if (!at) {
+    ready_ = at.error();
+    return;
+  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // One that is started again is to be seen soon: without this the pauses grow to minutes.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, most_reconnect_ms);
-  stub_ = v1::Control::NewStub(
-      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+  stub_ = v1::Control::NewStub(at->open(arguments));
 }
 
 template <class Request, class Reply>
@@ -62,6 +78,7 @@ result<Reply> control_client::call(grpc::Status (v1::Control::Stub::*method)(grp
                                                                              const Request&,
                                                                              Reply*),
                                    const Request& request, int limit_s) {
+  GERMLINE_TRY(ready_);
   grpc::ClientContext context;
   context.set_deadline(gpr_time_from_seconds(limit_s, GPR_TIMESPAN));
   Reply reply;
@@ -76,6 +93,12 @@ error control_client::error_of(const grpc::Status& status) const {
     return {error_code::permission_denied,
             "this account may not use the coordinator's socket, " + address_ +
                 ": it obeys root alone. Try the same command with sudo"};
+  }
+  if (code == error_code::unavailable && needs_tls(address_)) {
+    return {code, "no coordinator can be reached over TLS at " + without_scheme(address_) +
+                      ", or it does not believe the certificate of this account (`germline login` "
+                      "brings another): " +
+                      status.error_message()};
   }
   if (code == error_code::unavailable) {
     return {code, "no coordinator can be reached at " + address_ +
@@ -94,8 +117,9 @@ result<v1::GetStatusReply> control_client::status(const v1::GetStatusRequest& re
 }
 
 result<std::string> control_client::put_seed(const std::string& pack) {
+  GERMLINE_TRY(ready_);
   grpc::ClientContext context;
-  context.set_deadline(gpr_time_from_seconds(create_limit_s, GPR_TIMESPAN));
+  context.set_deadline(gpr_time_from_seconds(bulk_limit_s, GPR_TIMESPAN));
   v1::PutSeedReply reply;
   const auto writer = stub_->PutSeed(&context, &reply);
   v1::SeedChunk chunk;
@@ -110,8 +134,9 @@ result<std::string> control_client::put_seed(const std::string& pack) {
 }
 
 result<std::string> control_client::fetch_generation(const v1::FetchGenerationRequest& request) {
+  GERMLINE_TRY(ready_);
   grpc::ClientContext context;
-  context.set_deadline(gpr_time_from_seconds(create_limit_s, GPR_TIMESPAN));
+  context.set_deadline(gpr_time_from_seconds(bulk_limit_s, GPR_TIMESPAN));
   const auto reader = stub_->FetchGeneration(&context, request);
   std::string pack;
   v1::PackChunk piece;
@@ -171,6 +196,7 @@ result<v1::LineageReply> control_client::retire(const v1::LineageRequest& reques
 
 result<void> control_client::watch(grpc::ClientContext& context, const v1::WatchRequest& request,
                                    const std::function<void(const v1::WatchEvent&)>& on_event) {
+  GERMLINE_TRY(ready_);
   const auto reader = stub_->Watch(&context, request);
   v1::WatchEvent event;
   while (reader->Read(&event)) on_event(event);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/config/config.hpp"
 #include "common/result.hpp"
 #include "germline/v1/control.grpc.pb.h"
 
@@ -14,10 +15,15 @@ namespace germline::cli {
 /// gRPC's own words on standard error are for those who work on gRPC. Call once, at start.
 void keep_grpc_quiet();
 
+/// Where a person's own credentials are to be: as set, else beside config.toml. Empty: there is no
+/// home.
+std::string tls_folder_of(const config& settings);
+
 class control_client {
  public:
-  /// `address` is "unix:/path" or "HOST:PORT". Nothing is dialled yet.
-  explicit control_client(std::string address);
+  /// For the coordinator of the settings. Nothing is dialled yet; where there are no credentials
+  /// for it, each call says so.
+  explicit control_client(const config& settings);
 
   result<v1::GetStatusReply> status(const v1::GetStatusRequest& request);
   /// The id by which create_run names the pack.
@@ -50,6 +56,7 @@ class control_client {
   error error_of(const grpc::Status& status) const;
 
   std::string address_;
+  result<void> ready_;  // or why nothing can be dialled
   std::unique_ptr<v1::Control::Stub> stub_;
 };
 

@@ -6,12 +6,9 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <netdb.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -19,22 +16,22 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/scoped_actor.hpp>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
-#include "common/unix_socket.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/control_service.hpp"
+#include "coordinator/api/enrolment.hpp"
 #include "coordinator/api/fleet_service.hpp"
 #include "coordinator/api/people.hpp"
+#include "coordinator/api/tls_front.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/dispatch/dispatcher.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
+#include "coordinator/listening.hpp"
 #include "coordinator/refs/refs_actor.hpp"
 #include "coordinator/store/reader.hpp"
 #include "coordinator/store/store_actor.hpp"
@@ -43,91 +40,6 @@ namespace germline {
 namespace {
 
 constexpr int max_message_bytes = 4 << 20;
-constexpr std::size_t max_socket_path_bytes = 107;
-
-/// The path of a Unix socket; empty: a TCP address on loopback.
-result<std::string> check_address(const std::string& address) {
-  if (address.starts_with("unix:")) {
-    const std::string path = address.substr(5);
-    if (path.empty() || path.front() != '/' || path.size() > max_socket_path_bytes) {
-      return error(error_code::invalid_argument,
-                   "the socket's path must be absolute and at most 107 bytes: '" + address + "'");
-    }
-    return path;
-  }
-  const bool loopback = address.starts_with("127.0.0.1:") || address.starts_with("[::1]:") ||
-                        address.starts_with("localhost:");
-  if (!loopback) {
-    return error(error_code::invalid_argument,
-                 "without TLS the coordinator listens on a Unix socket or on loopback only, not on"
-                 " '" +
-                     address + "'");
-  }
-  const auto digits = std::string_view(address).substr(address.rfind(':') + 1);
-  std::uint16_t port = 0;
-  const auto* const end = digits.data() + digits.size();
-  if (const auto [at, failed] = std::from_chars(digits.data(), end, port);
-      failed != std::errc() || at != end) {
-    return error(error_code::invalid_argument,
-                 "'" + std::string(digits) + "' is no port, 0 to 65535, in '" + address + "'");
-  }
-  return std::string();
-}
-
-/// A socket that a dead coordinator left may be taken over; that of a living one, or of one that
-/// this process may not ask, may not.
-result<void> check_nobody_listens(const std::string& path) {
-  const auto life = probe_unix_socket(path);
-  if (life && *life != socket_life::alive) return {};
-  return error(error_code::failed_precondition,
-               (life ? "another coordinator listens on " + path
-                     : path + " is another's: " + life.error().message()) +
-                   "; end it, or give this one another socket by --coordinator or --listen");
-}
-
-error cannot_listen(const std::string& address, const std::string& why) {
-  return {error_code::failed_precondition, "cannot listen on " + address + ": " + why};
-}
-
-/// Binds as gRPC will, which on failure says why in a dump of its own and to nobody else.
-result<void> try_to_bind(const std::string& address, const std::string& socket_path) {
-  if (!socket_path.empty()) {
-    sockaddr_un at{};
-    at.sun_family = AF_UNIX;
-    socket_path.copy(at.sun_path, sizeof at.sun_path - 1);
-    const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
-      return cannot_listen(address, std::strerror(errno));
-    }
-    ::unlink(socket_path.c_str());
-    return {};
-  }
-  const auto colon = address.rfind(':');
-  auto host = address.substr(0, colon);
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  wanted.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (const int failed =
-          ::getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &wanted, &found);
-      failed != 0) {
-    return cannot_listen(address, ::gai_strerror(failed));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
-  int failure = 0;
-  for (const auto* each = found; each != nullptr; each = each->ai_next) {
-    const unique_fd probe(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    if (probe) ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (probe && ::bind(probe.get(), each->ai_addr, each->ai_addrlen) == 0 &&
-        ::listen(probe.get(), 1) == 0) {
-      return {};
-    }
-    failure = errno;
-  }
-  return cannot_listen(address, std::strerror(failure));
-}
 
 result<unique_fd> lock_directory(const std::string& dir) {
   std::error_code failed;
@@ -154,6 +66,10 @@ result<std::string> own_id(const std::string& dir, const environment& env) {
   out.close();
   if (!out) return error(error_code::internal, "writing " + path + " failed");
   return id;
+}
+
+std::string with_port(const std::string& address, int port) {
+  return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 }
 
 caf::actor_system_config& configure(caf::actor_system_config& config, int threads) {
@@ -207,16 +123,27 @@ struct coordinator_service::impl {
   }
 
   result<void> serve(const std::string& id) {
-    GERMLINE_TRY_ASSIGN(socket_path, check_address(config.listen_address));
+    GERMLINE_TRY_ASSIGN(socket_path, check_local_address(config.listen_address));
+    if (!config.tls_listen.empty()) {
+      const auto pki = config.pki_dir.empty() ? config.state_dir + "/pki" : config.pki_dir;
+      GERMLINE_TRY_ASSIGN(front, tls_front::make(config.tls_dir, pki, *env.time));
+    }
     desk = std::make_unique<people>(system, actors, *reader, *repository, env, id,
                                     config.times.kill_wait_ms);
-    fleet = make_fleet_service(system, actors, *reader, *repository, places);
+    fleet = make_fleet_service(system, actors, *reader, *repository, places,
+                               front ? &front->guard() : nullptr);
     control = make_control_service(*desk, stopping);
+    enrolment = make_enrolment_service(front ? front->authority() : nullptr);
     if (!socket_path.empty()) {
       GERMLINE_TRY(check_nobody_listens(socket_path));
       ::unlink(socket_path.c_str());
     }
     GERMLINE_TRY(try_to_bind(config.listen_address, socket_path));
+    if (front) GERMLINE_TRY(try_to_bind(config.tls_listen, ""));
+    return listen();
+  }
+
+  result<void> listen() {
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("coordinator");
     quota.SetMaxThreads(config.max_server_threads);
@@ -224,14 +151,15 @@ struct coordinator_service::impl {
     builder.SetMaxReceiveMessageSize(max_message_bytes);
     builder.AddChannelArgument("grpc.so_reuseport", 0);
     builder.AddListeningPort(config.listen_address, grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(fleet.get());
-    builder.RegisterService(control.get());
+    if (front) builder.AddListeningPort(config.tls_listen, front->credentials(), &tls_port);
+    for (auto* each : {fleet.get(), control.get(), enrolment.get()}) builder.RegisterService(each);
     const mode_t before = ::umask(0177);
     server = builder.BuildAndStart();
     ::umask(before);
     if (!server || (socket_path.empty() && port == 0)) {
       return cannot_listen(config.listen_address, "gRPC did not say why");
     }
+    if (front && tls_port == 0) return cannot_listen(config.tls_listen, "gRPC did not say why");
     if (!socket_path.empty() && ::chmod(socket_path.c_str(), 0600) != 0) {
       return errno_error("restricting " + socket_path, errno);
     }
@@ -258,6 +186,7 @@ struct coordinator_service::impl {
   unique_fd lock;
   std::string socket_path;
   int port = 0;
+  int tls_port = 0;
   std::atomic<bool> stopping{false};
   records::loaded loaded;
   std::unique_ptr<record_reader> reader;
@@ -268,7 +197,8 @@ struct coordinator_service::impl {
   refs_actor refs_handle;
   actor_handles actors;
   std::unique_ptr<people> desk;
-  std::unique_ptr<grpc::Service> fleet, control;
+  std::unique_ptr<tls_front> front;  // null: nobody dials from elsewhere
+  std::unique_ptr<grpc::Service> fleet, control, enrolment;
   std::unique_ptr<grpc::Server> server;
 };
 
@@ -280,7 +210,8 @@ coordinator_service::~coordinator_service() {
 
 result<std::unique_ptr<coordinator_service>> coordinator_service::start(
     const coordinator_config& config, const clock& time, random_source& random) {
-  GERMLINE_TRY(check_address(config.listen_address));
+  GERMLINE_TRY(check_local_address(config.listen_address));
+  if (!config.tls_listen.empty()) GERMLINE_TRY(check_tls_address(config.tls_listen));
   GERMLINE_TRY_ASSIGN(auto lock, lock_directory(config.state_dir));
   auto fresh = std::make_unique<impl>(config, time, random);
   fresh->lock = std::move(lock);
@@ -291,13 +222,17 @@ result<std::unique_ptr<coordinator_service>> coordinator_service::start(
   GERMLINE_TRY(it.spawn_actors(id));
   GERMLINE_TRY(it.serve(id));
   log_info("coordinator {} listens on {}", id, service->address());
+  if (it.front) log_info("and, over TLS, on {}", service->tls_address());
   return service;
 }
 
 std::string coordinator_service::address() const {
   const auto& listen = impl_->config.listen_address;
-  if (!impl_->socket_path.empty()) return listen;
-  return listen.substr(0, listen.rfind(':') + 1) + std::to_string(impl_->port);
+  return impl_->socket_path.empty() ? with_port(listen, impl_->port) : listen;
+}
+
+std::string coordinator_service::tls_address() const {
+  return impl_->front ? with_port(impl_->config.tls_listen, impl_->tls_port) : "";
 }
 
 void coordinator_service::stop() {

@@ -1,6 +1,7 @@
 // service: the whole coordinator in one object: record, repository, artefacts, actors, and the gRPC
 // server in front of them. One process may hold one for each state directory; a second one for the
-// same directory is refused. It listens on a Unix socket (0600, its owner's) or on loopback only.
+// same directory is refused. It listens on a Unix socket (0600, its owner's) or on loopback, and
+// for other machines on one more address, with TLS and only for who has a certificate.
 // Start and stop from one thread; everything else comes over the wire.
 #pragma once
 
@@ -18,6 +19,9 @@ namespace germline {
 struct coordinator_config {
   std::string state_dir;       // made when it is not there, 0700
   std::string listen_address;  // "unix:/path" or "127.0.0.1:PORT" (0: any free one)
+  std::string tls_listen;      // "HOST:PORT" (0: any free one); empty: none
+  std::string tls_dir;         // credentials that were brought along; empty: of an authority
+  std::string pki_dir;         // of the authority; empty: state_dir/pki
   dispatch::timing times;      // heartbeats, leases, how long a kill waits for its proof
   // How often branches are compared to the record, and packs looked for that nobody waits for.
   std::int64_t look_ms = 5'000;
@@ -38,6 +42,8 @@ class coordinator_service {
 
   /// Where it listens, with the port that was taken.
   std::string address() const;
+  /// The same of the TLS address; empty: there is none.
+  std::string tls_address() const;
   /// Ends streams, then actors. What runs on workers goes on under its leases.
   void stop();
 

@@ -36,6 +36,7 @@ CLI::App* add_client_command(CLI::App& app, command_line& line, const std::strin
   auto* command = add_command(app, line, name, what, examples);
   add_setting(command, line, "--coordinator", "coordinator",
               "where the coordinator listens: unix:/path or HOST:PORT");
+  add_setting(command, line, "--tls-dir", "tls_dir", "credentials for a coordinator elsewhere");
   return command;
 }
 

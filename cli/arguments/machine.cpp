@@ -8,6 +8,18 @@
 
 namespace germline::cli {
 
+namespace {
+
+void add_tls_settings(CLI::App* command, command_line& line) {
+  add_setting(command, line, "--tls-listen", "tls_listen",
+              "HOST:PORT for workers and people elsewhere, with TLS and only for who has a "
+              "certificate");
+  add_setting(command, line, "--pki-dir", "pki_dir",
+              "of the authority; default: pki beneath the coordinator's state");
+}
+
+}  // namespace
+
 void add_services(CLI::App& app, command_line& line) {
   auto given = std::make_shared<up_options>();
   auto* up = add_client_command(
@@ -18,6 +30,7 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
               "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
+  add_tls_settings(up, line);
   up->add_flag("-d,--detach", given->detach,
                "go on without the terminal once all runs; logs/up.log has what it says then");
   up->callback([&line, given] {
@@ -36,15 +49,38 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(down, line, "--state-dir", "state_dir", "of the `up` that is meant");
   down->callback([&line] { line.chosen = &run_down; });
 
-  auto* coordinator = add_command(app, line, "coordinator", "Run a coordinator alone",
-                                  "  germline coordinator --listen 127.0.0.1:7411");
+  auto* coordinator = add_command(
+      app, line, "coordinator", "Run a coordinator alone",
+      "  germline coordinator --listen 127.0.0.1:7411\n"
+      "  germline coordinator --tls-listen 0.0.0.0:7411   for workers and people elsewhere\n\n"
+      "Without TLS it listens on a Unix socket or on loopback alone. Over TLS it obeys who has a\n"
+      "certificate: see `germline pki --help`.");
   add_setting(coordinator, line, "--listen", "coordinator", "unix:/path or 127.0.0.1:PORT");
+  add_setting(coordinator, line, "--tls-dir", "tls_dir",
+              "ca.crt, tls.crt and tls.key that were brought along, instead of an authority here");
+  add_tls_settings(coordinator, line);
   add_setting(coordinator, line, "--state-dir", "state_dir", "the record, objects and artefacts");
   coordinator->callback([&line] { line.chosen = &run_coordinator_command; });
 
-  auto* worker = add_client_command(app, line, "worker", "Run a worker alone; starts as root",
-                                    "  sudo germline worker --coordinator 127.0.0.1:7411");
-  add_setting(worker, line, "--state-dir", "state_dir", "artefacts and transcripts");
+  auto* worker = add_client_command(
+      app, line, "worker", "Run a worker alone; starts as root",
+      "  sudo germline worker --join coordinator.example:7411 --token \"$TOKEN\"\n"
+      "  sudo germline worker --coordinator 127.0.0.1:7411    on the coordinator's machine\n\n"
+      "The token is what `germline pki token` prints beside the coordinator, and is needed once:\n"
+      "the certificate that it brings stays in the state folder and is renewed. "
+      "GERMLINE_JOIN_TOKEN\n"
+      "keeps it out of the list of processes.");
+  worker
+      ->add_option_function<std::string>(
+          "--join",
+          [&line](const std::string& at) {
+            line.flags["coordinator"] = at.starts_with("tls:") ? at : "tls:" + at;
+          },
+          "HOST:PORT of a coordinator elsewhere, over TLS")
+      ->check(said("--join", path_bytes_max));
+  add_setting(worker, line, "--token", "worker.join_token", "to get a certificate with");
+  add_setting(worker, line, "--state-dir", "state_dir",
+              "artefacts, transcripts and the worker's certificate");
   add_setting(worker, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_setting(worker, line, "--gateway-config", "worker.gateway_config", "the gateway's TOML");
   worker->callback([&line] { line.chosen = &run_worker_command; });

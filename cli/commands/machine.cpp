@@ -23,7 +23,7 @@ struct check {
 
 check check_coordinator(const session& with) {
   check found{"coordinator", false, false, "", "start one with `germline up`"};
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   const auto status = client.status({});
   if (status) {
     found.ok = true;
@@ -90,6 +90,7 @@ std::vector<check> all_checks(const session& with) {
 
 /// The places that hold where nothing was said follow from this binary.
 void resolve_default(const config& settings, setting& found) {
+  if (found.key == "worker.join_token" && !found.value.empty()) found.value = "(not shown)";
   if (!found.value.empty()) return;
   if (found.key == "share_dir") {
     const auto place = default_share_place();

@@ -46,7 +46,7 @@ void tell_hidden(const session& with, const v1::ListRunsReply& reply) {
 }  // namespace
 
 exit_code run_ps(const session& with, const ps_options& options) {
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   if (options.workers) {
     const auto status = client.status({});
     const auto code = print(with, status, [&](const auto& reply) {
@@ -66,7 +66,7 @@ exit_code run_ps(const session& with, const ps_options& options) {
 }
 
 exit_code run_tree(const session& with, const std::string& target) {
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   v1::GetTreeRequest request;
   request.set_target(target);
   return print(with, client.get_tree(request),
@@ -74,7 +74,7 @@ exit_code run_tree(const session& with, const std::string& target) {
 }
 
 exit_code run_show(const session& with, const std::string& target) {
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   v1::ShowRequest request;
   request.set_target(target);
   return print(with, client.show(request),
@@ -82,7 +82,7 @@ exit_code run_show(const session& with, const std::string& target) {
 }
 
 exit_code run_logs(const session& with, const std::string& target, bool follow) {
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   if (follow) return follow_logs(with, client, target);
   v1::WatchRequest request;
   request.set_target(target);
@@ -95,7 +95,7 @@ exit_code run_logs(const session& with, const std::string& target, bool follow) 
 }
 
 exit_code run_diff(const session& with, const std::string& from, const std::string& to) {
-  control_client client(with.coordinator());
+  control_client client(with.settings);
   v1::DiffRequest request;
   request.set_from(from);
   request.set_to(to);

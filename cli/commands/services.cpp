@@ -28,6 +28,9 @@ exit_code run_coordinator_command(const session& with) {
   coordinator_config config;
   config.listen_address = with.coordinator();
   config.state_dir = with.settings.get("state_dir");
+  config.tls_listen = with.settings.get("tls_listen");
+  config.tls_dir = with.settings.get("tls_dir");
+  config.pki_dir = with.settings.get("pki_dir");
   config.times.kill_wait_ms = with.settings.get_int("kill_wait_s") * 1'000;
   return conclude(with, run_coordinator(config));
 }
@@ -38,6 +41,8 @@ exit_code run_worker_judged_by(const session& with, const worker::validator_seam
   const auto uids = uids_of(with.settings);
   worker::worker_config config;
   config.coordinator = with.coordinator();
+  config.join_token = with.settings.get("worker.join_token");
+  config.tls_dir = with.settings.get("tls_dir");
   config.state_dir = with.settings.get("state_dir");
   config.slots = static_cast<int>(with.settings.get_int("worker.slots"));
   config.gateway_config = with.settings.get("worker.gateway_config");

@@ -218,6 +218,12 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
   supervisor_plan plan;
   plan.coordinator = child(
       "coordinator", {"coordinator", "--listen", address, "--state-dir", state + "/coordinator"});
+  for (const auto& [flag, key] :
+       {std::pair{"--tls-listen", "tls_listen"}, std::pair{"--tls-dir", "tls_dir"},
+        std::pair{"--pki-dir", "pki_dir"}}) {
+    if (settings.get(key).empty()) continue;
+    plan.coordinator.words.insert(plan.coordinator.words.end(), {flag, settings.get(key)});
+  }
   plan.coordinator.log_path = state + "/logs/coordinator.log";
   plan.coordinator.uid = uids.coordinator;
   plan.coordinator.gid = uids.group;

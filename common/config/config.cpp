@@ -26,13 +26,17 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 8> known{{
+constexpr std::array<known_key, 12> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
     {"libexec_dir", "GERMLINE_LIBEXEC", "", form::text},
     {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
     {"worker.gateway_config", "GERMLINE_WORKER_GATEWAY_CONFIG", "--gateway-config", form::text},
+    {"worker.join_token", "GERMLINE_JOIN_TOKEN", "--token", form::text},
+    {"tls_listen", "GERMLINE_TLS_LISTEN", "--tls-listen", form::text},
+    {"tls_dir", "GERMLINE_TLS_DIR", "--tls-dir", form::text},
+    {"pki_dir", "GERMLINE_PKI_DIR", "--pki-dir", form::text},
     // Less than the command line waits for an answer to a kill.
     {"kill_wait_s", "GERMLINE_KILL_WAIT_S", "", form::count, 1, 50},
     {"uid_base", "GERMLINE_UID_BASE", "", form::count, 65'536, 4'200'000'000},

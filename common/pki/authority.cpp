@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <map>
 
+#include "common/ids.hpp"
+#include "common/random.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::pki {
@@ -191,8 +193,8 @@ result<signed_certificate> authority::redeem(std::string_view token, std::string
   }
   identity whose{said.who, said.name};
   if (whose.who == role::worker) {
-    GERMLINE_TRY_ASSIGN(const std::string unique, make_serial());
-    whose.name = "wrk_" + unique;
+    system_random random;
+    whose.name = "wrk_" + make_uuid7_hex(time_, random);
   }
   return certify(whose, request_pem, 0, said.id);
 }

@@ -1,6 +1,7 @@
 #include "coordinator/api/control_service.hpp"
 
 #include "common/grpc_status.hpp"
+#include "coordinator/api/gate.hpp"
 #include "coordinator/api/people.hpp"
 #include "germline/v1/control.grpc.pb.h"
 
@@ -39,8 +40,12 @@ class control_service final : public v1::Control::Service {
     }
     return answer(people_.put_seed(pack), reply);
   }
-  grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
+  grpc::Status CreateRun(grpc::ServerContext* context, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {
+    // The paths of this machine are not the business of who calls from another.
+    if (caller_of(*context).is_remote && request->seed_id().empty()) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "from elsewhere a seed is brought by PutSeed"};
+    }
     return answer(people_.create_run(*request), reply);
   }
   grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,

@@ -11,6 +11,7 @@
 #include "common/hash.hpp"
 #include "common/log.hpp"
 #include "coordinator/api/actor_handles.hpp"
+#include "coordinator/api/gate.hpp"
 #include "coordinator/api/session.hpp"
 #include "coordinator/durable_file.hpp"
 #include "coordinator/store/reader.hpp"
@@ -53,8 +54,11 @@ class stream_link final : public worker_link {
 class join_reactor final
     : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
  public:
-  join_reactor(caf::actor_system& system, const dispatcher_actor& dispatcher)
-      : link_(std::make_shared<stream_link>(this)),
+  join_reactor(caf::actor_system& system, const dispatcher_actor& dispatcher, caller who,
+               const gate* guard)
+      : who_(std::move(who)),
+        guard_(guard),
+        link_(std::make_shared<stream_link>(this)),
         session_(system.spawn(session_behavior, worker_link_ptr(link_), dispatcher)) {
     StartRead(&incoming_);
   }
@@ -63,6 +67,7 @@ class join_reactor final
 
   void OnReadDone(bool ok) override {
     if (!ok) return link_->end(grpc::Status::OK);
+    if (const auto allowed = check(incoming_); !allowed) return link_->end(to_status(allowed));
     auto message = std::make_shared<v1::WorkerMessage>();
     message->Swap(&incoming_);
     // From here on incoming_ must not be touched: the session may have armed the next read into it
@@ -78,6 +83,17 @@ class join_reactor final
   }
 
  private:
+  /// With each message: a certificate may be revoked, or be over, while a stream stands.
+  result<void> check(const v1::WorkerMessage& message) const {
+    if (who_.certificate && guard_ != nullptr) {
+      GERMLINE_TRY(guard_->check_standing(*who_.certificate));
+    }
+    return message.has_hello() ? check_speaks_for(who_, message.hello().worker_id())
+                               : result<void>();
+  }
+
+  const caller who_;
+  const gate* const guard_;
   v1::WorkerMessage incoming_;
   std::shared_ptr<stream_link> link_;
   session_actor session_;
@@ -166,16 +182,18 @@ grpc::Status send_chunks(grpc::ServerWriter<v1::Chunk>& stream, const std::strin
 class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet::Service> {
  public:
   fleet_service(caf::actor_system& system, dispatcher_actor dispatcher, record_reader& reader,
-                refs::git_refs& repository, refs::repository_places places)
+                refs::git_refs& repository, refs::repository_places places, const gate* guard)
       : system_(system),
         dispatcher_(std::move(dispatcher)),
         reader_(reader),
         repository_(repository),
-        places_(std::move(places)) {}
+        places_(std::move(places)),
+        guard_(guard) {}
 
   grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Join(
-      grpc::CallbackServerContext*) override {
-    return new join_reactor(system_, dispatcher_);  // deletes itself in OnDone
+      grpc::CallbackServerContext* context) override {
+    return new join_reactor(system_, dispatcher_, caller_of(*context),
+                            guard_);  // deletes itself in OnDone
   }
 
   grpc::Status FetchObjects(grpc::ServerContext*, const v1::FetchObjectsRequest* request,
@@ -239,6 +257,7 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
   record_reader& reader_;
   refs::git_refs& repository_;
   refs::repository_places places_;
+  const gate* guard_;
 };
 
 }  // namespace
@@ -246,8 +265,10 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
 std::unique_ptr<grpc::Service> make_fleet_service(caf::actor_system& system,
                                                   const actor_handles& actors,
                                                   record_reader& reader, refs::git_refs& repository,
-                                                  const refs::repository_places& places) {
-  return std::make_unique<fleet_service>(system, actors.dispatcher, reader, repository, places);
+                                                  const refs::repository_places& places,
+                                                  const gate* guard) {
+  return std::make_unique<fleet_service>(system, actors.dispatcher, reader, repository, places,
+                                         guard);
 }
 
 }  // namespace germline

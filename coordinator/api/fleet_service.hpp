@@ -17,6 +17,7 @@ class actor_system;
 
 namespace germline {
 
+class gate;
 class record_reader;
 namespace refs {
 class git_refs;
@@ -25,10 +26,12 @@ struct repository_places;
 
 struct actor_handles;
 
-/// Makes the service. REQUIRES that everything given outlives the server.
+/// Makes the service. `guard` may be null, where nobody calls over TLS. REQUIRES that everything
+/// given outlives the server.
 std::unique_ptr<grpc::Service> make_fleet_service(caf::actor_system& system,
                                                   const actor_handles& actors,
                                                   record_reader& reader, refs::git_refs& repository,
-                                                  const refs::repository_places& places);
+                                                  const refs::repository_places& places,
+                                                  const gate* guard);
 
 }  // namespace germline

@@ -92,12 +92,12 @@ struct fleet_client::impl {
   grpc::ClientContext* context = nullptr;  // of the present stream
   std::thread dialler;
 
-  impl(const std::string& address, random_source& source) : random(source) {
+  impl(const endpoint& coordinator, random_source& source) : random(source) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(8 << 20);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(last_backoff_ms));
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(first_backoff_ms));
-    channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    channel = coordinator.open(arguments);
     stub = v1::Fleet::NewStub(channel);
   }
 
@@ -166,8 +166,8 @@ struct fleet_client::impl {
   }
 };
 
-fleet_client::fleet_client(const std::string& address, random_source& random)
-    : impl_(std::make_unique<impl>(address, random)) {}
+fleet_client::fleet_client(const endpoint& coordinator, random_source& random)
+    : impl_(std::make_unique<impl>(coordinator, random)) {}
 
 fleet_client::~fleet_client() {
   stop();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/grpc_tls.hpp"
 #include "common/random.hpp"
 #include "common/result.hpp"
 #include "germline/v1/fleet.pb.h"
@@ -26,8 +27,7 @@ class fleet_client final : public transport {
     std::function<void(const v1::CoordinatorMessage&)> message;
   };
 
-  /// `address` is "unix:/path" or "127.0.0.1:PORT".
-  fleet_client(const std::string& address, random_source& random);
+  fleet_client(const endpoint& coordinator, random_source& random);
   ~fleet_client() override;
   fleet_client(const fleet_client&) = delete;
   fleet_client& operator=(const fleet_client&) = delete;

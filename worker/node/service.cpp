@@ -18,15 +18,15 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <filesystem>
-#include <fstream>
 
-#include "common/ids.hpp"
+#include "common/grpc_tls.hpp"
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/fleet_client.hpp"
 #include "worker/node/gateway_access.hpp"
+#include "worker/node/identity.hpp"
 #include "worker/node/iteration.hpp"
 #include "worker/node/node_actor.hpp"
 #include "worker/node/privileges.hpp"
@@ -98,19 +98,6 @@ result<unique_fd> take_uids(std::uint32_t first_uid) {
                      " on; end it, or give this one others by uid_base (GERMLINE_UID_BASE)");
   }
   return lock;
-}
-
-result<std::string> own_id(const worker_config& config, const clock& time) {
-  if (!config.worker_id.empty()) return config.worker_id;
-  const auto path = config.state_dir + "/worker_id";
-  std::string id;
-  if (std::ifstream in(path); in >> id) return id;
-  system_random random;
-  id = "wrk_" + make_uuid7_hex(time, random);
-  std::ofstream out(path);
-  out << id << '\n';
-  if (!out.flush()) return error(error_code::internal, "writing " + path + " failed");
-  return id;
 }
 
 /// The provider's key, taken out of this process's environment.
@@ -265,16 +252,20 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     GERMLINE_TRY_ASSIGN(auto gateway, watch("the gateway", models->pid()));
     companions.push_back(std::move(gateway));
   }
+  GERMLINE_TRY(take_credentials_along(config));
   GERMLINE_TRY(drop_privileges(config.node_uid, config.services_gid));
 
   iteration_context shared;
-  GERMLINE_TRY_ASSIGN(shared.worker_id, own_id(config, time));
+  GERMLINE_TRY_ASSIGN(shared.worker_id, identify(config, time));
   GERMLINE_TRY_ASSIGN(shared.base_digest, compute_base_digest("/var/lib/dpkg", "/usr"));
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
   artefact_cache artefacts(store, config.kept_artefact_bytes);
   sandbox_validator judge(artefacts, places.programs);
   system_random random;
-  fleet_client fleet(config.coordinator, random);
+  GERMLINE_TRY_ASSIGN(const auto coordinator,
+                      watching_endpoint_at(config.coordinator, tls_folder_of(config)));
+  const certificate_keeper keeper(config, time, random);
+  fleet_client fleet(coordinator, random);
   shared.backend = backend.get();
   shared.bulk = &fleet;
   const auto replaced = seam ? seam(judge) : nullptr;

@@ -15,9 +15,14 @@ namespace germline::worker {
 struct worker_config {
   /// Everything of this worker's on disk: sealed artefacts, transcripts. Made when missing.
   std::string state_dir;
-  /// "unix:/path" or "127.0.0.1:PORT".
+  /// "unix:/path" or "HOST:PORT", as grpc_tls.hpp reads it.
   std::string coordinator;
-  /// Stable over restarts; empty: read from or written to state_dir/worker_id.
+  /// Over TLS: what to ask for a certificate with, where there is none yet.
+  std::string join_token;
+  /// Over TLS: credentials that were brought along; empty: those that it asks for itself.
+  std::string tls_dir;
+  /// Stable over restarts; empty: read from or written to state_dir/worker_id. Over TLS it is the
+  /// name in the certificate, whatever stands here.
   std::string worker_id;
   /// Attempts at a time, 1 to 64. Each may hold two sandboxes for a moment.
   int slots = 1;

@@ -1,0 +1,228 @@
+#include "cli/commands/certificates.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/client.hpp"
+#include "cli/render/render.hpp"
+#include "common/enrolment.hpp"
+#include "common/grpc_tls.hpp"
+#include "common/pki/authority.hpp"
+#include "common/text/units.hpp"
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using pki::authority;
+
+/// As named; else where `germline up` has it, or a coordinator that runs alone.
+std::string pki_folder(const config& settings) {
+  if (const auto& named = settings.get("pki_dir"); !named.empty()) return named;
+  const auto& state = settings.get("state_dir");
+  std::error_code failed;
+  if (!fs::exists(state + "/coordinator", failed) && fs::exists(state + "/record.sqlite", failed)) {
+    return state + "/pki";
+  }
+  return state + "/coordinator/pki";
+}
+
+/// Runs `act` on the authority that is there, and tells how it failed.
+template <class Act>
+exit_code with_authority(const session& with, Act act) {
+  const auto home = authority::open(pki_folder(with.settings), *with.time);
+  if (!home) return with.fail(home.error());
+  const result<void> done = act(**home);
+  return done ? exit_code::done : with.fail(done.error());
+}
+
+std::string date_of(std::int64_t utc_ms) {
+  return to_iso8601(utc_ms).substr(0, 10);
+}
+
+std::string state_of(const pki::certificate_entry& entry, std::int64_t now_ms) {
+  if (entry.revoked_ms != 0) return "revoked";
+  return entry.facts.not_after_ms <= now_ms ? "over" : "holds";
+}
+
+std::string entry_json(const pki::certificate_entry& entry, std::int64_t now_ms) {
+  return "{\"role\": " + json_string(pki::to_string(entry.facts.whose.who)) +
+         ", \"name\": " + json_string(entry.facts.whose.name) +
+         ", \"serial\": " + json_string(entry.facts.serial) +
+         ", \"state\": " + json_string(state_of(entry, now_ms)) +
+         ", \"issued\": " + json_string(to_iso8601(entry.issued_ms)) +
+         ", \"not_after\": " + json_string(to_iso8601(entry.facts.not_after_ms)) +
+         ", \"why\": " + json_string(entry.why) + "}";
+}
+
+void print(const session& with, const std::vector<pki::certificate_entry>& entries) {
+  const auto now = with.time->utc_ms();
+  if (with.json) {
+    std::string text = "{\"certificates\": [";
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      text += (i == 0 ? "\n  " : ",\n  ") + entry_json(entries[i], now);
+    }
+    return with.data(text + "\n]}\n");
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& entry : entries) {
+    rows.push_back({entry.facts.whose.name, std::string(pki::to_string(entry.facts.whose.who)),
+                    state_of(entry, now), date_of(entry.facts.not_after_ms), safe_line(entry.why)});
+  }
+  with.data(table(with.how, {"NAME", "ROLE", "STATE", "UNTIL", "WHY"}, rows));
+}
+
+/// A file of settings for who has none yet; what is there is the person's own.
+result<bool> write_first_config(const std::string& address) {
+  const fs::path path = config_path(&environment_variable);
+  std::error_code failed;
+  if (path.empty() || fs::exists(path, failed)) return false;
+  GERMLINE_TRY(pki::make_private_folder(path.parent_path().string()));
+  GERMLINE_TRY(
+      pki::write_file(path.string(), "schema = 1\ncoordinator = \"" + address + "\"\n", 0644));
+  return true;
+}
+
+}  // namespace
+
+exit_code run_pki_init(const session& with) {
+  const auto folder = pki_folder(with.settings);
+  const auto made = authority::make(folder, *with.time);
+  if (!made) return with.fail(made.error());
+  const auto bundle = (*made)->ca_pem();
+  const auto print_of = bundle ? pki::fingerprint(*bundle) : result<std::string>(bundle.error());
+  if (!print_of) return with.fail(print_of.error());
+  with.data(with.json ? "{\"folder\": " + json_string(folder) +
+                            ", \"fingerprint\": " + json_string(*print_of) + "}\n"
+                      : *print_of + "\n");
+  with.message("germline: an authority is in " + folder + "; its fingerprint was printed");
+  return exit_code::done;
+}
+
+exit_code run_pki_token(const session& with, const token_options& options) {
+  return with_authority(with, [&](authority& home) -> result<void> {
+    GERMLINE_TRY_ASSIGN(const auto who, pki::role_of(options.role));
+    GERMLINE_TRY_ASSIGN(const auto ttl_ms, parse_duration_ms(options.ttl));
+    GERMLINE_TRY_ASSIGN(const std::string token,
+                        home.make_token(who, options.name, options.reusable, ttl_ms));
+    with.data(with.json ? "{\"token\": " + json_string(token) + "}\n" : token + "\n");
+    if (with.json) return {};
+    const auto times = options.reusable ? "any number of times" : "once";
+    with.message(std::string("germline: it may be used ") + times + " within " +
+                 format_duration_ms(ttl_ms) + ": " +
+                 (who == pki::role::worker ? "germline worker --join HOST:PORT --token TOKEN"
+                                           : "germline login HOST:PORT --token TOKEN"));
+    return {};
+  });
+}
+
+exit_code run_pki_issue(const session& with, const issue_options& options) {
+  return with_authority(with, [&](authority& home) -> result<void> {
+    GERMLINE_TRY_ASSIGN(const auto who, pki::role_of(options.role));
+    pki::identity whose{who, options.name};
+    if (who == pki::role::coordinator) {
+      if (!options.name.empty()) {
+        return error(error_code::invalid_argument, "a coordinator's certificate needs no NAME");
+      }
+      whose.name = pki::coordinator_host;
+    }
+    std::error_code failed;
+    if (fs::exists(options.folder + "/tls.key", failed)) {
+      return error(error_code::already_exists, "there are credentials in " + options.folder +
+                                                   " already; name a folder without any");
+    }
+    GERMLINE_TRY_ASSIGN(const auto made, home.issue(whose, options.days.value_or(0)));
+    GERMLINE_TRY(pki::write_credentials(options.folder, made));
+    GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
+    with.data(with.json ? "{\"folder\": " + json_string(options.folder) +
+                              ", \"serial\": " + json_string(facts.serial) + ", \"not_after\": " +
+                              json_string(to_iso8601(facts.not_after_ms)) + "}\n"
+                        : options.folder + "\n");
+    with.message("germline: ca.crt, tls.crt and tls.key hold until " + date_of(facts.not_after_ms));
+    return {};
+  });
+}
+
+exit_code run_pki_list(const session& with, bool all) {
+  return with_authority(with, [&](authority& home) -> result<void> {
+    GERMLINE_TRY_ASSIGN(auto entries, home.certificates());
+    std::erase_if(entries, [&](const auto& entry) {
+      return !all && state_of(entry, with.time->utc_ms()) != "holds";
+    });
+    print(with, entries);
+    GERMLINE_TRY_ASSIGN(const bool rotating, home.is_rotating());
+    if (rotating) {
+      with.message("germline: a rotation goes on; `germline pki rotate --finish` ends it");
+    }
+    return {};
+  });
+}
+
+exit_code run_pki_revoke(const session& with, const std::string& name_or_serial,
+                         const std::string& why) {
+  return with_authority(with, [&](authority& home) -> result<void> {
+    GERMLINE_TRY_ASSIGN(const auto revoked, home.revoke(name_or_serial, why));
+    print(with, revoked);
+    with.message(
+        "germline: from now on nothing is taken from it. What a revoked worker has leased is "
+        "leased "
+        "again once its lease and the guard have passed, within 25 s");
+    return {};
+  });
+}
+
+exit_code run_pki_rotate(const session& with, bool finish, bool leave_behind) {
+  return with_authority(with, [&](authority& home) -> result<void> {
+    if (finish) {
+      GERMLINE_TRY(home.finish_rotation(leave_behind));
+      with.message("germline: the former authority is not believed any more");
+      return {};
+    }
+    GERMLINE_TRY(home.begin_rotation());
+    with.message(
+        "germline: a new authority signs from now on, and the former one is still believed. "
+        "Workers that are joined fetch their new certificates within ten minutes, people need "
+        "`germline pki issue` or a token; then `germline pki rotate --finish`");
+    return {};
+  });
+}
+
+exit_code run_login(const session& with, const login_options& options) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto done = [&]() -> result<void> {
+    const auto& token = with.settings.get("worker.join_token");
+    if (token.empty()) {
+      return error(error_code::invalid_argument,
+                   "--token is missing: `germline pki token --role person --name NAME`, beside the "
+                   "coordinator, prints one");
+    }
+    const auto folder = tls_folder_of(with.settings);
+    if (folder.empty()) {
+      return error(error_code::invalid_argument, "this account has no home; name a --tls-dir");
+    }
+    std::error_code failed;
+    if (fs::exists(folder + "/tls.key", failed) && !options.replace) {
+      return error(error_code::already_exists,
+                   "there are credentials in " + folder +
+                       " already; --replace puts the new ones in their place, or name another "
+                       "--tls-dir");
+    }
+    GERMLINE_TRY_ASSIGN(const auto made, enroll(options.address, token));
+    GERMLINE_TRY(pki::write_credentials(folder, made));
+    GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
+    const auto address = needs_tls(options.address) ? options.address : "tls:" + options.address;
+    GERMLINE_TRY_ASSIGN(const bool configured, write_first_config(address));
+    with.message("germline: " + facts.whose.name + " may use " + address + " until " +
+                 date_of(facts.not_after_ms) + ", with the credentials in " + folder +
+                 (configured ? ""
+                             : ". Say --coordinator " + address +
+                                   ", or put it into config.toml or GERMLINE_COORDINATOR"));
+    if (with.json) with.data("{\"name\": " + json_string(facts.whose.name) + "}\n");
+    return {};
+  }();
+  return done ? exit_code::done : with.fail(done.error());
+}
+
+}  // namespace germline::cli
