@@ -20,49 +20,17 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/binary_fixture.hpp"
 #include "germline/v1/control.grpc.pb.h"
 
 namespace germline::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-class folder {
- public:
-  folder() {
-    std::string name = "/tmp/germline-cli-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~folder() { fs::remove_all(path_); }
-  std::string at(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-struct outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-/// Runs `germline` by a shell, with no setting of the caller's own but `variables`.
-outcome germline(const folder& place, const std::string& arguments,
-                 const std::string& variables = "") {
-  const auto command = "env -i HOME=" + place.at("") + " PATH=\"$PATH\" " + variables +
-                       " " GERMLINE_BINARY " " + arguments + " >" + place.at("out") + " 2>" +
-                       place.at("err") + " </dev/null";
-  const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(place.at("out")),
-          slurp(place.at("err"))};
-}
+using testing::folder;
+using testing::germline;
+using testing::outcome;
+using testing::slurp;
 
 class fake_control final : public v1::Control::Service {
  public:

@@ -59,8 +59,11 @@ inline std::shared_ptr<grpc::Channel> connect_anew(const std::string& address) {
 class scripted_worker {
  public:
   scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {})
+      : scripted_worker(connect_anew(address), std::move(id), std::move(running)) {}
+  scripted_worker(std::shared_ptr<grpc::Channel> channel, std::string id,
+                  std::vector<std::string> running = {})
       : id_(std::move(id)),
-        channel_(connect_anew(address)),
+        channel_(std::move(channel)),
         stub_(v1::Fleet::NewStub(channel_)),
         stream_(stub_->Join(&context_)) {
     v1::WorkerMessage message;
@@ -85,6 +88,11 @@ class scripted_worker {
     if (!reader_.joinable()) return;
     context_.TryCancel();
     reader_.join();
+  }
+  /// How the coordinator ended the stream; waits for it.
+  grpc::Status ended() {
+    if (reader_.joinable()) reader_.join();
+    return stream_->Finish();
   }
 
   /// The next message of this kind; others before it are dropped.

@@ -40,6 +40,7 @@ struct fixture {
     config.times.guard_ms = 300;
     config.times.kill_wait_ms = kill_wait_ms;
     config.look_ms = 200;
+    config.tls_listen = tls_listen;
     auto started = coordinator_service::start(config, time, random);
     REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
     service = std::move(*started);
@@ -152,6 +153,7 @@ struct fixture {
   system_random random;
   std::string dir;
   std::int64_t kill_wait_ms = 45'000;
+  std::string tls_listen;  // from the next start on
   std::unique_ptr<coordinator_service> service;
   std::unique_ptr<v1::Control::Stub> people;
   v1::CreateRunReply created;

@@ -137,13 +137,15 @@ void stream_link::write_done(bool ok) {
 }
 
 /// Receives a whole PutRequest stream under bounds; returns its bytes once size and hash are right.
-result<spool> receive(grpc::ServerReader<v1::PutRequest>& stream, record_reader& reader,
-                      std::int64_t max_bytes, v1::PutHeader& header, spool bytes) {
+result<spool> receive(grpc::ServerReader<v1::PutRequest>& stream, const caller& who,
+                      record_reader& reader, std::int64_t max_bytes, v1::PutHeader& header,
+                      spool bytes) {
   v1::PutRequest request;
   if (!stream.Read(&request) || !request.has_header()) {
     return error(error_code::invalid_argument, "the first message must be the header");
   }
   header = request.header();
+  GERMLINE_TRY(check_speaks_for(who, header.worker_id()));
   if (header.size_bytes() < 0 || header.size_bytes() > max_bytes) {
     return error(error_code::resource_exhausted,
                  "at most " + std::to_string(max_bytes) + " bytes are taken");
@@ -196,8 +198,11 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
                             guard_);  // deletes itself in OnDone
   }
 
-  grpc::Status FetchObjects(grpc::ServerContext*, const v1::FetchObjectsRequest* request,
+  grpc::Status FetchObjects(grpc::ServerContext* context, const v1::FetchObjectsRequest* request,
                             grpc::ServerWriter<v1::Chunk>* stream) override {
+    if (const auto own = check_speaks_for(caller_of(*context), request->worker_id()); !own) {
+      return to_status(own);
+    }
     if (request->want_size() == 0 || request->want_size() > max_wanted ||
         request->have_size() > max_wanted) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "1 to 64 commits may be wanted"};
@@ -207,14 +212,14 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
     return pack ? send_chunks(*stream, *pack) : to_status(pack.error());
   }
 
-  grpc::Status PutObjects(grpc::ServerContext*, grpc::ServerReader<v1::PutRequest>* stream,
+  grpc::Status PutObjects(grpc::ServerContext* context, grpc::ServerReader<v1::PutRequest>* stream,
                           v1::PutReply* reply) override {
     return to_status([&]() -> result<void> {
       GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
       GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
       v1::PutHeader header;
-      GERMLINE_TRY_ASSIGN(auto pack,
-                          receive(*stream, reader_, max_pack_bytes, header, std::move(into)));
+      GERMLINE_TRY_ASSIGN(auto pack, receive(*stream, caller_of(*context), reader_, max_pack_bytes,
+                                             header, std::move(into)));
       GERMLINE_TRY_ASSIGN(const auto bytes, pack.view());
       GERMLINE_TRY(write_durably(refs::quarantined_pack(places_, header.attempt_id()), bytes));
       reply->set_id(header.sha256());
@@ -222,9 +227,10 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
     }());
   }
 
-  grpc::Status FetchArtefact(grpc::ServerContext*, const v1::FetchArtefactRequest* request,
+  grpc::Status FetchArtefact(grpc::ServerContext* context, const v1::FetchArtefactRequest* request,
                              grpc::ServerWriter<v1::Chunk>* stream) override {
     return to_status([&]() -> result<void> {
+      GERMLINE_TRY(check_speaks_for(caller_of(*context), request->worker_id()));
       GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
       v1::Chunk chunk;
       return artefacts.write_tar(request->artefact_id(),
@@ -236,14 +242,14 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
     }());
   }
 
-  grpc::Status PutArtefact(grpc::ServerContext*, grpc::ServerReader<v1::PutRequest>* stream,
+  grpc::Status PutArtefact(grpc::ServerContext* context, grpc::ServerReader<v1::PutRequest>* stream,
                            v1::PutReply* reply) override {
     return to_status([&]() -> result<void> {
       GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
       GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
       v1::PutHeader header;
-      GERMLINE_TRY_ASSIGN(auto tar,
-                          receive(*stream, reader_, max_artefact_bytes, header, std::move(into)));
+      GERMLINE_TRY_ASSIGN(auto tar, receive(*stream, caller_of(*context), reader_,
+                                            max_artefact_bytes, header, std::move(into)));
       GERMLINE_TRY_ASSIGN(const auto bytes, tar.view());
       GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(bytes, {}, {}));
       GERMLINE_TRY_ASSIGN(*reply->mutable_id(), artefacts.put(files));

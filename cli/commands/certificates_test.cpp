@@ -1,0 +1,134 @@
+// `germline pki` and `germline login`, as people run them. What a coordinator makes of certificates
+// is tested beside it.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/binary_fixture.hpp"
+
+namespace germline::cli {
+namespace {
+
+using nlohmann::json;
+using testing::folder;
+using testing::germline;
+
+/// The arguments that name an authority in the folder.
+std::string in(const folder& place) {
+  return " --pki-dir " + place.at("pki");
+}
+
+TEST_CASE("without an authority each command says how one is made") {
+  const folder place;
+  for (const auto* command :
+       {"pki token", "pki list", "pki issue worker w --out o", "pki revoke w", "pki rotate"}) {
+    CAPTURE(command);
+    const auto done = germline(place, command + in(place));
+    CHECK(done.code == 3);
+    CHECK(done.err.find("germline pki init") != std::string::npos);
+  }
+}
+
+TEST_CASE("an authority is made once, and its fingerprint is data") {
+  const folder place;
+  const auto made = germline(place, "pki init" + in(place));
+  CHECK(made.code == 0);
+  CHECK(made.out.size() == 65);
+  CHECK(germline(place, "pki init" + in(place)).code == 5);
+}
+
+TEST_CASE("a token alone is printed, so that a script can take it") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  const auto token = germline(place, "pki token --ttl 30m" + in(place));
+  CHECK(token.code == 0);
+  CHECK(token.out.starts_with("glj1."));
+  CHECK(token.out.find('\n') == token.out.size() - 1);
+  CHECK(token.err.find("--join") != std::string::npos);
+  CHECK(json::parse(germline(place, "pki token --json" + in(place)).out).contains("token"));
+  for (const auto* wrong : {"--ttl 8d", "--ttl soon", "--role person", "--role coordinator",
+                            "--name ann", "--role person --name 'a b'", "--role king"}) {
+    CAPTURE(wrong);
+    const auto refused = germline(place, std::string("pki token ") + wrong + in(place));
+    CHECK(refused.code == 2);
+    CHECK(refused.out.empty());
+  }
+}
+
+TEST_CASE("certificates are issued, listed, revoked, and not written over others") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  const auto out = " --out " + place.at("ann");
+  CHECK(germline(place, "pki issue person ann" + out + in(place)).code == 0);
+  CHECK(germline(place, "pki issue person ann" + out + in(place)).code == 5);
+  CHECK(germline(place, "pki issue coordinator x --out " + place.at("c") + in(place)).code == 2);
+  CHECK(germline(place, "pki issue worker 'a,b' --out " + place.at("c") + in(place)).code == 2);
+
+  auto listed = json::parse(germline(place, "pki list --json" + in(place)).out)["certificates"];
+  REQUIRE(listed.size() == 2);
+  CHECK(listed[0]["role"] == "coordinator");
+  CHECK(listed[1]["name"] == "ann");
+  CHECK(listed[1]["state"] == "holds");
+
+  CHECK(germline(place, "pki revoke ann --why 'has left'" + in(place)).code == 0);
+  CHECK(germline(place, "pki revoke ann" + in(place)).code == 3);
+  CHECK(json::parse(germline(place, "pki list --json" + in(place)).out)["certificates"].size() ==
+        1);
+  listed = json::parse(germline(place, "pki list --all --json" + in(place)).out)["certificates"];
+  REQUIRE(listed.size() == 2);
+  CHECK(listed[1]["state"] == "revoked");
+  CHECK(listed[1]["why"] == "has left");
+}
+
+TEST_CASE("a rotation says who is not ready, and is finished when all are") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  germline(place, "pki issue person ann --out " + place.at("ann") + in(place));
+  CHECK(germline(place, "pki rotate --finish" + in(place)).code == 5);
+  CHECK(germline(place, "pki rotate" + in(place)).code == 0);
+  CHECK(germline(place, "pki list" + in(place)).err.find("rotation goes on") != std::string::npos);
+  const auto early = germline(place, "pki rotate --finish" + in(place));
+  CHECK(early.code == 5);
+  CHECK(early.err.find("person ann") != std::string::npos);
+  germline(place, "pki issue person ann --out " + place.at("ann2") + in(place));
+  CHECK(germline(place, "pki rotate --finish" + in(place)).code == 0);
+}
+
+TEST_CASE("an address elsewhere is not dialled without credentials, and says how to get some") {
+  const folder place;
+  for (const auto* command : {"ps", "kill --all", "logs x"}) {
+    const auto done =
+        germline(place, std::string(command) + " --coordinator coordinator.invalid:7411");
+    CAPTURE(command);
+    CHECK(done.code == 5);
+    CHECK(done.err.find("germline login") != std::string::npos);
+  }
+  const auto missing = germline(place, "ps --coordinator tls:127.0.0.1:1 --tls-dir /nowhere");
+  CHECK(missing.err.find("/nowhere/ca.crt") != std::string::npos);
+}
+
+TEST_CASE("login says what is wrong with a token, and with the address") {
+  const folder place;
+  const auto without = germline(place, "login 127.0.0.1:1");
+  CHECK(without.code == 2);
+  CHECK(without.err.find("germline pki token") != std::string::npos);
+  CHECK(germline(place, "login 127.0.0.1:1 --token nonsense").code == 2);
+  germline(place, "pki init" + in(place));
+  auto token = germline(place, "pki token --role person --name ann" + in(place)).out;
+  token.pop_back();
+  const auto nobody = germline(place, "login 127.0.0.1:1 --token " + token);
+  CHECK(nobody.code == 4);
+  CHECK(nobody.err.find("127.0.0.1:1") != std::string::npos);
+  CHECK(germline(place, "login 127.0.0.1 --token " + token).code == 2);
+}
+
+TEST_CASE("a join token is no word for the list of settings") {
+  const folder place;
+  const auto shown = germline(place, "config show", "GERMLINE_JOIN_TOKEN=glj1.secret");
+  CHECK(shown.code == 0);
+  CHECK(shown.out.find("glj1") == std::string::npos);
+  CHECK(shown.out.find("(not shown)") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace germline::cli
