@@ -14,6 +14,7 @@
 
 #include "common/grpc_status.hpp"
 #include "common/hash.hpp"
+#include "common/log.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
 #include "worker/node/wire_texts.hpp"
 
@@ -90,6 +91,7 @@ struct fleet_client::impl {
   bool standing = false;
   std::deque<v1::WorkerMessage> queue;
   grpc::ClientContext* context = nullptr;  // of the present stream
+  std::string told;  // why there is no stream, as it was last told; empty: there was one since
   std::thread dialler;
 
   impl(const endpoint& coordinator, random_source& source) : random(source) {
@@ -116,7 +118,7 @@ struct fleet_client::impl {
     }
   }
 
-  /// One stream from dialling to its end. True when it stood for a while.
+  /// One stream from dialling to its end. True when the coordinator took it.
   bool converse() {
     grpc::ClientContext own;
     {
@@ -124,6 +126,7 @@ struct fleet_client::impl {
       if (stopping) return false;
       context = &own;
     }
+    bool taken = false;
     auto stream = stub->Join(&own);
     const bool reached = channel->GetState(false) == GRPC_CHANNEL_READY ||
                          channel->WaitForConnected(gpr_time_from_millis(2'000, GPR_TIMESPAN));
@@ -136,7 +139,10 @@ struct fleet_client::impl {
       handlers.connected();
       std::thread writer([&] { write_loop(*stream); });
       v1::CoordinatorMessage message;
-      while (stream->Read(&message)) handlers.message(message);
+      while (stream->Read(&message)) {
+        taken = true;
+        handlers.message(message);
+      }
       {
         const std::scoped_lock lock(mutex);
         standing = false;
@@ -147,10 +153,27 @@ struct fleet_client::impl {
       handlers.disconnected();
     }
     own.TryCancel();
-    stream->Finish();
+    const auto status = stream->Finish();
     const std::scoped_lock lock(mutex);
     context = nullptr;
-    return reached;
+    if (taken) told.clear();
+    if (!stopping) tell(reached ? status : unreachable());
+    return taken;
+  }
+
+  /// Why there is no stream, once for each reason. That it broke is told by the node.
+  void tell(const grpc::Status& status) {
+    if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) return;
+    if (status.error_message() == told) return;
+    told = status.error_message();
+    const bool away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    log_warning(
+        "{}: {}",
+        away ? "the coordinator cannot be reached" : "the coordinator does not take this worker",
+        printable(told));
+  }
+  static grpc::Status unreachable() {
+    return {grpc::StatusCode::UNAVAILABLE, "no connection, or no agreement on certificates"};
   }
 
   void dial_loop() {

@@ -6,6 +6,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <chrono>
+#include <utility>
 
 #include "common/log.hpp"
 
@@ -87,15 +88,18 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
   };
   tick_after();
   return {
-      [=](connected_atom) {
-        log_info("joined the coordinator");
-        apply(self->state.decisions->on_connected(config.time->boot_ms()));
-      },
+      [=](connected_atom) { apply(self->state.decisions->on_connected(config.time->boot_ms())); },
       [=](broken_atom) {
-        log_warning("lost the coordinator; running attempts go on under their leases");
+        if (std::exchange(self->state.joined, false)) {
+          log_warning("lost the coordinator; running attempts go on under their leases");
+        }
         self->state.decisions->on_disconnected();
       },
       [=](const coordinator_message_ptr& message) {
+        if (message->has_welcome()) {
+          self->state.joined = true;
+          log_info("joined the coordinator");
+        }
         apply(self->state.decisions->on_message(*message));
       },
       [=](tick_atom) {

@@ -34,6 +34,7 @@ struct node_actor_state {
   static inline const char* name = "node";
   std::unique_ptr<node_state> decisions;
   std::map<std::string, keeper_actor> running;  // by attempt id
+  bool joined = false;  // the coordinator has welcomed this worker on the present stream
   bool stopping = false;
 };
 
