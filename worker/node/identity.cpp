@@ -16,6 +16,7 @@ namespace germline::worker {
 namespace {
 
 constexpr std::int64_t look_ms = 10 * 60'000;
+constexpr std::int64_t first_look_ms = 2'000;
 constexpr std::int64_t warn_before_ms = 10 * pki::day_ms;
 
 /// An id of its own making, kept in the state folder.
@@ -93,9 +94,11 @@ certificate_keeper::~certificate_keeper() {
 
 void certificate_keeper::keep() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    // Not all workers at once.
-    const auto wait_ms = look_ms / 2 + static_cast<std::int64_t>(random_.below(look_ms / 2));
+  for (auto longest_ms = first_look_ms;; longest_ms = look_ms) {
+    // Not all workers at once, nor those that one event has started.
+    const auto wait_ms =
+        longest_ms / 2 +
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest_ms / 2)));
     if (changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping_; })) {
       return;
     }

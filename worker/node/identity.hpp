@@ -27,8 +27,9 @@ result<void> take_credentials_along(const worker_config& config);
 /// to be the node's own account by now.
 result<std::string> identify(const worker_config& config, const clock& time);
 
-/// Looks every ten minutes whether the certificate is to be renewed, in a thread of its own. Does
-/// nothing for a worker that needs none, or brought its own along.
+/// Looks soon after its start, and then every ten minutes, whether the certificate is to be
+/// renewed, in a thread of its own. Does nothing for a worker that needs none, or brought its own
+/// along.
 class certificate_keeper {
  public:
   certificate_keeper(const worker_config& config, const clock& time, random_source& random);
