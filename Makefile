@@ -36,6 +36,7 @@ asan tsan: deps
 
 MINUTES ?= 30
 soak: build
+	python3 tests/e2e/crash_test.py build/$(PRESET)/bin/germline deploy/prices.json --whole
 	python3 tests/e2e/soak_test.py build/$(PRESET)/bin/germline deploy/prices.json \
 	  --minutes $(MINUTES)
 

@@ -2,7 +2,9 @@
 """kill -9 of each of the product's processes, in each state of an iteration, and a restart: nothing
 is lost, nothing happens twice, nothing of the sandbox is left.
 
-Usage: crash_test.py GERMLINE_BINARY PRICES_FILE. Needs root. What it starts it ends, by pid.
+Usage: crash_test.py GERMLINE_BINARY PRICES_FILE [--whole]. Needs root. What it starts it ends, by
+pid. Without --whole, of those that end the worker with them, zygote and gateway, only some states
+are tried: what comes of it is the worker's end, which is tried in all.
 """
 import json
 import os
@@ -11,8 +13,11 @@ import sys
 import time
 import unittest
 
-from fleet import STATES, FleetApart, sandbox_pids
+from fleet import STATES, FleetApart, name_of, sandbox_pids
 
+WHOLE = "--whole" in sys.argv
+if WHOLE:
+    sys.argv.remove("--whole")
 PRICES = sys.argv.pop(2)
 GERMLINE = sys.argv.pop(1)
 
@@ -45,21 +50,40 @@ class Crashes(unittest.TestCase):
         self.assertEqual([i["number"] for i in ended], ["1", "2"], story)
         self.is_whole(tree, lineage)
 
-    def supervisor_gets(self, number):
-        """Sends a signal to the supervisor of the one sandbox, while the agent runs."""
-        run, lineage = self.fleet.run_until("running")
-        holding = self.fleet.wait(self.fleet.supervisors, "a supervisor")
-        self.assertEqual(len(holding), 1)
-        os.kill(holding[0], number)
+    def is_run_again(self, run, lineage, victim, state):
+        """What was killed is the worker's, which tells so: the attempt is lost and not judged."""
+        started = time.monotonic()
+        tree, ended = self.fleet.settled(run, 2)
+        took = time.monotonic() - started
+        story = json.dumps(tree, indent=1) + self.fleet.logs()
+        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2, story)
+        attempts = [a["state"] for a in ended[0]["attempts"]]
+        print(f"  {victim} killed while {state}: attempts {len(attempts)}, both iterations "
+              f"evolved {took:.1f} s after", flush=True)
+        self.assertEqual(attempts, ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
+        self.is_whole(tree, lineage)
+
+    def supervisor_gets(self, number, state="running"):
+        """Sends a signal to the supervisor of the one sandbox, in the state."""
+        run, lineage = self.fleet.run_until(state)
+        holding = self.fleet.wait(self.fleet.supervisors, "a supervisor", every=0.001)
+        for each in holding:
+            os.kill(each, number)
         return run, lineage
 
-    def test_supervisor_killed_while_running(self):
-        run, lineage = self.supervisor_gets(signal.SIGKILL)
+    def test_importer_killed_while_importing(self):
+        """What the agent pushed is still there: another importer reads it."""
+        run, lineage = self.fleet.run_until("importing")
+        importers = [pid for pid in sandbox_pids() if name_of(pid) == "germline-import"]
+        self.assertNotEqual(importers, [])
+        for each in importers:
+            os.kill(each, signal.SIGKILL)
         tree, ended = self.fleet.settled(run, 2)
         story = json.dumps(tree, indent=1) + self.fleet.logs()
         self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2, story)
         self.assertEqual([a["state"] for a in ended[0]["attempts"]],
-                         ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
+                         ["ATTEMPT_STATE_FINISHED"], story)
+        print("  importer killed while importing: attempts 1, both iterations evolved", flush=True)
         self.is_whole(tree, lineage)
 
     def test_supervisor_stopped_while_running_does_not_keep_a_kill_from_its_proof(self):
@@ -92,15 +116,23 @@ class Crashes(unittest.TestCase):
 
 
 def add(victim, state):
-    setattr(Crashes, f"test_{victim}_killed_while_{state}",
-            lambda self: self.survives(victim, state))
+    if victim == "supervisor":
+        def case(self):
+            self.is_run_again(*self.supervisor_gets(signal.SIGKILL, state), victim, state)
+    else:
+        def case(self):
+            self.survives(victim, state)
+    setattr(Crashes, f"test_{victim}_killed_while_{state}", case)
 
 
 for each in STATES:
     add("worker", each)
     add("coordinator", each)
-add("zygote", "running")
-add("gateway", "running")
+for victim, some in (("zygote", ("running", "validating")), ("gateway", ("running",))):
+    for each in STATES if WHOLE else some:
+        add(victim, each)
+for each in ("running", "validating", "probation"):
+    add("supervisor", each)
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/clock.hpp"
+#include "common/log.hpp"
 #include "sandbox/run.hpp"
 #include "worker/importer/wire.hpp"
 
@@ -41,11 +42,9 @@ import_job make_job(const import_request& request) {
   return job;
 }
 
-}  // namespace
-
-result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
-                                                  const std::string& programs_dir,
-                                                  const import_request& request, spool input) {
+/// One importer in a sandbox of its own, from the first byte to its end.
+result<captured_run> run_importer(sandbox_set& sandboxes, const std::string& programs_dir,
+                                  std::string_view input) {
   sandbox_policy_spec policy;
   policy.memory_bytes = import_memory_bytes;
   policy.cpu_millis = 1'000;
@@ -60,13 +59,27 @@ result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
   capture_limits limits;
   limits.stdout_bytes_max = max_answer_bytes;
   limits.wall_ms = import_wall_ms;
+  return run_captured(box->get(), std::move(spec), input, limits);
+}
+
+}  // namespace
+
+result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
+                                                  const std::string& programs_dir,
+                                                  const import_request& request, spool input) {
   GERMLINE_TRY(input.append(encode_job_header(make_job(request))));
   for (const auto pack : {request.parent_pack, request.candidate_pack}) {
     GERMLINE_TRY(input.append(encode_u64(pack.size())));
     GERMLINE_TRY(input.append(pack));
   }
   GERMLINE_TRY_ASSIGN(const auto bytes, input.view());
-  GERMLINE_TRY_ASSIGN(auto run, run_captured(box->get(), std::move(spec), bytes, limits));
+  GERMLINE_TRY_ASSIGN(auto run, run_importer(sandboxes, programs_dir, bytes));
+  if (run.outcome.kind == outcome_kind::signalled) {
+    // By the objects, or by somebody on this machine: a second one tells.
+    log_warning("the importer of {} died of signal {}; another one tries", request.attempt_id,
+                run.outcome.code);
+    GERMLINE_TRY_ASSIGN(run, run_importer(sandboxes, programs_dir, bytes));
+  }
 
   import_answer answer;
   if (!run.outcome.succeeded() || !run.out.complete()) {
