@@ -109,8 +109,13 @@ class scripted_worker {
     });
     return found;
   }
+  /// Waits for a lease, and is heard meanwhile, without naming any attempt.
   v1::Lease lease() {
-    auto message = expect(v1::CoordinatorMessage::kLease);
+    std::optional<v1::CoordinatorMessage> message;
+    for (int waited_ms = 0; !message && waited_ms < 30'000; waited_ms += 200) {
+      message = expect(v1::CoordinatorMessage::kLease, 200);
+      if (!message) beat({});
+    }
     REQUIRE(message);
     return message->lease();
   }

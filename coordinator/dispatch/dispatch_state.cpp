@@ -36,11 +36,17 @@ void note_proof(state& s, const std::string& scope, proof how) {
   if (kill != s.kills.end() && kill->second.how != proof::lease_expired) kill->second.how = how;
 }
 
-/// Free slots of the connected workers that have any.
+/// A stream may stand for long after its worker was stopped or cut off. Who has missed heartbeats
+/// is leased nothing until the next one: it would only cost the item an attempt.
+bool is_silent(const state& s, const worker_entry& worker) {
+  return s.now_ms - worker.last_seen_ms > s.times.lease_ms / 2;
+}
+
+/// Free slots of the connected workers that have any and are not silent.
 std::map<std::string, int> free_slots(const state& s) {
   std::map<std::string, int> free;
   for (const auto& [name, worker] : s.workers) {
-    if (worker.connected) free[name] = worker.slots;
+    if (worker.connected && !is_silent(s, worker)) free[name] = worker.slots;
   }
   for (const auto& [id, entry] : s.items) {
     const auto holder = entry.at == phase::queued ? free.end() : free.find(entry.worker);

@@ -67,6 +67,7 @@ TEST_CASE_FIXTURE(fixture, "an item is leased again only after the lease and the
   const auto item = offer();
   grant(item);
   time.advance(24'999);
+  out = apply(s, heartbeat{"w1", {}, time.boot_ms()});
   out = apply(s, tick{time.boot_ms()});
   CHECK(out.empty());
   time.advance(1);
@@ -75,6 +76,27 @@ TEST_CASE_FIXTURE(fixture, "an item is leased again only after the lease and the
   REQUIRE(find<record_grant>() != nullptr);
   CHECK(find<record_grant>()->offer.fence == 2);
   CHECK(find<record_grant>()->offer.lost == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a worker whose stream stands and that is silent is leased nothing") {
+  join("w1");
+  const auto item = offer();
+  grant(item);
+  time.advance(25'000);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(find<record_lost>() != nullptr);
+  CHECK(find<record_grant>() == nullptr);
+  SUBCASE("another one gets it") {
+    join("w2");
+    REQUIRE(find<record_grant>() != nullptr);
+    CHECK(find<record_grant>()->worker == "w2");
+  }
+  SUBCASE("once it is heard, it does") {
+    time.advance(60'000);
+    out = apply(s, heartbeat{"w1", {}, time.boot_ms()});
+    REQUIRE(find<record_grant>() != nullptr);
+    CHECK(find<record_grant>()->worker == "w1");
+  }
 }
 
 TEST_CASE_FIXTURE(fixture, "a heartbeat renews what it names and stops what it should not run") {
@@ -172,6 +194,7 @@ TEST_CASE_FIXTURE(fixture, "only the attempt that holds the fence is judged") {
   const auto item = offer();
   const auto first = grant(item);
   time.advance(25'000);
+  out = apply(s, heartbeat{"w1", {}, time.boot_ms()});
   out = apply(s, tick{time.boot_ms()});
   const auto second = grant(item);
   out = apply(s, result_arrived{"w1", first.str(), 1});
