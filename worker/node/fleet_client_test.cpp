@@ -45,7 +45,7 @@ struct fixture {
   }
   ~fixture() {
     client->stop();
-    server->Shutdown(std::chrono::system_clock::now());
+    server->Shutdown(gpr_time_0(GPR_CLOCK_MONOTONIC));
   }
   template <class Holds>
   bool comes(Holds holds) {
