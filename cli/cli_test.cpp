@@ -467,6 +467,17 @@ TEST_CASE("kill prints the proof; logs in JSON are one object a line") {
   CHECK(nlohmann::json::parse(logs.out)["progress"]["step"] == "steal\x1b[2J");
 }
 
+TEST_CASE("a kill goes for a clade where that is said") {
+  fixture with;
+  CHECK(with.run("kill lin_1").code == 0);
+  CHECK_FALSE(with.control.killed.clade());
+  CHECK(with.run("kill gen_1").code == 0);
+  CHECK(with.control.killed.target() == "gen_1");
+  CHECK(with.run("kill lin_1 --clade").code == 0);
+  CHECK(with.control.killed.clade());
+  CHECK(with.run("kill --all --clade").code == 2);
+}
+
 TEST_CASE("6: a kill without proof says who still has what, and what to do") {
   fixture with;
   with.control.without_proof = true;
@@ -499,6 +510,20 @@ TEST_CASE("rollback, fork and retire say what became of it") {
   CHECK(with.run("fork gen_2 --iterations -1").code == 2);
   CHECK(with.run("fork").code == 2);
   CHECK(with.run("retire lin_1 --why 'a better one'").out == "lin_1 retired: a better one\n");
+}
+
+TEST_CASE(
+    "a run says which tags it requires, and a wrong one is refused before anything is asked") {
+  fixture with;
+  CHECK(with.run("run " + with.place.at("") + " --require zone=a --require gpu").code == 0);
+  CHECK(with.control.created.required_tags_size() == 2);
+  CHECK(with.control.created.required_tags(0) == "gpu");
+  for (const std::string words : {"run . --require GPU", "worker --tag 'a b'", "up --tag ''"}) {
+    CAPTURE(words);
+    const auto refused = with.run(words);
+    CHECK(refused.code == 2);
+    CHECK(refused.err.find("tag") != std::string::npos);
+  }
 }
 
 TEST_CASE("kill of what is not there, of nothing, and of no name") {

@@ -194,6 +194,10 @@ result<v1::LineageReply> control_client::retire(const v1::LineageRequest& reques
   return call(&v1::Control::Stub::Retire, request, steer_limit_s);
 }
 
+result<v1::CordonReply> control_client::cordon(const v1::CordonRequest& request) {
+  return call(&v1::Control::Stub::Cordon, request, read_limit_s);
+}
+
 result<void> control_client::watch(grpc::ClientContext& context, const v1::WatchRequest& request,
                                    const std::function<void(const v1::WatchEvent&)>& on_event) {
   GERMLINE_TRY(ready_);

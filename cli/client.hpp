@@ -43,6 +43,8 @@ class control_client {
   result<v1::LineageReply> fork(const v1::ForkRequest& request);
   result<v1::LineageReply> retire(const v1::LineageRequest& request);
 
+  result<v1::CordonReply> cordon(const v1::CordonRequest& request);
+
   /// Calls `on_event` for each until the stream ends, which is success, or fails. `context` lets
   /// another thread cancel; error cancelled is that, or the coordinator's own end.
   result<void> watch(grpc::ClientContext& context, const v1::WatchRequest& request,

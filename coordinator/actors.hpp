@@ -18,7 +18,9 @@
 #include <caf/type_id.hpp>
 #include <caf/typed_actor.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,12 +70,26 @@ struct worker_status {
   int slots = 0;
   int busy = 0;
   std::int64_t last_seen_ms_ago = 0;
+  std::vector<std::string> tags;  // sorted
+  std::string version;
+  bool cordoned = false;
+  std::string cordon_why;
+  std::vector<std::string> attempts;  // that it has leased
 };
 using worker_statuses = std::vector<worker_status>;
+
+/// What the dispatcher tells of itself.
+struct fleet_status {
+  worker_statuses workers;
+  std::string leases_wait_for;  // empty: nothing is in the way of leases
+  std::map<std::string, std::string>
+      held_back;  // by item: for what it waits though a worker is free
+};
 
 struct kill_target {
   std::vector<run_id> runs;  // whose seed is to be killed too
   std::vector<lineage_id> lineages;
+  std::optional<records::clade> clade;  // and all of it, with what is forked meanwhile
   std::string why;
 };
 
@@ -113,7 +129,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::judgement)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_outcome)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_outcomes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::kill_target)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker_statuses)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::fleet_status)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::run_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::lineage_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::generation_id)
@@ -134,6 +150,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::rollback)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_fork)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::forked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::dropped_iteration)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::known_worker)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::cordon)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
@@ -155,8 +175,12 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<kill_atom, run_id, std::string>,
     caf::replies_to<records::ancestor_request>::with<records::ancestor>,
     caf::reacts_to<records::rollback>, caf::replies_to<records::new_fork>::with<records::forked>,
-    caf::reacts_to<records::dropped_iteration>,
-    caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>>;
+    caf::replies_to<records::clade>::with<records::clade_lineages>,
+    caf::reacts_to<records::dropped_iteration>, caf::reacts_to<records::known_worker>,
+    caf::reacts_to<records::cordon>, caf::reacts_to<branch_atom, lineage_id, std::string>,
+    caf::reacts_to<event_batch>,
+    /// Looks at the disk, and writes what could not be written.
+    caf::reacts_to<tick_atom>>;
 
 /// The repository: brings objects in, moves branches behind the record.
 using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
@@ -214,8 +238,9 @@ using dispatcher_actor =
                      /// From a session: what its worker says. The link is how to answer.
                      caf::reacts_to<worker_message_ptr, worker_link_ptr, std::string>,
                      caf::reacts_to<left_atom, worker_link_ptr, std::string>,
-                     caf::reacts_to<tick_atom>,
-                     caf::replies_to<status_atom>::with<worker_statuses>>;
+                     /// Of a worker that is here or was. Recorded, when it replies.
+                     caf::reacts_to<records::cordon>, caf::reacts_to<tick_atom>,
+                     caf::replies_to<status_atom>::with<fleet_status>>;
 
 /// One worker's stream: checks the order of messages and passes them on with credit.
 using session_actor =

@@ -58,10 +58,11 @@ inline std::shared_ptr<grpc::Channel> connect_anew(const std::string& address) {
 /// A worker that does what the test says, over the real wire.
 class scripted_worker {
  public:
-  scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {})
-      : scripted_worker(connect_anew(address), std::move(id), std::move(running)) {}
+  scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {},
+                  const std::vector<std::string>& tags = {})
+      : scripted_worker(connect_anew(address), std::move(id), std::move(running), tags) {}
   scripted_worker(std::shared_ptr<grpc::Channel> channel, std::string id,
-                  std::vector<std::string> running = {})
+                  std::vector<std::string> running = {}, const std::vector<std::string>& tags = {})
       : id_(std::move(id)),
         channel_(std::move(channel)),
         stub_(v1::Fleet::NewStub(channel_)),
@@ -72,6 +73,7 @@ class scripted_worker {
     hello->set_base_digest("base");
     hello->set_slots(4);
     for (const auto& attempt : running) hello->add_running_attempts(attempt);
+    for (const auto& tag : tags) hello->add_tags(tag);
     stream_->Write(message);
     reader_ = std::thread([this] {
       v1::CoordinatorMessage incoming;

@@ -30,6 +30,7 @@
 #include "coordinator/api/tls_front.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/dispatch/dispatcher.hpp"
+#include "coordinator/health.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
 #include "coordinator/listening.hpp"
 #include "coordinator/refs/refs_actor.hpp"
@@ -96,7 +97,7 @@ struct coordinator_service::impl {
     GERMLINE_TRY_ASSIGN(reader, record_reader::open(path));
     GERMLINE_TRY_ASSIGN(repository, refs::open_git_refs(places));
     store_handle = system.spawn<caf::detached>(
-        store_behavior, std::make_shared<std::unique_ptr<store>>(std::move(record)), env);
+        store_behavior, std::make_shared<std::unique_ptr<store>>(std::move(record)), env, well);
     return {};
   }
 
@@ -106,9 +107,10 @@ struct coordinator_service::impl {
         [from = reader.get()](const std::string& attempt) { return from->is_leased(attempt); },
         [from = reader.get()] { return from->artefacts(); }};
     const std::chrono::milliseconds look(config.look_ms);
-    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, lookups, look);
+    refs_handle = system.spawn<caf::detached>(refs_behavior, repository, lookups, well, look);
     actors.dispatcher =
-        system.spawn(dispatcher_behavior, dispatcher_config{env, store_handle, config.times, id});
+        system.spawn(dispatcher_behavior,
+                     dispatcher_config{env, store_handle, config.times, id, loaded.workers, well});
     actors.runs = system.spawn(
         runs_behavior,
         runs_config{env, store_handle, refs_handle, actors.dispatcher, std::move(loaded), look});
@@ -118,7 +120,7 @@ struct coordinator_service::impl {
     self->request(actors.runs, caf::infinite, kill_atom_v, kill_target{})
         .receive([](const kill_outcomes&) {}, fail);
     self->request(actors.dispatcher, caf::infinite, status_atom_v)
-        .receive([](const worker_statuses&) {}, fail);
+        .receive([](const fleet_status&) {}, fail);
     return ready;
   }
 
@@ -129,7 +131,7 @@ struct coordinator_service::impl {
       GERMLINE_TRY_ASSIGN(front, tls_front::make(config.tls_dir, pki, *env.time));
     }
     desk = std::make_unique<people>(system, actors, *reader, *repository, env, id,
-                                    config.times.kill_wait_ms);
+                                    config.times.kill_wait_ms, *well);
     fleet = make_fleet_service(system, actors, *reader, *repository, places,
                                front ? &front->guard() : nullptr);
     control = make_control_service(*desk, stopping);
@@ -188,6 +190,7 @@ struct coordinator_service::impl {
   int port = 0;
   int tls_port = 0;
   std::atomic<bool> stopping{false};
+  std::shared_ptr<health> well = std::make_shared<health>(config.state_dir);
   records::loaded loaded;
   std::unique_ptr<record_reader> reader;
   std::shared_ptr<refs::git_refs> repository;

@@ -1,5 +1,7 @@
 #include "cli/arguments/binding.hpp"
 
+#include "common/text/tags.hpp"
+
 namespace germline::cli {
 
 std::function<std::string(const std::string&)> said(const std::string& name,
@@ -21,6 +23,27 @@ void add_setting(CLI::App* command, command_line& line, const std::string& flag,
       ->add_option_function<std::string>(
           flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help)
       ->check(said(flag, path_bytes_max));
+}
+
+CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<std::string>& into,
+                      const std::string& help) {
+  return command->add_option(flag, into, help)
+      ->type_name("TAG")
+      ->expected(1)
+      ->take_all()
+      ->check([](const std::string& tag) -> std::string {
+        const auto fits = check_tag(tag);
+        return fits ? "" : fits.error().message();
+      });
+}
+
+void add_tags_setting(CLI::App* command, command_line& line) {
+  auto tags = std::make_shared<std::vector<std::string>>();
+  add_tags(command, "--tag", *tags, "what a run may require, such as gpu or zone=a; repeat it");
+  // Before the command's own callback, when all are known.
+  command->parse_complete_callback([&line, tags] {
+    if (!tags->empty()) line.flags["worker.tags"] = join_tags(*tags, ",");
+  });
 }
 
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,

@@ -65,6 +65,13 @@ void add_number(CLI::App* command, const std::string& flag, std::optional<Number
 void add_setting(CLI::App* command, command_line& line, const std::string& flag,
                  const std::string& key, const std::string& help);
 
+/// `--tag TAG`, any number of times: the worker's tags.
+void add_tags_setting(CLI::App* command, command_line& line);
+
+/// `--require TAG`, any number of times, checked.
+CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<std::string>& into,
+                      const std::string& help);
+
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
                       const std::string& what, const std::string& examples);
 /// A command that asks the coordinator.

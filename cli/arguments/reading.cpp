@@ -17,11 +17,22 @@ void add_ps(CLI::App& app, command_line& line) {
   command->add_flag("-a,--all", given->all, "also what was over more than a day ago");
   command->add_flag("-q,--quiet", given->quiet, "ids only, of lineages that are not over");
   auto* workers = command->add_flag("-w,--workers", given->workers, "the workers instead");
-  command->add_flag("--joined", given->joined, "with --workers: exit code 1 while none is joined")
+  command
+      ->add_flag(
+          "--joined{1}", given->joined,
+          "with --workers: exit code 1 while none is joined, or with --joined=3 fewer than 3")
       ->needs(workers);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_ps(with, *given); };
   });
+}
+
+void add_workers(CLI::App& app, command_line& line) {
+  auto* command = add_client_command(
+      app, line, "workers", "List workers: slots, tags, who is cordoned, when seen last",
+      "  germline workers\n  germline workers --json\n\n"
+      "Those that are away are listed too, as long as the record knows them.");
+  command->callback([&line] { line.chosen = &run_workers; });
 }
 
 void add_tree(CLI::App& app, command_line& line) {
@@ -109,6 +120,7 @@ void add_promote(CLI::App& app, command_line& line) {
 
 void add_reading_commands(CLI::App& app, command_line& line) {
   add_ps(app, line);
+  add_workers(app, line);
   add_tree(app, line);
   add_show(app, line);
   add_logs(app, line);

@@ -38,6 +38,8 @@ void add_run(CLI::App& app, command_line& line) {
            std::string::npos);  // its bound, and what to do instead, is told where it is checked
   add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,
                             "makes choices repeatable");
+  add_tags(command, "--require", given->require,
+           "lease it to workers with this tag alone; repeat it for more");
   command->add_flag("-f,--follow", given->follow,
                     "print progress until every lineage is paused, killed or retired");
   command->callback([&line, given] {

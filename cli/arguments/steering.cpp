@@ -1,6 +1,7 @@
 #include "cli/arguments/binding.hpp"
 
 #include "cli/commands/commands.hpp"
+#include "common/text/units.hpp"
 
 namespace germline::cli {
 namespace {
@@ -8,20 +9,26 @@ namespace {
 void add_kill(CLI::App& app, command_line& line) {
   struct flags {
     std::vector<std::string> targets;
-    bool all = false;
+    bool all = false, clade = false;
     std::string why;
   };
   auto given = std::make_shared<flags>();
   auto* command = add_client_command(
       app, line, "kill", "End lineages for good; returns with the proof that nothing runs any more",
       "  germline kill lin_0193a --why 'wrong goal'\n  germline kill run_0193a\n"
+      "  germline kill lin_0193a --clade    and all that was forked from it, and from those\n"
+      "  germline kill gen_0193b      all lineages whose head is it or descends from it\n"
       "  germline kill --all          all that is not over; prints those\n\n"
       "Exit code 6: killed, and no proof came within the coordinator's kill_wait_s (45 s). Then\n"
       "nothing of it is taken any more, but it may still run: who has it and what to do is said.");
   auto* targets = add_text(command, "ID", given->targets,
-                           std::string("runs or lineages: ") + naming, name_bytes_max);
+                           std::string("runs, lineages or generations: ") + naming, name_bytes_max);
   auto* all = command->add_flag("--all", given->all, "everything");
   targets->excludes(all);
+  command
+      ->add_flag("--clade", given->clade,
+                 "with a lineage also those forked from its generations, and so on")
+      ->excludes(all);
   add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
   command->callback([&line, given] {
     if (given->targets.empty() && !given->all) {
@@ -30,7 +37,7 @@ void add_kill(CLI::App& app, command_line& line) {
     }
     line.chosen = [given](const session& with) {
       return run_kill(with, given->all ? std::vector<std::string>{"all"} : given->targets,
-                      given->why);
+                      given->why, given->clade);
     };
   });
 }
@@ -132,6 +139,59 @@ void add_retire(CLI::App& app, command_line& line) {
   });
 }
 
+constexpr const char* worker_naming = "worker, by id or a unique beginning of it";
+
+void add_cordon_and_uncordon(CLI::App& app, command_line& line) {
+  auto worker = std::make_shared<std::string>();
+  auto why = std::make_shared<std::string>();
+  auto* cordon = add_client_command(
+      app, line, "cordon", "Keep a worker from further leases; what it has goes on",
+      "  germline cordon wrk_0193a --why 'its disk is failing'\n\n"
+      "It stays so over restarts of worker and coordinator, until `germline uncordon`. A worker\n"
+      "that is away may be cordoned too.");
+  add_text(cordon, "WORKER", *worker, worker_naming, name_bytes_max)->required();
+  add_text(cordon, "--why", *why, "recorded with it", why_bytes_max);
+  cordon->callback([&line, worker, why] {
+    line.chosen = [worker, why](const session& with) {
+      return run_cordon(with, *worker, true, *why);
+    };
+  });
+  auto* uncordon = add_client_command(app, line, "uncordon", "Let a worker have leases again",
+                                      "  germline uncordon wrk_0193a");
+  add_text(uncordon, "WORKER", *worker, worker_naming, name_bytes_max)->required();
+  uncordon->callback([&line, worker] {
+    line.chosen = [worker](const session& with) { return run_cordon(with, *worker, false, ""); };
+  });
+}
+
+void add_drain(CLI::App& app, command_line& line) {
+  struct flags {
+    std::string worker, why;
+    std::int64_t limit_ms = 30LL * 60 * 1'000;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "drain", "Cordon a worker, and return once nothing is leased to it",
+      "  germline drain wrk_0193a --why 'new kernel' && reboot\n"
+      "  germline drain wrk_0193a --timeout 2h\n\n"
+      "Exit code 1: the time is over, and it still has what is said. It stays cordoned.");
+  add_text(command, "WORKER", given->worker, worker_naming, name_bytes_max)->required();
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
+  command->add_option_function<std::string>(
+      "--timeout",
+      [given](const std::string& text) {
+        const auto limit = parse_duration_ms(text);
+        if (!limit) throw CLI::ValidationError("--timeout", limit.error().message());
+        given->limit_ms = *limit;
+      },
+      "how long to wait, such as 90s or 2h; default 30m");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) {
+      return run_drain(with, given->worker, given->why, given->limit_ms);
+    };
+  });
+}
+
 }  // namespace
 
 void add_steering_commands(CLI::App& app, command_line& line) {
@@ -140,6 +200,8 @@ void add_steering_commands(CLI::App& app, command_line& line) {
   add_rollback(app, line);
   add_fork(app, line);
   add_retire(app, line);
+  add_cordon_and_uncordon(app, line);
+  add_drain(app, line);
 }
 
 }  // namespace germline::cli

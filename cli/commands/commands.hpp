@@ -13,9 +13,10 @@ namespace germline::cli {
 // --- reading -----------------------------------------------------------------------------------
 struct ps_options {
   bool all = false, quiet = false, workers = false;
-  bool joined = false;  // with workers: failed where none is joined
+  std::int64_t joined = 0;  // with workers: failed where fewer are joined
 };
 exit_code run_ps(const session& with, const ps_options& options);
+exit_code run_workers(const session& with);
 exit_code run_tree(const session& with, const std::string& target);
 exit_code run_show(const session& with, const std::string& target);
 exit_code run_logs(const session& with, const std::string& target, bool follow);
@@ -32,7 +33,7 @@ exit_code run_promote(const session& with, const promote_options& options);
 
 // --- steering ----------------------------------------------------------------------------------
 exit_code run_kill(const session& with, const std::vector<std::string>& targets,
-                   const std::string& why);
+                   const std::string& why, bool clade);
 exit_code run_pause(const session& with, const std::string& lineage, const std::string& why);
 exit_code run_resume(const session& with, const std::string& lineage, const std::string& why);
 
@@ -44,12 +45,20 @@ exit_code run_fork(const session& with, const std::string& generation,
                    std::optional<std::int64_t> iterations);
 exit_code run_retire(const session& with, const std::string& lineage, const std::string& why);
 
+/// `worker`: its id or a unique beginning of it.
+exit_code run_cordon(const session& with, const std::string& worker, bool cordoned,
+                     const std::string& why);
+/// Cordons it and returns once nothing is leased to it; failed where that takes too long.
+exit_code run_drain(const session& with, const std::string& worker, const std::string& why,
+                    std::int64_t limit_ms);
+
 // --- starting ----------------------------------------------------------------------------------
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {
   std::string repository, file, name, branch, folder, model, budget, goal;
   std::optional<std::int64_t> lineages, iterations;
   std::optional<std::uint64_t> random_seed;
+  std::vector<std::string> require;
   bool follow = false;
 };
 exit_code run_run(const session& with, const run_options& options);

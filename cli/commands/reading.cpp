@@ -43,25 +43,54 @@ void tell_hidden(const session& with, const v1::ListRunsReply& reply) {
                std::to_string(over) + ", see `germline ps --all`");
 }
 
+template <class Reply>
+void tell_troubles(const session& with, const Reply& reply) {
+  for (const auto& trouble : reply.troubles()) with.message("germline: " + safe_line(trouble));
+}
+
+/// What a row has no room for.
+void tell_waiting(const session& with, const v1::ListRunsReply& reply) {
+  tell_troubles(with, reply);
+  const auto waiting = render_waiting(reply);
+  for (std::size_t at = 0; at < waiting.size();) {
+    const auto end = waiting.find('\n', at);
+    with.message("germline: " + waiting.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
 }  // namespace
 
 exit_code run_ps(const session& with, const ps_options& options) {
   control_client client(with.settings);
   if (options.workers) {
     const auto status = client.status({});
+    if (status && !with.json) tell_troubles(with, *status);
     const auto code = print(with, status, [&](const auto& reply) {
       return render_status(reply, with.time->utc_ms(), with.how);
     });
-    const bool joined = status && std::ranges::any_of(status->workers(), [](const auto& worker) {
-                          return worker.connected();
-                        });
-    return code == exit_code::done && options.joined && !joined ? exit_code::failed : code;
+    const auto joined =
+        !status ? 0 : std::ranges::count_if(status->workers(), [](const auto& worker) {
+          return worker.connected();
+        });
+    return code == exit_code::done && joined < options.joined ? exit_code::failed : code;
   }
   const auto reply = client.list_runs({});
   if (reply && options.quiet) return list_ids(with, *reply, options.all);
   if (reply && !with.json && !options.all) tell_hidden(with, *reply);
-  return print(with, reply, [&](const auto& runs) {
+  const auto code = print(with, reply, [&](const auto& runs) {
     return render_runs(runs, options.all, with.time->utc_ms(), with.how);
+  });
+  if (reply && !with.json) tell_waiting(with, *reply);
+  return code;
+}
+
+exit_code run_workers(const session& with) {
+  control_client client(with.settings);
+  const auto status = client.status({});
+  if (status && !with.json) tell_troubles(with, *status);
+  return print(with, status, [&](const auto& reply) {
+    return render_workers(reply, with.time->utc_ms(), with.how);
   });
 }
 

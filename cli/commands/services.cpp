@@ -4,6 +4,7 @@
 
 #include "cli/up/up.hpp"
 #include "common/log.hpp"
+#include "common/text/tags.hpp"
 #include "coordinator/service.hpp"
 #include "worker/node/service.hpp"
 
@@ -45,11 +46,15 @@ exit_code run_worker_judged_by(const session& with, const worker::validator_seam
   config.tls_dir = with.settings.get("tls_dir");
   config.state_dir = with.settings.get("state_dir");
   config.slots = static_cast<int>(with.settings.get_int("worker.slots"));
+  if (auto tags = parse_tags(with.settings.get("worker.tags")); tags) {  // checked when loaded
+    config.tags = std::move(*tags);
+  }
   config.gateway_config = with.settings.get("worker.gateway_config");
   config.libexec_dir = with.settings.get("libexec_dir");
   config.node_uid = uids.node;
   config.gateway_uid = uids.gateway;
   config.services_gid = uids.group;
+  config.socket_gid = static_cast<std::uint32_t>(with.settings.get_int("worker.socket_group"));
   config.sandbox_uid_base = static_cast<std::uint32_t>(with.settings.get_int("uid_base"));
   return conclude(with, run_worker_with_validator(config, seam));
 }

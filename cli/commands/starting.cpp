@@ -12,6 +12,7 @@
 #include "common/config/toml_values.hpp"
 #include "common/git/repository.hpp"
 #include "common/money.hpp"
+#include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
 
 namespace germline::cli {
@@ -48,6 +49,9 @@ result<run_file> read_run(const run_options& options) {
   lay_over(run.lineages, options.lineages);
   lay_over(run.iterations, options.iterations);
   lay_over(run.random_seed, options.random_seed);
+  if (!options.require.empty()) {
+    GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags(options.require));
+  }
   if (!options.budget.empty()) {
     const auto budget = parse_usd(options.budget);
     if (!budget) return budget.error().within("--budget");
@@ -79,6 +83,7 @@ v1::CreateRunRequest request_of(const run_file& run) {
   request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);
+  for (const auto& tag : run.required_tags) request.add_required_tags(tag);
   auto& limits = *request.mutable_limits();
   limits.set_memory_bytes(run.memory_bytes);
   limits.set_cpu_milli(static_cast<std::int32_t>(run.cpu_milli));

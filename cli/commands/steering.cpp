@@ -31,7 +31,7 @@ std::string way_on(control_client& client, const std::string& target) {
 }  // namespace
 
 exit_code run_kill(const session& with, const std::vector<std::string>& targets,
-                   const std::string& why) {
+                   const std::string& why, bool clade) {
   control_client client(with.settings);
   v1::KillReply all;
   std::vector<error> failures;
@@ -40,6 +40,7 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
     v1::KillRequest request;
     request.set_target(target);
     request.set_why(why);
+    request.set_clade(clade);
     const auto reply = client.kill(request);
     if (!reply) {
       failures.push_back(reply.error());

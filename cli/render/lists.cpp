@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
 #include "common/money.hpp"
+#include "common/text/tags.hpp"
 
 namespace germline::cli {
 namespace {
@@ -62,6 +64,14 @@ std::string harmless_json(std::string_view json) {
   return safe;
 }
 
+/// The coordinator's word for what comes by itself.
+constexpr std::string_view usual_wait = "a free slot on a worker";
+
+/// As ids of other things are shortened; one that a person chose is left whole.
+std::string worker_name(const std::string& id) {
+  return id.starts_with("wrk_") ? short_id(id) : safe_line(id);
+}
+
 std::string name_of(const v1::RunInfo& run, const style& how) {
   const int longest = how.terminal && how.columns < 120 ? 12 : 40;
   return run.name().empty() ? "-" : summary({}, run.name(), longest);
@@ -113,14 +123,64 @@ std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, 
   auto text = "coordinator " + safe_line(reply.coordinator_id()) + "\nversion " +
               safe_line(reply.version()) + ", " + std::to_string(reply.lineages_active()) +
               " active lineages\n";
+  return text + render_workers(reply, now_ms, how);
+}
+
+std::string render_workers(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how) {
+  // What the other columns leave, for tags and reason.
+  const int longest = how.terminal ? std::clamp((how.columns - 50) / 2, 10, 60) : 60;
   std::vector<std::vector<std::string>> rows;
   for (const auto& worker : reply.workers()) {
-    rows.push_back({safe_line(worker.worker_id()), worker.connected() ? "joined" : "away",
-                    std::to_string(worker.busy()) + "/" + std::to_string(worker.slots()),
-                    safe_line(worker.base_digest().substr(0, 12)),
-                    age(worker.last_seen_ms(), now_ms)});
+    const std::vector<std::string> tags(worker.tags().begin(), worker.tags().end());
+    const auto& why = worker.cordon_why();
+    rows.push_back(
+        {worker_name(worker.worker_id()), worker.connected() ? "joined" : "away",
+         std::to_string(worker.busy()) + "/" + std::to_string(worker.slots()),
+         age(worker.last_seen_ms(), now_ms),
+         tags.empty() ? "-" : summary({}, join_tags(tags), longest),
+         !worker.cordoned() ? "-"
+         : why.empty()      ? "yes"
+                            : "yes: " + summary({}, why, longest),
+         worker.base_digest().empty() ? "-" : safe_line(worker.base_digest().substr(0, 12))});
   }
-  return text + table(how, {"WORKER", "STATE", "BUSY", "BASE", "SEEN"}, rows);
+  return fitting_table(how, {"WORKER", "STATE", "BUSY", "SEEN", "TAGS", "CORDONED", "BASE"}, rows,
+                       {6, 3});
+}
+
+std::string render_worker_line(const v1::WorkerInfo& worker) {
+  auto text = worker_name(worker.worker_id()) + (worker.cordoned() ? " cordoned" : " uncordoned");
+  if (worker.cordoned() && !worker.cordon_why().empty()) {
+    text += ": " + safe_line(worker.cordon_why());
+  }
+  const int leased = worker.attempts_size();
+  if (worker.cordoned() && leased > 0) {
+    text += "; what it has goes on: " + std::to_string(leased) +
+            (leased == 1 ? " attempt" : " attempts");
+  }
+  return text + "\n";
+}
+
+std::string render_waiting(const v1::ListRunsReply& reply) {
+  constexpr std::size_t named_most = 3;
+  std::map<std::string, std::vector<std::string>> waiting;  // lineages, by what they wait for
+  for (const auto& run : reply.runs()) {
+    for (const auto& lineage : run.lineages()) {
+      const auto& what = lineage.live().waits_for();
+      if (!what.empty() && what != usual_wait) waiting[what].push_back(lineage.lineage_id());
+    }
+  }
+  std::string text;
+  for (const auto& [what, lineages] : waiting) {
+    std::string names;
+    for (std::size_t i = 0; i < lineages.size() && i < named_most; ++i) {
+      names += (i == 0 ? "" : ", ") + short_id(lineages[i]);
+    }
+    if (lineages.size() > named_most) {
+      names += " and " + std::to_string(lineages.size() - named_most) + " more";
+    }
+    text += names + (lineages.size() == 1 ? " waits for " : " wait for ") + safe_line(what) + "\n";
+  }
+  return text;
 }
 
 std::string render_lineage_line(const v1::LineageInfo& lineage, const style& how) {

@@ -19,6 +19,12 @@ bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int6
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
                         const style& how);
 std::string render_status(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how);
+/// The workers: a row each.
+std::string render_workers(const v1::GetStatusReply& reply, std::int64_t now_ms, const style& how);
+std::string render_worker_line(const v1::WorkerInfo& worker);
+/// What of the runs waits for something that does not come by itself, a line for each such thing;
+/// empty where nothing does.
+std::string render_waiting(const v1::ListRunsReply& reply);
 /// A run's lineages with their generations, iterations, endings, and why.
 std::string render_tree(const v1::GetTreeReply& reply, const style& how);
 std::string render_show(const v1::ShowReply& reply, const style& how);

@@ -527,6 +527,54 @@ TEST_CASE("an iteration is shown in full") {
         "details\n  behaviour/two is red\n  more lines\n");
 }
 
+TEST_CASE("what waits for no usual thing is told beneath the list, and in the tree") {
+  v1::ListRunsReply reply;
+  auto& run = *reply.add_runs();
+  for (const char* id : {"lin_1", "lin_2", "lin_3", "lin_4"}) {
+    auto& lineage = *run.add_lineages();
+    lineage.set_lineage_id(id);
+    lineage.mutable_live()->set_waits_for("a worker with the tag gpu; none that has joined has it");
+  }
+  CHECK(render_waiting(reply) ==
+        "lin_1, lin_2, lin_3 and 1 more wait for a worker with the tag gpu; none that has joined"
+        " has it\n");
+  for (auto& lineage : *run.mutable_lineages()) {
+    lineage.mutable_live()->set_waits_for("a free slot on a worker");
+  }
+  CHECK(render_waiting(reply).empty());
+
+  auto tree = sample_tree();
+  tree.mutable_run()->add_required_tags("gpu");
+  tree.mutable_run()->add_required_tags("zone=a");
+  auto& waits = *tree.mutable_iterations(1);
+  waits.set_ending(v1::ENDING_UNSPECIFIED);
+  waits.set_waits_for("a worker with the tags gpu, zone=a; none that has joined has them");
+  const auto text = render_tree(tree, plain);
+  CHECK(text.find("requires gpu, zone=a\n") != std::string::npos);
+  CHECK(text.find("waits for a worker with the tags gpu, zone=a; none") != std::string::npos);
+  CHECK(widest(render_tree(tree, style{.terminal = true, .columns = 80})) <= 80);
+}
+
+TEST_CASE("workers fit a terminal of 80 columns, whatever they are called and why") {
+  v1::GetStatusReply reply;
+  for (int i = 0; i < 2; ++i) {
+    auto& worker = *reply.add_workers();
+    worker.set_worker_id("wrk_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
+    worker.set_connected(i == 0);
+    worker.set_slots(1'024);
+    worker.set_busy(1'000);
+    worker.set_base_digest(std::string(64, 'a'));
+    worker.set_last_seen_ms(1);
+    for (int tag = 0; tag < 20; ++tag) worker.add_tags("tag" + std::to_string(tag));
+    worker.set_cordoned(true);
+    worker.set_cordon_why("its fan is so loud\x1b[2J that nobody can work beside it any more");
+  }
+  const auto text = render_workers(reply, 90'000'000, style{.terminal = true, .columns = 80});
+  CHECK(widest(text) <= 80);
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("CORDONED") != std::string::npos);
+}
+
 TEST_CASE("JSON has the proto's names and every field") {
   v1::KillReply reply;
   reply.add_lineages()->set_lineage_id("lin_\x1b");

@@ -4,6 +4,7 @@
 #include "cli/render/words.hpp"
 #include "common/clock.hpp"
 #include "common/money.hpp"
+#include "common/text/tags.hpp"
 
 namespace germline::cli {
 namespace {
@@ -78,6 +79,9 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
   }
+  if (run.required_tags_size() > 0) {
+    out.add_text("requires", join_tags({run.required_tags().begin(), run.required_tags().end()}));
+  }
   out.add_time("created", run.created_ms());
   for (const auto& lineage : run.lineages()) {
     out.add("lineage", safe_line(lineage.lineage_id()) + " " + state_words(lineage));
@@ -104,6 +108,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   out.add("spent", format_usd(lineage.spent_nanousd()));
   if (lineage.has_live()) {
     out.add("live", safe_line(lineage.live().item_id()) + " " + live_words(lineage.live()));
+    out.add_text("waits for", lineage.live().waits_for());
   }
   return out.take();
 }
@@ -131,6 +136,7 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   out.add("parent", safe_line(iteration.parent_generation()));
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", live_words(iteration));
+  out.add_text("waits for", iteration.waits_for());
   out.add_text("reason", reason_of(iteration));
   out.add("commit", safe_line(iteration.commit()));
   out.add("generation", safe_line(iteration.generation_id()));

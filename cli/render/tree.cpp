@@ -3,6 +3,7 @@
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
 #include "common/money.hpp"
+#include "common/text/tags.hpp"
 
 namespace germline::cli {
 namespace {
@@ -31,6 +32,10 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   auto text = painted(how, paint::bold, short_id(run.run_id()));
   if (!run.name().empty()) text += " " + summary(how, run.name(), how.columns - 23);
   text += "\n  seed " + short_commit(run.seed_commit()) + ", " + spent_words(run, how) + "\n";
+  if (run.required_tags_size() > 0) {
+    const auto tags = join_tags({run.required_tags().begin(), run.required_tags().end()});
+    text += "  requires " + summary(how, tags, how.columns - 11) + "\n";
+  }
   if (run.found_state() == "pending") text += "  the seed is being founded\n";
   if (run.found_state() == "refused") {
     const auto what = refusal_words(run);
@@ -93,6 +98,9 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
     attempts += (attempts.empty() ? "waited " : ", waited ") + duration(waited) + " for a slot";
   }
   if (!attempts.empty()) notes.push_back(attempts);
+  if (!iteration.waits_for().empty()) {
+    add_notes(notes, how, paint::yellow, "waits for " + iteration.waits_for());
+  }
   if (!iteration.action().empty()) add_notes(notes, how, paint::plain, iteration.action());
   const bool explains =
       iteration.ending() != v1::ENDING_EVOLVED && iteration.ending() != v1::ENDING_UNSPECIFIED;
@@ -192,6 +200,12 @@ class tree_text {
 std::string render_tree(const v1::GetTreeReply& reply, const style& how) {
   const tree_text tree(reply, how);
   auto text = head_line(reply.run(), how);
+  for (const auto& each : reply.iterations()) {
+    if (each.kind() != v1::WORK_KIND_FOUND || each.waits_for().empty()) continue;
+    std::vector<std::string> notes;
+    add_notes(notes, how, paint::yellow, "waits for " + each.waits_for());
+    for (const auto& note : notes) text += "    " + note + "\n";
+  }
   for (const auto& generation : reply.generations()) {
     if (generation.parent().empty()) text += tree.seed(generation);
   }

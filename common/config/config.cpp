@@ -8,6 +8,7 @@
 
 #include "common/assert.hpp"
 #include "common/config/toml_values.hpp"
+#include "common/text/tags.hpp"
 #include "common/text/units.hpp"
 
 namespace germline {
@@ -15,7 +16,7 @@ namespace {
 
 using environment_function = std::function<std::optional<std::string>(std::string_view)>;
 
-enum class form { text, path, address, count };
+enum class form { text, path, address, count, tags };
 
 struct known_key {
   std::string_view key;
@@ -26,13 +27,16 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 12> known{{
+constexpr std::array<known_key, 14> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
     {"libexec_dir", "GERMLINE_LIBEXEC", "", form::text},
     {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
+    {"worker.tags", "GERMLINE_WORKER_TAGS", "--tag", form::tags},
     {"worker.gateway_config", "GERMLINE_WORKER_GATEWAY_CONFIG", "--gateway-config", form::text},
+    {"worker.socket_group", "GERMLINE_WORKER_SOCKET_GROUP", "--socket-group", form::count, 0,
+     4'294'967'294},
     {"worker.join_token", "GERMLINE_JOIN_TOKEN", "--token", form::text},
     {"tls_listen", "GERMLINE_TLS_LISTEN", "--tls-listen", form::text},
     {"tls_dir", "GERMLINE_TLS_DIR", "--tls-dir", form::text},
@@ -53,6 +57,7 @@ std::string default_of(std::string_view key, const config_sources& sources) {
     return sources.is_root || home.empty() ? "/var/lib/germline" : home + "/.local/state/germline";
   }
   if (key == "worker.slots") return "1";
+  if (key == "worker.socket_group") return "0";
   if (key == "kill_wait_s") return "45";
   if (key == "uid_base") return "1879048192";
   return "";
@@ -67,6 +72,7 @@ result<void> check_form(const known_key& key, std::string_view value) {
     return error(error_code::invalid_argument,
                  "'" + std::string(value) + "' is no address; write unix:/path or HOST:PORT");
   }
+  if (key.shape == form::tags) GERMLINE_TRY(parse_tags(value));
   if (key.shape == form::count) {
     std::int64_t number = 0;
     const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -84,6 +90,9 @@ std::string text_of(const toml_value& value) {
   if (const auto* text = std::get_if<std::string>(&value.value)) return *text;
   if (const auto* number = std::get_if<std::int64_t>(&value.value)) return std::to_string(*number);
   if (const auto* boolean = std::get_if<bool>(&value.value)) return *boolean ? "true" : "false";
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value.value)) {
+    return join_tags(*list, ",");
+  }
   return std::to_string(std::get<double>(value.value));
 }
 
@@ -109,6 +118,10 @@ result<std::map<std::string, setting>> read_file(const config_sources& sources) 
     if (!is_known) {
       return error(error_code::invalid_argument,
                    place + ": " + unknown_key_message(value.key, names));
+    }
+    const bool is_list = std::holds_alternative<std::vector<std::string>>(value.value);
+    if (is_list && value.key != "worker.tags") {
+      return error(error_code::invalid_argument, place + ": `" + value.key + "` takes one value");
     }
     found[value.key] = {value.key, text_of(value), place};
   }

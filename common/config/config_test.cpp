@@ -102,4 +102,20 @@ TEST_CASE("without root the defaults are the user's own") {
   CHECK(loaded->get("state_dir") == "/h/.local/state/germline");
 }
 
+TEST_CASE("a worker's tags are one text, or in the file a list") {
+  CHECK(config::load(sources_with({}))->get("worker.tags").empty());
+  CHECK(config::load(sources_with({{"GERMLINE_WORKER_TAGS", "gpu,zone=a"}}))->get("worker.tags") ==
+        "gpu,zone=a");
+  auto listed = sources_with({});
+  listed.file_name = "c.toml";
+  listed.file_text = "schema = 1\n[worker]\ntags = [\"gpu\", \"zone=a\"]\n";
+  CHECK(config::load(listed)->get("worker.tags") == "gpu,zone=a");
+  const auto wrong = config::load(sources_with({{"GERMLINE_WORKER_TAGS", "gpu,Zone"}}));
+  REQUIRE(!wrong);
+  CHECK(wrong.error().message().find("GERMLINE_WORKER_TAGS: `worker.tags`: 'Zone' is no tag") == 0);
+  listed.file_text = "schema = 1\nstate_dir = [\"/a\", \"/b\"]\n";
+  REQUIRE(!config::load(listed));
+  CHECK(config::load(listed).error().message() == "c.toml:2: `state_dir` takes one value");
+}
+
 }  // namespace germline

@@ -10,6 +10,7 @@
 #include "common/config/toml_values.hpp"
 #include "common/money.hpp"
 #include "common/text/glob.hpp"
+#include "common/text/tags.hpp"
 #include "common/text/units.hpp"
 
 namespace germline {
@@ -77,8 +78,15 @@ result<void> set_random_seed(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 18>& known_keys() {
-  static const std::array<known_key, 18> keys{{
+result<void> set_required_tags(run_file& run, const toml_value& value) {
+  const auto* list = std::get_if<std::vector<std::string>>(&value.value);
+  if (list == nullptr) return wrong_type("a list of tags, such as [\"gpu\"]");
+  GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags(*list));
+  return {};
+}
+
+const std::array<known_key, 19>& known_keys() {
+  static const std::array<known_key, 19> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -87,6 +95,7 @@ const std::array<known_key, 18>& known_keys() {
       {"run.iterations", count_into(&run_file::iterations, 0, iterations_max)},
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
+      {"run.require", set_required_tags},
       {"model.name", text_into(&run_file::model)},
       {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},

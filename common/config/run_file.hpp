@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.hpp"
 
@@ -31,6 +32,7 @@ struct run_file {
   std::int64_t iterations = 0;  // per lineage; 0: no end but the budget and the person
   std::string goal;
   std::uint64_t random_seed = 0;
+  std::vector<std::string> required_tags;  // that a worker must have
 
   std::string model;                 // empty: the genome needs none
   std::int64_t budget_nanousd = -1;  // of the whole run; -1: not said

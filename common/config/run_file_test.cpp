@@ -121,4 +121,18 @@ TEST_CASE("CPUs are read exactly") {
   }
 }
 
+TEST_CASE("a run requires tags of its workers") {
+  const auto run = parse_run_file("schema = 1\n[run]\nrequire = [\"zone=a\", \"gpu\"]\n", "r.toml");
+  REQUIRE(run);
+  CHECK(run->required_tags == std::vector<std::string>{"gpu", "zone=a"});
+  CHECK(parse_run_file("schema = 1\n[run]\nrequire = []\n", "r.toml")->required_tags.empty());
+  for (const char* wrong : {"\"gpu\"", "[\"GPU\"]", "[1]", "3", "[\"a\", 1]"}) {
+    CAPTURE(wrong);
+    const auto refused =
+        parse_run_file("schema = 1\n[run]\nrequire = " + std::string(wrong) + "\n", "r.toml");
+    REQUIRE(!refused);
+    CHECK(refused.error().message().find("r.toml:3: `run.require`") == 0);
+  }
+}
+
 }  // namespace germline

@@ -29,10 +29,16 @@ result<void> flatten(const toml::table& table, const std::string& prefix, std::s
       values.push_back({path, real->get(), line});
     } else if (const auto* boolean = node.as_boolean()) {
       values.push_back({path, boolean->get(), line});
+    } else if (node.is_array() && (node.as_array()->empty() ||
+                                   node.as_array()->is_homogeneous(toml::node_type::string))) {
+      std::vector<std::string> texts;
+      for (const auto& each : *node.as_array()) texts.push_back(each.as_string()->get());
+      values.push_back({path, std::move(texts), line});
     } else {
       return error(error_code::invalid_argument, std::string(name) + ":" + std::to_string(line) +
                                                      ": `" + path +
-                                                     "` must be a string, a number or a boolean");
+                                                     "` must be a string, a number, a boolean or "
+                                                     "a list of strings");
     }
   }
   return {};

@@ -15,12 +15,12 @@ namespace germline {
 
 struct toml_value {
   std::string key;  // "sandbox.memory"
-  std::variant<std::string, std::int64_t, double, bool> value;
+  std::variant<std::string, std::int64_t, double, bool, std::vector<std::string>> value;
   std::int64_t line = 0;
 };
 
 /// The values in the order of their lines. `name` is that of the file, for messages. Refuses what
-/// is no TOML, and arrays and dates, which none of our files has.
+/// is no TOML, dates, and arrays of anything but strings, which none of our files has.
 result<std::vector<toml_value>> parse_toml(std::string_view text, std::string_view name);
 
 /// The file's bytes, at most 1 MiB.

@@ -14,7 +14,12 @@ constexpr std::size_t chunk_bytes = 1 << 20;
 
 template <class Reply>
 grpc::Status answer(result<Reply> outcome, Reply* reply) {
-  if (!outcome) return to_status(outcome.error());
+  if (!outcome) {
+    // Inside it means that the disk is full, or such; at the wire that nobody answers here.
+    const bool ours = outcome.error().code() == error_code::unavailable;
+    return to_status(ours ? error(error_code::internal, outcome.error().message())
+                          : outcome.error());
+  }
   *reply = std::move(*outcome);
   return grpc::Status::OK;
 }
@@ -102,6 +107,10 @@ class control_service final : public v1::Control::Service {
   grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
                       v1::LineageReply* reply) override {
     return answer(people_.retire(*request), reply);
+  }
+  grpc::Status Cordon(grpc::ServerContext*, const v1::CordonRequest* request,
+                      v1::CordonReply* reply) override {
+    return answer(people_.cordon(*request), reply);
   }
 
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,

@@ -6,10 +6,13 @@
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/asking.hpp"
+#include "coordinator/api/waiting.hpp"
 #include "coordinator/caf_error.hpp"
+#include "coordinator/health.hpp"
 #include "coordinator/store/reader.hpp"
 
 namespace germline {
@@ -117,31 +120,6 @@ result<void> check_places(refs::git_refs& repository, const std::string& commit,
 
 }  // namespace
 
-result<std::vector<worker_status>> people::workers() {
-  return ask<worker_statuses>(system_, short_wait, actors_.dispatcher, status_atom_v);
-}
-
-result<v1::GetStatusReply> people::status() {
-  GERMLINE_TRY_ASSIGN(const auto known, workers());
-  v1::GetStatusReply reply;
-  reply.set_coordinator_id(coordinator_id_);
-  reply.set_version("0.1.0");
-  for (const auto& worker : known) {
-    auto* info = reply.add_workers();
-    info->set_worker_id(worker.worker);
-    info->set_connected(worker.connected);
-    info->set_slots(worker.slots);
-    info->set_busy(worker.busy);
-    info->set_base_digest(worker.base_digest);
-    info->set_last_seen_ms(env_.time->utc_ms() - worker.last_seen_ms_ago);
-  }
-  GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(""));
-  std::int64_t active = 0;
-  for (const auto& each : lineages) active += each.state() == v1::LINEAGE_STATE_ACTIVE ? 1 : 0;
-  reply.set_lineages_active(active);
-  return reply;
-}
-
 result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
   v1::PutSeedReply reply;
   GERMLINE_TRY_ASSIGN(*reply.mutable_seed_id(), repository_.keep_seed(pack));
@@ -199,6 +177,8 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
     run.lineages.push_back(lineage_id::make(*env_.time, *env_.random));
     reply.add_lineage_ids(run.lineages.back().str());
   }
+  GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags({request.required_tags().begin(),
+                                                       request.required_tags().end()}));
   GERMLINE_TRY(tell(system_, short_wait, actors_.runs, run));
   return reply;
 }
@@ -206,7 +186,11 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
 result<v1::ListRunsReply> people::list_runs() {
   GERMLINE_TRY_ASSIGN(auto runs, reader_.runs());
   v1::ListRunsReply reply;
-  for (auto& run : runs) *reply.add_runs() = std::move(run);
+  for (auto& run : runs) {
+    tell_waiting(run);
+    *reply.add_runs() = std::move(run);
+  }
+  for (auto& trouble : well_.troubles()) reply.add_troubles(std::move(trouble));
   return reply;
 }
 
@@ -218,7 +202,10 @@ result<v1::ListLineagesReply> people::list_lineages(const std::string& run) {
   }
   GERMLINE_TRY_ASSIGN(auto lineages, reader_.lineages(id));
   v1::ListLineagesReply reply;
-  for (auto& each : lineages) *reply.add_lineages() = std::move(each);
+  for (auto& each : lineages) {
+    tell_waiting(each);
+    *reply.add_lineages() = std::move(each);
+  }
   return reply;
 }
 
@@ -235,6 +222,7 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
   };
   v1::GetTreeReply reply;
   GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.run));
+  tell_waiting(*reply.mutable_run());
   GERMLINE_TRY_ASSIGN(auto generations, reader_.generations(found.run));
   GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(found.run));
   // What a fork starts from is another lineage's.
@@ -252,6 +240,7 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
   for (auto& each : iterations) {
     if (!belongs(each.lineage_id())) continue;
     each.set_details(valid_utf8(each.details(), max_overview_bytes));
+    tell_waiting(reply.run(), each);
     *reply.add_iterations() = std::move(each);
   }
   GERMLINE_TRY_ASSIGN(auto rollbacks, reader_.rollbacks(found.run));
@@ -278,11 +267,13 @@ result<v1::ShowReply> people::show(const std::string& target) {
   switch (found.what) {
     case resolved_target::kind::run: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.id));
+      tell_waiting(*reply.mutable_run());
       commit = reply.run().seed_commit();
       break;
     }
     case resolved_target::kind::lineage: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
+      tell_waiting(*reply.mutable_lineage());
       commit = reply.lineage().head_commit();
       break;
     }
@@ -298,6 +289,10 @@ result<v1::ShowReply> people::show(const std::string& target) {
         GERMLINE_TRY_ASSIGN(item, reader_.item_of_attempt(found.id));
       }
       GERMLINE_TRY_ASSIGN(*reply.mutable_iteration(), reader_.iteration(item));
+      if (is_unleased(reply.iteration())) {
+        GERMLINE_TRY_ASSIGN(const auto run, reader_.run(found.run));
+        tell_waiting(run, *reply.mutable_iteration());
+      }
       commit = reply.iteration().commit();
       break;
     }
@@ -417,10 +412,18 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
       GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(found.id));
       target.lineages.push_back(id);
       GERMLINE_TRY(add_seed_of(id, target));
+      if (request.clade()) target.clade = records::clade{{}, id};
+    } else if (found.what == resolved_target::kind::generation) {
+      GERMLINE_TRY_ASSIGN(const auto id, generation_id::parse(found.id));
+      target.clade = records::clade{id, {}};
     } else {
       return invalid("'" + request.target() + "' is " + word(found.what) +
-                     "; what is killed is a lineage, a run, or all with --all");
+                     "; what is killed is a lineage, a run, all that descends from a generation, "
+                     "or all with --all");
     }
+  }
+  if (request.clade() && !target.clade) {
+    return invalid("--clade is for a lineage: of a run, and of all, nothing is left out anyway");
   }
   for (const auto& run : runs) {
     GERMLINE_TRY_ASSIGN(const auto id, run_id::parse(run));
@@ -453,6 +456,9 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
     add_remaining(outcome, killed);
     dispatch::proof how = outcome.how;
     std::int64_t took_ms = outcome.took_ms;
+    if (!before.contains(outcome.scope)) {  // found by its descent
+      GERMLINE_TRY_ASSIGN(before[outcome.scope], reader_.lineage(outcome.scope));
+    }
     const auto& info = before.at(outcome.scope);
     // The seed of a run belongs to all of its lineages: its proof is theirs.
     for (const auto& seed : outcomes) {

@@ -21,7 +21,9 @@ namespace germline {
 class record_reader;
 struct actor_handles;
 struct kill_target;
-struct worker_status;
+class health;
+struct fleet_status;
+struct worker_needs;
 namespace refs {
 class git_refs;
 }
@@ -30,14 +32,15 @@ class people {
  public:
   people(caf::actor_system& system, const actor_handles& actors, record_reader& reader,
          refs::git_refs& repository, environment env, std::string coordinator_id,
-         std::int64_t kill_wait_ms)
+         std::int64_t kill_wait_ms, const health& well)
       : system_(system),
         actors_(actors),
         reader_(reader),
         repository_(repository),
         env_(env),
         coordinator_id_(std::move(coordinator_id)),
-        kill_wait_ms_(kill_wait_ms) {}
+        kill_wait_ms_(kill_wait_ms),
+        well_(well) {}
 
   result<v1::GetStatusReply> status();
   result<v1::PutSeedReply> put_seed(const std::string& pack);
@@ -55,6 +58,7 @@ class people {
   result<v1::RollbackReply> rollback(const v1::RollbackRequest& request);
   result<v1::LineageReply> fork(const v1::ForkRequest& request);
   result<v1::LineageReply> retire(const v1::LineageRequest& request);
+  result<v1::CordonReply> cordon(const v1::CordonRequest& request);
 
   /// Calls `emit` with each event of the target from the record on; with `follow` until the target
   /// ends. `emit` returns false to stop; an event without a kind only asks whether to go on.
@@ -64,8 +68,11 @@ class people {
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
-  result<std::vector<worker_status>> workers();
-  std::string why_waiting(const std::string& base_digest);
+  result<fleet_status> fleet();
+  std::string why_waiting(const std::string& item, const worker_needs& needs);
+  void tell_waiting(v1::RunInfo& run);
+  void tell_waiting(v1::LineageInfo& lineage);
+  void tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration);
   result<lineage_id> lineage_of(const std::string& given);
   result<lineage_id> steered(const std::string& given, const std::string& why);
   result<generation_id> generation_of(const std::string& given, const std::string& what);
@@ -80,6 +87,7 @@ class people {
   environment env_;
   std::string coordinator_id_;
   std::int64_t kill_wait_ms_;  // for a proof, once the kill is recorded
+  const health& well_;
 };
 
 }  // namespace germline

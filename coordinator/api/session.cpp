@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/text/tags.hpp"
 #include "coordinator/actor_guard.hpp"
 
 namespace germline {
@@ -22,6 +23,8 @@ std::string refuse_hello(const v1::WorkerMessage& message) {
   const auto& hello = message.hello();
   if (!is_plain(hello.worker_id())) return "worker_id must be 1 to 128 printable characters";
   if (hello.slots() < 1 || hello.slots() > max_slots) return "slots must be 1 to 1024";
+  const auto tags = checked_tags({hello.tags().begin(), hello.tags().end()});
+  if (!tags) return tags.error().message();
   if (hello.running_attempts_size() > max_named_attempts) return "too many running attempts";
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include "coordinator/actors.hpp"
 #include "coordinator/api/people.hpp"
+#include "coordinator/api/waiting.hpp"
 #include "coordinator/store/reader.hpp"
 
 namespace germline {
@@ -23,8 +24,8 @@ class watcher {
  public:
   using emitter = std::function<bool(const v1::WatchEvent&)>;
 
-  /// Why nothing that needs this base is leased just now; any base where it is empty.
-  using why_waiting = std::function<std::string(const std::string& base_digest)>;
+  /// Why nothing that needs such a worker is leased just now.
+  using why_waiting = std::function<std::string(const std::string& item, const worker_needs&)>;
 
   watcher(record_reader& reader, const clock& time, resolved_target target, emitter emit,
           why_waiting why)
@@ -148,7 +149,7 @@ class watcher {
     return std::all_of(waiting_.begin(), waiting_.end(), [&](auto& entry) {
       auto& each = entry.second;
       if (time_.utc_ms() - each.since_ms < told_waiting_after_ms) return true;
-      const auto why = why_waiting_(each.base_digest);
+      const auto why = why_waiting_(each.iteration.item_id(), each.needs);
       if (std::exchange(each.told, why) == why) return true;
       v1::WatchEvent event;
       *event.mutable_iteration() = each.iteration;
@@ -172,16 +173,13 @@ class watcher {
       auto& noted = waiting_[each.item_id()];
       if (std::exchange(noted.since_ms, since_ms) != since_ms) noted.told.clear();
       noted.iteration = each;
-      noted.base_digest = each.kind() == v1::WORK_KIND_FOUND ? "" : now.base_digest;
+      noted.needs = now.needs;
+      if (each.kind() == v1::WORK_KIND_FOUND) noted.needs.base_digest.clear();
     }
   }
 
   bool waits(const watched_part& now, const v1::IterationInfo& each) const {
-    const auto leased = [](const auto& a) { return a.state() == v1::ATTEMPT_STATE_LEASED; };
-    if (each.ending() != v1::ENDING_UNSPECIFIED ||
-        std::any_of(each.attempts().begin(), each.attempts().end(), leased)) {
-      return false;
-    }
+    if (!is_unleased(each)) return false;
     const auto goes_on = [&](const auto& lineage) {
       const bool its = each.lineage_id().empty() || each.lineage_id() == lineage.lineage_id();
       return its && lineage.state() == v1::LINEAGE_STATE_ACTIVE;
@@ -200,9 +198,9 @@ class watcher {
 
   struct waiting {
     v1::IterationInfo iteration;
-    std::string base_digest;  // that it needs; empty: any
+    worker_needs needs;
     std::int64_t since_ms = 0;
-    std::string told;  // for what
+    std::string told;  // for what it waits
   };
 
   /// An iteration, and the one that went before it in its lineage.
@@ -322,19 +320,6 @@ class watcher {
 
 }  // namespace
 
-std::string people::why_waiting(const std::string& base_digest) {
-  const auto now = workers();
-  if (!now) return "a worker";
-  bool any = false;
-  bool fits = false;
-  for (const auto& worker : *now) {
-    any = any || worker.connected;
-    fits = fits || (worker.connected && (base_digest.empty() || worker.base_digest == base_digest));
-  }
-  if (!any) return "a worker: none is connected";
-  return fits ? "a free slot on a worker" : "a worker with the base system that its run began with";
-}
-
 result<void> people::watch(const v1::WatchRequest& request,
                            const std::function<bool(const v1::WatchEvent&)>& emit) {
   resolved_target target;
@@ -345,7 +330,9 @@ result<void> people::watch(const v1::WatchRequest& request,
     GERMLINE_TRY_ASSIGN(target, reader_.resolve(request.target()));
   }
   watcher each(reader_, *env_.time, target, emit,
-               [this](const std::string& base) { return why_waiting(base); });
+               [this](const std::string& item, const worker_needs& needs) {
+                 return why_waiting(item, needs);
+               });
   for (;;) {
     GERMLINE_TRY_ASSIGN(const bool there, each.poll());
     if (!there || !request.follow() || each.ended()) return {};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/text/tags.hpp"
+
 namespace germline::dispatch {
 namespace {
 
@@ -36,17 +38,12 @@ void note_proof(state& s, const std::string& scope, proof how) {
   if (kill != s.kills.end() && kill->second.how != proof::lease_expired) kill->second.how = how;
 }
 
-/// A stream may stand for long after its worker was stopped or cut off. Who has missed heartbeats
-/// is leased nothing until the next one: it would only cost the item an attempt.
-bool is_silent(const state& s, const worker_entry& worker) {
-  return s.now_ms - worker.last_seen_ms > s.times.lease_ms / 2;
-}
-
-/// Free slots of the connected workers that have any and are not silent.
+/// Free slots of the connected workers that have any, are not silent, and may be leased more.
 std::map<std::string, int> free_slots(const state& s) {
   std::map<std::string, int> free;
   for (const auto& [name, worker] : s.workers) {
-    if (worker.connected && !is_silent(s, worker)) free[name] = worker.slots;
+    const bool may_have = worker.connected && !worker.cordoned && !is_silent(s, worker);
+    if (may_have) free[name] = worker.slots;
   }
   for (const auto& [id, entry] : s.items) {
     const auto holder = entry.at == phase::queued ? free.end() : free.find(entry.worker);
@@ -56,8 +53,14 @@ std::map<std::string, int> free_slots(const state& s) {
   return free;
 }
 
+bool is_fit(const worker_entry& worker, const item_offer& offer) {
+  const bool same_base = offer.base_digest.empty() || offer.base_digest == worker.base_digest;
+  return same_base && has_tags(worker.tags, offer.required_tags);
+}
+
 /// Leases queued items to free slots: the oldest item first, to the worker with most room.
 void assign(state& s, effects& out) {
+  if (!s.leases_wait_for.empty()) return;
   auto free = free_slots(s);
   if (free.empty()) return;
   std::vector<item_entry*> queued;
@@ -70,8 +73,7 @@ void assign(state& s, effects& out) {
   for (item_entry* entry : queued) {
     auto best = free.end();
     for (auto worker = free.begin(); worker != free.end(); ++worker) {
-      const std::string& base = entry->offer.base_digest;
-      const bool fits = base.empty() || base == s.workers.at(worker->first).base_digest;
+      const bool fits = is_fit(s.workers.at(worker->first), entry->offer);
       if (fits && (best == free.end() || worker->second > best->second)) best = worker;
     }
     if (best == free.end()) continue;
@@ -172,7 +174,12 @@ void on(state& s, const lease_restored& e, effects&) {
 
 void on(state& s, const worker_joined& e, effects& out) {
   auto& worker = s.workers[e.worker];
-  worker = {e.base_digest, e.slots, true, e.now_ms};
+  worker.base_digest = e.base_digest;
+  worker.slots = e.slots;
+  worker.connected = true;
+  worker.last_seen_ms = e.now_ms;
+  worker.tags = e.tags;
+  worker.version = e.version;
   send_welcome welcome{e.worker, {}};
   for (const auto& attempt : e.running) {
     item_entry* entry = by_attempt(s, attempt);
@@ -196,6 +203,18 @@ void on(state& s, const worker_joined& e, effects& out) {
   for (const auto& id : forgotten) {
     lose(s, s.items.at(id), {"worker " + e.worker + " started anew without it", {}}, out);
   }
+}
+
+void on(state& s, const worker_known& e, effects&) {
+  s.workers[e.worker] = {e.base_digest, e.slots,   false,      e.last_seen_ms,
+                         e.tags,        e.version, e.cordoned, e.cordon_why};
+}
+
+void on(state& s, const worker_cordoned& e, effects&) {
+  const auto found = s.workers.find(e.worker);
+  if (found == s.workers.end()) return;
+  found->second.cordoned = e.cordoned;
+  found->second.cordon_why = e.cordoned ? e.why : "";
 }
 
 void on(state& s, const worker_left& e, effects&) {
@@ -231,6 +250,8 @@ void on(state& s, const grant_recorded& e, effects& out) {
   }
   if (entry.at != phase::granting) return;
   entry.at = phase::leased;
+  entry.failed_grants = 0;
+  entry.wait_for.clear();
   entry.expires_ms = expiry(s, e.now_ms);
   out.push_back(send_lease{entry.worker, e.item, e.attempt});
 }
@@ -238,9 +259,23 @@ void on(state& s, const grant_recorded& e, effects& out) {
 void on(state& s, const grant_refused& e, effects& out) {
   const auto found = s.items.find(e.item.str());
   if (found == s.items.end() || found->second.at == phase::leased) return;
-  const std::string scope = found->second.offer.scope;
+  item_entry& entry = found->second;
+  if (!e.is_final && entry.at == phase::granting) {
+    constexpr int most_doublings = 6;
+    const auto delay_ms = first_retry_ms << std::min(entry.failed_grants++, most_doublings);
+    entry.at = phase::queued;
+    entry.worker.clear();
+    entry.not_before_ms = s.now_ms + std::min(delay_ms, longest_retry_ms);
+    entry.wait_for = e.why;
+    return;
+  }
+  const std::string scope = entry.offer.scope;
   s.items.erase(found);
   prove_if_gone(s, scope, out);
+}
+
+void on(state& s, const leasing_held& e, effects&) {
+  s.leases_wait_for = e.wait_for;
 }
 
 void on(state& s, const result_arrived& e, effects& out) {
@@ -341,12 +376,27 @@ void on(state& s, const tick& e, effects& out) {
 
 }  // namespace
 
+/// A stream may stand for long after its worker was stopped or cut off. To lease it something would
+/// only cost the item an attempt.
+bool is_silent(const state& current, const worker_entry& worker) {
+  return current.now_ms - worker.last_seen_ms > current.times.lease_ms / 2;
+}
+
 int busy_slots(const state& current, const std::string& worker) {
   int busy = 0;
   for (const auto& [id, entry] : current.items) {
     if (entry.at != phase::queued && entry.worker == worker) ++busy;
   }
   return busy;
+}
+
+std::vector<std::string> attempts_of(const state& current, const std::string& worker) {
+  std::vector<std::string> attempts;
+  for (const auto& [id, entry] : current.items) {
+    const bool its = entry.at != phase::queued && entry.worker == worker;
+    if (its && !entry.attempt.empty()) attempts.push_back(entry.attempt.str());
+  }
+  return attempts;
 }
 
 std::vector<effect> apply(state& current, const event& what) {

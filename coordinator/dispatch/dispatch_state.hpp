@@ -24,6 +24,8 @@ namespace germline::dispatch {
 /// An item whose worker failed at it is leased again only after a while, which doubles: so that a
 /// worker in trouble has time to say so, and does not use up the item's attempts at once.
 inline constexpr std::int64_t first_retry_ms = 500;
+/// The same where a lease could not be recorded: until the record can be written.
+inline constexpr std::int64_t longest_retry_ms = 30'000;
 
 struct timing {
   std::int64_t heartbeat_ms = 5'000;
@@ -41,6 +43,7 @@ struct item_offer {
   std::int64_t fence = 0;  // the last fence used; the next lease has a greater one
   int lost = 0;            // attempts lost so far
   std::string base_digest;
+  std::vector<std::string> required_tags = {};  // sorted; a worker must have all of them
 
   bool operator==(const item_offer&) const = default;
 };
@@ -84,6 +87,25 @@ struct worker_joined {
   int slots = 0;
   std::vector<std::string> running;
   std::int64_t now_ms = 0;
+  std::vector<std::string> tags = {};  // sorted
+  std::string version = {};
+};
+/// At start: a worker that the record knows, and that has not joined this coordinator yet.
+struct worker_known {
+  std::string worker;
+  std::string base_digest;
+  int slots = 0;
+  std::int64_t last_seen_ms = 0;
+  std::vector<std::string> tags;  // sorted
+  std::string version;
+  bool cordoned = false;
+  std::string cordon_why;
+};
+/// It is leased nothing more, whether it is here or not; or it is again. What it has goes on.
+struct worker_cordoned {
+  std::string worker;
+  bool cordoned = false;
+  std::string why;
 };
 struct worker_left {
   std::string worker;
@@ -98,8 +120,17 @@ struct grant_recorded {
   attempt_id attempt;
   std::int64_t now_ms = 0;
 };
+/// `is_final`: it will never be, and the item leaves. Else the record could not be written, and it
+/// is tried again after a while.
 struct grant_refused {
   item_id item;
+  bool is_final = true;
+  std::string why = {};
+  std::int64_t now_ms = 0;
+};
+/// Nothing at all is leased while `wait_for` is not empty; what is leased goes on.
+struct leasing_held {
+  std::string wait_for;
 };
 /// A worker reports a result only when nothing of the attempt is left, so a result is also the
 /// proof that an attempt is gone.
@@ -132,8 +163,9 @@ struct tick {
   std::int64_t now_ms = 0;
 };
 
-using event = std::variant<item_offered, item_withdrawn, lease_restored, worker_joined, worker_left,
-                           heartbeat, grant_recorded, grant_refused, result_arrived, result_judged,
+using event = std::variant<item_offered, item_withdrawn, lease_restored, worker_joined,
+                           worker_known, worker_cordoned, worker_left, heartbeat, grant_recorded,
+                           grant_refused, leasing_held, result_arrived, result_judged,
                            attempt_cleaned, kill_requested, tick>;
 
 // Effects, in the order in which they are to be done.
@@ -216,6 +248,8 @@ struct item_entry {
   std::int64_t not_before_ms = 0;            // in `queued`: when it may be leased again
   std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
   bool kill_when_granted = false;
+  int failed_grants = 0;  // in a row
+  std::string wait_for;   // in `queued`, after a failed grant
 };
 
 struct worker_entry {
@@ -223,6 +257,10 @@ struct worker_entry {
   int slots = 0;
   bool connected = false;
   std::int64_t last_seen_ms = 0;
+  std::vector<std::string> tags;
+  std::string version;
+  bool cordoned = false;
+  std::string cordon_why;
 };
 
 struct pending_kill {
@@ -236,7 +274,8 @@ struct state {
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;
-  std::int64_t now_ms = 0;  // of the newest event that said
+  std::string leases_wait_for;  // empty: nothing is in the way of leases
+  std::int64_t now_ms = 0;      // of the newest event that said
 };
 
 /// Applies `what` to `current`, in place; returns what is to be done about it.
@@ -244,5 +283,8 @@ std::vector<effect> apply(state& current, const event& what);
 
 /// How many attempts hold a slot of `worker`.
 int busy_slots(const state& current, const std::string& worker);
+
+/// The attempts that `worker` has leased, those that are being killed or judged among them.
+std::vector<std::string> attempts_of(const state& current, const std::string& worker);
 
 }  // namespace germline::dispatch

@@ -62,6 +62,58 @@ TEST_CASE_FIXTURE(fixture, "a worker with another base is not leased the item") 
   CHECK(find<record_grant>() == nullptr);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "an item is leased to a worker that has all of its tags, and to no other") {
+  join("w1");
+  out = apply(s, worker_joined{"w2", "base", 1, {}, time.boot_ms(), {"gpu"}, ""});
+  const item_id item = item_id::make(time, random);
+  out = apply(s, item_offered{{item, "lin_a", 0, 0, {}, {"gpu", "zone=a"}}});
+  CHECK(find<record_grant>() == nullptr);
+  out = apply(s, worker_joined{"w3", "base", 1, {}, time.boot_ms(), {"gpu", "ssd", "zone=a"}, ""});
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->worker == "w3");
+  CHECK(find<record_grant>()->offer.required_tags == std::vector<std::string>{"gpu", "zone=a"});
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a cordoned worker is leased nothing, joins as such, and keeps what it has") {
+  join("w1", 2);
+  const auto item = offer();
+  const auto attempt = grant(item);
+  out = apply(s, worker_cordoned{"w1", true, "loud"});
+  offer("lin_b");
+  CHECK(find<record_grant>() == nullptr);
+  CHECK(attempts_of(s, "w1") == std::vector<std::string>{attempt.str()});
+  time.advance(20'000);
+  out = apply(s, heartbeat{"w1", {attempt.str()}, time.boot_ms()});
+  time.advance(20'000);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(out.empty());
+  out = apply(s, worker_left{"w1"});
+  join("w1", 2, {attempt.str()});
+  CHECK(find<record_grant>() == nullptr);
+  CHECK(s.workers.at("w1").cordon_why == "loud");
+  out = apply(s, result_arrived{"w1", attempt.str(), 1});
+  CHECK(find<judge>() != nullptr);
+  out = apply(s, result_judged{item, true, true, "", time.boot_ms()});
+  CHECK(attempts_of(s, "w1").empty());
+  out = apply(s, worker_cordoned{"w1", false, ""});
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(s.workers.at("w1").cordon_why.empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a worker that only the record knows is cordoned when it comes") {
+  out = apply(s, worker_known{"w1", "base", 1, -5'000, {}, "0.1.0", true, "loud"});
+  offer();
+  CHECK(find<record_grant>() == nullptr);
+  join("w1");
+  CHECK(find<record_grant>() == nullptr);
+  out = apply(s, worker_cordoned{"w1", false, ""});
+  CHECK(find<record_grant>() != nullptr);
+  out = apply(s, worker_cordoned{"w9", true, ""});  // nobody knows it
+  CHECK_FALSE(s.workers.contains("w9"));
+}
+
 TEST_CASE_FIXTURE(fixture, "an item is leased again only after the lease and the guard") {
   join("w1", 2);
   const auto item = offer();
@@ -110,6 +162,57 @@ TEST_CASE_FIXTURE(fixture, "a heartbeat renews what it names and stops what it s
   time.advance(20'000);
   out = apply(s, tick{time.boot_ms()});
   CHECK(find<record_lost>() == nullptr);
+}
+
+TEST_CASE_FIXTURE(fixture, "a lease that could not be recorded is tried again, ever more seldom") {
+  join("w1");
+  const auto item = offer();
+  std::int64_t fence = 1;
+  for (const std::int64_t wait_ms :
+       {500, 1'000, 2'000, 4'000, 8'000, 16'000, 30'000, 30'000, 30'000}) {
+    CAPTURE(wait_ms);
+    REQUIRE(s.items.at(item.str()).at == phase::granting);
+    out = apply(s, grant_refused{item, false, "the disk is full", time.boot_ms()});
+    CHECK(s.items.at(item.str()).wait_for == "the disk is full");
+    CHECK(busy_slots(s, "w1") == 0);
+    time.advance(wait_ms - 1);
+    out = apply(s, tick{time.boot_ms()});
+    CHECK(find<record_grant>() == nullptr);
+    time.advance(1);
+    out = apply(s, tick{time.boot_ms()});
+    REQUIRE(find<record_grant>() != nullptr);
+    CHECK(find<record_grant>()->offer.fence == ++fence);
+  }
+  SUBCASE("until it is recorded") {
+    grant(item);
+    CHECK(find<send_lease>() != nullptr);
+    CHECK(s.items.at(item.str()).wait_for.empty());
+    CHECK(s.items.at(item.str()).failed_grants == 0);
+  }
+  SUBCASE("until the budget is spent") {
+    out = apply(s, grant_refused{item, true, "spent", time.boot_ms()});
+    CHECK(s.items.empty());
+  }
+  SUBCASE("and a kill does not wait for that") {
+    out = apply(s, dispatch::kill_requested{"lin_a", time.boot_ms()});
+    CHECK(find<kill_proved>() == nullptr);
+    out = apply(s, grant_refused{item, false, "the disk is full", time.boot_ms()});
+    REQUIRE(find<kill_proved>() != nullptr);
+    CHECK(find<kill_proved>()->how == proof::nothing_ran);
+    CHECK(s.items.empty());
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "while leasing is held nothing is leased, and what is leased goes on") {
+  join("w1", 2);
+  const auto running = grant(offer());
+  out = apply(s, leasing_held{"room"});
+  offer("lin_b");
+  CHECK(find<record_grant>() == nullptr);
+  out = apply(s, result_arrived{"w1", running.str(), 1});
+  CHECK(find<judge>() != nullptr);
+  out = apply(s, leasing_held{""});
+  CHECK(find<record_grant>() != nullptr);
 }
 
 TEST_CASE_FIXTURE(fixture, "an item that its worker failed at waits, twice as long each time") {
@@ -405,6 +508,10 @@ struct walk {
         if (!pending.empty()) {
           const auto grant = pending.front();
           pending.erase(pending.begin());
+          if (random.below(8) == 0) {  // the record cannot be written
+            perform(apply(s, grant_refused{grant.offer.item, false, "full", time.boot_ms()}));
+            break;
+          }
           perform(apply(
               s, grant_recorded{grant.offer.item, attempt_id::make(time, random), time.boot_ms()}));
         }

@@ -1,6 +1,10 @@
 #include "coordinator/dispatch/dispatcher.hpp"
 
+#include <algorithm>
+
 #include "common/log.hpp"
+#include "common/text/tags.hpp"
+#include "common/text/utf8.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 
@@ -10,6 +14,7 @@ namespace {
 using self_pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 
 constexpr std::size_t max_waiting_events = 4'096;  // between two ticks; more are dropped
+constexpr std::size_t max_version_bytes = 64;
 constexpr auto tick_interval = std::chrono::milliseconds(200);
 
 dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
@@ -43,13 +48,19 @@ class executor {
       if (present && present != link) present->close("the worker has joined anew");
       present = link;
       const auto& hello = message.hello();
-      log_info("worker {} joined with {} slots", worker, hello.slots());
+      std::vector<std::string> tags(hello.tags().begin(), hello.tags().end());
+      std::ranges::sort(tags);
+      log_info("worker {} joined with {} slots{}{}", worker, hello.slots(),
+               tags.empty() ? "" : " and the tags ", join_tags(tags));
       send_event(dispatch::worker_joined{
           worker,
           hello.base_digest(),
           hello.slots(),
           {hello.running_attempts().begin(), hello.running_attempts().end()},
-          now()});
+          now(),
+          std::move(tags),
+          valid_utf8(hello.version(), max_version_bytes)});
+      note(worker);
       return;
     }
     const auto found = s.links.find(worker);
@@ -83,9 +94,51 @@ class executor {
       case v1::WorkerMessage::kLeaving:
         log_info("worker {} is leaving", worker);
         send_event(dispatch::worker_left{worker});  // its link still carries what it cleans up
+        note(worker);
         break;
       default:
         break;
+    }
+  }
+
+  void left(const std::string& worker) const {
+    log_warning("worker {} has left", worker);
+    send_event(dispatch::worker_left{worker});
+    note(worker);
+  }
+
+  /// What the record says of the workers, as if each had been here and left.
+  void recall() const {
+    const auto utc_ms = config_.env.time->utc_ms();
+    for (const auto& each : config_.workers) {
+      send_event(dispatch::worker_known{each.id, each.base_digest, each.slots,
+                                        now() - (utc_ms - each.seen_ms), each.tags, each.version,
+                                        each.cordoned, each.cordon_why});
+    }
+  }
+
+  void cordon(const records::cordon& word, caf::typed_response_promise<void> promise) const {
+    if (!self_->state.decisions.workers.contains(word.worker)) {
+      promise.deliver(to_caf({error_code::not_found, "there is no worker '" + word.worker + "'"}));
+      return;
+    }
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, word)
+        .then(
+            [copy, word, promise]() mutable {
+              log_info("worker {} is {}cordoned{}{}", word.worker, word.cordoned ? "" : "un",
+                       word.why.empty() ? "" : ": ", printable(word.why));
+              copy.send_event(dispatch::worker_cordoned{word.worker, word.cordoned, word.why});
+              deliver_done(promise);
+            },
+            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
+  /// Nothing new begins while there is no room for what would come of it.
+  void look_for_room() const {
+    auto wait_for = config_.well->why_no_leases();
+    if (wait_for != self_->state.decisions.leases_wait_for) {
+      send_event(dispatch::leasing_held{std::move(wait_for)});
     }
   }
 
@@ -97,6 +150,19 @@ class executor {
   }
 
  private:
+  /// Into the record, for later lives of the coordinator.
+  void note(const std::string& worker) const {
+    const auto& known = self_->state.decisions.workers.at(worker);
+    self_->send(config_.store, records::known_worker{worker,
+                                                     config_.env.time->utc_ms(),
+                                                     known.base_digest,
+                                                     known.slots,
+                                                     known.version,
+                                                     known.tags,
+                                                     false,
+                                                     {}});
+  }
+
   void keep(const v1::ProgressEvent& event) const {
     auto& events = self_->state.events;
     if (event.ByteSizeLong() > 8 * 1024 || events.size() >= max_waiting_events) return;
@@ -125,8 +191,16 @@ class executor {
             });
   }
 
+  /// Only that the budget is spent, and that there is no such item or fence, is an answer for good.
   void grant_failed(const item_id& item, const error& why) const {
     log_warning("item {} is not leased: {}", item.str(), why.message());
+    const bool is_final = why.code() == error_code::resource_exhausted ||
+                          why.code() == error_code::failed_precondition ||
+                          why.code() == error_code::not_found;
+    if (!is_final) {
+      return send_event(dispatch::grant_refused{
+          item, false, "the record, which cannot be written: " + printable(why.message()), now()});
+    }
     const auto owner = self_->state.owners.find(item.str());
     if (owner != self_->state.owners.end()) {
       if (why.code() == error_code::resource_exhausted) {
@@ -134,7 +208,7 @@ class executor {
       }
       self_->state.owners.erase(owner);
     }
-    send_event(dispatch::grant_refused{item});
+    send_event(dispatch::grant_refused{item, true, why.message(), now()});
   }
 
   void perform(const dispatch::send_lease& e) const {
@@ -260,13 +334,20 @@ class executor {
   dispatcher_config config_;
 };
 
-worker_statuses statuses(const dispatch::state& s, std::int64_t now_ms) {
-  worker_statuses out;
+fleet_status status_of(const dispatch::state& s, std::int64_t now_ms) {
+  fleet_status status{{}, s.leases_wait_for, {}};
+  for (const auto& [id, entry] : s.items) {
+    const bool waits = entry.at == dispatch::phase::queued && !entry.wait_for.empty();
+    if (waits) status.held_back[id] = entry.wait_for;
+  }
+  auto& out = status.workers;
   for (const auto& [name, worker] : s.workers) {
     out.push_back({name, worker.base_digest, worker.connected, worker.slots,
-                   dispatch::busy_slots(s, name), now_ms - worker.last_seen_ms});
+                   dispatch::busy_slots(s, name), now_ms - worker.last_seen_ms, worker.tags,
+                   worker.version, worker.cordoned, worker.cordon_why,
+                   dispatch::attempts_of(s, name)});
   }
-  return out;
+  return status;
 }
 
 /// Owners of items that have left the state are let go.
@@ -281,6 +362,7 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
   guard_actor(self);
   self->state.decisions.times = config.times;
   const executor run(self, std::move(config));
+  run.recall();
   self->delayed_send(self, tick_interval, tick_atom_v);
   return {
       [self, run](offer_atom, const dispatch::item_offer& offer, const item_owner& owner) {
@@ -308,16 +390,21 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
         const auto found = self->state.links.find(worker);
         if (found == self->state.links.end() || found->second != link) return;
         self->state.links.erase(found);
-        log_warning("worker {} has left", worker);
-        run.send_event(dispatch::worker_left{worker});
+        run.left(worker);
+      },
+      [self, run](const records::cordon& word) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.cordon(word, promise);
+        return promise;
       },
       [self, run](tick_atom) {
+        run.look_for_room();
         run.send_event(dispatch::tick{run.now()});
         run.flush_events();
         sweep(self->state);
         self->delayed_send(self, tick_interval, tick_atom_v);
       },
-      [self, run](status_atom) { return statuses(self->state.decisions, run.now()); },
+      [self, run](status_atom) { return status_of(self->state.decisions, run.now()); },
   };
 }
 

@@ -8,11 +8,13 @@
 #include <caf/typed_response_promise.hpp>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "coordinator/actors.hpp"
 #include "coordinator/environment.hpp"
+#include "coordinator/health.hpp"
 
 namespace germline {
 
@@ -38,6 +40,8 @@ struct dispatcher_config {
   store_actor store;
   dispatch::timing times;
   std::string coordinator_id;
+  std::vector<records::known_worker> workers;  // that the record knows
+  std::shared_ptr<const health> well;
 };
 
 dispatcher_actor::behavior_type dispatcher_behavior(

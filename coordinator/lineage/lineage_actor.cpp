@@ -3,30 +3,18 @@
 #include <caf/typed_response_promise.hpp>
 
 #include "common/log.hpp"
-#include "common/text/utf8.hpp"
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
+#include "coordinator/lineage/verdict.hpp"
 
 namespace germline {
 namespace {
 
 using self_pointer = lineage_actor::stateful_pointer<lineage_actor_state>;
 
-constexpr std::size_t max_details_bytes = 16 * 1024;
-constexpr std::size_t max_action_bytes = 1024;
-constexpr int max_tests = 1'000;
-
-lineage::ending to_ending(v1::Ending ending) {
-  switch (ending) {
-    case v1::ENDING_EVOLVED:
-      return lineage::ending::evolved;
-    case v1::ENDING_STALLED:
-      return lineage::ending::stalled;
-    case v1::ENDING_REJECTED:
-      return lineage::ending::rejected;
-    default:
-      return lineage::ending::failed;  // a worker cannot end an iteration as killed
-  }
+/// Whether it is the coordinator's own storage that failed: the same may succeed later.
+bool may_pass(const caf::error& failure) {
+  return from_caf(failure).code() == error_code::unavailable;
 }
 
 /// Carries out transitions and effects. A copy is held by each handler.
@@ -42,7 +30,22 @@ class conductor {
 
   void done() const {
     self_->state.busy = false;
+    self_->state.trouble.clear();
     start_next();
+  }
+
+  /// At each check: what could not be stored before is tried again.
+  void try_again() const {
+    auto& s = self_->state;
+    for (const auto& each : std::exchange(s.later, {})) each();
+    s.abandon = nullptr;
+    if (const auto job = std::exchange(s.again, nullptr)) job();
+  }
+  bool waits_for_storage() const { return self_->state.again != nullptr; }
+  /// For people, who are not to wait behind it.
+  error storage_error() const {
+    return {error_code::unavailable,
+            "the lineage waits until the coordinator can write again: " + self_->state.trouble};
   }
 
   void perform(const std::vector<lineage::effect>& effects) const {
@@ -54,8 +57,15 @@ class conductor {
   /// Applies `what` to the lineage, saves it, and does what follows. For events whose only trace is
   /// the lineage's row. `settle` gets the outcome.
   void change(const lineage::event& what, std::function<void(result<void>)> settle) const {
+    if (waits_for_storage()) return settle(storage_error());
     const auto copy = *this;
     enqueue([copy, what, settle] { copy.save(what, settle); });
+  }
+
+  /// The same of what nobody would ask for a second time: until it is saved.
+  void change_surely(const lineage::event& what) const {
+    const auto copy = *this;
+    enqueue([copy, what] { copy.save_surely(what); });
   }
 
   void judge(const item_id& item, const result_ptr& result,
@@ -68,20 +78,28 @@ class conductor {
     const auto copy = *this;
     enqueue([copy, item, why] {
       if (copy.self_->state.current.live != item) return copy.done();
+      const auto repeat = [copy, item, why](const judgement& j) {
+        const bool gave_way = !j.is_final && copy.self_->state.kills_waiting > 0;
+        if (gave_way) copy.give_up(item, why);
+      };
       records::verdict verdict;
       verdict.item = item;
       verdict.how = lineage::ending::failed;
       verdict.reason = "attempts_lost";
       verdict.details = why;
       verdict.now_ms = copy.config_.env.time->utc_ms();
-      copy.commit_own_context(std::move(verdict), [](const judgement&) {});
+      copy.commit_own_context(std::move(verdict), repeat);
     });
   }
 
   void kill(const std::string& why, caf::typed_response_promise<kill_outcome> promise) const {
     const auto copy = *this;
+    ++self_->state.kills_waiting;
+    self_->state.again = nullptr;
+    if (const auto give_way = std::exchange(self_->state.abandon, nullptr)) give_way();
     enqueue([copy, why, promise]() mutable {
       auto& s = copy.self_->state;
+      --s.kills_waiting;
       auto t = lineage::apply(s.current, lineage::kill_requested{why});
       if (!t.refused.empty()) {  // retired: nothing runs, and nothing ever will
         promise.deliver(kill_outcome{s.current.id.str(), dispatch::proof::nothing_ran, 0, {}});
@@ -112,6 +130,7 @@ class conductor {
   /// By a person.
   void roll_back(const generation_id& to, const std::string& why,
                  std::function<void(result<void>)> settle) const {
+    if (waits_for_storage()) return settle(storage_error());
     const auto copy = *this;
     enqueue([copy, to, why, settle] {
       copy.take_back(
@@ -121,6 +140,7 @@ class conductor {
 
   /// Final. The branch is brought to the head first: who retires has nobody left to do it later.
   void retire(const std::string& why, std::function<void(result<void>)> settle) const {
+    if (waits_for_storage()) return settle(storage_error());
     const auto copy = *this;
     enqueue([copy, why, settle] {
       copy.drop_waiting("the lineage was retired while it waited", settle, [copy, why, settle] {
@@ -159,6 +179,19 @@ class conductor {
   }
 
  private:
+  /// Part of a job that failed for want of storage: it is tried again at the next check. `abandon`
+  /// ends the job instead, where a kill wants to come first.
+  void again_later(const caf::error& failure, std::function<void()> job,
+                   std::function<void()> abandon) const {
+    auto& s = self_->state;
+    const auto why = from_caf(failure).message();
+    if (s.trouble != why) log_error("lineage {} waits: {}", s.current.id.str(), why);
+    s.trouble = why;
+    if (s.kills_waiting > 0) return abandon();
+    s.again = std::move(job);
+    s.abandon = std::move(abandon);
+  }
+
   /// Goes on when no earlier request to move the branch is under way any more: with a kill's proof
   /// it must not move, and requests are dealt with one after the other.
   void once_the_branch_rests(std::function<void()> go_on) const {
@@ -198,6 +231,36 @@ class conductor {
               settle(from_caf(failure));
               copy.done();
             });
+  }
+
+  void save_surely(const lineage::event& what) const {
+    auto t = lineage::apply(self_->state.current, what);
+    if (!t.refused.empty()) return done();
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, save_atom_v, t.next)
+        .then(
+            [copy, t] {
+              copy.adopt(t);
+              copy.done();
+            },
+            [copy, what](const caf::error& failure) {
+              if (!may_pass(failure)) {
+                log_error("lineage {} could not be saved: {}", copy.self_->state.current.id.str(),
+                          from_caf(failure).message());
+                return copy.done();
+              }
+              copy.again_later(
+                  failure, [copy, what] { copy.save_surely(what); },
+                  [copy, what] {
+                    copy.enqueue_behind_kills([copy, what] { copy.save_surely(what); });
+                    copy.done();
+                  });
+            });
+  }
+
+  /// Of a job that gave way. Its turn comes after those that wait now.
+  void enqueue_behind_kills(std::function<void()> job) const {
+    self_->state.waiting.push_back(std::move(job));
   }
 
   /// Part of a job: goes on once no iteration waits that nobody runs. One that was offered to
@@ -305,28 +368,38 @@ class conductor {
 
   void one(const lineage::begin_iteration&) const {
     const auto copy = *this;
-    enqueue([copy] {
-      auto* self = copy.self_;
-      const auto& env = copy.config_.env;
-      const item_id item = item_id::make(*env.time, *env.random);
-      auto t = lineage::apply(self->state.current, lineage::iteration_begun{item});
-      const bool wanted = self->state.current.at == lineage::status::active;
-      if (!t.refused.empty() || !wanted) return copy.done();
-      self->request(copy.config_.store, caf::infinite,
-                    records::new_iteration{item, t.next, env.time->utc_ms()})
-          .then(
-              [copy, t] {
-                copy.adopt(t);
-                copy.done();
-              },
-              [copy](const caf::error& failure) {
-                log_error("an iteration cannot begin: {}", from_caf(failure).message());
-                copy.change(lineage::pause_requested{lineage::pause_reason::policy,
-                                                     from_caf(failure).message()},
-                            [](const result<void>&) {});
-                copy.done();
-              });
-    });
+    enqueue([copy] { copy.begin(); });
+  }
+
+  void begin() const {
+    const auto copy = *this;
+    const auto& env = config_.env;
+    const item_id item = item_id::make(*env.time, *env.random);
+    auto t = lineage::apply(self_->state.current, lineage::iteration_begun{item});
+    const bool wanted = self_->state.current.at == lineage::status::active;
+    if (!t.refused.empty() || !wanted) return done();
+    self_
+        ->request(config_.store, caf::infinite,
+                  records::new_iteration{item, t.next, env.time->utc_ms()})
+        .then(
+            [copy, t] {
+              copy.adopt(t);
+              copy.done();
+            },
+            [copy](const caf::error& failure) {
+              if (may_pass(failure)) {
+                return copy.again_later(
+                    failure, [copy] { copy.begin(); },
+                    [copy] {
+                      copy.enqueue_behind_kills([copy] { copy.begin(); });
+                      copy.done();
+                    });
+              }
+              log_error("an iteration cannot begin: {}", from_caf(failure).message());
+              copy.change_surely(lineage::pause_requested{lineage::pause_reason::policy,
+                                                          from_caf(failure).message()});
+              copy.done();
+            });
   }
 
   void one(const lineage::roll_back&) const {
@@ -341,11 +414,15 @@ class conductor {
       };
       copy.take_back({}, reason, [copy](const result<void>& outcome) {
         if (outcome) return;
+        if (outcome.error().code() == error_code::unavailable) {
+          log_error("lineage {} is not rolled back yet: {}", copy.self_->state.current.id.str(),
+                    outcome.error().message());
+          return copy.self_->state.later.push_back([copy] { copy.one(lineage::roll_back{}); });
+        }
         const auto why = "the head failed again and again, and cannot be rolled back: " +
                          outcome.error().message();
         log_error("lineage {}: {}", copy.self_->state.current.id.str(), why);
-        copy.change(lineage::pause_requested{lineage::pause_reason::policy, why},
-                    [](const result<void>&) {});
+        copy.change_surely(lineage::pause_requested{lineage::pause_reason::policy, why});
       });
     });
   }
@@ -353,14 +430,22 @@ class conductor {
   void one(const lineage::offer_item&) const {
     auto* self = self_;
     const auto config = config_;
-    self->request(config.store, caf::infinite, offer_atom_v, self->state.current.live)
+    const auto copy = *this;
+    const auto item = self->state.current.live;
+    self->request(config.store, caf::infinite, offer_atom_v, item)
         .then(
             [self, config](const dispatch::item_offer& offer) {
               self->send(config.dispatcher, offer_atom_v, offer,
                          caf::actor_cast<item_owner>(lineage_actor(self)));
             },
-            [](const caf::error& failure) {
+            [copy, item](const caf::error& failure) {
               log_error("an item cannot be offered: {}", from_caf(failure).message());
+              if (!may_pass(failure)) return;
+              copy.self_->state.later.push_back([copy, item] {
+                const auto& now = copy.self_->state.current;
+                const bool wanted = now.at == lineage::status::active && now.live == item;
+                if (wanted) copy.one(lineage::offer_item{});
+              });
             });
   }
 
@@ -388,13 +473,36 @@ class conductor {
     const refs::ingest_request request{verdict.attempt, verdict.commit, result->raw_commit(),
                                        self_->state.current.head_commit,
                                        born ? born->artefact_id : std::string()};
+    store_objects(request, verdict, born, settle);
+  }
+
+  /// What the worker brought may be unfit to be stored; that the coordinator has no room is no
+  /// fault of it.
+  void store_objects(const refs::ingest_request& request, const records::verdict& verdict,
+                     const std::optional<records::birth>& born,
+                     const std::function<void(const judgement&)>& settle) const {
     const auto copy = *this;
     self_->request(config_.refs, caf::infinite, request)
         .then([copy, verdict, born, settle] { copy.commit(verdict, born, settle); },
-              [copy, verdict, settle](const caf::error& failure) {
+              [copy, request, verdict, born, settle](const caf::error& failure) {
+                if (may_pass(failure)) {
+                  return copy.again_later(
+                      failure,
+                      [copy, request, verdict, born, settle] {
+                        copy.store_objects(request, verdict, born, settle);
+                      },
+                      [copy, failure, settle] { copy.give_way(failure, settle); });
+                }
                 copy.commit_own_context(copy.unusable(verdict, from_caf(failure).message()),
                                         settle);
               });
+  }
+
+  /// The judgement is left for another time.
+  void give_way(const caf::error& failure,
+                const std::function<void(const judgement&)>& settle) const {
+    settle({false, false, from_caf(failure).message()});
+    done();
   }
 
   /// Records an ending to which no worker's commit belongs: the context commit, from which the next
@@ -419,6 +527,11 @@ class conductor {
               copy.commit(std::move(with_commit), std::nullopt, settle);
             },
             [copy, verdict, settle](const caf::error& failure) {
+              if (may_pass(failure)) {
+                return copy.again_later(
+                    failure, [copy, verdict, settle] { copy.commit_own_context(verdict, settle); },
+                    [copy, failure, settle] { copy.give_way(failure, settle); });
+              }
               log_error("no context commit for {}: {}", verdict.item.str(),
                         from_caf(failure).message());
               copy.commit(verdict, std::nullopt, settle);
@@ -465,9 +578,13 @@ class conductor {
               copy.adopt(t);
               copy.done();
             },
-            [copy, settle](const caf::error& failure) {
-              settle({false, false, from_caf(failure).message()});
-              copy.done();
+            [copy, verdict, born, settle](const caf::error& failure) {
+              if (may_pass(failure)) {
+                return copy.again_later(
+                    failure, [copy, verdict, born, settle] { copy.commit(verdict, born, settle); },
+                    [copy, failure, settle] { copy.give_way(failure, settle); });
+              }
+              copy.give_way(failure, settle);
             });
   }
 
@@ -493,10 +610,6 @@ class conductor {
   lineage_config config_;
 };
 
-std::string cut(const std::string& text, std::size_t limit) {
-  return valid_utf8(text, limit);
-}
-
 std::function<void(result<void>)> answer(caf::typed_response_promise<void> promise) {
   return [promise](const result<void>& outcome) mutable {
     if (outcome) {
@@ -508,27 +621,6 @@ std::function<void(result<void>)> answer(caf::typed_response_promise<void> promi
 }
 
 }  // namespace
-
-records::verdict make_verdict(const v1::AttemptResult& result, const item_id& item,
-                              std::int64_t now_ms) {
-  records::verdict verdict;
-  verdict.item = item;
-  if (auto attempt = attempt_id::parse(result.attempt_id())) verdict.attempt = *attempt;
-  verdict.fence = result.fence();
-  verdict.how = to_ending(result.ending());
-  verdict.reason = cut(result.reason(), max_action_bytes);
-  verdict.details = cut(result.details(), max_details_bytes);
-  verdict.action = cut(result.action(), max_action_bytes);
-  verdict.commit = result.commit();
-  verdict.usage = result.usage();
-  for (const auto& test : result.tests()) {
-    if (static_cast<int>(verdict.tests.size()) == max_tests) break;
-    verdict.tests.push_back(test);
-    verdict.tests.back().set_message(cut(test.message(), 4 * 1024));
-  }
-  verdict.now_ms = now_ms;
-  return verdict;
-}
 
 lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config config) {
   guard_actor(self);
@@ -550,19 +642,17 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
       },
       [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
       [run](held_atom, const item_id&, const std::string& why) {
-        run.change(lineage::pause_requested{lineage::pause_reason::policy, why},
-                   [](const result<void>&) {});
+        run.change_surely(lineage::pause_requested{lineage::pause_reason::policy, why});
       },
       [run](budget_atom, const item_id&) {
-        run.change(lineage::pause_requested{lineage::pause_reason::budget,
-                                            "the run's budget is spent or held by other attempts"},
-                   [](const result<void>&) {});
+        run.change_surely(lineage::pause_requested{
+            lineage::pause_reason::budget, "the run's budget is spent or held by other attempts"});
       },
       [run](founded_atom, const generation_id& generation, const std::string& commit) {
-        run.change(lineage::founded{generation, commit}, [](const result<void>&) {});
+        run.change_surely(lineage::founded{generation, commit});
       },
       [run](refused_atom, const std::string& details) {
-        run.change(lineage::seed_refused{details}, [](const result<void>&) {});
+        run.change_surely(lineage::seed_refused{details});
       },
       [self, run](kill_atom, const std::string& why) -> caf::result<kill_outcome> {
         auto promise = self->make_response_promise<kill_outcome>();
@@ -592,6 +682,8 @@ lineage_actor::behavior_type lineage_behavior(self_pointer self, lineage_config 
       },
       [self, run](check_atom) {
         const auto& s = self->state.current;
+        run.try_again();
+        if (run.waits_for_storage()) return;
         if (s.at == lineage::status::active || s.at == lineage::status::paused) run.project();
       },
   };

@@ -1,6 +1,7 @@
 // lineage_actor: carries out the effects of lineage_state for one lineage. Owns the lineage's state
 // and is the only one that writes its row. It deals with one event at a time: the next waits until
-// the record has answered. See coordinator/actors.hpp for its messages.
+// the record has answered. What the record or the repository cannot take, since the disk is full,
+// is tried again until they can. See coordinator/actors.hpp for its messages.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -8,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "coordinator/actors.hpp"
 #include "coordinator/environment.hpp"
@@ -20,6 +22,14 @@ struct lineage_actor_state {
   std::string branch_commit;  // where the branch was last put
   bool busy = false;
   std::deque<std::function<void()>> waiting;
+
+  // While the coordinator's disk is full. What could not be stored is tried again at each check:
+  // the job under way, which others wait behind unless it is `abandoned` for a kill, and what is no
+  // job.
+  std::function<void()> again, abandon;
+  std::vector<std::function<void()>> later;
+  std::string trouble;  // of the job that is tried again
+  int kills_waiting = 0;
 };
 
 struct lineage_config {
@@ -36,9 +46,5 @@ struct lineage_config {
 
 lineage_actor::behavior_type lineage_behavior(
     lineage_actor::stateful_pointer<lineage_actor_state> self, lineage_config config);
-
-/// What the record keeps of a result, cut to its bounds.
-records::verdict make_verdict(const v1::AttemptResult& result, const item_id& item,
-                              std::int64_t now_ms);
 
 }  // namespace germline

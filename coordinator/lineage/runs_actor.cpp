@@ -1,5 +1,6 @@
 #include "coordinator/lineage/runs_actor.hpp"
 
+#include <caf/send.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <algorithm>
@@ -9,25 +10,20 @@
 #include "coordinator/actor_guard.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/lineage/lineage_actor.hpp"
+#include "coordinator/lineage/verdict.hpp"
 
 namespace germline {
 namespace {
 
 using self_pointer = runs_actor::stateful_pointer<runs_actor_state>;
 
-/// Gathers the outcomes of a kill over many lineages into one reply.
-struct gathered_kill {
-  caf::typed_response_promise<kill_outcomes> promise;
-  kill_outcomes outcomes;
-  std::size_t waiting = 0;
-
-  void one_less() {
-    if (--waiting == 0) promise.deliver(std::move(outcomes));
-  }
-};
-
 caf::error no_such_lineage() {
   return to_caf(error(error_code::not_found, "no such lineage goes on"));
+}
+
+/// Whether it is the coordinator's own storage that failed: the same may succeed later.
+bool may_pass(const caf::error& failure) {
+  return from_caf(failure).code() == error_code::unavailable;
 }
 
 class registrar {
@@ -110,13 +106,22 @@ class registrar {
                               result->build_id(),
                               result->artefact_id()};
     end.protected_tests = {result->protected_tests().begin(), result->protected_tests().end()};
+    check_artefact(end, settle);
+  }
+
+  /// No objects come with a found item; what is checked is that the artefact is stored.
+  void check_artefact(const records::seed_end& end,
+                      const std::function<void(const judgement&)>& settle) const {
     const auto copy = *this;
-    // No objects come with a found item; what is checked is that the artefact is stored.
     self_
         ->request(config_.refs, caf::infinite,
-                  refs::ingest_request{end.judged.attempt, {}, {}, {}, result->artefact_id()})
+                  refs::ingest_request{end.judged.attempt, {}, {}, {}, end.born->artefact_id})
         .then([copy, end, settle] { copy.finish(end, settle); },
               [copy, end, settle](const caf::error& failure) {
+                if (may_pass(failure)) {
+                  return copy.later(failure,
+                                    [copy, end, settle] { copy.check_artefact(end, settle); });
+                }
                 auto refused = end;
                 refused.born.reset();
                 refused.judged.how = lineage::ending::rejected;
@@ -141,33 +146,20 @@ class registrar {
   void kill(const kill_target& target, caf::typed_response_promise<kill_outcomes> promise) const {
     auto all = std::make_shared<gathered_kill>();
     all->promise = promise;
+    all->target = target;
     all->waiting = 1;
-    auto take = [all](const kill_outcome& outcome) {
-      all->outcomes.push_back(outcome);
-      all->one_less();
-    };
-    auto fail = [all](const caf::error& failure) {
-      if (all->waiting > 0) all->promise.deliver(failure);
-      all->waiting = 0;  // the first failure is the answer
-    };
-    for (const auto& run : target.runs) {
-      ++all->waiting;
-      kill_seed(run, target.why, take, fail);
+    for (const auto& run : target.runs) kill_seed(run, all);
+    for (const auto& id : target.lineages) kill_one(id, all);
+    if (target.clade) {
+      self_->state.clade_kills.push_back(all);
+      kill_clade(all);
     }
-    for (const auto& id : target.lineages) {
-      ++all->waiting;
-      const auto actor = self_->state.lineages.find(id.str());
-      if (actor == self_->state.lineages.end()) {  // retired: keeps no actor and runs nothing
-        take({id.str(), dispatch::proof::nothing_ran, 0, {}});
-        continue;
-      }
-      self_->request(actor->second, caf::infinite, kill_atom_v, target.why).then(take, fail);
-    }
-    all->one_less();
+    one_less(all);
   }
 
   void fork(const records::new_fork& fresh, caf::typed_response_promise<void> promise) const {
     const auto copy = *this;
+    ++self_->state.forks_in_flight;
     self_->request(config_.store, caf::infinite, fresh)
         .then(
             [copy, fresh, promise](const records::forked& made) mutable {
@@ -175,8 +167,12 @@ class registrar {
               // As after a start: the record has it, and it goes on from there.
               copy.spawn(made.state, {}, made.folder, true, false);
               deliver_done(promise);
+              copy.fork_answered();
             },
-            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+            [copy, promise](const caf::error& failure) mutable {
+              promise.deliver(failure);
+              copy.fork_answered();
+            });
   }
 
   void retire(const lineage_id& id, const std::string& why,
@@ -194,6 +190,10 @@ class registrar {
               deliver_done(promise);
             },
             [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
+  void try_again() const {
+    for (const auto& each : std::exchange(self_->state.later, {})) each();
   }
 
   void check_branches() const {
@@ -217,7 +217,8 @@ class registrar {
             [copy](const dispatch::item_offer& o) {
               copy.self_->send(copy.config_.dispatcher, offer_atom_v, o, copy.as_owner());
             },
-            [](const caf::error& failure) {
+            [copy, item](const caf::error& failure) {
+              if (may_pass(failure)) return copy.later(failure, [copy, item] { copy.offer(item); });
               log_error("a seed cannot be offered: {}", from_caf(failure).message());
             });
   }
@@ -256,9 +257,17 @@ class registrar {
               settle({true, true, {}});
               copy.founded(end);
             },
-            [settle](const caf::error& failure) {
+            [copy, end, settle](const caf::error& failure) {
+              if (may_pass(failure)) {
+                return copy.later(failure, [copy, end, settle] { copy.finish(end, settle); });
+              }
               settle({false, false, from_caf(failure).message()});
             });
+  }
+
+  void later(const caf::error& failure, std::function<void()> what) const {
+    log_error("a founding waits: {}", from_caf(failure).message());
+    self_->state.later.push_back(std::move(what));
   }
 
   void founded(const records::seed_end& end) const {
@@ -274,17 +283,75 @@ class registrar {
     }
   }
 
-  template <class Take, class Fail>
-  void kill_seed(const run_id& run, const std::string& why, Take take, Fail fail) const {
+  using kill_ptr = std::shared_ptr<gathered_kill>;
+
+  void kill_seed(const run_id& run, const kill_ptr& all) const {
     const auto copy = *this;
-    self_->request(config_.store, caf::infinite, kill_atom_v, run, why)
+    ++all->waiting;
+    self_->request(config_.store, caf::infinite, kill_atom_v, run, all->target.why)
         .then(
-            [copy, run, take, fail] {
+            [copy, run, all] {
               copy.self_->state.runs[run.str()].found_item = {};
               copy.self_->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, run.str())
-                  .then(take, fail);
+                  .then([copy, all](const kill_outcome& outcome) { copy.take(all, outcome); },
+                        [copy, all](const caf::error& failure) { copy.fail(all, failure); });
             },
-            fail);
+            [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+  }
+
+  void kill_one(const lineage_id& id, const kill_ptr& all) const {
+    if (!all->asked.insert(id.str()).second) return;
+    const auto copy = *this;
+    ++all->waiting;
+    const auto actor = self_->state.lineages.find(id.str());
+    if (actor == self_->state.lineages.end()) {  // retired: keeps no actor and runs nothing
+      return take(all, {id.str(), dispatch::proof::nothing_ran, 0, {}});
+    }
+    self_->request(actor->second, caf::infinite, kill_atom_v, all->target.why)
+        .then([copy, all](const kill_outcome& outcome) { copy.take(all, outcome); },
+              [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+  }
+
+  /// What the record has of the clade now. Forks go through this actor to the record, as this
+  /// question does: the answer has each that was answered before it.
+  void kill_clade(const kill_ptr& all) const {
+    const auto copy = *this;
+    ++all->waiting;
+    self_->request(config_.store, caf::infinite, *all->target.clade)
+        .then(
+            [copy, all](const records::clade_lineages& found) {
+              for (const auto& id : found.of) copy.kill_one(id, all);
+              copy.one_less(all);
+            },
+            [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+  }
+
+  /// One that was forked while a clade is killed may be of it.
+  void fork_answered() const {
+    --self_->state.forks_in_flight;
+    const auto killing = self_->state.clade_kills;
+    for (const auto& all : killing) kill_clade(all);
+  }
+
+  void take(const kill_ptr& all, const kill_outcome& outcome) const {
+    all->outcomes.push_back(outcome);
+    one_less(all);
+  }
+
+  /// The first failure is the answer; whatever else was asked goes on.
+  void fail(const kill_ptr& all, const caf::error& failure) const {
+    if (all->promise.pending()) all->promise.deliver(failure);
+    std::erase(self_->state.clade_kills, all);
+    --all->waiting;
+  }
+
+  /// A clade is dealt with only when no fork is on its way to the record: the last that is answered
+  /// asks for it once more.
+  void one_less(const kill_ptr& all) const {
+    if (--all->waiting > 0) return;
+    if (all->target.clade && self_->state.forks_in_flight > 0) return;
+    std::erase(self_->state.clade_kills, all);
+    if (all->promise.pending()) all->promise.deliver(std::move(all->outcomes));
   }
 
   self_pointer self_;
@@ -297,6 +364,12 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
   guard_actor(self);
   const auto check_interval = config.check_interval;
   const registrar run(self, std::move(config));
+  // What waits to be stored holds its lineage: none would end by itself.
+  self->set_exit_handler([self](caf::exit_msg& ends) {
+    for (const auto& [id, actor] : self->state.lineages)
+      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    self->quit(ends.reason);
+  });
   run.load();
   self->delayed_send(self, check_interval, tick_atom_v);
   return {
@@ -346,6 +419,7 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         return promise;
       },
       [self, run, check_interval](tick_atom) {
+        run.try_again();
         run.check_branches();
         self->delayed_send(self, check_interval, tick_atom_v);
       },

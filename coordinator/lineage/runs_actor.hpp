@@ -5,8 +5,12 @@
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 #include <chrono>
+#include <functional>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,10 +27,22 @@ struct run_entry {
   std::vector<lineage_actor> unfounded;  // that wait for it
 };
 
+/// Gathers the outcomes of a kill over many lineages into one reply.
+struct gathered_kill {
+  caf::typed_response_promise<kill_outcomes> promise;
+  kill_target target;
+  std::set<std::string> asked;  // lineages
+  kill_outcomes outcomes;
+  std::size_t waiting = 0;  // for answers
+};
+
 struct runs_actor_state {
   static inline const char* name = "runs";
   std::map<std::string, run_entry> runs;
   std::map<std::string, lineage_actor> lineages;
+  std::vector<std::function<void()>> later;  // tried again at the next check: the disk is full
+  int forks_in_flight = 0;                   // asked of the record, not answered
+  std::vector<std::shared_ptr<gathered_kill>> clade_kills;  // that go on
 };
 
 struct runs_config {

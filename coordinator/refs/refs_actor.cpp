@@ -29,22 +29,34 @@ void sweep_artefacts(refs::git_refs& repository, const record_lookups& record) {
 
 refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_state> self,
                                         std::shared_ptr<refs::git_refs> repository,
-                                        record_lookups record,
+                                        record_lookups record, std::shared_ptr<health> well,
                                         std::chrono::milliseconds sweep_interval) {
   guard_actor(self);
   self->send(self, tick_atom_v);
+  const auto answer = [well](auto outcome) {
+    if (outcome) {
+      well->note_objects({});
+    } else {
+      outcome = well->judged(outcome.error());
+      well->note_objects(outcome.error());
+    }
+    return reply(std::move(outcome));
+  };
   return {
-      [repository](const refs::ingest_request& request) {
-        return reply(repository->ingest(request));
+      [repository, answer](const refs::ingest_request& request) {
+        return answer(repository->ingest(request));
       },
-      [repository](const refs::context_request& request) {
-        return reply(repository->author_context(request));
+      [repository, answer](const refs::context_request& request) {
+        return answer(repository->author_context(request));
       },
-      [repository](const refs::rollback_request& request) {
-        return reply(repository->author_rollback(request));
+      [repository, answer](const refs::rollback_request& request) {
+        return answer(repository->author_rollback(request));
       },
-      [repository](const refs::project_request& request) {
-        return reply(repository->project(request));
+      [repository, answer](const refs::project_request& request) {
+        // Most find the branch where it should be, and write nothing: that shows no room.
+        auto outcome = repository->project(request);
+        if (outcome) return reply(std::move(outcome));
+        return answer(std::move(outcome));
       },
       // By the record, and again and again: a put that was under way when its attempt ended may
       // come to its end later.

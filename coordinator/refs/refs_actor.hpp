@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coordinator/actors.hpp"
+#include "coordinator/health.hpp"
 
 namespace germline {
 
@@ -24,10 +25,11 @@ struct record_lookups {
   std::function<result<std::vector<std::string>>()> artefacts;  // of all generations
 };
 
+/// A failure of the storage is answered with `unavailable`: the same may succeed later.
 /// REQUIRES to be spawned detached: its handlers wait for the disk.
 refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_state> self,
                                         std::shared_ptr<refs::git_refs> repository,
-                                        record_lookups record,
+                                        record_lookups record, std::shared_ptr<health> well,
                                         std::chrono::milliseconds sweep_interval);
 
 }  // namespace germline

@@ -1,4 +1,7 @@
+#include <sys/statvfs.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -44,6 +47,19 @@ result<std::string> read_whole(const std::string& path, std::int64_t max_bytes) 
   std::ostringstream bytes;
   bytes << in.rdbuf();
   return std::move(bytes).str();
+}
+
+/// libgit2 writes a pack through a mapping of its file: on a full disk that is a SIGBUS, and no
+/// error. So there must be room for the pack and its index before.
+result<void> check_room(const std::string& folder, std::size_t pack_bytes) {
+  constexpr std::uint64_t beside = 4 << 20;
+  struct statvfs about {};
+  if (::statvfs(folder.c_str(), &about) != 0) return errno_error("looking at " + folder, errno);
+  const auto free = std::uint64_t{about.f_bavail} * about.f_frsize;
+  if (free >= 2 * pack_bytes + beside) return {};
+  return error(error_code::unavailable, "the coordinator's disk has " + std::to_string(free >> 20) +
+                                            " MiB left, which is too little for a pack of " +
+                                            std::to_string(pack_bytes) + " bytes");
 }
 
 /// Over libgit2: one handle for what writes, under a mutex; readers open their own.
@@ -95,6 +111,7 @@ class repository final : public git_refs {
     const std::string quarantined = quarantined_pack(places_, request.attempt.str());
     if (!repo_.has_object(request.commit)) {
       GERMLINE_TRY_ASSIGN(const std::string pack, read_whole(quarantined, max_pack_bytes));
+      GERMLINE_TRY(check_room(places_.objects, pack.size()));
       GERMLINE_TRY(repo_.ingest_pack(pack, {}));
     }
     GERMLINE_TRY_ASSIGN(const auto commit, repo_.read_commit(request.commit));
@@ -280,6 +297,7 @@ class repository final : public git_refs {
     const auto file = waiting_seed(source.seed_id);
     auto pack = read_whole(file, max_pack_bytes);
     if (!pack) return error(error_code::failed_precondition, "the seed's objects are not here");
+    GERMLINE_TRY(check_room(places_.objects, pack->size()));
     GERMLINE_TRY(repo_.import_seed({source.commit, source.branch, std::move(*pack)}));
     // Others may have brought the same one, and not asked for their run yet.
     const auto waiting = waiting_for_.find(source.seed_id);

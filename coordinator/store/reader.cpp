@@ -17,7 +17,7 @@ using sql::text;
 
 constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
-    " created_ms, found_state, found_details FROM runs";
+    " created_ms, found_state, found_details, required_tags FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -127,6 +127,13 @@ struct record_reader::impl {
     return out;
   }
 
+  worker_needs needs_of(const std::string& run) {
+    SQLite::Statement row(db, "SELECT base_digest, required_tags FROM runs WHERE id=?");
+    bind_all(row, run);
+    if (!row.executeStep()) return {};
+    return {text(row, 0), sql::lines(text(row, 1))};
+  }
+
   std::vector<v1::IterationInfo> iterations_of(const std::string& run) {
     SQLite::Statement row(db, std::string(select_item) + " WHERE run_id=? ORDER BY started_ms, id");
     bind_all(row, run);
@@ -194,6 +201,7 @@ struct record_reader::impl {
     info.set_created_ms(integer(row, 8));
     info.set_found_state(text(row, 9));
     info.set_found_details(text(row, 10));
+    for (auto& tag : sql::lines(text(row, 11))) info.add_required_tags(std::move(tag));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }
@@ -378,6 +386,10 @@ result<std::vector<v1::RollbackInfo>> record_reader::rollbacks(const std::string
   });
 }
 
+result<worker_needs> record_reader::needs_of(const std::string& run) {
+  return impl_->locked([&]() -> result<worker_needs> { return impl_->needs_of(run); });
+}
+
 result<genome_place> record_reader::genome_of(const std::string& run) {
   return impl_->locked([&]() -> result<genome_place> {
     SQLite::Statement row(impl_->db, "SELECT folder, genome_toml FROM runs WHERE id=?");
@@ -409,9 +421,7 @@ result<watched_part> record_reader::watched(const resolved_target& target, std::
   return impl_->locked([&]() -> result<watched_part> {
     const SQLite::Transaction one_moment(impl_->db);
     watched_part out;
-    SQLite::Statement run(impl_->db, "SELECT base_digest FROM runs WHERE id=?");
-    bind_all(run, target.run);
-    if (run.executeStep()) out.base_digest = text(run, 0);
+    out.needs = impl_->needs_of(target.run);
     out.lineages = impl_->lineages_of(target.run);
     out.iterations = impl_->iterations_of(target.run);
     out.changes = impl_->changes_of(target, last_change);

@@ -44,9 +44,15 @@ struct stored_change {
   std::int64_t after_event = 0;  // the newest then; grows with seq
 };
 
+/// What a run's items need of the worker that is leased them.
+struct worker_needs {
+  std::string base_digest;                 // that the run began with; empty: any
+  std::vector<std::string> required_tags;  // sorted
+};
+
 /// All that a watcher is told from, as the record has it at one moment.
 struct watched_part {
-  std::string base_digest;                    // that the run began with; empty before
+  worker_needs needs;                         // of the run's iterations
   std::vector<v1::LineageInfo> lineages;      // of the whole run
   std::vector<v1::IterationInfo> iterations;  // of the whole run, in the order of their starts
   std::vector<stored_change> changes;         // of the target, newer than asked
@@ -79,6 +85,7 @@ class record_reader {
   result<std::vector<v1::RollbackInfo>> rollbacks(const std::string& run);
   /// The artefacts of all generations, some maybe twice.
   result<std::vector<std::string>> artefacts();
+  result<worker_needs> needs_of(const std::string& run);
   result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);
   /// Another number whenever the record was written since the last call. Cheap: nothing is read.

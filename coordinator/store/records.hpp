@@ -25,6 +25,27 @@ struct new_run {
   std::int64_t now_ms = 0;
   item_id found_item;
   std::vector<lineage_id> lineages;
+  std::vector<std::string> required_tags;  // sorted
+};
+
+/// A worker that is here or was; what it said of itself when it joined last.
+struct known_worker {
+  std::string id;
+  std::int64_t seen_ms = 0;
+  std::string base_digest;
+  int slots = 0;
+  std::string version;
+  std::vector<std::string> tags;  // sorted
+  bool cordoned = false;
+  std::string cordon_why;
+};
+
+/// A person's word about a worker.
+struct cordon {
+  std::string worker;
+  bool cordoned = false;
+  std::string why;
+  std::int64_t now_ms = 0;
 };
 
 struct grant_request {
@@ -113,6 +134,15 @@ struct forked {
   std::string folder;  // of the genome in its repository
 };
 
+/// A generation or a lineage with all that descends from it.
+struct clade {
+  generation_id generation;  // lineages whose head is it or descends from it by primary
+  lineage_id lineage;        // where no generation is given: it, and forks of its generations
+};
+struct clade_lineages {
+  std::vector<lineage_id> of;  // those that are not over, or of which something may still run
+};
+
 /// A live iteration that waits, is not leased, and is to be ended, since its lineage goes
 /// elsewhere.
 struct dropped_iteration {
@@ -147,6 +177,7 @@ struct loaded {
   std::vector<loaded_run> runs;
   std::vector<loaded_lineage> lineages;
   std::vector<open_item> items;
+  std::vector<known_worker> workers;
 };
 
 }  // namespace germline::records

@@ -119,7 +119,22 @@ UPDATE lineages SET unproven = 1 WHERE depth > 0 AND NOT EXISTS (SELECT 1 FROM i
   WHERE i.parent_generation = lineages.head_generation AND i.ending IN (1, 2, 3));
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3, version_4};
+// What runs need of workers, and the workers that were ever here; of those from before, what their
+// attempts say. Tags are text, one a line.
+constexpr const char* version_5 = R"sql(
+ALTER TABLE runs ADD COLUMN required_tags TEXT NOT NULL DEFAULT '';
+CREATE TABLE workers (
+  id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL, base_digest TEXT NOT NULL DEFAULT '',
+  slots INTEGER NOT NULL DEFAULT 0, version TEXT NOT NULL DEFAULT '',
+  tags TEXT NOT NULL DEFAULT '', cordoned INTEGER NOT NULL DEFAULT 0,
+  cordon_why TEXT NOT NULL DEFAULT '');
+CREATE INDEX children_of_generation ON generation_parents (parent_id);
+CREATE INDEX forks_of_generation ON lineages (forked_from);
+INSERT INTO workers (id, seen_ms)
+  SELECT worker_id, MAX(MAX(leased_ms, ended_ms)) FROM attempts GROUP BY worker_id;
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3, version_4, version_5};
 
 }  // namespace
 

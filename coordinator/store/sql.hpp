@@ -5,16 +5,27 @@
 #include <SQLiteCpp/Exception.h>
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/Transaction.h>
+#include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
+#include <sstream>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "common/result.hpp"
 
 namespace germline::sql {
 
+/// `unavailable`: it is the disk, or something else that may pass; the same may succeed later.
 inline error to_error(const SQLite::Exception& failure) {
-  return {error_code::internal, std::string("record: ") + failure.what()};
+  constexpr std::array passing{SQLITE_FULL, SQLITE_IOERR,  SQLITE_CANTOPEN, SQLITE_READONLY,
+                               SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM,    SQLITE_PROTOCOL};
+  const int primary = failure.getErrorCode() & 0xff;
+  const bool may_pass = std::find(passing.begin(), passing.end(), primary) != passing.end();
+  return {may_pass ? error_code::unavailable : error_code::internal,
+          std::string("record: ") + failure.what()};
 }
 
 /// Runs `work`; an exception of SQLite becomes an error.
@@ -73,6 +84,13 @@ int exec(SQLite::Database& db, const char* text, const Args&... args) {
 
 inline std::string text(SQLite::Statement& row, int i) {
   return row.getColumn(i).getString();
+}
+/// Text that has one thing a line, such as tags.
+inline std::vector<std::string> lines(const std::string& whole) {
+  std::vector<std::string> out;
+  std::istringstream in(whole);
+  for (std::string line; std::getline(in, line);) out.push_back(line);
+  return out;
 }
 inline std::int64_t integer(SQLite::Statement& row, int i) {
   return row.getColumn(i).getInt64();

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "common/text/tags.hpp"
 #include "coordinator/store/schema.hpp"
 #include "coordinator/store/sql.hpp"
+#include "coordinator/store/store_impl.hpp"
 
 namespace germline {
 namespace {
@@ -204,24 +206,6 @@ void kill_item(SQLite::Database& db, const std::string& item, const std::string&
 
 }  // namespace
 
-struct store::impl {
-  explicit impl(const std::string& path)
-      : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}
-
-  /// Runs `work` in one transaction, which is kept only if it returns without error.
-  template <class Work>
-  std::invoke_result_t<Work> transact(Work&& work) {
-    return sql::guarded([&]() -> std::invoke_result_t<Work> {
-      SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
-      auto outcome = work();
-      if (outcome) transaction.commit();
-      return outcome;
-    });
-  }
-
-  SQLite::Database db;
-};
-
 store::store(std::unique_ptr<impl> opened) : impl_(std::move(opened)) {}
 store::~store() = default;
 
@@ -241,11 +225,12 @@ result<void> store::create_run(const records::new_run& run) {
   return impl_->transact([&]() -> result<void> {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
-         " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms) VALUES"
-         " (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
-         run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms);
+         run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
+         join_tags(run.required_tags, "\n"));
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -546,102 +531,6 @@ result<void> store::add_events(const std::vector<v1::ProgressEvent>& events, int
            sql::blob{event.SerializeAsString()}, event.attempt_id(), event.attempt_id(), limit);
     }
     return {};
-  });
-}
-
-result<dispatch::item_offer> store::offer_of(const item_id& item) {
-  return sql::guarded([&]() -> result<dispatch::item_offer> {
-    SQLite::Statement row(
-        impl_->db,
-        "SELECT COALESCE(i.lineage_id, i.run_id), i.fence, i.lost, r.base_digest"
-        " FROM items i JOIN runs r ON r.id = i.run_id WHERE i.id=? AND i.ending=0");
-    bind_all(row, item.str());
-    if (!row.executeStep()) return stale("the item has ended");
-    return dispatch::item_offer{item, text(row, 0), integer(row, 1),
-                                static_cast<int>(integer(row, 2)), text(row, 3)};
-  });
-}
-
-namespace {
-
-lineage::state read_lineage(SQLite::Statement& row) {
-  lineage::state s;
-  s.id = *lineage_id::parse(text(row, 0));
-  s.at = static_cast<lineage::status>(integer(row, 1));
-  s.why_paused = static_cast<lineage::pause_reason>(integer(row, 2));
-  s.details = text(row, 3);
-  if (auto head = generation_id::parse(text(row, 4))) s.head_generation = *head;
-  s.head_commit = text(row, 5);
-  s.depth = integer(row, 6);
-  s.last_number = integer(row, 7);
-  s.iterations_done = integer(row, 8);
-  s.max_iterations = integer(row, 9);
-  s.failures_in_row = static_cast<int>(integer(row, 10));
-  if (auto live = item_id::parse(text(row, 11))) s.live = *live;
-  s.unproven = integer(row, 12) != 0;
-  s.own_failures = static_cast<int>(integer(row, 13));
-  return s;
-}
-
-void read_items(SQLite::Database& db, records::loaded& out) {
-  // Open items, and ended ones that have a killed attempt not known to be gone.
-  SQLite::Statement row(
-      db,
-      "SELECT i.id, i.run_id, i.lineage_id, i.fence, i.lost, r.base_digest, a.id, a.worker_id,"
-      " a.state FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN attempts a ON a.item_id ="
-      " i.id AND a.settled = 0 AND a.state IN (1, 5) WHERE i.ending = 0 OR a.id IS NOT NULL"
-      " ORDER BY i.started_ms, i.id");
-  while (row.executeStep()) {
-    records::open_item item;
-    const auto run = run_id::parse(text(row, 1));
-    const auto id = item_id::parse(text(row, 0));
-    if (!run || !id) continue;
-    item.run = *run;
-    item.lineage = text(row, 2);
-    item.offer = {*id, item.lineage.empty() ? text(row, 1) : item.lineage, integer(row, 3),
-                  static_cast<int>(integer(row, 4)), text(row, 5)};
-    if (auto attempt = attempt_id::parse(text(row, 6))) {
-      item.attempt = *attempt;
-      item.worker = text(row, 7);
-      item.killing = integer(row, 8) == v1::ATTEMPT_STATE_KILLED;
-    }
-    out.items.push_back(std::move(item));
-  }
-}
-
-}  // namespace
-
-result<records::loaded> store::load() {
-  auto& db = impl_->db;
-  return sql::guarded([&]() -> result<records::loaded> {
-    records::loaded out;
-    SQLite::Statement runs(
-        db,
-        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id"
-        " FROM runs"
-        " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
-    while (runs.executeStep()) {
-      records::loaded_run run{*run_id::parse(text(runs, 0)),
-                              text(runs, 1),
-                              text(runs, 2),
-                              text(runs, 3),
-                              text(runs, 4),
-                              text(runs, 5),
-                              {}};
-      if (auto first = generation_id::parse(text(runs, 6))) run.generation_0 = *first;
-      out.runs.push_back(std::move(run));
-    }
-    SQLite::Statement lineages(
-        db,
-        "SELECT id, state, pause_reason, details, head_generation, head_commit, depth,"
-        " last_number, iterations_done, max_iterations, failures_in_row, live_item, unproven,"
-        " own_failures, run_id, branch_commit FROM lineages ORDER BY run_id, ordinal");
-    while (lineages.executeStep()) {
-      out.lineages.push_back(
-          {read_lineage(lineages), *run_id::parse(text(lineages, 14)), text(lineages, 15)});
-    }
-    read_items(db, out);
-    return out;
   });
 }
 

@@ -54,6 +54,8 @@ class store {
   result<void> roll_back(const records::rollback& back);
   /// The lineage as it is recorded, with the generation as its head. not_found: no such generation.
   result<records::forked> fork(const records::new_fork& fork);
+  /// As the record is at this moment; a lineage that waits for the founding is of its seed's.
+  result<records::clade_lineages> lineages_of(const records::clade& clade);
   /// failed_precondition: a worker has the iteration.
   result<void> drop_waiting(const records::dropped_iteration& drop);
   result<void> set_branch(const lineage_id& lineage, const std::string& commit);
@@ -61,6 +63,15 @@ class store {
   /// Keeps progress events, up to `limit` for each attempt; more are dropped. Sets the items'
   /// phases.
   result<void> add_events(const std::vector<v1::ProgressEvent>& events, int limit);
+
+  /// The worker has joined, or is gone again. Keeps whether it is cordoned. Of more than a thousand
+  /// the ones seen longest ago are forgotten, but for those that are cordoned.
+  result<void> note_worker(const records::known_worker& worker);
+  /// Whether it may be leased anything, until somebody says otherwise.
+  result<void> cordon(const records::cordon& word);
+
+  /// Writes nothing of note: whether the record can be written.
+  result<void> probe();
 
   /// What the dispatcher needs to lease an open item.
   result<dispatch::item_offer> offer_of(const item_id& item);

@@ -224,7 +224,9 @@ TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as ev
     old.exec(
         "DROP TABLE lineage_changes; DROP INDEX items_of_parent;"
         "ALTER TABLE lineages DROP COLUMN unproven; ALTER TABLE lineages DROP COLUMN own_failures;"
-        "ALTER TABLE lineages DROP COLUMN forked_from; PRAGMA user_version = 2");
+        "DROP INDEX forks_of_generation; DROP INDEX children_of_generation;"
+        "ALTER TABLE lineages DROP COLUMN forked_from;"
+        "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 2");
   }
   reopen();
   auto migrated = changes();
@@ -416,4 +418,69 @@ TEST_CASE_FIXTURE(fixture, "what was reported survives kill -9 at any moment, an
     if (s.live.empty()) s = begin(s);
     record.reset();
   }
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a record of version 4 gets its workers from its attempts, and goes on") {
+  create();
+  const auto s = first_iteration();
+  const auto path = (dir / "record.sqlite").string();
+  record.reset();
+  {
+    SQLite::Database old(path, SQLite::OPEN_READWRITE);
+    old.exec(
+        "DROP INDEX forks_of_generation; DROP INDEX children_of_generation;"
+        "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
+  }
+  reopen();
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 5);
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  REQUIRE(loaded->workers.size() == 1);
+  CHECK(loaded->workers[0].id == "w1");
+  CHECK_FALSE(loaded->workers[0].cordoned);
+  REQUIRE(loaded->items.size() == 1);
+  CHECK(loaded->items[0].offer.required_tags.empty());
+  CHECK(record->offer_of(s.live)->required_tags.empty());
+  CHECK(lease(s.live, 1));
+}
+
+TEST_CASE_FIXTURE(fixture, "tags and cordons are kept") {
+  run.required_tags = {"gpu", "zone=a"};
+  create();
+  CHECK(record->offer_of(run.found_item)->required_tags == run.required_tags);
+  REQUIRE(record->note_worker({"w1", 5, "base", 2, "0.1.0", {"gpu"}, false, ""}));
+  REQUIRE(record->cordon({"w1", true, "loud", 6}));
+  REQUIRE(record->note_worker({"w1", 7, "base", 3, "0.1.1", {"gpu", "ssd"}, false, ""}));
+  REQUIRE(record->cordon({"w2", true, "", 8}));  // that it was here is not in the record yet
+  REQUIRE(record->cordon({"w2", false, "again", 9}));
+  reopen();
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  CHECK(loaded->items[0].offer.required_tags == run.required_tags);
+  REQUIRE(loaded->workers.size() == 2);
+  const auto& one = loaded->workers[0];
+  CHECK(one.cordoned);
+  CHECK(one.cordon_why == "loud");
+  CHECK(one.seen_ms == 7);
+  CHECK(one.slots == 3);
+  CHECK(one.version == "0.1.1");
+  CHECK(one.tags == std::vector<std::string>{"gpu", "ssd"});
+  CHECK_FALSE(loaded->workers[1].cordoned);
+  CHECK(loaded->workers[1].cordon_why.empty());
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  CHECK((*reader)->needs_of(run.id.str())->required_tags == run.required_tags);
+  CHECK((*reader)->run(run.id.str())->required_tags_size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "workers that nobody saw for long are forgotten, cordoned ones never") {
+  REQUIRE(record->cordon({"old", true, "", 1}));
+  for (int i = 0; i < 1'010; ++i) {
+    REQUIRE(record->note_worker({"w" + std::to_string(i), 10 + i, "", 1, "", {}, false, ""}));
+  }
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  CHECK(loaded->workers.size() == 1'000);
+  CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "old"; }) == 1);
+  CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "w0"; }) == 0);
 }

@@ -37,6 +37,7 @@ node_effects node_state::on_connected(std::int64_t now_boot_ms) {
   body->set_base_digest(self_.base_digest);
   body->set_version(self_.version);
   body->set_slots(self_.slots);
+  for (const auto& tag : self_.tags) body->add_tags(tag);
   for (const auto& [id, unused] : attempts_) body->add_running_attempts(id);
   effects.emplace_back(std::move(hello));
   for (const auto& [id, entry] : attempts_) {

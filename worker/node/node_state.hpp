@@ -46,6 +46,7 @@ class node_state {
     std::string base_digest;
     std::string version;
     int slots = 1;
+    std::vector<std::string> tags = {};
   };
 
   explicit node_state(identity self);

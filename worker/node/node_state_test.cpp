@@ -128,6 +128,19 @@ TEST_CASE("a worker that stops says so, cancels, and takes no more leases") {
   CHECK(node.on_message(lease_of("b")).empty());
 }
 
+TEST_CASE("a worker says what it has, each time it joins") {
+  node_state node({"w", "base", "0.1.0", 1, {"gpu", "zone=a"}});
+  for (int i = 0; i < 2; ++i) {
+    const auto effects = node.on_connected(0);
+    REQUIRE(effects.size() == 1);
+    const auto& hello = std::get<send_message>(effects[0]).message.hello();
+    REQUIRE(hello.tags_size() == 2);
+    CHECK(hello.tags(0) == "gpu");
+    CHECK(hello.tags(1) == "zone=a");
+    node.on_disconnected();
+  }
+}
+
 TEST_CASE("results are kept over a broken stream and repeated until answered") {
   auto node = make_node();
   node.on_connected(0);

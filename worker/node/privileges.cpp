@@ -8,10 +8,11 @@
 
 namespace germline::worker {
 
-result<void> drop_privileges(std::uint32_t uid, std::uint32_t gid) {
+result<void> drop_privileges(std::uint32_t uid, std::uint32_t gid, std::uint32_t also) {
   int death_signal = 0;
   if (::prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0) != 0) death_signal = 0;
-  if (::setgroups(0, nullptr) != 0) return errno_error("setgroups", errno);
+  const gid_t groups[] = {also};
+  if (::setgroups(also == 0 ? 0 : 1, groups) != 0) return errno_error("setgroups", errno);
   if (::setresgid(gid, gid, gid) != 0) return errno_error("setresgid", errno);
   if (::setresuid(uid, uid, uid) != 0) return errno_error("setresuid", errno);
   // Leaving uid 0 cleared the capabilities; this keeps any exec from bringing some back.

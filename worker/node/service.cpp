@@ -158,7 +158,8 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   settings.set("scheduler.max-threads", std::size_t{2});
   caf::actor_system system(settings);
   node_actor_config node_config;
-  node_config.self = {shared.worker_id, shared.base_digest, std::string(version), config.slots};
+  node_config.self = {shared.worker_id, shared.base_digest, std::string(version), config.slots,
+                      config.tags};
   node_config.time = shared.time;
   node_config.send = [&fleet](v1::WorkerMessage message) { fleet.send(std::move(message)); };
   node_config.make_attempt = [&shared](const v1::Lease& lease, std::int64_t until,
@@ -253,7 +254,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     companions.push_back(std::move(gateway));
   }
   GERMLINE_TRY(take_credentials_along(config));
-  GERMLINE_TRY(drop_privileges(config.node_uid, config.services_gid));
+  GERMLINE_TRY(drop_privileges(config.node_uid, config.services_gid, config.socket_gid));
 
   iteration_context shared;
   GERMLINE_TRY_ASSIGN(shared.worker_id, identify(config, time));

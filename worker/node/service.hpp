@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 
@@ -26,10 +27,14 @@ struct worker_config {
   std::string worker_id;
   /// Attempts at a time, 1 to 64. Each may hold two sandboxes for a moment.
   int slots = 1;
+  /// What this worker has that a run may ask for; checked.
+  std::vector<std::string> tags;
   /// The uid and gid that the node runs under once its helpers stand.
   std::uint32_t node_uid = 1'879'048'193;
   std::uint32_t gateway_uid = 1'879'048'194;
   std::uint32_t services_gid = 1'879'048'193;
+  /// A group that may use the coordinator's socket, for the node alone; 0: none.
+  std::uint32_t socket_gid = 0;
   /// First of the uid ranges of the sandboxes.
   std::uint32_t sandbox_uid_base = 1'879'048'192;
   /// Where germline-zygote and the other helper programs are; empty: beside this executable.

@@ -1,0 +1,46 @@
+#include "coordinator/api/waiting.hpp"
+
+#include <algorithm>
+
+#include "common/text/tags.hpp"
+
+namespace germline {
+
+std::string waits_for(const worker_statuses& workers, const worker_needs& needs) {
+  worker_statuses left = workers;
+  std::erase_if(left, [](const auto& each) { return !each.connected; });
+  if (left.empty()) return "a worker: none is connected";
+  std::erase_if(left, [&](const auto& each) { return !has_tags(each.tags, needs.required_tags); });
+  if (left.empty()) {
+    return "a worker with the tag" + std::string(needs.required_tags.size() == 1 ? " " : "s ") +
+           join_tags(needs.required_tags) + "; none that has joined has " +
+           (needs.required_tags.size() == 1 ? "it" : "them");
+  }
+  const auto& base = needs.base_digest;
+  std::erase_if(left, [&](const auto& each) { return !base.empty() && each.base_digest != base; });
+  if (left.empty()) {
+    return "a worker with the base system that its run began with" +
+           (needs.required_tags.empty() ? std::string()
+                                        : " and the tags " + join_tags(needs.required_tags));
+  }
+  std::erase_if(left, [](const auto& each) { return each.cordoned; });
+  if (left.empty()) return "a worker that is not cordoned; all that fit are";
+  return "a free slot on a worker";
+}
+
+std::string waits_for(const fleet_status& fleet, const std::string& item,
+                      const worker_needs& needs) {
+  if (!fleet.leases_wait_for.empty()) return fleet.leases_wait_for;
+  const auto held = fleet.held_back.find(item);
+  return held == fleet.held_back.end() ? waits_for(fleet.workers, needs) : held->second;
+}
+
+bool is_unleased(const v1::IterationInfo& iteration) {
+  const auto& attempts = iteration.attempts();
+  return iteration.ending() == v1::ENDING_UNSPECIFIED &&
+         std::none_of(attempts.begin(), attempts.end(), [](const auto& attempt) {
+           return attempt.state() == v1::ATTEMPT_STATE_LEASED;
+         });
+}
+
+}  // namespace germline

@@ -1,0 +1,31 @@
+// store_impl: what the files of the store share: its connection, and how a transaction is made.
+// Internal to coordinator/store.
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include "coordinator/store/sql.hpp"
+#include "coordinator/store/store.hpp"
+
+namespace germline {
+
+struct store::impl {
+  explicit impl(const std::string& path)
+      : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}
+
+  /// Runs `work` in one transaction, which is kept only if it returns without error.
+  template <class Work>
+  std::invoke_result_t<Work> transact(Work&& work) {
+    return sql::guarded([&]() -> std::invoke_result_t<Work> {
+      SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+      auto outcome = work();
+      if (outcome) transaction.commit();
+      return outcome;
+    });
+  }
+
+  SQLite::Database db;
+};
+
+}  // namespace germline
