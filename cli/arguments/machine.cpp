@@ -23,14 +23,17 @@ void add_tls_settings(CLI::App* command, command_line& line) {
 void add_services(CLI::App& app, command_line& line) {
   auto given = std::make_shared<up_options>();
   auto* up = add_client_command(
-      app, line, "up", "Run a coordinator and a worker on this machine, until Ctrl-C",
+      app, line, "up", "Run a coordinator and its workers on this machine, until Ctrl-C",
       "  sudo germline up\n  sudo germline up --slots 2 --state-dir /srv/germline\n"
       "  sudo germline up --detach    returns when a worker has joined; ended by: germline down");
   add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
+  add_tags_setting(up, line);
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
               "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
   add_tls_settings(up, line);
+  add_number<std::int64_t>(up, "--workers", given->workers, 1, workers_most,
+                           "workers, each with slots of its own; default 1");
   up->add_flag("-d,--detach", given->detach,
                "go on without the terminal once all runs; logs/up.log has what it says then");
   up->callback([&line, given] {
@@ -82,6 +85,9 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(worker, line, "--state-dir", "state_dir",
               "artefacts, transcripts and the worker's certificate");
   add_setting(worker, line, "--slots", "worker.slots", "iterations at a time, default 1");
+  add_setting(worker, line, "--socket-group", "worker.socket_group",
+              "a group, by number, that may use the coordinator's socket; the node is in it");
+  add_tags_setting(worker, line);
   add_setting(worker, line, "--gateway-config", "worker.gateway_config", "the gateway's TOML");
   worker->callback([&line] { line.chosen = &run_worker_command; });
 }

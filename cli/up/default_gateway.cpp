@@ -21,11 +21,13 @@ result<void> make_readable(const fs::path& path) {
 
 }  // namespace
 
-result<std::string> write_default_gateway(const config& settings, const std::string& price_file) {
+result<std::string> write_default_gateway(const config& settings, const std::string& price_file,
+                                          std::size_t worker) {
   const fs::path state(settings.get("state_dir"));
   const auto prices = state / "prices.json";
-  const auto transcripts = state / "transcripts";
-  const auto written = state / "gateway.toml";
+  const auto number = worker == 0 ? "" : "-" + std::to_string(worker + 1);
+  const auto transcripts = state / ("transcripts" + number);
+  const auto written = state / ("gateway" + number + ".toml");
   std::error_code failed;
   if (price_file.empty()) {
     return error(error_code::not_found,
@@ -37,7 +39,7 @@ result<std::string> write_default_gateway(const config& settings, const std::str
   GERMLINE_TRY(make_readable(prices));
   fs::create_directories(transcripts, failed);
   if (failed) return errno_error("making " + transcripts.string(), failed.value());
-  const auto uids = uids_of(settings);
+  const auto uids = uids_of_worker(settings, worker);
   if (::chown(transcripts.c_str(), uids.gateway, uids.group) != 0 ||
       ::chmod(transcripts.c_str(), 0700) != 0) {
     return errno_error("giving " + transcripts.string() + " to the gateway", errno);

@@ -10,8 +10,9 @@
 namespace germline::cli {
 
 /// Writes the configuration, a copy of `price_file` and the folder for transcripts beneath
-/// state_dir, where the gateway's account can read them. Returns the configuration's path. Needs
-/// root.
-result<std::string> write_default_gateway(const config& settings, const std::string& price_file);
+/// state_dir, where the account of this worker's gateway can read them. Returns the configuration's
+/// path. Needs root.
+result<std::string> write_default_gateway(const config& settings, const std::string& price_file,
+                                          std::size_t worker);
 
 }  // namespace germline::cli

@@ -1,8 +1,10 @@
 #include "cli/up/supervisor.hpp"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -96,7 +98,9 @@ struct watched_child {
 class supervision {
  public:
   supervision(const supervisor_plan& plan, const supervisor_events& events, const clock& time)
-      : plan_(plan), events_(events), time_(time), began_ms_(time.boot_ms()) {}
+      : plan_(plan), events_(events), time_(time), began_ms_(time.boot_ms()) {
+    for (const auto& each : plan.workers) workers_.emplace_back(each);
+  }
 
   result<void> run() {
     while (true) {
@@ -109,18 +113,23 @@ class supervision {
       } else if (!answers_) {
         GERMLINE_TRY(ask());
       }
-      // The first worker waits for the first coordinator; later it reconnects by itself.
-      if (answers_ || answered_once_) GERMLINE_TRY(keep(worker_));
+      // Workers wait for the first coordinator; later they reconnect by themselves.
+      for (auto& worker : workers_) {
+        if (answers_ || answered_once_) GERMLINE_TRY(keep(worker));
+      }
       if (!was_ready_) GERMLINE_TRY(look_for_worker());
     }
   }
 
-  /// The worker first: it ends its sandboxes and says so to the coordinator.
+  /// The workers first: they end their sandboxes and say so to the coordinator.
   void end() {
     probe_ = {};
     worker_probe_ = {};
-    end_child(worker_);
-    end_child(coordinator_);
+    for (auto& worker : workers_) worker.process.signal(SIGTERM);
+    const auto limit_ms = time_.boot_ms() + stop_limit_ms;
+    for (auto& worker : workers_) await_end(worker, limit_ms);
+    coordinator_.process.signal(SIGTERM);
+    await_end(coordinator_, time_.boot_ms() + stop_limit_ms);
   }
 
  private:
@@ -128,23 +137,36 @@ class supervision {
   result<void> keep(watched_child& child) {
     const auto now_ms = time_.boot_ms();
     if (const auto status = child.process.ended()) {
-      const auto delay_ms = next_start_delay_ms(child.restarts, now_ms - child.started_ms);
+      const auto delay_ms =
+          next_start_delay_ms(child.restarts, now_ms - child.started_ms, was_ready_);
       // One that was killed has said nothing about that.
       const auto why = WIFEXITED(*status) ? last_words(child.spec.log_path, child.log_begin) : "";
       const auto what = child.spec.name + " ended with " + wait_status_words(*status) +
                         (why.empty() ? "" : ": " + why);
-      if (is_refusal(*status)) return error(error_code::failed_precondition, what);
+      if (is_refusal(*status) && !was_ready_) return error(error_code::failed_precondition, what);
       const auto see = ", see " + child.spec.log_path;
       if (!delay_ms) return error(error_code::internal, "again and again, " + what + see);
       events_.announce(what + "; it is started again" + see);
       child.start_at_ms = now_ms + *delay_ms;
     }
     if (child.process.running() || now_ms < child.start_at_ms) return {};
-    if (&child == &coordinator_) GERMLINE_TRY(clear_dead_socket(plan_.socket_path));
     child.log_begin = size_of(child.spec.log_path);
-    GERMLINE_TRY_ASSIGN(child.process, child_process::start(child.spec));
+    auto started = begin(child);
+    if (!started && !was_ready_) return started.error();
+    if (!started) {
+      child.start_at_ms = now_ms + *next_start_delay_ms(child.restarts, 0, true);
+      events_.announce(child.spec.name + " is not started: " + started.error().message() +
+                       "; it is tried again");
+      return {};
+    }
+    child.process = std::move(*started);
     child.started_ms = now_ms;
     return {};
+  }
+
+  result<child_process> begin(const watched_child& child) const {
+    if (&child == &coordinator_) GERMLINE_TRY(clear_dead_socket(plan_.socket_path));
+    return child_process::start(child.spec);
   }
 
   /// One probe at a time; when one ends well the coordinator answers.
@@ -160,20 +182,35 @@ class supervision {
     // Twice: at the first answer the coordinator may still be setting its socket's mode.
     answers_in_row_ = well ? answers_in_row_ + 1 : 0;
     if (answers_in_row_ < 2) return {};
-    answers_ = true;
-    if (!plan_.socket_path.empty() &&
-        ::chown(plan_.socket_path.c_str(), plan_.socket_owner, static_cast<gid_t>(-1)) != 0) {
-      return errno_error("giving " + plan_.socket_path + " to the worker", errno);
+    if (!give_socket()) {
+      const int why = errno;
+      answers_in_row_ = 0;
+      if (was_ready_ || why == ENOENT) return {};  // it has ended meanwhile
+      return errno_error("giving " + plan_.socket_path + " to the worker", why);
     }
+    answers_ = true;
     if (answered_once_) events_.announce("coordinator answers again");
     answered_once_ = true;
     return {};
   }
 
+  bool give_socket() const {
+    const auto* path = plan_.socket_path.c_str();
+    if (plan_.socket_path.empty()) return true;
+    if (plan_.socket_group == 0) {
+      return ::chown(path, plan_.socket_owner, static_cast<gid_t>(-1)) == 0;
+    }
+    return ::chown(path, plan_.socket_owner, plan_.socket_group) == 0 && ::chmod(path, 0660) == 0;
+  }
+
+  bool workers_run() const {
+    return std::ranges::all_of(workers_, [](const auto& each) { return each.process.running(); });
+  }
+
   /// One probe at a time; when one ends well all is ready.
   result<void> look_for_worker() {
     const auto status = worker_probe_.ended();
-    if (status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0 && worker_.process.running()) {
+    if (status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0 && workers_run()) {
       was_ready_ = true;
       events_.ready();
       return {};
@@ -183,18 +220,24 @@ class supervision {
       return error(
           error_code::deadline_exceeded,
           answered_once_
-              ? "the worker did not join within " + seconds + plan_.worker.log_path
+              ? (workers_.size() == 1 ? "the worker did not join within "
+                                      : "the workers did not all join within ") +
+                    seconds + worker_logs()
               : "the coordinator did not answer within " + seconds + plan_.coordinator.log_path);
     }
-    if (answers_ && worker_.process.running() && !worker_probe_.running()) {
+    if (answers_ && workers_run() && !worker_probe_.running()) {
       GERMLINE_TRY_ASSIGN(worker_probe_, child_process::start(plan_.worker_probe));
     }
     return {};
   }
 
-  void end_child(watched_child& child) {
-    child.process.signal(SIGTERM);
-    const auto limit_ms = time_.boot_ms() + stop_limit_ms;
+  std::string worker_logs() const {
+    std::string paths;
+    for (const auto& each : plan_.workers) paths += (paths.empty() ? "" : ", ") + each.log_path;
+    return paths;
+  }
+
+  void await_end(watched_child& child, std::int64_t limit_ms) {
     while (child.process.running() && !child.process.ended()) {
       // A second request for the end is in a hurry.
       if (asked_to_end() || time_.boot_ms() > limit_ms) {
@@ -209,7 +252,7 @@ class supervision {
   const supervisor_events& events_;
   const clock& time_;
   watched_child coordinator_{plan_.coordinator};
-  watched_child worker_{plan_.worker};
+  std::deque<watched_child> workers_;
   child_process probe_;
   child_process worker_probe_;
   const std::int64_t began_ms_;

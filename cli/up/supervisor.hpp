@@ -1,6 +1,6 @@
-// supervisor: keeps a coordinator and a worker running on one machine, as children, and ends them
-// in order. It starts gRPC in no thread of its own: whether the coordinator answers is asked by a
-// short-lived child. Root, single-threaded.
+// supervisor: keeps a coordinator and its workers running on one machine, as children, and ends
+// them in order. It starts gRPC in no thread of its own: whether the coordinator answers is asked
+// by a short-lived child. Root, single-threaded.
 #pragma once
 
 #include <sys/types.h>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cli/up/child_process.hpp"
 #include "common/clock.hpp"
@@ -17,16 +18,17 @@ namespace germline::cli {
 
 struct supervisor_plan {
   child_spec coordinator;
-  child_spec worker;
+  std::vector<child_spec> workers;        // at least one
   child_spec probe;                       // exits 0 once the coordinator answers
-  child_spec worker_probe;                // exits 0 once the worker has joined it
+  child_spec worker_probe;                // exits 0 once all workers have joined it
   std::int64_t ready_limit_ms = 120'000;  // within which both must be so
   std::string socket_path;  // given to `socket_owner` once the coordinator answers; may be empty
   uid_t socket_owner = 0;
+  gid_t socket_group = 0;  // may use it too; 0: none may
 };
 
 struct supervisor_events {
-  std::function<void()> ready;  // the coordinator answers, the worker has joined; called once
+  std::function<void()> ready;  // the coordinator answers, the workers have joined; called once
   std::function<void(const std::string&)> announce;  // something that a person should know
 };
 
@@ -35,9 +37,10 @@ struct supervisor_events {
 /// listens there. An empty path is none.
 result<void> clear_dead_socket(const std::string& path);
 
-/// Blocks SIGINT, SIGTERM and SIGCHLD and runs until one of the first two comes, or until a
-/// child died quickly too often, or all was not ready in time (an error). Nothing that it started
-/// runs when it returns.
+/// Blocks SIGINT, SIGTERM and SIGCHLD and runs until one of the first two comes; or, before all was
+/// ready, until a child died quickly too often or was refused, or it took too long (an error). Once
+/// all was ready it starts again whatever dies, however often. Nothing that it started runs when it
+/// returns.
 result<void> supervise(const supervisor_plan& plan, const supervisor_events& events,
                        const clock& time);
 

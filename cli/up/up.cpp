@@ -26,6 +26,11 @@ std::string socket_path_of(const std::string& address) {
   return address.starts_with(scheme) ? address.substr(scheme.size()) : "";
 }
 
+service_uids uids_from(std::int64_t first) {
+  const auto base = static_cast<uid_t>(first);
+  return {base + 1, base + 2, base + 3, base + 1, base + 4};
+}
+
 result<void> make_folder(const std::string& path, uid_t owner, gid_t group, mode_t mode) {
   std::error_code failed;
   fs::create_directories(path, failed);
@@ -72,26 +77,30 @@ result<void> check_socket_place(const config& settings) {
 }
 
 /// The state folder can be passed by all services; what is in it belongs to one each.
-result<void> lay_out(const config& settings) {
+result<void> lay_out(const config& settings, std::int64_t workers) {
   const auto uids = uids_of(settings);
   const auto& state = settings.get("state_dir");
   GERMLINE_TRY(make_folder(state + "/logs", 0, 0, 0700));
   GERMLINE_TRY(make_folder(state + "/coordinator", uids.coordinator, uids.group, 0700));
-  GERMLINE_TRY(make_folder(state + "/worker", uids.node, uids.group, 0755));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
+    const auto its = uids_of_worker(settings, i);
+    GERMLINE_TRY(make_folder(state + "/" + worker_name(i), its.node, its.group, 0755));
+  }
   const auto socket = socket_path_of(settings.get("coordinator"));
   if (socket.empty()) return {};
   return make_folder(fs::path(socket).parent_path().string(), uids.coordinator, uids.group, 0755);
 }
 
 /// Makes the state folder, takes it for this process alone, and then what is in it and the socket.
-result<up_lock> take_places(const config& settings) {
+result<up_lock> take_places(const config& settings, std::int64_t workers) {
+  GERMLINE_TRY(check_uid_room(settings, workers));
   GERMLINE_TRY(check_owner(settings));
   GERMLINE_TRY(check_socket_place(settings));
   const auto& state = settings.get("state_dir");
   GERMLINE_TRY(make_folder(state, 0, 0, 0711));
   GERMLINE_TRY_ASSIGN(auto lock, up_lock::take(state));
   GERMLINE_TRY(clear_dead_socket(socket_path_of(settings.get("coordinator"))));
-  GERMLINE_TRY(lay_out(settings));
+  GERMLINE_TRY(lay_out(settings, workers));
   return lock;
 }
 
@@ -190,12 +199,35 @@ void say_ready(const session& with) {
 }  // namespace
 
 service_uids uids_of(const config& settings) {
-  const auto base = static_cast<uid_t>(settings.get_int("uid_base"));
-  return {base + 1, base + 2, base + 3, base + 1};
+  return uids_from(settings.get_int("uid_base"));
+}
+
+std::int64_t uid_base_of(const config& settings, std::size_t worker) {
+  return settings.get_int("uid_base") + static_cast<std::int64_t>(worker) * uids_per_worker;
+}
+
+service_uids uids_of_worker(const config& settings, std::size_t worker) {
+  return uids_from(uid_base_of(settings, worker));
+}
+
+std::string worker_name(std::size_t worker) {
+  return worker == 0 ? "worker" : "worker-" + std::to_string(worker + 1);
+}
+
+result<void> check_uid_room(const config& settings, std::int64_t workers) {
+  constexpr std::int64_t top = 0xFFFF'0000;
+  const auto base = settings.get_int("uid_base");
+  if (workers == 1 || base + workers * uids_per_worker <= top) return {};
+  return error(error_code::invalid_argument,
+               std::to_string(workers) + " workers need " +
+                   std::to_string(workers * uids_per_worker) + " uids, and from uid_base " +
+                   std::to_string(base) + " on there are " + std::to_string(top - base) +
+                   ": set GERMLINE_UID_BASE to " + std::to_string(top - workers * uids_per_worker) +
+                   " or less, or have fewer workers");
 }
 
 supervisor_plan plan_of(const config& settings, const std::string& self,
-                        const std::string& gateway_config) {
+                        const std::vector<std::string>& gateway_configs) {
   const auto& address = settings.get("coordinator");
   const auto& state = settings.get("state_dir");
   const auto uids = uids_of(settings);
@@ -228,19 +260,32 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
   plan.coordinator.uid = uids.coordinator;
   plan.coordinator.gid = uids.group;
   hide_keys(plan.coordinator);
-  plan.worker = child("worker", {"worker", "--coordinator", address, "--state-dir",
-                                 state + "/worker", "--slots", settings.get("worker.slots")});
-  plan.worker.log_path = state + "/logs/worker.log";
-  if (!gateway_config.empty()) {
-    plan.worker.words.insert(plan.worker.words.end(), {"--gateway-config", gateway_config});
+  const bool several = gateway_configs.size() > 1;
+  for (std::size_t i = 0; i < gateway_configs.size(); ++i) {
+    const auto name = worker_name(i);
+    auto worker = child(name, {"worker", "--coordinator", address, "--state-dir",
+                               state + "/" + name, "--slots", settings.get("worker.slots")});
+    worker.log_path = state + "/logs/" + name + ".log";
+    worker.with[0] = "GERMLINE_UID_BASE=" + std::to_string(uid_base_of(settings, i));
+    worker.with.push_back("GERMLINE_WORKER_TAGS=" + settings.get("worker.tags"));
+    if (!gateway_configs[i].empty()) {
+      worker.words.insert(worker.words.end(), {"--gateway-config", gateway_configs[i]});
+    }
+    if (several) {
+      worker.words.insert(worker.words.end(),
+                          {"--socket-group", std::to_string(uids.socket_group)});
+    }
+    plan.workers.push_back(std::move(worker));
   }
   plan.probe = child("probe", {"ps", "--workers", "--coordinator", address});
   hide_keys(plan.probe);
   plan.worker_probe =
-      child("worker probe", {"ps", "--workers", "--joined", "--coordinator", address});
+      child("worker probe", {"ps", "--workers", "--joined=" + std::to_string(plan.workers.size()),
+                             "--coordinator", address});
   hide_keys(plan.worker_probe);
   plan.socket_path = socket_path_of(address);
   plan.socket_owner = uids.node;
+  if (several) plan.socket_group = uids.socket_group;
   return plan;
 }
 
@@ -250,7 +295,8 @@ exit_code run_up(const session& with, const up_options& options) {
                       "up needs root, since making sandboxes does; its services then give root "
                       "up. Try: sudo germline up"});
   }
-  const auto lock = take_places(with.settings);
+  const auto workers = options.workers.value_or(1);
+  const auto lock = take_places(with.settings, workers);
   if (!lock) return with.fail(lock.error());
   const auto& state = with.settings.get("state_dir");
   unique_fd waiting_parent;
@@ -267,16 +313,19 @@ exit_code run_up(const session& with, const up_options& options) {
 
   std::error_code failed;
   const auto self = fs::read_symlink("/proc/self/exe", failed).string();
-  auto gateway_config = with.settings.get("worker.gateway_config");
+  std::vector<std::string> gateway_configs(static_cast<std::size_t>(workers),
+                                           with.settings.get("worker.gateway_config"));
   if (const char* key = ::getenv("ANTHROPIC_API_KEY");
-      gateway_config.empty() && key != nullptr && *key != '\0') {
-    auto written = write_default_gateway(with.settings, options.price_file);
-    if (!written) return with.fail(written.error());
-    gateway_config = std::move(*written);
+      gateway_configs[0].empty() && key != nullptr && *key != '\0') {
+    for (std::size_t i = 0; i < gateway_configs.size(); ++i) {
+      auto written = write_default_gateway(with.settings, options.price_file, i);
+      if (!written) return with.fail(written.error());
+      gateway_configs[i] = std::move(*written);
+    }
     with.message("germline: with the key in ANTHROPIC_API_KEY, models are asked at Anthropic (" +
-                 gateway_config + ")");
+                 gateway_configs[0] + ")");
   }
-  const auto plan = plan_of(with.settings, self, gateway_config);
+  const auto plan = plan_of(with.settings, self, gateway_configs);
   announcer announcing(with);
   supervisor_events events;
   events.announce = [&](const std::string& text) { announcing.say(text); };

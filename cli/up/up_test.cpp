@@ -91,7 +91,7 @@ std::string service_script(const folder& place, const std::string& name) {
 supervisor_plan plan_in(const folder& place) {
   supervisor_plan plan;
   plan.coordinator = shell("coordinator", service_script(place, "coordinator"));
-  plan.worker = shell("worker", service_script(place, "worker"));
+  plan.workers = {shell("worker", service_script(place, "worker"))};
   plan.probe = shell("probe", "test -s " + place.at("coordinator"));
   plan.worker_probe = shell("worker probe", "test -s " + place.at("worker"));
   return plan;
@@ -101,13 +101,15 @@ supervisor_plan plan_in(const folder& place) {
 
 TEST_CASE("deaths in a row are answered more and more slowly, and then no more") {
   restart_state state;
-  CHECK(next_start_delay_ms(state, 10) == 250);
-  CHECK(next_start_delay_ms(state, 10) == 500);
-  CHECK(next_start_delay_ms(state, lived_long_ms) == 250);
+  CHECK(next_start_delay_ms(state, 10, false) == 250);
+  CHECK(next_start_delay_ms(state, 10, false) == 500);
+  CHECK(next_start_delay_ms(state, lived_long_ms, false) == 250);
   for (const std::int64_t delay_ms : {500, 1'000, 2'000, 4'000}) {
-    CHECK(next_start_delay_ms(state, 10) == delay_ms);
+    CHECK(next_start_delay_ms(state, 10, false) == delay_ms);
   }
-  CHECK(!next_start_delay_ms(state, 10));
+  CHECK(!next_start_delay_ms(state, 10, false));
+  for (int i = 0; i < 100; ++i) CHECK(*next_start_delay_ms(state, 10, true) == 8'000);
+  CHECK(*next_start_delay_ms(state, lived_long_ms, true) == 250);
 }
 
 TEST_CASE("services end in order on SIGTERM: the worker, then the coordinator") {
@@ -137,7 +139,7 @@ TEST_CASE("a worker that does not join in time ends all of it, with its log's na
   folder place;
   auto plan = plan_in(place);
   plan.worker_probe = shell("worker probe", "exit 1");
-  plan.worker.log_path = place.at("worker.log");
+  plan.workers[0].log_path = place.at("worker.log");
   plan.ready_limit_ms = 1'000;
   CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
   CHECK(place.text("told") ==
@@ -207,9 +209,10 @@ TEST_CASE("a child that was killed is started again, and none outlives the super
 TEST_CASE("a service that cannot start ends all of it with an error") {
   folder place;
   auto plan = plan_in(place);
-  plan.worker =
+  plan.worker_probe = shell("worker probe", "exit 1");
+  plan.workers[0] =
       shell("worker", "echo $$ >> " + place.at("worker") + "; echo 'a file is missing'; exit 7");
-  plan.worker.log_path = place.at("log");
+  plan.workers[0].log_path = place.at("log");
   const auto pid = supervise_aside(plan, place.at("told"));
   CHECK(wait_code(pid) == 1);
   const auto told = place.text("told");
@@ -224,12 +227,13 @@ TEST_CASE("a service that cannot start ends all of it with an error") {
 TEST_CASE("of a service's log its last errors are told, of this life of it alone") {
   folder place;
   auto plan = plan_in(place);
+  plan.worker_probe = shell("worker probe", "exit 1");
   std::ofstream(place.at("log")) << "2026-11-28T03:12:09.001Z worker error: of a former life\n";
-  plan.worker = shell("worker",
-                      "echo '2026-11-28T03:12:09.001Z worker info: begins'; "
-                      "echo '2026-11-28T03:12:09.001Z gateway error: no such file: x.toml'; "
-                      "echo 'germline: the gateway is gone'; exit 5");
-  plan.worker.log_path = place.at("log");
+  plan.workers[0] = shell("worker",
+                          "echo '2026-11-28T03:12:09.001Z worker info: begins'; "
+                          "echo '2026-11-28T03:12:09.001Z gateway error: no such file: x.toml'; "
+                          "echo 'germline: the gateway is gone'; exit 5");
+  plan.workers[0].log_path = place.at("log");
   CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
   CHECK(
       place.text("told") ==
@@ -239,7 +243,8 @@ TEST_CASE("of a service's log its last errors are told, of this life of it alone
 TEST_CASE("a service that is refused is not started again") {
   folder place;
   auto plan = plan_in(place);
-  plan.worker = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 5");
+  plan.worker_probe = shell("worker probe", "exit 1");
+  plan.workers[0] = shell("worker", "echo $$ >> " + place.at("worker") + "; exit 5");
   CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
   const auto starts = place.text("worker");
   CHECK(std::count(starts.begin(), starts.end(), '\n') == 1);
@@ -249,9 +254,10 @@ TEST_CASE("keys reach the worker and not the coordinator") {
   config_sources sources;
   sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
   sources.is_root = true;
-  const auto plan = plan_of(*config::load(sources), "/bin/germline", "");
-  CHECK(std::count(plan.worker.without.begin(), plan.worker.without.end(), "ANTHROPIC_API_KEY") ==
-        0);
+  const auto plan = plan_of(*config::load(sources), "/bin/germline", {""});
+  REQUIRE(plan.workers.size() == 1);
+  const auto& hidden_from_worker = plan.workers[0].without;
+  CHECK(std::count(hidden_from_worker.begin(), hidden_from_worker.end(), "ANTHROPIC_API_KEY") == 0);
   // The coordinator's account cannot read the caller's home.
   CHECK(std::count(plan.coordinator.without.begin(), plan.coordinator.without.end(), "HOME") == 1);
   CHECK(std::count(plan.coordinator.without.begin(), plan.coordinator.without.end(),
@@ -275,6 +281,85 @@ TEST_CASE("keys reach the worker and not the coordinator") {
   REQUIRE(child);
   while (!child->ended()) ::usleep(1'000);
   CHECK(place.text("log") == "secret\nnone\nother\n");
+}
+
+TEST_CASE("once all was ready, a service that dies again and again is started again and again") {
+  folder place;
+  auto plan = plan_in(place);
+  // It works as long as there is room, and is refused, as by a full disk, while there is none.
+  plan.coordinator = shell("coordinator", "test -e " + place.at("full") + " && { echo died >> " +
+                                              place.at("died") + "; exit 5; }; " +
+                                              service_script(place, "coordinator"));
+  const auto pid = supervise_aside(plan, place.at("told"));
+  REQUIRE(wait_for_lines(place, "told.ready", 1));
+  std::ofstream(place.at("full")) << "\n";
+  ::kill(std::stoi(place.text("coordinator")), SIGKILL);
+  REQUIRE(wait_for_lines(place, "died", 4));
+  fs::remove(place.at("full"));
+  CHECK(wait_for_lines(place, "coordinator", 2));
+  CHECK(exists(pid));
+  ::kill(pid, SIGTERM);
+  CHECK(wait_code(pid) == 0);
+}
+
+TEST_CASE("several workers are kept and ended, each with what is its own") {
+  folder place;
+  auto plan = plan_in(place);
+  plan.workers.push_back(shell("worker-2", service_script(place, "worker-2")));
+  const auto pid = supervise_aside(plan, place.at("told"));
+  REQUIRE(wait_for_lines(place, "worker", 1));
+  REQUIRE(wait_for_lines(place, "worker-2", 1));
+  ::kill(std::stoi(place.text("worker-2")), SIGKILL);
+  CHECK(wait_for_lines(place, "worker-2", 2));
+  ::kill(pid, SIGTERM);
+  CHECK(wait_code(pid) == 0);
+  const auto ends = place.text("ends");
+  CHECK(std::count(ends.begin(), ends.end(), '\n') == 3);
+  CHECK(ends.ends_with("coordinator\n"));
+}
+
+TEST_CASE("the uids of several workers lie beside each other and end within 32 bits") {
+  config_sources sources;
+  std::string base = "1879048192";
+  sources.environment = [&](std::string_view name) -> std::optional<std::string> {
+    if (name == "GERMLINE_UID_BASE") return base;
+    if (name == "GERMLINE_WORKER_TAGS") return "gpu";
+    return {};
+  };
+  sources.is_root = true;
+  const auto settings = *config::load(sources);
+  const auto plan = plan_of(settings, "/bin/germline", {"", "two.toml", ""});
+  REQUIRE(plan.workers.size() == 3);
+  const auto has = [](const std::vector<std::string>& words, const std::string& word) {
+    return std::count(words.begin(), words.end(), word) == 1;
+  };
+  CHECK(plan.workers[0].log_path == "/var/lib/germline/logs/worker.log");
+  CHECK(plan.workers[1].log_path == "/var/lib/germline/logs/worker-2.log");
+  CHECK(has(plan.workers[0].words, "/var/lib/germline/worker"));
+  CHECK(has(plan.workers[2].words, "/var/lib/germline/worker-3"));
+  CHECK(has(plan.workers[1].words, "two.toml"));
+  CHECK(has(plan.workers[0].with, "GERMLINE_UID_BASE=1879048192"));
+  CHECK(has(plan.workers[1].with, "GERMLINE_UID_BASE=1887502336"));
+  CHECK(has(plan.workers[2].with, "GERMLINE_WORKER_TAGS=gpu"));
+  CHECK(plan.socket_group == 1'879'048'196);
+  for (const auto& each : plan.workers) {
+    CHECK(has(each.words, "--socket-group"));
+    CHECK(has(each.words, "1879048196"));
+  }
+  // 64 slots with two sandboxes each, and the uids of the services beneath them.
+  CHECK(uid_base_of(settings, 1) - uid_base_of(settings, 0) == 65'536LL * 129);
+  CHECK(plan_of(settings, "/bin/germline", {""}).socket_group == 0);
+  CHECK(check_uid_room(settings, 16));
+  base = "4200000000";
+  const auto high = *config::load(sources);
+  CHECK(check_uid_room(high, 1));
+  const auto refused = check_uid_room(high, 16);
+  REQUIRE(!refused);
+  CHECK(refused.error().code() == error_code::invalid_argument);
+  CHECK(refused.error().message().find("set GERMLINE_UID_BASE to 4159635456 or less") !=
+        std::string::npos);
+  base = "4159635456";
+  CHECK(check_uid_room(*config::load(sources), 16));
 }
 
 }  // namespace germline::cli

@@ -96,6 +96,27 @@ class Up(unittest.TestCase):
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
 
+    def test_several_workers_have_uids_folders_and_logs_of_their_own(self):
+        fleet = self.fleet
+        up = self.up("--workers", "2", "--tag", "both")
+        self.assertEqual(up.returncode, 0, up.stderr + fleet.logs())
+        workers = fleet.asked("workers")["workers"]
+        self.assertEqual([w["connected"] for w in workers], [True, True], fleet.logs())
+        self.assertEqual([w["tags"] for w in workers], [["both"], ["both"]])
+        folders = [fleet.state + "/worker", fleet.state + "/worker-2"]
+        self.assertEqual([os.stat(folder).st_uid for folder in folders],
+                         [UID_BASE + 1, UID_BASE + 8_454_144 + 1])
+        for name in ("worker.log", "worker-2.log"):
+            self.assertIn("serves", text_of(f"{fleet.state}/logs/{name}"))
+        run = fleet.asked("run", fleet.genome("evolve", "agent 2\n"), "--iterations", "2",
+                          "--lineages", "2", "--require", "both")["run_id"]
+        tree, ended = fleet.settled(run, 4)
+        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 4,
+                         str(tree) + fleet.logs())
+        self.assertEqual(len({i["attempts"][-1]["worker_id"] for i in ended}), 2, str(tree))
+        self.assertEqual(self.germline("down", "--state-dir", fleet.state).returncode, 0)
+        self.assertFalse(glob.glob(fleet.root + "/run/germline/*"))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
