@@ -75,6 +75,7 @@ struct worker_status {
   bool cordoned = false;
   std::string cordon_why;
   std::vector<std::string> attempts;  // that it has leased
+  bool silent = false;                // connected, and not heard for a while
 };
 using worker_statuses = std::vector<worker_status>;
 

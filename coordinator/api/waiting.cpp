@@ -25,6 +25,8 @@ std::string waits_for(const worker_statuses& workers, const worker_needs& needs)
   }
   std::erase_if(left, [](const auto& each) { return each.cordoned; });
   if (left.empty()) return "a worker that is not cordoned; all that fit are";
+  std::erase_if(left, [](const auto& each) { return each.silent; });
+  if (left.empty()) return "word from a worker; none that fits was heard for a while";
   return "a free slot on a worker";
 }
 

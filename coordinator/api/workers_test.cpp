@@ -67,6 +67,9 @@ TEST_CASE("what an item waits for is said by the first thing that no worker has"
   auto fit = plain;
   fit.tags = {"gpu", "zone=a"};
   CHECK(waits_for({plain, fit}, {"base", {"gpu"}}) == "a free slot on a worker");
+  fit.silent = true;
+  CHECK(waits_for({plain, fit}, {"base", {"gpu"}}) ==
+        "word from a worker; none that fits was heard for a while");
   fit.cordoned = true;
   CHECK(waits_for({plain, fit}, {"base", {"gpu"}}) ==
         "a worker that is not cordoned; all that fit are");

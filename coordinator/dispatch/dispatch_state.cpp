@@ -376,8 +376,6 @@ void on(state& s, const tick& e, effects& out) {
 
 }  // namespace
 
-/// A stream may stand for long after its worker was stopped or cut off. To lease it something would
-/// only cost the item an attempt.
 bool is_silent(const state& current, const worker_entry& worker) {
   return current.now_ms - worker.last_seen_ms > current.times.lease_ms / 2;
 }

@@ -281,6 +281,11 @@ struct state {
 /// Applies `what` to `current`, in place; returns what is to be done about it.
 std::vector<effect> apply(state& current, const event& what);
 
+/// Whether a worker that is connected has missed heartbeats. A stream may stand for long after its
+/// worker was stopped or cut off; it is leased nothing until the next one, since that would only
+/// cost the item an attempt.
+bool is_silent(const state& current, const worker_entry& worker);
+
 /// How many attempts hold a slot of `worker`.
 int busy_slots(const state& current, const std::string& worker);
 

@@ -178,6 +178,8 @@ TEST_CASE_FIXTURE(fixture, "a lease that could not be recorded is tried again, e
     time.advance(wait_ms - 1);
     out = apply(s, tick{time.boot_ms()});
     CHECK(find<record_grant>() == nullptr);
+    out = apply(s, heartbeat{"w1", {}, time.boot_ms()});  // it is heard all the time
+    CHECK(find<record_grant>() == nullptr);
     time.advance(1);
     out = apply(s, tick{time.boot_ms()});
     REQUIRE(find<record_grant>() != nullptr);

@@ -345,7 +345,7 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms) {
     out.push_back({name, worker.base_digest, worker.connected, worker.slots,
                    dispatch::busy_slots(s, name), now_ms - worker.last_seen_ms, worker.tags,
                    worker.version, worker.cordoned, worker.cordon_why,
-                   dispatch::attempts_of(s, name)});
+                   dispatch::attempts_of(s, name), dispatch::is_silent(s, worker)});
   }
   return status;
 }

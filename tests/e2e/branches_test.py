@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The coordinator's branches follow its record, whatever somebody does to its repository meanwhile:
-deletes refs, moves them, or pushes.
+deletes refs, moves them, makes all of it read-only, or pushes.
 
-Usage: branches_test.py GERMLINE_BINARY. Needs root. What it starts it ends.
+Usage: branches_test.py GERMLINE_BINARY. Needs root. What it starts and mounts it ends.
 """
 import os
 import subprocess
@@ -68,6 +68,19 @@ class Branches(unittest.TestCase):
         self.fleet.call("fork", self.fleet.tree(run)["generations"][1]["generation_id"],
                         "--iterations", "1")
         self.all_evolve(run, 3)
+
+    def test_a_repository_that_is_read_only_for_a_while(self):
+        run, lineage = self.run_of(2, "agent 2\n")
+        self.fleet.wait(lambda: iterations_of(self.fleet.tree(run)), "an iteration runs")
+        subprocess.run(["mount", "--bind", self.repository, self.repository], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", self.repository], check=True)
+            self.fleet.wait(lambda: "ead-only" in self.fleet.logs(), "it is told in the log")
+            self.assertEqual(self.fleet.call("ps").returncode, 0)
+        finally:
+            subprocess.run(["umount", self.repository], check=True)
+        self.all_evolve(run, 2)
+        self.follows(run, lineage)
 
     def test_a_push_from_outside_pauses_until_a_person_takes_it_back(self):
         run, lineage = self.run_of(3, "agent 1\n")
