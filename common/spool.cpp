@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,21 @@
 #include "common/assert.hpp"
 
 namespace germline {
+namespace {
+
+result<void> write_all(int file, std::string_view bytes, const std::string& doing) {
+  while (!bytes.empty()) {
+    const auto wrote = ::write(file, bytes.data(), bytes.size());
+    if (wrote < 0) {
+      if (errno == EINTR) continue;
+      return errno_error(doing, errno);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return {};
+}
+
+}  // namespace
 
 result<spool> spool::make(const std::string& directory) {
   std::string name = directory + "/.spool-XXXXXX";
@@ -19,6 +35,16 @@ result<spool> spool::make(const std::string& directory) {
   if (!made.file_) return errno_error("making a file in " + directory, errno);
   if (::unlink(name.c_str()) != 0) return errno_error("unlinking " + name, errno);
   return made;
+}
+
+result<spool> spool::open(const std::string& path) {
+  spool opened;
+  opened.file_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened.file_) return errno_error("opening " + path, errno);
+  struct stat known = {};
+  if (::fstat(opened.file_.get(), &known) != 0) return errno_error("reading " + path, errno);
+  opened.size_ = known.st_size;
+  return opened;
 }
 
 spool::spool(spool&& other) noexcept
@@ -46,15 +72,18 @@ void spool::unmap() noexcept {
 result<void> spool::append(std::string_view bytes) {
   GERMLINE_ASSERT(file_);
   unmap();
-  while (!bytes.empty()) {
-    const auto wrote = ::write(file_.get(), bytes.data(), bytes.size());
-    if (wrote < 0) {
-      if (errno == EINTR) continue;
-      return errno_error("writing to a spool file", errno);
-    }
-    bytes.remove_prefix(static_cast<std::size_t>(wrote));
-    size_ += wrote;
+  GERMLINE_TRY(write_all(file_.get(), bytes, "writing to a spool file"));
+  size_ += static_cast<std::int64_t>(bytes.size());
+  return {};
+}
+
+result<void> spool::clear() {
+  unmap();
+  if (size_ == 0) return {};
+  if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0) {
+    return errno_error("emptying a spool file", errno);
   }
+  size_ = 0;
   return {};
 }
 
@@ -65,6 +94,15 @@ result<std::string_view> spool::view() {
   if (at == MAP_FAILED) return errno_error("mapping a spool file", errno);
   mapped_ = {static_cast<const char*>(at), length};
   return mapped_;
+}
+
+result<void> spool::save(const std::string& path) {
+  GERMLINE_TRY_ASSIGN(const auto bytes, view());
+  const unique_fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!to) return errno_error("creating " + path, errno);
+  auto written = write_all(to.get(), bytes, "writing " + path);
+  if (!written) ::unlink(path.c_str());
+  return written;
 }
 
 }  // namespace germline

@@ -1,19 +1,19 @@
 #include "common/spool.hpp"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <filesystem>
+
+#include "tests/support/temp_dir.hpp"
 
 using namespace germline;
 namespace fs = std::filesystem;
 
 TEST_CASE("a spool gives back what was appended, and leaves no file") {
-  std::string dir = (fs::temp_directory_path() / "spool-XXXXXX").string();
-  REQUIRE(::mkdtemp(dir.data()) != nullptr);
-  auto held = spool::make(dir);
+  const tests::temp_dir dir;
+  auto held = spool::make(dir.path());
   REQUIRE(held);
-  CHECK(fs::is_empty(dir));
+  CHECK(fs::is_empty(dir.path()));
   CHECK(held->view()->empty());
   REQUIRE(held->append("one "));
   CHECK(*held->view() == "one ");
@@ -25,7 +25,26 @@ TEST_CASE("a spool gives back what was appended, and leaves no file") {
   spool other = std::move(*held);
   CHECK(view.back() == 'x');
   CHECK(other.view()->data() == view.data());
-  fs::remove_all(dir);
+  REQUIRE(other.clear());
+  CHECK(other.empty());
+  REQUIRE(other.append("anew"));
+  CHECK(*other.view() == "anew");
+}
+
+TEST_CASE("a spool is saved to a file, and read from one that is removed meanwhile") {
+  const tests::temp_dir dir;
+  const auto path = dir.path() + "/saved";
+  auto held = spool::make(dir.path());
+  REQUIRE(held);
+  REQUIRE(held->append("all of it"));
+  REQUIRE(held->save(path));
+  REQUIRE(held->save(path));
+  auto again = spool::open(path);
+  REQUIRE(again);
+  fs::remove(path);
+  CHECK(*again->view() == "all of it");
+  CHECK(spool::open(path).error().message().find(path) != std::string::npos);
+  CHECK_FALSE(held->save(dir.path() + "/none/saved"));
 }
 
 TEST_CASE("a directory that cannot be written is an error that names it") {

@@ -31,6 +31,7 @@
 #include "coordinator/caf_error.hpp"
 #include "coordinator/dispatch/dispatcher.hpp"
 #include "coordinator/health.hpp"
+#include "coordinator/keep_alive.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
 #include "coordinator/listening.hpp"
 #include "coordinator/refs/refs_actor.hpp"
@@ -132,7 +133,7 @@ struct coordinator_service::impl {
     }
     desk = std::make_unique<people>(system, actors, *reader, *repository, env, id,
                                     config.times.kill_wait_ms, *well);
-    fleet = make_fleet_service(system, actors, *reader, *repository, places,
+    fleet = make_fleet_service(system, actors, *env.time, *reader, *repository, places,
                                front ? &front->guard() : nullptr);
     control = make_control_service(*desk, stopping);
     enrolment = make_enrolment_service(front ? front->authority() : nullptr);
@@ -152,6 +153,7 @@ struct coordinator_service::impl {
     builder.SetResourceQuota(quota);
     builder.SetMaxReceiveMessageSize(max_message_bytes);
     builder.AddChannelArgument("grpc.so_reuseport", 0);
+    keep_alive(builder);
     builder.AddListeningPort(config.listen_address, grpc::InsecureServerCredentials(), &port);
     if (front) builder.AddListeningPort(config.tls_listen, front->credentials(), &tls_port);
     for (auto* each : {fleet.get(), control.get(), enrolment.get()}) builder.RegisterService(each);

@@ -5,6 +5,7 @@
 #include "common/clock.hpp"
 #include "common/money.hpp"
 #include "common/text/tags.hpp"
+#include "common/text/units.hpp"
 
 namespace germline::cli {
 namespace {
@@ -64,6 +65,10 @@ void add_usage(sheet& out, const v1::Usage& usage) {
   if (usage.peak_memory_bytes() > 0) {
     constexpr std::int64_t mib = 1024 * 1024;
     out.add("peak memory", std::to_string(usage.peak_memory_bytes() / mib) + " MiB");
+  }
+  if (usage.fetched_bytes() > 0 || usage.put_bytes() > 0) {
+    out.add("moved", rough_size(usage.fetched_bytes()) + " fetched, " +
+                         rough_size(usage.put_bytes()) + " put");
   }
 }
 

@@ -16,4 +16,12 @@ struct object_limits {
   std::int64_t checkout_bytes = 1 << 30;    // all files of one tree, each path counted
 };
 
+/// For what the coordinator packed: all of a lineage's history has no bound of objects or of the
+/// whole, only the pack's own.
+inline constexpr object_limits history_limits{
+    .objects = std::int64_t{1} << 31,
+    .blob_bytes = std::int64_t{1} << 31,
+    .total_bytes = std::int64_t{1} << 40,
+};
+
 }  // namespace germline::git

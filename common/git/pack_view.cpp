@@ -173,6 +173,11 @@ result<pack_view> pack_view::open(std::string_view pack, const object_limits& li
   return view;
 }
 
+std::string_view pack_view::body() const noexcept {
+  if (pack_.empty()) return {};
+  return pack_.substr(header_bytes, pack_.size() - header_bytes - trailer_bytes);
+}
+
 const pack_view::entry* pack_view::find(const oid& id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;

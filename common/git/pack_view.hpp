@@ -33,6 +33,8 @@ class pack_view {
 
   const entry* find(const oid& id) const;
   std::size_t size() const noexcept { return entries_.size(); }
+  /// All objects as they stand in the pack, without what frames them.
+  std::string_view body() const noexcept;
   const std::map<oid, entry>& entries() const noexcept { return entries_; }
   /// The object's bytes, inflated anew.
   result<std::string> read(const entry& which) const;

@@ -48,6 +48,19 @@ class deflater {
   z_stream stream_{};
 };
 
+void append_object(std::string& out, object_type type, std::string_view bytes) {
+  append_header(out, type, bytes.size());
+  thread_local deflater compress;
+  compress.append_to(out, bytes);
+}
+
+std::string pack_header(std::size_t objects) {
+  std::string header = "PACK";
+  append_be32(header, 2);
+  append_be32(header, static_cast<std::uint32_t>(objects));
+  return header;
+}
+
 }  // namespace
 
 oid hash_object(object_type type, std::string_view bytes) {
@@ -60,23 +73,68 @@ oid hash_object(object_type type, std::string_view bytes) {
 
 oid pack_writer::add(object_type type, std::string_view bytes) {
   const auto id = hash_object(type, bytes);
-  if (!added_.emplace(id, true).second) return id;
-  append_header(body_, type, bytes.size());
-  thread_local deflater compress;
-  compress.append_to(body_, bytes);
+  if (added_.emplace(id, true).second) append_object(body_, type, bytes);
   return id;
 }
 
 std::string pack_writer::finish() && {
-  std::string pack = "PACK";
+  std::string pack = pack_header(added_.size());
   pack.reserve(body_.size() + 32);
-  append_be32(pack, 2);
-  append_be32(pack, static_cast<std::uint32_t>(added_.size()));
   pack += body_;
   sha1 digest;
   digest.update(pack);
   pack += digest.finish().raw();
   return pack;
+}
+
+struct pack_stream::impl {
+  pack_sink into;
+  std::uint32_t left = 0;
+  std::size_t bytes = 0;
+  sha1 digest;
+
+  result<void> write(std::string_view part) {
+    digest.update(part);
+    bytes += part.size();
+    return into(part);
+  }
+};
+
+pack_stream::pack_stream(std::unique_ptr<impl> begun) : impl_(std::move(begun)) {}
+pack_stream::pack_stream(pack_stream&&) noexcept = default;
+pack_stream::~pack_stream() = default;
+
+result<pack_stream> pack_stream::begin(std::uint32_t count, pack_sink into) {
+  auto begun = std::make_unique<impl>();
+  begun->into = std::move(into);
+  begun->left = count;
+  GERMLINE_TRY(begun->write(pack_header(count)));
+  return pack_stream(std::move(begun));
+}
+
+result<void> pack_stream::add(object_type type, std::string_view bytes) {
+  GERMLINE_ASSERT(impl_->left > 0);
+  --impl_->left;
+  std::string entry;
+  append_object(entry, type, bytes);
+  return impl_->write(entry);
+}
+
+result<void> pack_stream::add_all(const pack_view& other) {
+  GERMLINE_ASSERT(impl_->left >= other.size());
+  impl_->left -= static_cast<std::uint32_t>(other.size());
+  return impl_->write(other.body());
+}
+
+result<void> pack_stream::finish() {
+  GERMLINE_ASSERT(impl_->left == 0);
+  const auto sum = impl_->digest.finish();
+  impl_->bytes += sum.raw().size();
+  return impl_->into(sum.raw());
+}
+
+std::size_t pack_stream::bytes() const noexcept {
+  return impl_->bytes;
 }
 
 }  // namespace germline::git

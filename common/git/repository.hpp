@@ -14,6 +14,7 @@
 
 #include "common/git/object_limits.hpp"
 #include "common/git/oid.hpp"
+#include "common/git/pack_writer.hpp"
 #include "common/git/path_kind.hpp"
 #include "common/git/tree.hpp"
 #include "common/result.hpp"
@@ -68,10 +69,18 @@ class repository {
   /// refused pack stays. An empty pack is nothing to do.
   result<void> ingest_pack(std::string_view pack, const object_limits& limits);
   /// A pack without deltas with all that `want` reaches and `have` does not. Unknown `have` ids are
-  /// skipped, unknown `want` ids are not_found. Beyond `max_bytes`: resource_exhausted.
+  /// skipped, unknown `want` ids are not_found. Beyond `max_bytes`: resource_exhausted. The same
+  /// question gives the same bytes, as long as no more of `have` comes to be known.
+  result<void> write_pack(const std::vector<std::string>& want,
+                          const std::vector<std::string>& have, std::int64_t max_bytes,
+                          const pack_sink& into) const;
+  /// The same in one text.
   result<std::string> make_pack(const std::vector<std::string>& want,
                                 const std::vector<std::string>& have,
                                 std::int64_t max_bytes = std::int64_t{1} << 30) const;
+  /// Those of `among` that are known and that `from` reaches (or is), the newest first.
+  result<std::vector<std::string>> reached_among(const std::vector<std::string>& from,
+                                                 const std::vector<std::string>& among) const;
   bool has_object(const std::string& id) const;
   result<commit_info> read_commit(const std::string& id) const;
   /// not_found when there is no such path; resource_exhausted beyond `max_bytes`.

@@ -91,46 +91,47 @@ result<void> judge_pack(const pack_view& view, const repository::impl& store,
   return {};
 }
 
-/// Collects what a pack must hold, each object once.
+/// Collects what a pack must hold, each object once, in the order in which it was met.
 class packer {
  public:
-  packer(const repository::impl& store, std::int64_t max_bytes)
-      : store_(store), max_bytes_(static_cast<std::size_t>(max_bytes)) {}
+  explicit packer(const repository::impl& store) : store_(store) {}
 
   /// Marks a tree and all beneath it as known to the other side.
   result<void> exclude(const oid& tree) { return visit(tree, false); }
   result<void> include_commit(const oid& id, const oid& tree) {
-    GERMLINE_TRY(put(id, object_type::commit));
+    chosen_.emplace_back(id, object_type::commit);
     return visit(tree, true);
   }
-  std::string finish() && { return std::move(writer_).finish(); }
-
- private:
-  result<void> put(const oid& id, object_type type) {
-    GERMLINE_TRY_ASSIGN(const auto bytes, store_.read_object(id, type));
-    writer_.add(type, bytes);
-    if (writer_.bytes() > max_bytes_) {
-      return error(error_code::resource_exhausted,
-                   "the pack would have more than " + std::to_string(max_bytes_) + " bytes");
+  result<void> write(std::int64_t max_bytes, const pack_sink& into) const {
+    GERMLINE_TRY_ASSIGN(auto pack,
+                        pack_stream::begin(static_cast<std::uint32_t>(chosen_.size()), into));
+    for (const auto& [id, type] : chosen_) {
+      GERMLINE_TRY_ASSIGN(const auto bytes, store_.read_object(id, type));
+      GERMLINE_TRY(pack.add(type, bytes));
+      if (static_cast<std::int64_t>(pack.bytes()) > max_bytes) {
+        return error(error_code::resource_exhausted,
+                     "the pack would have more than " + std::to_string(max_bytes) + " bytes");
+      }
     }
-    return {};
+    return pack.finish();
   }
 
+ private:
   result<void> visit(const oid& root, bool include) {
     std::vector<oid> open = {root};
     while (!open.empty()) {
       const auto id = open.back();
       open.pop_back();
       if (!seen_.insert(id).second) continue;
+      if (include) chosen_.emplace_back(id, object_type::tree);
       GERMLINE_TRY_ASSIGN(const auto bytes, store_.read_object(id, object_type::tree));
-      if (include) GERMLINE_TRY(put(id, object_type::tree));
       GERMLINE_TRY_ASSIGN(const auto entries, parse_tree(bytes, any_number));
       for (const auto& entry : entries) {
         if (entry.mode == static_cast<std::uint32_t>(entry_mode::submodule)) continue;
         if (entry.is_tree()) {
           open.push_back(entry.id);
         } else if (seen_.insert(entry.id).second && include) {
-          GERMLINE_TRY(put(entry.id, object_type::blob));
+          chosen_.emplace_back(entry.id, object_type::blob);
         }
       }
     }
@@ -138,10 +139,28 @@ class packer {
   }
 
   const repository::impl& store_;
-  std::size_t max_bytes_;
   std::set<oid> seen_;
-  pack_writer writer_;
+  std::vector<std::pair<oid, object_type>> chosen_;
 };
+
+/// A walk from commits to all that they reach, the newest first.
+result<revwalk_handle> walk_from(const repository::impl& store,
+                                 const std::vector<std::string>& starts) {
+  git_revwalk* raw = nullptr;
+  if (const int status = git_revwalk_new(&raw, store.repo.get()); status != 0) {
+    return git_error("walking commits", status);
+  }
+  revwalk_handle walk(raw);
+  for (const auto& text : starts) {
+    GERMLINE_TRY_ASSIGN(const auto id, oid::parse(text));
+    if (!store.has(id)) return error(error_code::not_found, "there is no commit " + text);
+    const auto start = to_git(id);
+    if (const int status = git_revwalk_push(raw, &start); status != 0) {
+      return git_error("walking from " + text, status);
+    }
+  }
+  return walk;
+}
 
 }  // namespace
 
@@ -176,40 +195,59 @@ result<void> repository::ingest_pack(std::string_view pack, const object_limits&
   return impl_->store_pack(pack);
 }
 
-result<std::string> repository::make_pack(const std::vector<std::string>& want,
-                                          const std::vector<std::string>& have,
-                                          std::int64_t max_bytes) const {
-  git_revwalk* raw = nullptr;
-  if (const int status = git_revwalk_new(&raw, impl_->repo.get()); status != 0) {
-    return git_error("walking commits", status);
-  }
-  const revwalk_handle walk(raw);
-  packer pack(*impl_, max_bytes);
-  for (const auto& text : want) {
-    GERMLINE_TRY_ASSIGN(const auto id, oid::parse(text));
-    if (!impl_->has(id)) return error(error_code::not_found, "there is no commit " + text);
-    const auto wanted = to_git(id);
-    if (const int status = git_revwalk_push(raw, &wanted); status != 0) {
-      return git_error("walking from " + text, status);
-    }
-  }
+result<void> repository::write_pack(const std::vector<std::string>& want,
+                                    const std::vector<std::string>& have, std::int64_t max_bytes,
+                                    const pack_sink& into) const {
+  GERMLINE_TRY_ASSIGN(const auto walk, walk_from(*impl_, want));
+  packer pack(*impl_);
   for (const auto& text : have) {
     const auto id = oid::parse(text);
     if (!id || !impl_->has(*id)) continue;
     const auto known = to_git(*id);
-    if (git_revwalk_hide(raw, &known) != 0) continue;
+    if (git_revwalk_hide(walk.get(), &known) != 0) continue;
     GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(text));
     GERMLINE_TRY(pack.exclude(tree));
   }
   git_oid next;
   int status = 0;
-  while ((status = git_revwalk_next(&next, raw)) == 0) {
+  while ((status = git_revwalk_next(&next, walk.get())) == 0) {
     const auto id = from_git(next);
     GERMLINE_TRY_ASSIGN(const auto tree, impl_->tree_of(id.hex()));
     GERMLINE_TRY(pack.include_commit(id, tree));
   }
   if (status != GIT_ITEROVER) return git_error("walking commits", status);
-  return std::move(pack).finish();
+  return pack.write(max_bytes, into);
+}
+
+result<std::string> repository::make_pack(const std::vector<std::string>& want,
+                                          const std::vector<std::string>& have,
+                                          std::int64_t max_bytes) const {
+  std::string pack;
+  GERMLINE_TRY(write_pack(want, have, max_bytes, [&](std::string_view bytes) -> result<void> {
+    pack += bytes;
+    return {};
+  }));
+  return pack;
+}
+
+result<std::vector<std::string>> repository::reached_among(
+    const std::vector<std::string>& from, const std::vector<std::string>& among) const {
+  std::set<oid> wanted;
+  for (const auto& text : among) {
+    const auto id = oid::parse(text);
+    if (id && impl_->has(*id)) wanted.insert(*id);
+  }
+  std::vector<std::string> reached;
+  if (wanted.empty()) return reached;
+  GERMLINE_TRY_ASSIGN(const auto walk, walk_from(*impl_, from));
+  git_oid next;
+  int status = 0;
+  while (!wanted.empty() && (status = git_revwalk_next(&next, walk.get())) == 0) {
+    const auto id = from_git(next);
+    if (wanted.erase(id) > 0) reached.push_back(id.hex());
+  }
+  if (status != 0 && status != GIT_ITEROVER) return git_error("walking commits", status);
+  return reached;
 }
 
 }  // namespace germline::git

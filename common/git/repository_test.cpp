@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/git/pack_merge.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/source_id.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -155,6 +156,20 @@ TEST_CASE("packs travel from one store to another, and git reads them") {
   REQUIRE(base);
   REQUIRE(step);
   CHECK(step->size() < base->size());
+  CHECK(*store->make_pack({head}, {old, std::string(40, '1')}) == *step);
+  std::string streamed;
+  REQUIRE(store->write_pack({head}, {old}, 1 << 20, [&](std::string_view bytes) -> result<void> {
+    streamed += bytes;
+    return {};
+  }));
+  CHECK(streamed == *step);
+  const error full(error_code::resource_exhausted, "the disk is full");
+  CHECK(store->write_pack({head}, {}, 1 << 20, [&](std::string_view) { return full; })
+            .error()
+            .message() == full.message());
+  const std::vector<std::string> known = {old, std::string(40, '1'), head, "no id"};
+  CHECK(*store->reached_among({head}, known) == std::vector<std::string>{head, old});
+  CHECK(*store->reached_among({old}, known) == std::vector<std::string>{old});
   CHECK(store->make_pack({std::string(40, '1')}, {}).error().code() == error_code::not_found);
   CHECK(store->make_pack({head}, {}, 10).error().code() == error_code::resource_exhausted);
 
@@ -173,6 +188,37 @@ TEST_CASE("packs travel from one store to another, and git reads them") {
   for (const auto& file : std::filesystem::directory_iterator(dir.path() + "/other.git")) {
     CHECK(file.path().string().find("quarantine") == std::string::npos);
   }
+}
+
+TEST_CASE("a pack and what stands on it become one, in which git finds everything once") {
+  const tests::temp_dir dir;
+  const auto user = user_repository(dir);
+  auto store = repository::init_bare(dir.path() + "/store.git");
+  const auto head = store->import_branch(user, "main")->commit;
+  const auto old = store->import_branch(user, "other")->commit;
+  const auto base = store->make_pack({old}, {});
+  const auto step = store->make_pack({head}, {old});
+  const auto merged = [](std::string_view first, std::string_view second) -> result<std::string> {
+    std::string pack;
+    GERMLINE_TRY(merge_packs(first, second, [&](std::string_view bytes) -> result<void> {
+      pack += bytes;
+      return {};
+    }));
+    return pack;
+  };
+  const auto whole = merged(*base, *step);
+  REQUIRE(whole);
+  auto other = repository::init_bare(dir.path() + "/other.git");
+  REQUIRE(other->ingest_pack(*whole, {}));
+  REQUIRE(other->update_ref("refs/heads/main", head, zero_oid));
+  sh("git -C " + dir.path() + "/other.git fsck --strict --full");
+  CHECK(*other->make_pack({head}, {}) == *store->make_pack({head}, {}));
+  CHECK(*merged(*whole, *step) == *whole);  // nothing twice
+  const auto incomplete = merged("", *step);
+  REQUIRE_FALSE(incomplete);
+  CHECK(incomplete.error().code() == error_code::data_loss);
+  CHECK(incomplete.error().message().find("which did not come") != std::string::npos);
+  CHECK_FALSE(merged(whole->substr(0, whole->size() - 1), *step));
 }
 
 TEST_CASE("a store judges the trees of a pack again") {

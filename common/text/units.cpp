@@ -122,6 +122,20 @@ std::string format_size_bytes(std::int64_t size_bytes) {
   return std::to_string(size_bytes) + "B";
 }
 
+std::string rough_size(std::int64_t size_bytes) {
+  constexpr std::array<std::string_view, 5> units = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  std::int64_t scale = 1;
+  while (unit + 1 < units.size() && size_bytes >= 1024 * scale) {
+    scale *= 1024;
+    ++unit;
+  }
+  const auto tenths = size_bytes / scale * 10 + size_bytes % scale * 10 / scale;
+  auto text = std::to_string(tenths / 10);
+  if (unit > 0 && tenths < 100) text += "." + std::to_string(tenths % 10);
+  return text + " " + std::string(units[unit]);
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;

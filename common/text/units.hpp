@@ -26,6 +26,9 @@ std::string format_duration_ms(std::int64_t duration_ms);
 /// The largest binary unit that says it exactly: 2'147'483'648 -> "2GiB".
 std::string format_size_bytes(std::int64_t size_bytes);
 
+/// For people, to a tenth where that says something: "812 B", "1.2 MiB", "300 KiB".
+std::string rough_size(std::int64_t size_bytes);
+
 /// Insertions, deletions, substitutions and swaps of neighbours that turn one into the other.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

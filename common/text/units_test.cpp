@@ -81,3 +81,12 @@ TEST_CASE("clean paths stay inside") {
     CHECK_FALSE(is_clean_relative_path(bad));
   }
 }
+
+TEST_CASE("sizes for people are told to a tenth where that says something") {
+  CHECK(rough_size(0) == "0 B");
+  CHECK(rough_size(1'023) == "1023 B");
+  CHECK(rough_size(1'024) == "1.0 KiB");
+  CHECK(rough_size(1'258'292) == "1.2 MiB");
+  CHECK(rough_size(300 * 1'024) == "300 KiB");
+  CHECK(rough_size(std::int64_t{5} << 30) == "5.0 GiB");
+}

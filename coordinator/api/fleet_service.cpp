@@ -5,26 +5,17 @@
 #include <deque>
 #include <mutex>
 
-#include "common/artefact/artefact_store.hpp"
-#include "common/artefact/tar.hpp"
 #include "common/grpc_status.hpp"
-#include "common/hash.hpp"
-#include "common/log.hpp"
 #include "coordinator/api/actor_handles.hpp"
+#include "coordinator/api/bulk_transfers.hpp"
 #include "coordinator/api/gate.hpp"
 #include "coordinator/api/session.hpp"
-#include "coordinator/durable_file.hpp"
-#include "coordinator/store/reader.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
 
 namespace germline {
 namespace {
 
-constexpr std::size_t chunk_bytes = 1 << 20;
-constexpr std::int64_t max_pack_bytes = 256 << 20;
-constexpr std::int64_t max_artefact_bytes = 512 << 20;
 constexpr std::size_t max_outbox = 4'096;
-constexpr int max_wanted = 64;
 
 class join_reactor;
 
@@ -136,60 +127,14 @@ void stream_link::write_done(bool ok) {
   reactor_->StartWrite(&outbox_.front());
 }
 
-/// Receives a whole PutRequest stream under bounds; returns its bytes once size and hash are right.
-result<spool> receive(grpc::ServerReader<v1::PutRequest>& stream, const caller& who,
-                      record_reader& reader, std::int64_t max_bytes, v1::PutHeader& header,
-                      spool bytes) {
-  v1::PutRequest request;
-  if (!stream.Read(&request) || !request.has_header()) {
-    return error(error_code::invalid_argument, "the first message must be the header");
-  }
-  header = request.header();
-  GERMLINE_TRY(check_speaks_for(who, header.worker_id()));
-  if (header.size_bytes() < 0 || header.size_bytes() > max_bytes) {
-    return error(error_code::resource_exhausted,
-                 "at most " + std::to_string(max_bytes) + " bytes are taken");
-  }
-  GERMLINE_TRY(attempt_id::parse(header.attempt_id()));
-  GERMLINE_TRY_ASSIGN(const bool holds,
-                      reader.holds_fence(header.attempt_id(), header.fence(), header.worker_id()));
-  if (!holds) {
-    return error(error_code::failed_precondition, "this attempt no longer holds the lease");
-  }
-  sha256 sum;
-  while (stream.Read(&request)) {
-    const auto& data = request.chunk().data();
-    if (data.size() > chunk_bytes ||
-        bytes.size() + static_cast<std::int64_t>(data.size()) > header.size_bytes()) {
-      return error(error_code::resource_exhausted, "more bytes came than the header declares");
-    }
-    sum.update(data);
-    GERMLINE_TRY(bytes.append(data));
-  }
-  if (bytes.size() != header.size_bytes() || sum.finish_hex() != header.sha256()) {
-    return error(error_code::data_loss, "size or SHA-256 is not what the header declares");
-  }
-  return bytes;
-}
-
-grpc::Status send_chunks(grpc::ServerWriter<v1::Chunk>& stream, const std::string& bytes) {
-  v1::Chunk chunk;
-  for (std::size_t at = 0; at < bytes.size(); at += chunk_bytes) {
-    chunk.set_data(bytes.substr(at, chunk_bytes));
-    if (!stream.Write(chunk)) return {grpc::StatusCode::CANCELLED, "the worker went away"};
-  }
-  return grpc::Status::OK;
-}
-
 class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet::Service> {
  public:
-  fleet_service(caf::actor_system& system, dispatcher_actor dispatcher, record_reader& reader,
-                refs::git_refs& repository, refs::repository_places places, const gate* guard)
+  fleet_service(caf::actor_system& system, dispatcher_actor dispatcher, const clock& time,
+                record_reader& reader, refs::git_refs& repository,
+                const refs::repository_places& places, const gate* guard)
       : system_(system),
         dispatcher_(std::move(dispatcher)),
-        reader_(reader),
-        repository_(repository),
-        places_(std::move(places)),
+        bulk_(time, reader, repository, places),
         guard_(guard) {}
 
   grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Join(
@@ -203,78 +148,58 @@ class fleet_service final : public v1::Fleet::WithCallbackMethod_Join<v1::Fleet:
     if (const auto own = check_speaks_for(caller_of(*context), request->worker_id()); !own) {
       return to_status(own);
     }
-    if (request->want_size() == 0 || request->want_size() > max_wanted ||
-        request->have_size() > max_wanted) {
-      return {grpc::StatusCode::INVALID_ARGUMENT, "1 to 64 commits may be wanted"};
-    }
-    const auto pack = repository_.make_pack({request->want().begin(), request->want().end()},
-                                            {request->have().begin(), request->have().end()});
-    return pack ? send_chunks(*stream, *pack) : to_status(pack.error());
+    return to_status(bulk_.fetch_objects(*context, *request, *stream));
   }
-
-  grpc::Status PutObjects(grpc::ServerContext* context, grpc::ServerReader<v1::PutRequest>* stream,
-                          v1::PutReply* reply) override {
-    return to_status([&]() -> result<void> {
-      GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
-      GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
-      v1::PutHeader header;
-      GERMLINE_TRY_ASSIGN(auto pack, receive(*stream, caller_of(*context), reader_, max_pack_bytes,
-                                             header, std::move(into)));
-      GERMLINE_TRY_ASSIGN(const auto bytes, pack.view());
-      GERMLINE_TRY(write_durably(refs::quarantined_pack(places_, header.attempt_id()), bytes));
-      reply->set_id(header.sha256());
-      return {};
-    }());
-  }
-
   grpc::Status FetchArtefact(grpc::ServerContext* context, const v1::FetchArtefactRequest* request,
                              grpc::ServerWriter<v1::Chunk>* stream) override {
-    return to_status([&]() -> result<void> {
-      GERMLINE_TRY(check_speaks_for(caller_of(*context), request->worker_id()));
-      GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places_.artefacts));
-      v1::Chunk chunk;
-      return artefacts.write_tar(request->artefact_id(),
-                                 [&](std::string_view bytes) -> result<void> {
-                                   chunk.set_data(std::string(bytes));
-                                   if (stream->Write(chunk)) return {};
-                                   return error(error_code::cancelled, "the worker went away");
-                                 });
-    }());
+    if (const auto own = check_speaks_for(caller_of(*context), request->worker_id()); !own) {
+      return to_status(own);
+    }
+    return to_status(bulk_.fetch_artefact(*context, *request, *stream));
   }
-
+  grpc::Status GetPutOffset(grpc::ServerContext* context, const v1::PutHeader* request,
+                            v1::PutOffset* reply) override {
+    if (const auto own = check_speaks_for(caller_of(*context), request->worker_id()); !own) {
+      return to_status(own);
+    }
+    const auto offset = bulk_.put_offset(*request);
+    if (!offset) return to_status(offset.error());
+    reply->set_offset(*offset);
+    return grpc::Status::OK;
+  }
+  grpc::Status PutObjects(grpc::ServerContext* context, grpc::ServerReader<v1::PutRequest>* stream,
+                          v1::PutReply* reply) override {
+    return put(*context, *stream, transfers::content_kind::pack, *reply);
+  }
   grpc::Status PutArtefact(grpc::ServerContext* context, grpc::ServerReader<v1::PutRequest>* stream,
                            v1::PutReply* reply) override {
-    return to_status([&]() -> result<void> {
-      GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
-      GERMLINE_TRY_ASSIGN(auto into, artefacts.make_spool());
-      v1::PutHeader header;
-      GERMLINE_TRY_ASSIGN(auto tar, receive(*stream, caller_of(*context), reader_,
-                                            max_artefact_bytes, header, std::move(into)));
-      GERMLINE_TRY_ASSIGN(const auto bytes, tar.view());
-      GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(bytes, {}, {}));
-      GERMLINE_TRY_ASSIGN(*reply->mutable_id(), artefacts.put(files));
-      return {};
-    }());
+    return put(*context, *stream, transfers::content_kind::artefact, *reply);
   }
 
  private:
+  grpc::Status put(grpc::ServerContext& context, grpc::ServerReader<v1::PutRequest>& stream,
+                   transfers::content_kind kind, v1::PutReply& reply) {
+    const auto id = bulk_.put(context, stream, kind);
+    if (!id) return to_status(id.error());
+    reply.set_id(*id);
+    return grpc::Status::OK;
+  }
+
   caf::actor_system& system_;
   dispatcher_actor dispatcher_;
-  record_reader& reader_;
-  refs::git_refs& repository_;
-  refs::repository_places places_;
+  bulk_transfers bulk_;
   const gate* guard_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> make_fleet_service(caf::actor_system& system,
-                                                  const actor_handles& actors,
+                                                  const actor_handles& actors, const clock& time,
                                                   record_reader& reader, refs::git_refs& repository,
                                                   const refs::repository_places& places,
                                                   const gate* guard) {
-  return std::make_unique<fleet_service>(system, actors.dispatcher, reader, repository, places,
-                                         guard);
+  return std::make_unique<fleet_service>(system, actors.dispatcher, time, reader, repository,
+                                         places, guard);
 }
 
 }  // namespace germline

@@ -1,6 +1,5 @@
-// fleet_service: the wire of fleet.proto. Join is a callback stream bridged to a session actor;
-// the bulk transfers are plain blocking handlers on the server's bounded threads, with bounds on
-// every chunk and total. Owns nothing but what it is given.
+// fleet_service: the wire of fleet.proto. Join is a callback stream bridged to a session actor; the
+// bulk transfers are bulk_transfers'. Owns those, and nothing else.
 // gRPC calls it from threads of its own.
 #pragma once
 
@@ -17,6 +16,7 @@ class actor_system;
 
 namespace germline {
 
+class clock;
 class gate;
 class record_reader;
 namespace refs {
@@ -29,7 +29,7 @@ struct actor_handles;
 /// Makes the service. `guard` may be null, where nobody calls over TLS. REQUIRES that everything
 /// given outlives the server.
 std::unique_ptr<grpc::Service> make_fleet_service(caf::actor_system& system,
-                                                  const actor_handles& actors,
+                                                  const actor_handles& actors, const clock& time,
                                                   record_reader& reader, refs::git_refs& repository,
                                                   const refs::repository_places& places,
                                                   const gate* guard);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/git/pack_writer.hpp"
 #include "common/git/path_kind.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
@@ -103,9 +104,15 @@ class git_refs {
   virtual result<projection> project(const project_request& request) = 0;
   /// The agent's own commit of an attempt; empty where none was kept.
   virtual result<std::string> raw_commit(const attempt_id& attempt) = 0;
-  /// A pack with everything reachable from `want` and not from `have`.
+  /// A pack with everything reachable from `want` and not from `have`, and the same in pieces.
   virtual result<std::string> make_pack(const std::vector<std::string>& want,
                                         const std::vector<std::string>& have) = 0;
+  virtual result<void> write_pack(const std::vector<std::string>& want,
+                                  const std::vector<std::string>& have,
+                                  const git::pack_sink& into) = 0;
+  /// Those of `have` that are known here and that `want` reaches.
+  virtual result<std::vector<std::string>> reached_among(const std::vector<std::string>& want,
+                                                         const std::vector<std::string>& have) = 0;
   virtual result<std::string> read_file(const std::string& commit, const std::string& path,
                                         std::int64_t max_bytes) = 0;
   /// What stands at a path; symbolic links are not followed.

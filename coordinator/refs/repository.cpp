@@ -250,6 +250,19 @@ class repository final : public git_refs {
     return repo.make_pack(want, have, max_pack_bytes);
   }
 
+  result<void> write_pack(const std::vector<std::string>& want,
+                          const std::vector<std::string>& have,
+                          const git::pack_sink& into) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.write_pack(want, have, max_pack_bytes, into);
+  }
+
+  result<std::vector<std::string>> reached_among(const std::vector<std::string>& want,
+                                                 const std::vector<std::string>& have) override {
+    GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));
+    return repo.reached_among(want, have);
+  }
+
   result<std::string> read_file(const std::string& commit, const std::string& path,
                                 std::int64_t max_bytes) override {
     GERMLINE_TRY_ASSIGN(const auto repo, git::repository::open(places_.objects));

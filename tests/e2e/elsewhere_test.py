@@ -23,6 +23,7 @@ from fleet_elsewhere import WORKERS, FleetElsewhere, timed
 GERMLINE = sys.argv.pop(1)
 LEASE_S, GUARD_S = 20, 5
 MARGIN_S = 3  # for what is not a promise: a command's start, a busy machine
+BIG = 3_000_000  # bytes
 SLOW = {"delay_ms": 40, "jitter_ms": 10, "loss": 0.02}
 
 
@@ -286,7 +287,61 @@ class Elsewhere(unittest.TestCase):
             self.assertIn("a worker's certificate (gpu-1) is not for this", worker.stderr)
             fleet.pki("revoke", "gpu-1")  # nobody is to wait for its renewal
 
-    def test_5_revoked_and_renewed(self):
+    def test_5_transfers_that_break_off(self):
+        """The coordinator is killed while a worker fetches from it, and again while it puts."""
+        fleet = self.fleet
+        with self.case("transfers that break off, and go on"):
+            fleet.network.shape(kbit=8 * BIG // 3000)  # three seconds for what is big
+            self.addCleanup(fleet.network.shape)
+            run = fleet.run(self.big_genome(), 2)
+            for phase in ("PREPARING", "REPORTING"):
+                fleet.wait(lambda: self.founding_of(run)["phase"] == f"ITERATION_PHASE_{phase}",
+                           f"the founding is {phase}", 60, every=0.1)
+                time.sleep(1)
+                fleet.end("coordinator", signal.SIGKILL)
+                fleet.start_coordinator()
+            tree = self.evolves(run, 2)
+            founding = self.founding_of(run)
+            self.assertEqual([a["state"] for a in founding["attempts"]],
+                             ["ATTEMPT_STATE_FINISHED"], self.story(run))
+            # What was fetched is the same once more; of what was put the coordinator kept nothing.
+            self.check_moved("founded", founding, (1, 1.2), (1, 2.2))
+            been_on = {founding["attempts"][0]["worker_id"]}
+            for number, iteration in enumerate(iterations_of(tree), 1):
+                worker = iteration["attempts"][0]["worker_id"]
+                warm = worker in been_on
+                been_on.add(worker)
+                self.check_moved(f"iteration {number}, {'warm' if warm else 'cold'}", iteration,
+                                 (0, 0.02) if warm else (2, 2.2), (1, 1.2))
+
+    def check_moved(self, what, item, fetched, put):
+        """Between how many times the big file's size were moved."""
+        for way, (least, most) in (("fetched", fetched), ("put", put)):
+            size = int(item["usage"][f"{way}_bytes"])
+            self.assertGreaterEqual(size, least * BIG, what)
+            self.assertLessEqual(size, most * BIG, what)
+            print(f"  {what}: {size} bytes {way}", flush=True)
+
+    def founding_of(self, run):
+        tree = self.fleet.tree(run)
+        found = [i for i in tree["iterations"] if i["kind"] == "WORK_KIND_FOUND"] if tree else []
+        return found[0] if found else {"phase": ""}
+
+    def big_genome(self):
+        """With a file that cannot be packed, in its history and in its artefacts."""
+        place = self.fleet.genome()
+        with open(place + "/big", "wb") as file:
+            file.write(os.urandom(BIG))
+        for name, old, new in (("genome.toml", '["build/evolve"]', '["build/evolve", "build/big"]'),
+                               ("build.sh", "chmod 755", "cp big build/big\nchmod 755")):
+            with open(f"{place}/{name}") as file:
+                text = file.read()
+            self.assertIn(old, text)
+            self.fleet.write(place, name, text.replace(old, new))
+        self.fleet.commit(place, "big")
+        return place
+
+    def test_6_revoked_and_renewed(self):
         # The authority's key is rotated while a revoked worker's lease runs out.
         fleet = self.fleet
         with self.case("a worker revoked, and its item with the other"):

@@ -329,13 +329,7 @@ result<void> check_job(const import_job& job) {
 result<import_output> import_candidate(const import_job& job, std::string_view parent_pack,
                                        std::string_view candidate_pack) {
   GERMLINE_TRY(check_job(job));
-  // The parent's pack comes from the coordinator and holds all of the lineage's history: it has no
-  // bound of objects or of the whole, only the pack's own.
-  git::object_limits parent_limits;
-  parent_limits.objects = std::int64_t{1} << 31;
-  parent_limits.blob_bytes = std::int64_t{1} << 31;
-  parent_limits.total_bytes = std::int64_t{1} << 40;
-  const auto parent = git::pack_view::open(parent_pack, parent_limits);
+  const auto parent = git::pack_view::open(parent_pack, git::history_limits);
   if (!parent) return parent.error().within("the parent");
   const bool pushed = !job.candidate_commit.empty();
   const auto candidate = git::pack_view::open(pushed ? candidate_pack : "", job.limits);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "germline/v1/fleet.grpc.pb.h"
+#include "worker/node/channel.hpp"
 
 namespace germline::worker {
 namespace {
@@ -39,8 +40,8 @@ struct fixture {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service);
     server = builder.BuildAndStart();
-    client = std::make_unique<fleet_client>(*endpoint_at("127.0.0.1:" + std::to_string(port), ""),
-                                            random);
+    client = std::make_unique<fleet_client>(
+        make_channel(*endpoint_at("127.0.0.1:" + std::to_string(port), "")), random);
     client->start({[] {}, [] {}, [this](const v1::CoordinatorMessage&) { ++heard; }});
   }
   ~fixture() {

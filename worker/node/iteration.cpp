@@ -1,7 +1,6 @@
 #include "worker/node/iteration.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "worker/node/model_session.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
+#include "worker/node/transfers.hpp"
 #include "worker/node/wire_texts.hpp"
 
 namespace germline::worker {
@@ -51,7 +51,8 @@ class iteration final : public running_attempt {
         lease_(std::move(lease)),
         progress_(std::move(progress)),
         sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms),
-        model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms) {}
+        model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms),
+        moves_(*context_.bulk, *context_.time, random_) {}
 
   attempt_end run() override;
   void cancel(const std::string& why) override;
@@ -69,10 +70,7 @@ class iteration final : public running_attempt {
                           bool founding);
   result<void> conclude(conclusion how, agent_run& agent);
   result<void> deliver(const std::string& pack, judgement* verdict);
-  template <class Transfer>
-  auto persist(Transfer transfer) -> decltype(transfer());
-  template <class Transfer>
-  result<spool> arrive(Transfer transfer);
+  result<spool> objects_of(const std::string& commit);
 
   std::string task_json() const;
   sandbox_policy_spec policy() const;
@@ -85,6 +83,8 @@ class iteration final : public running_attempt {
   progress_sink progress_;
   sandbox_set sandboxes_;
   model_session model_;
+  system_random random_;
+  transfers moves_;
   genome_commands commands_;
   genome_commands seed_commands_;
   spool parent_pack_;
@@ -144,6 +144,8 @@ attempt_end iteration::run() {
   result_.set_fence(lease_.fence());
   const auto worked = work();
   result_.mutable_usage()->set_wall_ms(context_.time->boot_ms() - started_ms);
+  result_.mutable_usage()->set_fetched_bytes(moves_.fetched_bytes());
+  result_.mutable_usage()->set_put_bytes(moves_.put_bytes());
   if (worked && make_sendable(result_)) return result_;
   // The worker's own failure is no verdict on the agent.
   v1::AttemptCleaned gone;
@@ -158,31 +160,10 @@ attempt_end iteration::run() {
   return gone;
 }
 
-/// A coordinator that is away is waited for as long as the lease stands: when that runs out, the
-/// node cancels the attempt.
-template <class Transfer>
-auto iteration::persist(Transfer transfer) -> decltype(transfer()) {
-  constexpr std::chrono::milliseconds longest{2'000};
-  for (std::chrono::milliseconds pause{100};; pause = std::min(2 * pause, longest)) {
-    auto done = transfer();
-    if (done || done.error().code() != error_code::unavailable) return done;
-    if (sandboxes_.wait_cancelled(pause)) return done;
-  }
-}
-
-/// What a transfer appends to a spool, persisted with from an empty one each time.
-template <class Transfer>
-result<spool> iteration::arrive(Transfer transfer) {
-  return persist([&]() -> result<spool> {
-    GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-    GERMLINE_TRY(transfer(into));
-    return into;
-  });
-}
-
 void iteration::cancel(const std::string& why) {
   // The agent's sandbox dies by this; its thread then ends the model session before it returns.
   sandboxes_.cancel(why);
+  moves_.cancel();
 }
 
 void iteration::renew(std::int64_t lease_until_boot_ms) {
@@ -200,18 +181,25 @@ result<void> iteration::prepare() {
   begin(v1::ITERATION_PHASE_PREPARING, "prepare");
   GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
   seed_commands_ = commands_;
-  const auto& parent = lease_.parent_commit();
-  GERMLINE_TRY_ASSIGN(parent_pack_, arrive([&](spool& into) {
-                        return context_.bulk->fetch_objects(context_.worker_id, {parent},
-                                                            max_pack_bytes, into);
-                      }));
+  GERMLINE_TRY_ASSIGN(parent_pack_, objects_of(lease_.parent_commit()));
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
-  const auto& seed = lease_.seed_commit();
-  GERMLINE_TRY_ASSIGN(seed_pack_, arrive([&](spool& into) {
-                        return context_.bulk->fetch_objects(context_.worker_id, {seed},
-                                                            max_pack_bytes, into);
-                      }));
+  GERMLINE_TRY_ASSIGN(seed_pack_, objects_of(lease_.seed_commit()));
   return {};
+}
+
+/// A pack with all that the commit reaches.
+result<spool> iteration::objects_of(const std::string& commit) {
+  return context_.objects->get(
+      commit, max_pack_bytes,
+      [&](const std::vector<std::string>& have, spool into) -> result<object_cache::fetched> {
+        fetch_wish wish;
+        wish.worker_id = context_.worker_id;
+        wish.want = {commit};
+        wish.have = have;
+        wish.max_bytes = max_pack_bytes;
+        GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
+        return object_cache::fetched{std::move(came.base), std::move(came.bytes)};
+      });
 }
 
 result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
@@ -240,12 +228,11 @@ result<void> iteration::deliver(const std::string& pack, judgement* verdict) {
   begin(v1::ITERATION_PHASE_REPORTING, "result");
   const put_ticket ticket{context_.worker_id, lease_.attempt_id(), lease_.fence()};
   if (!pack.empty()) {
-    GERMLINE_TRY(persist([&] { return context_.bulk->put_objects(ticket, pack); }));
+    GERMLINE_TRY(moves_.put(ticket, content_kind::pack, pack));
   }
   if (verdict == nullptr) return {};
   GERMLINE_TRY_ASSIGN(const auto tar, verdict->artefact_tar.view());
-  GERMLINE_TRY_ASSIGN(const auto id,
-                      persist([&] { return context_.bulk->put_artefact(ticket, tar); }));
+  GERMLINE_TRY_ASSIGN(const auto id, moves_.put(ticket, content_kind::artefact, tar));
   if (id != verdict->artefact_id) {
     return error(error_code::data_loss, "the coordinator sealed the artefact as " + id +
                                             ", this worker as " + verdict->artefact_id);
@@ -275,11 +262,14 @@ result<void> iteration::found() {
 result<artefact_pin> iteration::artefact_of(const std::string& id) {
   auto here = context_.artefacts->use(id);
   if (here || here.error().code() != error_code::not_found) return here;
-  GERMLINE_TRY_ASSIGN(auto arrived, arrive([&](spool& into) {
-                        return context_.bulk->fetch_artefact(context_.worker_id, id,
-                                                             max_artefact_bytes, into);
-                      }));
-  GERMLINE_TRY_ASSIGN(const auto tar, arrived.view());
+  fetch_wish wish;
+  wish.kind = content_kind::artefact;
+  wish.worker_id = context_.worker_id;
+  wish.artefact_id = id;
+  wish.max_bytes = max_artefact_bytes;
+  GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
+  GERMLINE_TRY_ASSIGN(auto arrived, moves_.fetch(wish, std::move(into)));
+  GERMLINE_TRY_ASSIGN(const auto tar, arrived.bytes.view());
   GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
   GERMLINE_TRY_ASSIGN(auto stored, context_.artefacts->seal(files));
   if (stored.id() != id) {
@@ -305,11 +295,10 @@ result<agent_run> iteration::run_agent() {
   clone.commit = lease_.parent_commit();
   GERMLINE_TRY(lay_out_clone(box->get(), clone));
 
-  system_random random;
   std::string token;
   if (with_model) {
-    token = "germline-" + make_uuid7_hex(*context_.time, random) +
-            make_uuid7_hex(*context_.time, random);
+    token = "germline-" + make_uuid7_hex(*context_.time, random_) +
+            make_uuid7_hex(*context_.time, random_);
     model_grant grant;
     grant.token = token;
     grant.model = lease_.model();

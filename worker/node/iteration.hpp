@@ -12,6 +12,7 @@
 #include "worker/node/artefact_cache.hpp"
 #include "worker/node/model_access.hpp"
 #include "worker/node/node_actor.hpp"
+#include "worker/node/object_cache.hpp"
 #include "worker/node/sandbox_set.hpp"
 #include "worker/node/transport.hpp"
 #include "worker/node/validator.hpp"
@@ -28,7 +29,8 @@ struct iteration_context {
   model_access* models = nullptr;
   const clock* time = nullptr;
   artefact_cache* artefacts = nullptr;  // beneath the exports root
-  std::string programs_dir;             // beneath the exports root; holds importer and stand-in
+  object_cache* objects = nullptr;
+  std::string programs_dir;  // beneath the exports root; holds importer and stand-in
 };
 
 std::shared_ptr<running_attempt> make_iteration(const iteration_context& context,

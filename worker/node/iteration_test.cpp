@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "common/artefact/tar.hpp"
+#include "common/hash.hpp"
 #include "worker/node/sandbox_validator.hpp"
 
 using namespace germline;
@@ -79,17 +80,23 @@ class scripted_backend final : public sandbox_backend {
 
 class giving_transport final : public transport {
  public:
-  result<void> fetch_objects(const std::string&, const std::vector<std::string>&, std::int64_t,
-                             spool& into) override {
-    return into.append("PACK");
+  result<void> fetch(const fetch_wish& wish, arrival& so_far, transfer_watch& watch) override {
+    std::string all = "PACK";
+    if (wish.kind == content_kind::artefact) {
+      all.clear();
+      GERMLINE_TRY(artefact::write_tar({{"agent", true, "#!/bin/sh\n"}},
+                                       [&](std::string_view bytes) -> result<void> {
+                                         all += bytes;
+                                         return {};
+                                       }));
+    }
+    so_far.sha256 = sha256_hex(all);
+    so_far.size_bytes = static_cast<std::int64_t>(all.size());
+    watch.moved_bytes += so_far.size_bytes;
+    return so_far.bytes.append(all);
   }
-  result<void> fetch_artefact(const std::string&, const std::string&, std::int64_t,
-                              spool& into) override {
-    return artefact::write_tar({{"agent", true, "#!/bin/sh\n"}},
-                               [&](std::string_view bytes) { return into.append(bytes); });
-  }
-  result<void> put_objects(const put_ticket&, const std::string&) override { return {}; }
-  result<std::string> put_artefact(const put_ticket&, std::string_view) override {
+  result<std::int64_t> put_offset(const put_parcel&, transfer_watch&) override { return 0; }
+  result<std::string> put(const put_parcel&, std::int64_t, transfer_watch&) override {
     return std::string();
   }
 };
@@ -109,6 +116,10 @@ struct fixture {
     context.judge = &*judge;
     context.time = &time;
     context.artefacts = &*cache;
+    auto packs = object_cache::open(dir + "/objects", 1 << 30);
+    REQUIRE(packs);
+    objects.emplace(std::move(*packs));
+    context.objects = &*objects;
     context.programs_dir = "/programs";
     lease.set_attempt_id("att_1");
     lease.set_kind(v1::WORK_KIND_ITERATE);
@@ -140,6 +151,7 @@ struct fixture {
   std::string dir;
   std::optional<artefact::artefact_store> store;
   std::optional<artefact_cache> cache;
+  std::optional<object_cache> objects;
   std::optional<sandbox_validator> judge;
   scripted_backend backend;
   giving_transport bulk;

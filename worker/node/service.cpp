@@ -24,6 +24,8 @@
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
 #include "worker/node/base_digest.hpp"
+#include "worker/node/bulk_client.hpp"
+#include "worker/node/channel.hpp"
 #include "worker/node/fleet_client.hpp"
 #include "worker/node/gateway_access.hpp"
 #include "worker/node/identity.hpp"
@@ -45,6 +47,7 @@ struct layout {
   std::string exports;    // what the zygote may mount lies beneath
   std::string artefacts;  // exports/artefacts
   std::string programs;   // exports/programs
+  std::string objects;
 };
 
 result<void> make_directory(const std::string& path, uid_t owner, gid_t group, mode_t mode) {
@@ -76,6 +79,8 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   made.artefacts = made.exports + "/artefacts";
   made.programs = made.exports + "/programs";
   GERMLINE_TRY(make_directory(config.state_dir, config.node_uid, config.services_gid, 0755));
+  made.objects = config.state_dir + "/objects";
+  GERMLINE_TRY(make_directory(made.objects, config.node_uid, config.services_gid, 0700));
   GERMLINE_TRY(make_directory(made.exports, config.node_uid, config.services_gid, 0755));
   GERMLINE_TRY(make_directory(made.artefacts, config.node_uid, config.services_gid, 0755));
   // Root's own: the node cannot put another program in the place of these.
@@ -261,19 +266,22 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY_ASSIGN(shared.base_digest, compute_base_digest("/var/lib/dpkg", "/usr"));
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
   artefact_cache artefacts(store, config.kept_artefact_bytes);
+  GERMLINE_TRY_ASSIGN(auto objects, object_cache::open(places.objects, config.kept_object_bytes));
   sandbox_validator judge(artefacts, places.programs);
   system_random random;
   GERMLINE_TRY_ASSIGN(const auto coordinator,
                       watching_endpoint_at(config.coordinator, tls_folder_of(config)));
   const certificate_keeper keeper(config, time, random);
-  fleet_client fleet(coordinator, random);
+  fleet_client fleet(make_channel(coordinator), random);
+  bulk_client bulk(make_channel(coordinator));
   shared.backend = backend.get();
-  shared.bulk = &fleet;
+  shared.bulk = &bulk;
   const auto replaced = seam ? seam(judge) : nullptr;
   shared.judge = replaced ? replaced.get() : &judge;
   shared.models = models.get();
   shared.time = &time;
   shared.artefacts = &artefacts;
+  shared.objects = &objects;
   shared.programs_dir = places.programs;
   return serve(config, shared, fleet, models.get(), ends, companions);
 }

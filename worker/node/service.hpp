@@ -14,7 +14,7 @@
 namespace germline::worker {
 
 struct worker_config {
-  /// Everything of this worker's on disk: sealed artefacts, transcripts. Made when missing.
+  /// Everything of this worker's on disk: sealed artefacts, packs, transcripts. Made when missing.
   std::string state_dir;
   /// "unix:/path" or "HOST:PORT", as grpc_tls.hpp reads it.
   std::string coordinator;
@@ -41,6 +41,8 @@ struct worker_config {
   std::string libexec_dir;
   /// How much of sealed artefacts that no attempt uses stays; the least recently used go first.
   std::int64_t kept_artefact_bytes = std::int64_t{8} << 30;
+  /// The same of packs of objects.
+  std::int64_t kept_object_bytes = std::int64_t{2} << 30;
   /// The gateway's TOML; empty: no model can be used.
   std::string gateway_config;
 };

@@ -1,8 +1,10 @@
-// transport: the seam through which an attempt moves git objects and artefacts. fleet_client is
-// the real one. Blocking, bounded; any thread.
+// transport: the seam through which an attempt moves git objects and artefacts, one try at a time:
+// a try may break at any byte, and the next goes on from there. transfers.hpp tries again;
+// bulk_client is the real one. Blocking, bounded; any thread.
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,19 +21,49 @@ struct put_ticket {
   std::int64_t fence = 0;
 };
 
+enum class content_kind { pack, artefact };
+
+struct fetch_wish {
+  content_kind kind = content_kind::pack;
+  std::string worker_id;
+  std::vector<std::string> want, have;  // pack: commits; what it may stand on
+  std::string artefact_id;              // artefact
+  std::int64_t max_bytes = 0;
+};
+
+/// What came of something so far, in its order.
+struct arrival {
+  std::string sha256;  // of the whole, as the coordinator said; empty: nothing came yet
+  std::string base;    // pack: the one of `have` that it stands on; empty: it is complete
+  std::int64_t size_bytes = 0;
+  spool bytes;
+};
+
+struct put_parcel {
+  content_kind kind = content_kind::pack;
+  put_ticket ticket;
+  std::string sha256;
+  std::string_view bytes;
+};
+
+/// What a try is told and tells while it goes on.
+struct transfer_watch {
+  std::stop_token cancelled;  // the try ends soon with `cancelled`
+  std::int64_t moved_bytes = 0;
+};
+
 class transport {
  public:
   virtual ~transport() = default;
-  /// Appends a pack with all that is reachable from `want` to `into`.
-  virtual result<void> fetch_objects(const std::string& worker_id,
-                                     const std::vector<std::string>& want, std::int64_t max_bytes,
-                                     spool& into) = 0;
-  /// Appends the artefact's tar to `into`.
-  virtual result<void> fetch_artefact(const std::string& worker_id, const std::string& artefact_id,
-                                      std::int64_t max_bytes, spool& into) = 0;
-  virtual result<void> put_objects(const put_ticket& ticket, const std::string& pack) = 0;
-  /// Returns the artefact id that the coordinator computed.
-  virtual result<std::string> put_artefact(const put_ticket& ticket, std::string_view tar) = 0;
+  /// Goes on where `so_far` ends, or begins it anew where the coordinator has something else by
+  /// now. Done: all of it came, by its size. `unavailable`: another try may bring the rest.
+  virtual result<void> fetch(const fetch_wish& wish, arrival& so_far, transfer_watch& watch) = 0;
+  /// How much of it the coordinator has.
+  virtual result<std::int64_t> put_offset(const put_parcel& parcel, transfer_watch& watch) = 0;
+  /// Brings it from `offset` on. The artefact id that the coordinator computed, or the pack's hash.
+  /// not_found: the coordinator has less than `offset` of it.
+  virtual result<std::string> put(const put_parcel& parcel, std::int64_t offset,
+                                  transfer_watch& watch) = 0;
 };
 
 }  // namespace germline::worker
