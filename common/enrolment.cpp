@@ -36,8 +36,18 @@ bool is_due(const pki::certificate_facts& facts, std::int64_t now_ms) {
 
 }  // namespace
 
-result<pki::credentials> enroll(const std::string& address, const std::string& token) {
+result<pki::credentials> enroll(const std::string& address, const std::string& token,
+                                pki::role who) {
   GERMLINE_TRY_ASSIGN(const auto said, pki::read_token(token));
+  if (said.who != who) {
+    return error(error_code::invalid_argument,
+                 said.who == pki::role::worker
+                     ? "this token is for a worker (`germline worker --join`), and was not used; a "
+                       "person's is made by `germline pki token --role person --name NAME`"
+                     : "this token is for the person " + said.name +
+                           " (`germline login`), and was not used; a worker's is made by "
+                           "`germline pki token`");
+  }
   const auto target = without_scheme(address);
   GERMLINE_TRY_ASSIGN(const std::string ca, pki::discover_ca(target, said.ca_fingerprint));
   GERMLINE_TRY_ASSIGN(const auto key, pki::private_key::generate());

@@ -12,8 +12,10 @@
 namespace germline {
 
 /// Dials `address` ("HOST:PORT", with or without "tls:"), believes who answers only where it shows
-/// the authority that the token names, and asks for a certificate.
-result<pki::credentials> enroll(const std::string& address, const std::string& token);
+/// the authority that the token names, and asks for a certificate. invalid_argument: the token is
+/// for another role than `who`, or is none; then nobody is dialled, and it is not used.
+result<pki::credentials> enroll(const std::string& address, const std::string& token,
+                                pki::role who);
 
 /// What a look for a new certificate brought.
 enum class renewal { nothing_due, renewed };

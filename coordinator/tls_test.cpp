@@ -121,7 +121,7 @@ TEST_CASE("a worker's certificate cannot pose as a coordinator's") {
 
 TEST_CASE("a worker joins by a token and leads a run to its end") {
   elsewhere at;
-  const auto made = enroll(at.tls(), at.token(pki::role::worker));
+  const auto made = enroll(at.tls(), at.token(pki::role::worker), pki::role::worker);
   REQUIRE_MESSAGE(made, (made ? "" : made.error().message()));
   const auto folder = at.dir + "/joined";
   REQUIRE(pki::write_credentials(folder, *made));
@@ -199,17 +199,31 @@ TEST_CASE("from elsewhere no path of the coordinator's machine is read") {
 TEST_CASE("a token is believed by the coordinator that made it, and believes no other") {
   elsewhere at;
   const auto foreign = std::move(*pki::authority::make(at.dir + "/foreign", at.time));
-  const auto stray = enroll(at.tls(), *foreign->make_token(pki::role::worker, "", false, 60'000));
+  const auto worker = pki::role::worker;
+  const auto stray = enroll(at.tls(), *foreign->make_token(worker, "", false, 60'000), worker);
   REQUIRE_FALSE(stray);
   CHECK(stray.error().code() == error_code::permission_denied);
   CHECK(stray.error().message().find("not the coordinator that the token is for") !=
         std::string::npos);
-  const auto nobody = enroll("127.0.0.1:1", at.token(pki::role::worker));
+  const auto nobody = enroll("127.0.0.1:1", at.token(worker), worker);
   REQUIRE_FALSE(nobody);
   CHECK(nobody.error().code() == error_code::unavailable);
   const auto token = at.token(pki::role::person, "ann");
-  REQUIRE(enroll(at.tls(), token));
-  CHECK(enroll(at.tls(), token).error().code() == error_code::permission_denied);
+  REQUIRE(enroll(at.tls(), token, pki::role::person));
+  CHECK(enroll(at.tls(), token, pki::role::person).error().code() == error_code::permission_denied);
+}
+
+TEST_CASE("a token for another role is refused before it is used") {
+  elsewhere at;
+  for (const auto& [right, wrong] : {std::pair{pki::role::worker, pki::role::person},
+                                     std::pair{pki::role::person, pki::role::worker}}) {
+    const auto token = at.token(right, right == pki::role::person ? "ann" : "");
+    const auto refused = enroll(at.tls(), token, wrong);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == error_code::invalid_argument);
+    CHECK(refused.error().message().find("was not used") != std::string::npos);
+    CHECK(enroll(at.tls(), token, right));
+  }
 }
 
 TEST_CASE("plain HTTP/2 on the TLS address, and TLS on the plain one, get nothing") {

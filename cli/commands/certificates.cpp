@@ -209,7 +209,7 @@ exit_code run_login(const session& with, const login_options& options) {
                        " already; --replace puts the new ones in their place, or name another "
                        "--tls-dir");
     }
-    GERMLINE_TRY_ASSIGN(const auto made, enroll(options.address, token));
+    GERMLINE_TRY_ASSIGN(const auto made, enroll(options.address, token, pki::role::person));
     GERMLINE_TRY(pki::write_credentials(folder, made));
     GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
     const auto address = needs_tls(options.address) ? options.address : "tls:" + options.address;

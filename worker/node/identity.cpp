@@ -68,7 +68,7 @@ result<std::string> identify(const worker_config& config, const clock& time) {
                                           ", give --token what `germline pki token` prints there"
                                     : ""));
   }
-  auto made = enroll(config.coordinator, config.join_token);
+  auto made = enroll(config.coordinator, config.join_token, pki::role::worker);
   if (!made) return made.error().within("joining " + without_scheme(config.coordinator));
   GERMLINE_TRY(pki::write_credentials(folder, *made));
   GERMLINE_TRY_ASSIGN(const auto fresh, usable(folder, time));
