@@ -136,7 +136,7 @@ struct coordinator_service::impl {
     fleet = make_fleet_service(system, actors, *env.time, *reader, *repository, places,
                                front ? &front->guard() : nullptr);
     control = make_control_service(*desk, stopping);
-    enrolment = make_enrolment_service(front ? front->authority() : nullptr);
+    enrolment = make_enrolment_service(front ? front->authority() : nullptr, *env.time);
     if (!socket_path.empty()) {
       GERMLINE_TRY(check_nobody_listens(socket_path));
       ::unlink(socket_path.c_str());

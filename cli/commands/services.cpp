@@ -3,6 +3,8 @@
 #include <grpc/support/log.h>
 
 #include "cli/up/up.hpp"
+#include "common/clock.hpp"
+#include "common/line_limit.hpp"
 #include "common/log.hpp"
 #include "common/text/tags.hpp"
 #include "coordinator/service.hpp"
@@ -11,9 +13,12 @@
 namespace germline::cli {
 namespace {
 
-/// With the service's own lines, one line each.
+/// With the service's own lines. Whoever reaches the port can cause them.
 void log_of_grpc(gpr_log_func_args* given) {
-  if (given->severity == GPR_LOG_SEVERITY_ERROR) log_error("gRPC: {}", given->message);
+  if (given->severity != GPR_LOG_SEVERITY_ERROR) return;
+  static const system_clock_source time;
+  static line_limit limit;
+  if (const auto more = limit.take(time.boot_ms())) log_error("gRPC: {}{}", given->message, *more);
 }
 
 exit_code conclude(const session& with, const result<int>& ended) {

@@ -1,6 +1,7 @@
 #include "coordinator/api/enrolment.hpp"
 
 #include "common/grpc_status.hpp"
+#include "common/line_limit.hpp"
 #include "common/log.hpp"
 #include "coordinator/api/gate.hpp"
 #include "germline/v1/fleet.grpc.pb.h"
@@ -12,7 +13,8 @@ constexpr std::size_t max_request_bytes = 16 * 1024;
 
 class enrolment_service final : public v1::Enrolment::Service {
  public:
-  explicit enrolment_service(pki::authority* authority) : authority_(authority) {}
+  enrolment_service(pki::authority* authority, const clock& time)
+      : authority_(authority), time_(time) {}
 
   grpc::Status Enroll(grpc::ServerContext* context, const v1::EnrollRequest* request,
                       v1::Credentials* reply) override {
@@ -20,7 +22,9 @@ class enrolment_service final : public v1::Enrolment::Service {
       GERMLINE_TRY(check(*context, request->csr_pem()));
       auto made = authority_->redeem(request->token(), request->csr_pem());
       if (!made) {
-        log_warning("{} may not enrol: {}", context->peer(), made.error().message());
+        if (const auto more = refusals_.take(time_.boot_ms())) {
+          log_warning("{} may not enrol: {}{}", context->peer(), made.error().message(), *more);
+        }
         return made.error();
       }
       log_info("{} {} has enrolled from {}", pki::to_string(made->whose.who), made->whose.name,
@@ -66,12 +70,15 @@ class enrolment_service final : public v1::Enrolment::Service {
   }
 
   pki::authority* const authority_;
+  const clock& time_;
+  line_limit refusals_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_enrolment_service(pki::authority* authority) {
-  return std::make_unique<enrolment_service>(authority);
+std::unique_ptr<grpc::Service> make_enrolment_service(pki::authority* authority,
+                                                      const clock& time) {
+  return std::make_unique<enrolment_service>(authority, time);
 }
 
 }  // namespace germline

@@ -7,12 +7,13 @@
 
 #include <memory>
 
+#include "common/clock.hpp"
 #include "common/pki/authority.hpp"
 
 namespace germline {
 
 /// `authority` may be null, where certificates were brought along: then it says so to all who ask.
-/// REQUIRES that it outlives the server.
-std::unique_ptr<grpc::Service> make_enrolment_service(pki::authority* authority);
+/// REQUIRES that both outlive the server.
+std::unique_ptr<grpc::Service> make_enrolment_service(pki::authority* authority, const clock& time);
 
 }  // namespace germline
