@@ -38,18 +38,6 @@ result<unique_fd> take(const std::string& folder) {
   return lock;
 }
 
-/// Each certificate of a bundle by itself.
-std::vector<std::string> split(const std::string& bundle) {
-  constexpr std::string_view end = "-----END CERTIFICATE-----\n";
-  std::vector<std::string> out;
-  std::size_t from = 0;
-  for (auto at = bundle.find(end); at != std::string::npos; at = bundle.find(end, from)) {
-    out.push_back(bundle.substr(from, at + end.size() - from));
-    from = at + end.size();
-  }
-  return out;
-}
-
 }  // namespace
 
 result<std::unique_ptr<authority>> authority::make(const std::string& folder, const clock& time) {
@@ -89,7 +77,7 @@ result<authority::signer> authority::current_signer() const {
   GERMLINE_TRY_ASSIGN(const std::string key_pem, read_file(folder_ + "/ca.key"));
   GERMLINE_TRY_ASSIGN(auto key, private_key::from_pem(key_pem));
   GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
-  for (auto& pem : split(bundle)) {
+  for (auto& pem : split_bundle(bundle)) {
     if (!check_is_of(pem, key)) continue;
     GERMLINE_TRY_ASSIGN(auto key_id, key_id_of(pem));
     return signer{std::move(key), std::move(pem), std::move(key_id)};
@@ -168,7 +156,7 @@ result<std::string> authority::make_token(role who, const std::string& name, boo
   token.name = name;
   token.reusable = reusable;
   token.expires_ms = (time_.utc_ms() + ttl_ms + 999) / 1'000 * 1'000;
-  for (const auto& pem : split(bundle)) {
+  for (const auto& pem : split_bundle(bundle)) {
     GERMLINE_TRY_ASSIGN(const std::string key_id, key_id_of(pem));
     if (key_id != server.facts.issuer_key) continue;
     GERMLINE_TRY_ASSIGN(token.ca_fingerprint, fingerprint(pem));
@@ -177,6 +165,9 @@ result<std::string> authority::make_token(role who, const std::string& name, boo
     return error(error_code::data_loss, "the certificate in " + server_folder() +
                                             " was not signed by the authority in " + folder_);
   }
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY(
+      log_.add_token({token.id, {who, name}, reusable, token.expires_ms, 0}, time_.utc_ms()));
   return write_token(token, key);
 }
 
@@ -184,6 +175,11 @@ result<signed_certificate> authority::redeem(std::string_view token, std::string
   GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
   GERMLINE_TRY_ASSIGN(const auto said, verify_token(token, key, time_.utc_ms()));
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY_ASSIGN(const bool revoked, log_.is_token_revoked(said.id));
+  if (revoked) {
+    return error(error_code::permission_denied,
+                 "this join token is revoked; `germline pki token` makes another");
+  }
   if (!said.reusable) {
     GERMLINE_TRY_ASSIGN(const bool used, log_.is_token_used(said.id));
     if (used) {
@@ -222,6 +218,30 @@ result<std::vector<certificate_entry>> authority::revoke(const std::string& name
   if (!revoked.empty()) return revoked;
   return error(error_code::not_found, "no certificate that still holds is of '" + name_or_serial +
                                           "' or has that serial; `germline pki list` has all");
+}
+
+result<std::string> authority::revoke_token(const std::string& token_or_id,
+                                            const std::string& why) {
+  auto id = token_or_id;
+  if (is_token_text(token_or_id)) {
+    GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
+    GERMLINE_TRY_ASSIGN(const auto said,
+                        verify_token(token_or_id, key, 0));  // also one that is over
+    id = said.id;
+  }
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  GERMLINE_TRY_ASSIGN(const auto made, log_.tokens());
+  const bool known = std::ranges::any_of(made, [&](const auto& each) { return each.id == id; });
+  if (!known && id == token_or_id) {
+    return error(error_code::not_found, "no join token has the id '" + id + "'");
+  }
+  GERMLINE_TRY(log_.add_token_revoked(id, time_.utc_ms(), why));
+  return id;
+}
+
+result<std::set<std::string>> authority::believed_keys() const {
+  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  return key_ids_of(bundle);
 }
 
 result<void> authority::write_server_certificate() {
@@ -276,14 +296,17 @@ result<void> authority::begin_rotation() {
   return write_file(credential_paths(server_folder()).ca, bundle, 0644);
 }
 
-/// Who holds a certificate that is not over, and none of this key.
+/// Who holds a certificate that is not over and is believed, and none of this key. Who was left
+/// behind by a rotation before is not named again.
 result<std::vector<std::string>> authority::left_behind(const std::string& key_id) {
   GERMLINE_TRY_ASSIGN(const auto all, log_.entries());
+  GERMLINE_TRY_ASSIGN(const auto believed, believed_keys());
   std::map<std::string, bool> has_new;
   for (const auto& entry : all) {
     const auto& whose = entry.facts.whose;
     const bool over = entry.revoked_ms != 0 || entry.facts.not_after_ms <= time_.utc_ms();
-    if (over || whose.who == role::coordinator) continue;
+    if (over || !believed.contains(entry.facts.issuer_key) || whose.who == role::coordinator)
+      continue;
     auto& has = has_new[std::string(to_string(whose.who)) + " " + whose.name];
     has = has || entry.facts.issuer_key == key_id;
   }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,13 @@ class authority {
   /// there is none.
   result<std::vector<certificate_entry>> revoke(const std::string& name_or_serial,
                                                 const std::string& why);
+  /// Takes a token back, by its text or its id: nobody joins with it any more. Who has joined
+  /// stays. Returns the id. not_found: no such token was made here.
+  result<std::string> revoke_token(const std::string& token_or_id, const std::string& why);
+  result<std::vector<token_entry>> tokens() { return log_.tokens(); }
   result<bool> is_revoked(const std::string& serial) { return log_.is_revoked(serial); }
+  /// Whether there is a record of having issued it, to this holder.
+  result<bool> has_issued(const certificate_facts& facts) { return log_.has_issued(facts); }
   result<std::vector<certificate_entry>> certificates() { return log_.entries(); }
 
   /// Makes a new key, with which it signs from now on; certificates of the former one go on, and so
@@ -73,6 +80,8 @@ class authority {
 
   /// Renews the coordinator's certificate when less than a third of its time is left.
   result<void> keep_server_certificate();
+  /// The ids of the keys that are believed now, as `issuer_key` names them.
+  result<std::set<std::string>> believed_keys() const;
   /// Whom to believe now.
   result<std::string> ca_pem() const;
   std::string server_folder() const { return folder_ + "/server"; }

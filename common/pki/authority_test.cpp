@@ -99,6 +99,30 @@ TEST_CASE("a reusable token brings many in, each with a name of its own, until i
   CHECK_FALSE(home->redeem(token, request()));
 }
 
+TEST_CASE("a token that is revoked lets nobody in any more, by its text or by its id") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto running = std::move(*authority::open(at.pki(), time));
+  for (const bool by_id : {false, true}) {
+    CAPTURE(by_id);
+    const auto token = *home->make_token(role::worker, "", true, 60'000);
+    const auto id = read_token(token)->id;
+    const auto before = running->redeem(token, request());
+    REQUIRE(before);
+    CHECK(*home->revoke_token(by_id ? id : token, "leaked\nout") == id);
+    const auto after = running->redeem(token, request());
+    REQUIRE_FALSE(after);
+    CHECK(after.error().code() == error_code::permission_denied);
+    CHECK(after.error().message().find("revoked") != std::string::npos);
+    CHECK_FALSE(*running->is_revoked(read_certificate(before->certificate_pem)->serial));
+    CHECK(running->tokens()->back().revoked_ms != 0);
+  }
+  CHECK(home->revoke_token("0011223344556677", "").error().code() == error_code::not_found);
+  const auto foreign = std::move(*authority::make(at.root + "/b", time));
+  CHECK_FALSE(home->revoke_token(*foreign->make_token(role::worker, "", true, 60'000), ""));
+}
+
 TEST_CASE("tokens that make no sense are not made") {
   const place at;
   const manual_clock time;
@@ -176,6 +200,29 @@ TEST_CASE("who is left behind on purpose is") {
   REQUIRE(home->begin_rotation());
   CHECK_FALSE(home->finish_rotation(false));
   CHECK(home->finish_rotation(true));
+  // Nor is the next rotation to wait for them.
+  REQUIRE(home->begin_rotation());
+  CHECK(home->finish_rotation(false));
+}
+
+TEST_CASE("the keys that are believed are those of the present authority, and both in between") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto before = read_certificate(home->issue({role::person, "ann"}, 0)->certificate_pem);
+  CHECK(*home->believed_keys() == std::set{before->issuer_key});
+  CHECK(*home->has_issued(*before));
+  auto other = *before;
+  other.serial = "01";
+  CHECK_FALSE(*home->has_issued(other));
+  other = *before;
+  other.whose.name = "bob";
+  CHECK_FALSE(*home->has_issued(other));
+  REQUIRE(home->begin_rotation());
+  const auto after = read_certificate(home->issue({role::person, "ann"}, 0)->certificate_pem);
+  CHECK(*home->believed_keys() == std::set{before->issuer_key, after->issuer_key});
+  REQUIRE(home->finish_rotation(false));
+  CHECK(*home->believed_keys() == std::set{after->issuer_key});
 }
 
 TEST_CASE("a crash between the two files of a rotation does no harm") {

@@ -208,6 +208,28 @@ result<std::string> key_id_of(std::string_view pem) {
   return hex_of(X509_get0_subject_key_id(read.get()));
 }
 
+std::vector<std::string> split_bundle(const std::string& bundle) {
+  constexpr std::string_view end = "-----END CERTIFICATE-----";
+  std::vector<std::string> out;
+  std::size_t from = 0;
+  for (auto at = bundle.find(end); at != std::string::npos; at = bundle.find(end, from)) {
+    const auto past = at + end.size();
+    const auto next = past < bundle.size() && bundle[past] == '\n' ? past + 1 : past;
+    out.push_back(bundle.substr(from, next - from));
+    from = next;
+  }
+  return out;
+}
+
+result<std::set<std::string>> key_ids_of(const std::string& bundle) {
+  std::set<std::string> ids;
+  for (const auto& pem : split_bundle(bundle)) {
+    GERMLINE_TRY_ASSIGN(std::string id, key_id_of(pem));
+    ids.insert(std::move(id));
+  }
+  return ids;
+}
+
 result<std::string> fingerprint(std::string_view pem) {
   GERMLINE_TRY_ASSIGN(const auto read, parse(pem));
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/pki/private_key.hpp"
 #include "common/result.hpp"
@@ -49,6 +51,11 @@ result<certificate_facts> read_certificate(std::string_view pem);
 
 /// The id of the first certificate's own key, hex, as `issuer_key` names it.
 result<std::string> key_id_of(std::string_view pem);
+
+/// Each certificate of a bundle by itself.
+std::vector<std::string> split_bundle(const std::string& bundle);
+/// The ids of the own keys of all certificates of a bundle.
+result<std::set<std::string>> key_ids_of(const std::string& bundle);
 
 /// SHA-256 of the first certificate's DER, hex.
 result<std::string> fingerprint(std::string_view pem);

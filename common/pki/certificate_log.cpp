@@ -67,6 +67,30 @@ result<void> certificate_log::add_revoked(const std::string& serial, std::int64_
   return append(line.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
+result<void> certificate_log::add_token(const token_entry& entry, std::int64_t now_ms) {
+  const json line = {{"event", "token"},
+                     {"at_ms", now_ms},
+                     {"token", entry.id},
+                     {"role", std::string(to_string(entry.whose.who))},
+                     {"name", entry.whose.name},
+                     {"reusable", entry.reusable ? 1 : 0},
+                     {"expires_ms", entry.expires_ms}};
+  return append(line.dump());
+}
+
+result<void> certificate_log::add_token_revoked(const std::string& token, std::int64_t now_ms,
+                                                const std::string& why) {
+  const json line = {{"event", "token_revoked"}, {"at_ms", now_ms}, {"token", token}, {"why", why}};
+  return append(line.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+void certificate_log::revoke_token(const std::string& token, std::int64_t at_ms) {
+  revoked_tokens_.insert(token);
+  for (auto& made : tokens_) {
+    if (made.id == token) made.revoked_ms = at_ms;
+  }
+}
+
 result<void> certificate_log::take(const std::string& line) {
   const auto read = json::parse(line, nullptr, false);
   const auto event = read.is_object() ? text_in(read, "event") : "";
@@ -77,6 +101,20 @@ result<void> certificate_log::take(const std::string& line) {
       entries_[found->second].revoked_ms = number_in(read, "at_ms");
       entries_[found->second].why = text_in(read, "why");
     }
+    return {};
+  }
+  if (event == "token_revoked") {
+    revoke_token(text_in(read, "token"), number_in(read, "at_ms"));
+    return {};
+  }
+  if (event == "token") {
+    token_entry token;
+    token.id = text_in(read, "token");
+    GERMLINE_TRY_ASSIGN(token.whose.who, role_of(text_in(read, "role")));
+    token.whose.name = text_in(read, "name");
+    token.reusable = number_in(read, "reusable") != 0;
+    token.expires_ms = number_in(read, "expires_ms");
+    tokens_.push_back(std::move(token));
     return {};
   }
   if (event != "issued") {
@@ -91,7 +129,7 @@ result<void> certificate_log::take(const std::string& line) {
   entry.facts.not_after_ms = number_in(read, "not_after_ms");
   entry.issued_ms = number_in(read, "at_ms");
   entry.token = text_in(read, "token");
-  if (!entry.token.empty()) tokens_.insert(entry.token);
+  if (!entry.token.empty()) used_tokens_.insert(entry.token);
   by_serial_[entry.facts.serial] = entries_.size();
   entries_.push_back(std::move(entry));
   return {};
@@ -138,7 +176,28 @@ result<bool> certificate_log::is_revoked(const std::string& serial) {
 result<bool> certificate_log::is_token_used(const std::string& token) {
   const std::scoped_lock lock(mutex_);
   GERMLINE_TRY(refresh());
-  return tokens_.contains(token);
+  return used_tokens_.contains(token);
+}
+
+result<bool> certificate_log::is_token_revoked(const std::string& token) {
+  const std::scoped_lock lock(mutex_);
+  GERMLINE_TRY(refresh());
+  return revoked_tokens_.contains(token);
+}
+
+result<bool> certificate_log::has_issued(const certificate_facts& facts) {
+  const std::scoped_lock lock(mutex_);
+  GERMLINE_TRY(refresh());
+  const auto found = by_serial_.find(facts.serial);
+  if (found == by_serial_.end()) return false;
+  const auto& known = entries_[found->second].facts;
+  return known.whose.who == facts.whose.who && known.whose.name == facts.whose.name;
+}
+
+result<std::vector<token_entry>> certificate_log::tokens() {
+  const std::scoped_lock lock(mutex_);
+  GERMLINE_TRY(refresh());
+  return tokens_;
 }
 
 }  // namespace germline::pki

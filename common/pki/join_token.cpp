@@ -116,6 +116,10 @@ std::string write_token(const join_token& token, std::string_view key) {
   return std::string(prefix) + base64url(bytes);
 }
 
+bool is_token_text(std::string_view text) {
+  return text.starts_with(prefix);
+}
+
 result<join_token> read_token(std::string_view text) {
   GERMLINE_TRY_ASSIGN(const std::string bytes, bytes_of(text));
   const std::string_view all(bytes);

@@ -28,6 +28,9 @@ result<std::string> make_token_id();
 
 std::string write_token(const join_token& token, std::string_view key);
 
+/// Whether it looks like a token at all.
+bool is_token_text(std::string_view text);
+
 /// What the token says, which nobody has authenticated: enough to know whom to dial.
 result<join_token> read_token(std::string_view text);
 
