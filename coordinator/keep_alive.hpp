@@ -1,6 +1,6 @@
 // keep_alive: what the server does about peers that vanish without a word: it asks those that are
 // silent, ends their connections when no answer comes, and lets workers ask as often as they do
-// (worker/node/channel.cpp).
+// (worker/node/channel.cpp). And how old a connection gets.
 #pragma once
 
 #include <grpcpp/server_builder.h>
@@ -13,6 +13,12 @@ inline void keep_alive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1'000);
+}
+
+/// Connections over TLS take no new calls after a while, and those that go on are left in peace. So
+/// who has renewed its certificate shows the new one by its next call, although its channel is old.
+inline void renew_connections(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 10'000);
 }
 
 }  // namespace germline

@@ -154,6 +154,7 @@ struct coordinator_service::impl {
     builder.SetMaxReceiveMessageSize(max_message_bytes);
     builder.AddChannelArgument("grpc.so_reuseport", 0);
     keep_alive(builder);
+    if (front) renew_connections(builder);
     builder.AddListeningPort(config.listen_address, grpc::InsecureServerCredentials(), &port);
     if (front) builder.AddListeningPort(config.tls_listen, front->credentials(), &tls_port);
     for (auto* each : {fleet.get(), control.get(), enrolment.get()}) builder.RegisterService(each);

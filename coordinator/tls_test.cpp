@@ -157,17 +157,20 @@ TEST_CASE("a worker cannot say hello, fetch or put under another's name") {
   honest.leave();
 }
 
+/// The worker's next word.
+v1::WorkerMessage heartbeat() {
+  v1::WorkerMessage beat;
+  beat.mutable_heartbeat()->set_sent_boot_ms(1);
+  return beat;
+}
+
 TEST_CASE("a revoked worker's stream ends with its next word, and it cannot come back") {
   elsewhere at;
   const auto folder = at.credentials(pki::role::worker, "wrk_1");
   scripted_worker worker(at.dial(folder), "wrk_1");
   REQUIRE(worker.expect(v1::CoordinatorMessage::kWelcome));
   REQUIRE(at.home->revoke("wrk_1", "lost"));
-  worker.try_send([] {
-    v1::WorkerMessage beat;
-    beat.mutable_heartbeat()->set_sent_boot_ms(1);
-    return beat;
-  }());
+  worker.try_send(heartbeat());
   const auto ended = worker.ended();
   CHECK(ended.error_code() == grpc::StatusCode::PERMISSION_DENIED);
   CHECK(ended.error_message().find("revoked") != std::string::npos);
@@ -182,6 +185,55 @@ TEST_CASE("a revoked person is refused with the next call on a standing connecti
   REQUIRE(at.ask_status(ann).ok());
   REQUIRE(at.home->revoke("ann", "left"));
   CHECK(at.ask_status(ann).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_CASE("connections made under a former authority are refused once its rotation is finished") {
+  elsewhere at;
+  const auto ann = at.dial(at.credentials(pki::role::person, "ann"));
+  REQUIRE(at.ask_status(ann).ok());
+  scripted_worker worker(at.dial(at.credentials(pki::role::worker, "wrk_1")), "wrk_1");
+  REQUIRE(worker.expect(v1::CoordinatorMessage::kWelcome));
+  REQUIRE(at.home->begin_rotation());
+  CHECK(at.ask_status(ann).ok());
+  worker.try_send(heartbeat());
+  REQUIRE(at.home->finish_rotation(true));
+  CHECK(at.ask_status(ann).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  worker.try_send(heartbeat());
+  const auto ended = worker.ended();
+  CHECK(ended.error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  CHECK(ended.error_message().find("not believed any more") != std::string::npos);
+}
+
+TEST_CASE("who was renewed in a rotation comes back on its old channel after the end of it") {
+  elsewhere at;
+  const auto folder = at.credentials(pki::role::worker, "wrk_1");
+  const auto watched = watching_endpoint_at(at.tls(), folder);
+  REQUIRE(watched);
+  const auto channel = watched->open({});
+  scripted_worker before(channel, "wrk_1");
+  REQUIRE(before.expect(v1::CoordinatorMessage::kWelcome));
+  REQUIRE(at.home->begin_rotation());
+  REQUIRE(*renew_credentials(at.tls(), folder, at.time) == renewal::renewed);
+  REQUIRE(at.home->finish_rotation(false));
+  before.try_send(heartbeat());
+  CHECK(before.ended().error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  // Within the age of a connection.
+  bool is_back = false;
+  for (int i = 0; i < 40 && !is_back; ++i) {
+    scripted_worker again(channel, "wrk_1");
+    is_back = again.expect(v1::CoordinatorMessage::kWelcome, 500).has_value();
+    again.leave();
+  }
+  CHECK(is_back);
+}
+
+TEST_CASE("a certificate that a copy of the authority's key made is refused") {
+  elsewhere at;
+  std::filesystem::copy(at.dir + "/state/pki", at.dir + "/copy",
+                        std::filesystem::copy_options::recursive);
+  const auto thief = std::move(*pki::authority::open(at.dir + "/copy", at.time));
+  const auto mallory = at.dial(at.credentials(pki::role::person, "mallory", thief.get()));
+  CHECK(at.ask_status(mallory).error_code() == grpc::StatusCode::PERMISSION_DENIED);
 }
 
 TEST_CASE("from elsewhere no path of the coordinator's machine is read") {

@@ -12,7 +12,6 @@ constexpr std::string_view people_only = "/germline.v1.Control/";
 constexpr std::string_view workers_only = "/germline.v1.Fleet/";
 constexpr std::string_view enrolment = "/germline.v1.Enrolment/";
 constexpr std::string_view enroll = "/germline.v1.Enrolment/Enroll";
-constexpr std::int64_t tell_every_ms = 1'000;
 
 error denied(const std::string& why) {
   return {error_code::permission_denied, why};
@@ -40,12 +39,26 @@ result<void> check_speaks_for(const caller& who, const std::string& worker_id) {
                 "'");
 }
 
+/// An authority of one's own signs all itself. Of another, what is brought along may be signed by
+/// one in between, which no file here names: then only a key that was taken out of it tells.
+result<void> gate::check_issuer(const pki::certificate_facts& facts) const {
+  using standing = pki::trust::standing;
+  GERMLINE_TRY_ASSIGN(const auto now, trust_.of(facts.issuer_key));
+  if (now == standing::believed) return {};
+  if (now == standing::unknown && authority_ == nullptr) return {};
+  return denied("the certificate of " + facts.whose.name +
+                " was signed with a key that is not believed any more; a new one is needed");
+}
+
 result<void> gate::check_standing(const pki::certificate_facts& facts) const {
   GERMLINE_TRY(pki::check_dates(facts, time_.utc_ms()));
+  GERMLINE_TRY(check_issuer(facts));
   if (authority_ == nullptr) return {};
   GERMLINE_TRY_ASSIGN(const bool revoked, authority_->is_revoked(facts.serial));
   if (revoked) return denied("the certificate of " + facts.whose.name + " is revoked");
-  return {};
+  GERMLINE_TRY_ASSIGN(const bool issued, authority_->has_issued(facts));
+  if (issued) return {};
+  return denied("this authority has no record of the certificate of " + facts.whose.name);
 }
 
 result<void> gate::check(const caller& who, std::string_view path) const {
@@ -72,11 +85,8 @@ grpc::Status gate::Process(const InputMetadata& metadata, grpc::AuthContext* con
   const auto who = caller_of(*context);
   const auto allowed = check(who, path);
   if (allowed) return grpc::Status::OK;
-  const auto now = time_.boot_ms();
-  if (auto told = told_ms_.load();
-      (told == 0 || now - told >= tell_every_ms) && told_ms_.compare_exchange_strong(told, now)) {
-    log_warning("refused {}: {}", printable(std::string(path.substr(0, 128))),
-                allowed.error().message());
+  if (const auto more = refusals_.take(time_.boot_ms())) {
+    log_warning("refused {}: {}{}", path.substr(0, 128), allowed.error().message(), *more);
   }
   return to_status(allowed);
 }

@@ -7,12 +7,13 @@
 #include <grpcpp/security/auth_metadata_processor.h>
 #include <grpcpp/server_context.h>
 
-#include <atomic>
 #include <optional>
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/line_limit.hpp"
 #include "common/pki/authority.hpp"
+#include "common/pki/trust.hpp"
 #include "common/result.hpp"
 
 namespace germline {
@@ -32,10 +33,13 @@ result<void> check_speaks_for(const caller& who, const std::string& worker_id);
 
 class gate final : public grpc::AuthMetadataProcessor {
  public:
-  /// `authority` may be null: then nothing is known to be revoked. REQUIRES that both outlive it.
-  gate(pki::authority* authority, const clock& time) : authority_(authority), time_(time) {}
+  /// `authority` may be null: then nothing is known to be revoked. `trust_file` is the ca.crt that
+  /// callers are believed by. REQUIRES that authority and clock outlive it.
+  gate(pki::authority* authority, const std::string& trust_file, const clock& time)
+      : authority_(authority), trust_(trust_file), time_(time) {}
 
-  /// Whether the certificate still holds: not over, not revoked.
+  /// Whether the certificate still holds: not over, of a key that is still believed, not revoked,
+  /// and known to the authority. TLS looked when the connection was made, which may be long ago.
   result<void> check_standing(const pki::certificate_facts& facts) const;
 
   bool IsBlocking() const override { return false; }
@@ -45,9 +49,12 @@ class gate final : public grpc::AuthMetadataProcessor {
  private:
   result<void> check(const caller& who, std::string_view path) const;
 
+  result<void> check_issuer(const pki::certificate_facts& facts) const;
+
   pki::authority* const authority_;
+  mutable pki::trust trust_;
   const clock& time_;
-  std::atomic<std::int64_t> told_ms_{0};  // when a refusal was last logged
+  line_limit refusals_;
 };
 
 }  // namespace germline

@@ -35,7 +35,8 @@ result<std::unique_ptr<tls_front>> tls_front::make(const std::string& tls_folder
   GERMLINE_TRY_ASSIGN(const auto read, pki::read_credentials(folder));
   GERMLINE_TRY(pki::check_dates(read.facts, time.utc_ms()));
   GERMLINE_TRY_ASSIGN(front->credentials_, server_credentials(folder));
-  front->gate_ = std::make_shared<gate>(front->authority_.get(), time);
+  front->gate_ =
+      std::make_shared<gate>(front->authority_.get(), pki::credential_paths(folder).ca, time);
   front->credentials_->SetAuthMetadataProcessor(front->gate_);
   if (front->authority_) front->keeper_ = std::thread([it = front.get()] { it->keep(); });
   return front;
