@@ -91,7 +91,7 @@ bool is_text(std::string_view word) {
   return valid_utf8(word) == word;
 }
 
-int run_chosen(const command_line& line) {
+int run_chosen(command_line& line) {
   keep_grpc_quiet();
   session with;
   with.json = line.json;
@@ -99,6 +99,9 @@ int run_chosen(const command_line& line) {
   with.errors = style_of(STDERR_FILENO);
   const system_clock_source time;
   with.time = &time;
+  if (const auto taken = take_token_file(line); !taken) {
+    return static_cast<int>(with.fail(taken.error()));
+  }
   auto sources = process_config_sources();
   if (!sources) return static_cast<int>(with.fail(sources.error()));
   sources->flags = line.flags;
@@ -159,6 +162,7 @@ int run_command_line(int argc, char** argv) {
     }
     return refuse(app, stopped);
   }
+  hide_tokens(argc, argv);
   if (!line.chosen) {
     std::cerr << app.help();
     return static_cast<int>(exit_code::usage);

@@ -26,7 +26,7 @@ result<std::string> check_folder(const std::string& address, const std::string& 
   return error(error_code::failed_precondition,
                address +
                    " is dialled over TLS, and there is no certificate to show: get one with "
-                   "`germline login HOST:PORT --token TOKEN`, or name the folder of one by "
+                   "`germline login HOST:PORT --token-file FILE`, or name the folder of one by "
                    "--tls-dir or GERMLINE_TLS_DIR");
 }
 

@@ -1,5 +1,12 @@
 #include "cli/arguments/binding.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
 #include "common/text/tags.hpp"
 
 namespace germline::cli {
@@ -23,6 +30,50 @@ void add_setting(CLI::App* command, command_line& line, const std::string& flag,
       ->add_option_function<std::string>(
           flag, [&line, key](const std::string& value) { line.flags[key] = value; }, help)
       ->check(said(flag, path_bytes_max));
+}
+
+void add_token_settings(CLI::App* command, command_line& line) {
+  auto* file = command->add_option("--token-file", line.token_file,
+                                   "file with the token that brings a certificate; -: from stdin");
+  file->check(said("--token-file", path_bytes_max));
+  command
+      ->add_option_function<std::string>(
+          "--token", [&line](const std::string& value) { line.flags["worker.join_token"] = value; },
+          "the token itself, which other accounts may see while this starts")
+      ->check(said("--token", path_bytes_max))
+      ->excludes(file);
+}
+
+void hide_tokens(int argc, char** argv) {
+  constexpr std::string_view flag = "--token";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word(argv[i]);
+    char* value = nullptr;
+    if (word == flag && i + 1 < argc) value = argv[++i];
+    if (word.starts_with("--token=")) value = argv[i] + flag.size() + 1;
+    if (value != nullptr) std::fill_n(value, std::strlen(value), '*');
+  }
+}
+
+result<void> take_token_file(command_line& line) {
+  if (line.token_file.empty()) return {};
+  const bool is_stdin = line.token_file == "-";
+  std::ifstream file;
+  if (!is_stdin) {
+    file.open(line.token_file);
+    if (!file) return errno_error("reading " + line.token_file, errno);
+  }
+  std::array<char, 4'096> line_of_file{};  // far longer than a token
+  (is_stdin ? std::cin : file).getline(line_of_file.data(), line_of_file.size());
+  std::string token(line_of_file.data());
+  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+  if (token.empty()) {
+    return error(error_code::invalid_argument,
+                 std::string("no token is in ") +
+                     (is_stdin ? "what standard input brought" : line.token_file));
+  }
+  line.flags["worker.join_token"] = std::move(token);
+  return {};
 }
 
 CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<std::string>& into,

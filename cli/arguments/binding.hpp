@@ -20,6 +20,7 @@ namespace germline::cli {
 /// What is filled while parsing, and the command that was chosen.
 struct command_line {
   std::map<std::string, std::string> flags;  // settings that flags override, by key
+  std::string token_file;                    // with the setting worker.join_token; "-": stdin
   bool json = false;
   std::function<exit_code(const session&)> chosen;
 };
@@ -64,6 +65,13 @@ void add_number(CLI::App* command, const std::string& flag, std::optional<Number
 /// `--flag` that overrides a setting.
 void add_setting(CLI::App* command, command_line& line, const std::string& flag,
                  const std::string& key, const std::string& help);
+
+/// `--token-file FILE` and `--token TEXT`: the join token.
+void add_token_settings(CLI::App* command, command_line& line);
+/// Takes the values of `--token` out of the list of processes.
+void hide_tokens(int argc, char** argv);
+/// What the file named by `--token-file` has, into the flags. Reads standard input for "-".
+result<void> take_token_file(command_line& line);
 
 /// `--tag TAG`, any number of times: the worker's tags.
 void add_tags_setting(CLI::App* command, command_line& line);

@@ -6,6 +6,7 @@ namespace germline::cli {
 namespace {
 
 constexpr std::size_t identity_bytes_max = 64;
+constexpr std::size_t token_bytes_max = 400;
 constexpr std::int64_t days_max = 3'650;
 
 CLI::App* add_pki_command(CLI::App& pki, command_line& line, const std::string& name,
@@ -71,13 +72,15 @@ void add_keeping(CLI::App& pki, command_line& line) {
   };
   auto revoked = std::make_shared<revoke_flags>();
   auto* revoke = add_pki_command(
-      pki, line, "revoke", "Take back all certificates of a worker or person, or one of them",
+      pki, line, "revoke", "Take back certificates of a worker or person, or a join token",
       "  sudo germline pki revoke ann --why 'has left'\n"
-      "  sudo germline pki revoke wrk_5ab…\n\n"
+      "  sudo germline pki revoke wrk_5ab…\n"
+      "  sudo germline pki revoke 0f3a5577c1d29e84     a token, by what `pki token` says of it\n\n"
       "A running coordinator knows it with the next call, and within a heartbeat (5 s) ends the\n"
       "stream of a worker that is joined.");
-  add_text(revoke, "NAME", revoked->what, "name, or serial number, as `germline pki list` has it",
-           identity_bytes_max)
+  add_text(revoke, "NAME", revoked->what,
+           "name or serial number, as `germline pki list` has it; or a token, or its id",
+           token_bytes_max)
       ->required();
   add_text(revoke, "--why", revoked->why, "kept with it", why_bytes_max);
   revoke->callback([&line, revoked] {
@@ -113,21 +116,21 @@ void add_certificate_commands(CLI::App& app, command_line& line) {
       "says so is a folder beside the coordinator; these commands work there, as root.\n\n"
       "Examples:\n  sudo germline up --tls-listen 0.0.0.0:7411\n  sudo germline pki token\n"
       "and on the other machine:\n"
-      "  sudo germline worker --join coordinator.example:7411 --token \"$TOKEN\"");
+      "  sudo germline worker --join coordinator.example:7411 --token-file ./token");
   add_making(*pki, line);
   add_keeping(*pki, line);
 
   auto given = std::make_shared<login_options>();
   auto* login = add_command(
       app, line, "login", "Get a certificate for this account, to use a coordinator elsewhere",
-      "  germline login coordinator.example:7411 --token \"$TOKEN\"\n"
+      "  germline login coordinator.example:7411 --token-file ./token\n"
       "  germline ps\n\n"
       "The token is what `germline pki token --role person --name NAME` prints beside the\n"
       "coordinator. The credentials go beside config.toml, or where --tls-dir says.");
   add_text(login, "ADDRESS", given->address, "HOST:PORT of the coordinator's --tls-listen",
            path_bytes_max)
       ->required();
-  add_setting(login, line, "--token", "worker.join_token", "what to get the certificate with");
+  add_token_settings(login, line);
   add_setting(login, line, "--tls-dir", "tls_dir", "folder for the credentials");
   login->add_flag("--replace", given->replace, "the credentials that are there");
   login->callback([&line, given] {

@@ -67,12 +67,11 @@ void add_services(CLI::App& app, command_line& line) {
 
   auto* worker = add_client_command(
       app, line, "worker", "Run a worker alone; starts as root",
-      "  sudo germline worker --join coordinator.example:7411 --token \"$TOKEN\"\n"
+      "  sudo germline worker --join coordinator.example:7411 --token-file ./token\n"
       "  sudo germline worker --coordinator 127.0.0.1:7411    on the coordinator's machine\n\n"
       "The token is what `germline pki token` prints beside the coordinator, and is needed once:\n"
-      "the certificate that it brings stays in the state folder and is renewed. "
-      "GERMLINE_JOIN_TOKEN\n"
-      "keeps it out of the list of processes.");
+      "the certificate that it brings stays in the state folder and is renewed.\n"
+      "GERMLINE_JOIN_TOKEN may hold it too.");
   worker
       ->add_option_function<std::string>(
           "--join",
@@ -81,7 +80,7 @@ void add_services(CLI::App& app, command_line& line) {
           },
           "HOST:PORT of a coordinator elsewhere, over TLS")
       ->check(said("--join", path_bytes_max));
-  add_setting(worker, line, "--token", "worker.join_token", "to get a certificate with");
+  add_token_settings(worker, line);
   add_setting(worker, line, "--state-dir", "state_dir",
               "artefacts, transcripts and the worker's certificate");
   add_setting(worker, line, "--slots", "worker.slots", "iterations at a time, default 1");

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "cli/client.hpp"
 #include "cli/render/render.hpp"
@@ -42,36 +43,73 @@ std::string date_of(std::int64_t utc_ms) {
   return to_iso8601(utc_ms).substr(0, 10);
 }
 
-std::string state_of(const pki::certificate_entry& entry, std::int64_t now_ms) {
-  if (entry.revoked_ms != 0) return "revoked";
-  return entry.facts.not_after_ms <= now_ms ? "over" : "holds";
+/// By what it is told whether a certificate is good for anything.
+struct present {
+  std::int64_t now_ms;
+  std::set<std::string> believed;  // keys
+};
+
+result<present> present_of(const session& with, const authority& home) {
+  GERMLINE_TRY_ASSIGN(auto believed, home.believed_keys());
+  return present{with.time->utc_ms(), std::move(believed)};
 }
 
-std::string entry_json(const pki::certificate_entry& entry, std::int64_t now_ms) {
+std::string state_of(const pki::certificate_entry& entry, const present& now) {
+  if (entry.revoked_ms != 0) return "revoked";
+  if (entry.facts.not_after_ms <= now.now_ms) return "over";
+  // By a rotation that was finished without it.
+  return now.believed.contains(entry.facts.issuer_key) ? "holds" : "left behind";
+}
+
+std::string entry_json(const pki::certificate_entry& entry, const present& now) {
   return "{\"role\": " + json_string(pki::to_string(entry.facts.whose.who)) +
          ", \"name\": " + json_string(entry.facts.whose.name) +
          ", \"serial\": " + json_string(entry.facts.serial) +
-         ", \"state\": " + json_string(state_of(entry, now_ms)) +
+         ", \"state\": " + json_string(state_of(entry, now)) +
          ", \"issued\": " + json_string(to_iso8601(entry.issued_ms)) +
          ", \"not_after\": " + json_string(to_iso8601(entry.facts.not_after_ms)) +
-         ", \"why\": " + json_string(entry.why) + "}";
+         ", \"token\": " + json_string(entry.token) + ", \"why\": " + json_string(entry.why) + "}";
 }
 
-void print(const session& with, const std::vector<pki::certificate_entry>& entries) {
-  const auto now = with.time->utc_ms();
+/// Of tokens that many may use, those with which somebody still can.
+std::vector<pki::token_entry> open_tokens(std::vector<pki::token_entry> tokens,
+                                          std::int64_t now_ms) {
+  std::erase_if(tokens, [&](const auto& each) {
+    return !each.reusable || each.revoked_ms != 0 || each.expires_ms <= now_ms;
+  });
+  return tokens;
+}
+
+std::string tokens_json(const std::vector<pki::token_entry>& tokens) {
+  std::string text = "[";
+  for (const auto& each : tokens) {
+    text += (text.size() == 1 ? "" : ", ") + std::string("{\"id\": ") + json_string(each.id) +
+            ", \"expires\": " + json_string(to_iso8601(each.expires_ms)) + "}";
+  }
+  return text + "]";
+}
+
+/// `tokens`: reusable ones that are open.
+void print(const session& with, const std::vector<pki::certificate_entry>& entries,
+           const std::vector<pki::token_entry>& tokens, const present& now) {
   if (with.json) {
     std::string text = "{\"certificates\": [";
     for (std::size_t i = 0; i < entries.size(); ++i) {
       text += (i == 0 ? "\n  " : ",\n  ") + entry_json(entries[i], now);
     }
-    return with.data(text + "\n]}\n");
+    return with.data(text + "\n], \"reusable_tokens\": " + tokens_json(tokens) + "}\n");
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& entry : entries) {
     rows.push_back({entry.facts.whose.name, std::string(pki::to_string(entry.facts.whose.who)),
-                    state_of(entry, now), date_of(entry.facts.not_after_ms), safe_line(entry.why)});
+                    state_of(entry, now), date_of(entry.facts.not_after_ms), entry.facts.serial,
+                    safe_line(entry.why)});
   }
-  with.data(table(with.how, {"NAME", "ROLE", "STATE", "UNTIL", "WHY"}, rows));
+  with.data(table(with.how, {"NAME", "ROLE", "STATE", "UNTIL", "SERIAL", "WHY"}, rows));
+  for (const auto& each : tokens) {
+    with.message("germline: the reusable token " + each.id + " lets workers in until " +
+                 to_iso8601(each.expires_ms) + "; `germline pki revoke " + each.id + "` ends that");
+  }
 }
 
 /// A file of settings for who has none yet; what is there is the person's own.
@@ -107,13 +145,17 @@ exit_code run_pki_token(const session& with, const token_options& options) {
     GERMLINE_TRY_ASSIGN(const auto ttl_ms, parse_duration_ms(options.ttl));
     GERMLINE_TRY_ASSIGN(const std::string token,
                         home.make_token(who, options.name, options.reusable, ttl_ms));
-    with.data(with.json ? "{\"token\": " + json_string(token) + "}\n" : token + "\n");
+    GERMLINE_TRY_ASSIGN(const auto said, pki::read_token(token));
+    with.data(with.json ? "{\"token\": " + json_string(token) +
+                              ", \"id\": " + json_string(said.id) + "}\n"
+                        : token + "\n");
     if (with.json) return {};
     const auto times = options.reusable ? "any number of times" : "once";
     with.message(std::string("germline: it may be used ") + times + " within " +
                  format_duration_ms(ttl_ms) + ": " +
-                 (who == pki::role::worker ? "germline worker --join HOST:PORT --token TOKEN"
-                                           : "germline login HOST:PORT --token TOKEN"));
+                 (who == pki::role::worker ? "germline worker --join HOST:PORT --token-file FILE"
+                                           : "germline login HOST:PORT --token-file FILE") +
+                 ". `germline pki revoke " + said.id + "` takes it back");
     return {};
   });
 }
@@ -133,9 +175,14 @@ exit_code run_pki_issue(const session& with, const issue_options& options) {
       return error(error_code::already_exists, "there are credentials in " + options.folder +
                                                    " already; name a folder without any");
     }
+    GERMLINE_TRY(pki::make_private_folder(options.folder));
     GERMLINE_TRY_ASSIGN(const auto made, home.issue(whose, options.days.value_or(0)));
-    GERMLINE_TRY(pki::write_credentials(options.folder, made));
     GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
+    if (const auto wrote = pki::write_credentials(options.folder, made); !wrote) {
+      // Nobody has it, so nobody is to be shown as having it.
+      GERMLINE_TRY(home.revoke(facts.serial, "could not be written to " + options.folder));
+      return wrote.error();
+    }
     with.data(with.json ? "{\"folder\": " + json_string(options.folder) +
                               ", \"serial\": " + json_string(facts.serial) + ", \"not_after\": " +
                               json_string(to_iso8601(facts.not_after_ms)) + "}\n"
@@ -148,10 +195,13 @@ exit_code run_pki_issue(const session& with, const issue_options& options) {
 exit_code run_pki_list(const session& with, bool all) {
   return with_authority(with, [&](authority& home) -> result<void> {
     GERMLINE_TRY_ASSIGN(auto entries, home.certificates());
+    GERMLINE_TRY_ASSIGN(const auto now, present_of(with, home));
     std::erase_if(entries, [&](const auto& entry) {
-      return !all && state_of(entry, with.time->utc_ms()) != "holds";
+      const auto state = state_of(entry, now);
+      return !all && (state == "over" || state == "revoked");
     });
-    print(with, entries);
+    GERMLINE_TRY_ASSIGN(auto tokens, home.tokens());
+    print(with, entries, open_tokens(std::move(tokens), now.now_ms), now);
     GERMLINE_TRY_ASSIGN(const bool rotating, home.is_rotating());
     if (rotating) {
       with.message("germline: a rotation goes on; `germline pki rotate --finish` ends it");
@@ -160,11 +210,20 @@ exit_code run_pki_list(const session& with, bool all) {
   });
 }
 
-exit_code run_pki_revoke(const session& with, const std::string& name_or_serial,
-                         const std::string& why) {
+exit_code run_pki_revoke(const session& with, const std::string& what, const std::string& why) {
   return with_authority(with, [&](authority& home) -> result<void> {
-    GERMLINE_TRY_ASSIGN(const auto revoked, home.revoke(name_or_serial, why));
-    print(with, revoked);
+    const auto token = home.revoke_token(what, why);
+    if (token) {
+      if (with.json) with.data("{\"token\": " + json_string(*token) + "}\n");
+      with.message("germline: nobody joins with the token " + *token +
+                   " any more. Who has joined with it stays; `germline pki list --json` tells who, "
+                   "and `germline pki revoke NAME` takes a certificate back");
+      return {};
+    }
+    if (token.error().code() != error_code::not_found) return token.error();
+    GERMLINE_TRY_ASSIGN(const auto revoked, home.revoke(what, why));
+    GERMLINE_TRY_ASSIGN(const auto now, present_of(with, home));
+    print(with, revoked, {}, now);
     with.message(
         "germline: from now on nothing is taken from it. What a revoked worker has leased is "
         "leased "
@@ -194,9 +253,10 @@ exit_code run_login(const session& with, const login_options& options) {
   const auto done = [&]() -> result<void> {
     const auto& token = with.settings.get("worker.join_token");
     if (token.empty()) {
-      return error(error_code::invalid_argument,
-                   "--token is missing: `germline pki token --role person --name NAME`, beside the "
-                   "coordinator, prints one");
+      return error(
+          error_code::invalid_argument,
+          "--token-file is missing: `germline pki token --role person --name NAME`, beside the "
+          "coordinator, prints one");
     }
     const auto folder = tls_folder_of(with.settings);
     if (folder.empty()) {

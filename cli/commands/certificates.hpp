@@ -27,10 +27,10 @@ struct issue_options {
 };
 exit_code run_pki_issue(const session& with, const issue_options& options);
 
-/// `all`: also what is over or revoked.
+/// With open reusable tokens. `all`: also what is over or revoked.
 exit_code run_pki_list(const session& with, bool all);
-exit_code run_pki_revoke(const session& with, const std::string& name_or_serial,
-                         const std::string& why);
+/// `what`: a name, a serial number, a join token or its id.
+exit_code run_pki_revoke(const session& with, const std::string& what, const std::string& why);
 exit_code run_pki_rotate(const session& with, bool finish, bool leave_behind);
 
 struct login_options {

@@ -1,6 +1,8 @@
 // `germline pki` and `germline login`, as people run them. What a coordinator makes of certificates
 // is tested beside it.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,7 @@ namespace {
 using nlohmann::json;
 using testing::folder;
 using testing::germline;
+using testing::slurp;
 
 /// The arguments that name an authority in the folder.
 std::string in(const folder& place) {
@@ -94,6 +97,67 @@ TEST_CASE("a rotation says who is not ready, and is finished when all are") {
   CHECK(germline(place, "pki rotate --finish" + in(place)).code == 0);
 }
 
+TEST_CASE("who is left behind by a rotation is shown so, and not waited for by the next") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  germline(place, "pki issue person ann --out " + place.at("ann") + in(place));
+  germline(place, "pki rotate" + in(place));
+  CHECK(germline(place, "pki rotate --finish --leave-behind" + in(place)).code == 0);
+  const auto listed = json::parse(germline(place, "pki list --json" + in(place)).out);
+  for (const auto& each : listed["certificates"]) {
+    CAPTURE(each.dump());
+    const bool is_new = each["role"] == "coordinator" && each != listed["certificates"][0];
+    CHECK(each["state"] == (is_new ? "holds" : "left behind"));
+  }
+  CHECK(germline(place, "pki list" + in(place)).out.find("left behind") != std::string::npos);
+  germline(place, "pki rotate" + in(place));
+  CHECK(germline(place, "pki rotate --finish" + in(place)).code == 0);
+}
+
+TEST_CASE("the list has the serial that revoke takes") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  germline(place, "pki issue person ann --out " + place.at("ann") + in(place));
+  const auto listed = json::parse(germline(place, "pki list --json" + in(place)).out);
+  const std::string serial = listed["certificates"][1]["serial"];
+  CHECK(germline(place, "pki list" + in(place)).out.find(serial) != std::string::npos);
+  CHECK(germline(place, "pki revoke " + serial + in(place)).code == 0);
+}
+
+TEST_CASE("a certificate that cannot be handed out is nobody's") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  std::ofstream(place.at("file")) << "x";
+  CHECK(germline(place, "pki issue person ann --out " + place.at("file") + "/x" + in(place)).code !=
+        0);
+  // The folder is there, and what is in the way of the certificate is found only while writing.
+  std::filesystem::create_directories(place.at("full/tls.crt.new/x"));
+  CHECK(germline(place, "pki issue person ann --out " + place.at("full") + in(place)).code != 0);
+  CHECK(germline(place, "pki list" + in(place)).out.find("ann") == std::string::npos);
+  const auto all = json::parse(germline(place, "pki list --all --json" + in(place)).out);
+  REQUIRE(all["certificates"].size() == 2);
+  CHECK(all["certificates"][1]["state"] == "revoked");
+}
+
+TEST_CASE("a reusable token is listed until it is revoked") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  const auto token = json::parse(germline(place, "pki token --reusable --json" + in(place)).out);
+  const std::string id = token["id"];
+  const auto listed = [&] {
+    return json::parse(germline(place, "pki list --json" + in(place)).out)["reusable_tokens"];
+  };
+  REQUIRE(listed().size() == 1);
+  CHECK(listed()[0]["id"] == id);
+  CHECK(germline(place, "pki list" + in(place)).err.find(id) != std::string::npos);
+  CHECK(germline(place, "pki revoke " + id + in(place)).code == 0);
+  CHECK(listed().empty());
+  const std::string other =
+      json::parse(germline(place, "pki token --reusable --json" + in(place)).out)["token"];
+  CHECK(germline(place, "pki revoke " + other + " --why leaked" + in(place)).code == 0);
+  CHECK(listed().empty());
+}
+
 TEST_CASE("an address elsewhere is not dialled without credentials, and says how to get some") {
   const folder place;
   for (const auto* command : {"ps", "kill --all", "logs x"}) {
@@ -120,6 +184,71 @@ TEST_CASE("login says what is wrong with a token, and with the address") {
   CHECK(nobody.code == 4);
   CHECK(nobody.err.find("127.0.0.1:1") != std::string::npos);
   CHECK(germline(place, "login 127.0.0.1 --token " + token).code == 2);
+}
+
+TEST_CASE("a worker's token logs nobody in, nor a person's token a worker") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  const auto workers = germline(place, "pki token" + in(place)).out;
+  const auto refused =
+      germline(place, "login 127.0.0.1:1 --token " + workers.substr(0, workers.size() - 1));
+  CHECK(refused.code == 2);
+  CHECK(refused.err.find("--role person") != std::string::npos);
+}
+
+TEST_CASE("a token is taken from a file, or from standard input") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  std::ofstream(place.at("token"))
+      << germline(place, "pki token --role person --name ann" + in(place)).out;
+  // Nobody is there: the token was good.
+  CHECK(germline(place, "login 127.0.0.1:1 --token-file " + place.at("token")).code == 4);
+  const auto piped = "env -i HOME=" + place.at("") +
+                     " " GERMLINE_BINARY " login 127.0.0.1:1 --token-file - <" + place.at("token") +
+                     " 2>/dev/null";
+  const int status = std::system(piped.c_str());  // NOLINT(concurrency-mt-unsafe)
+  CHECK(WEXITSTATUS(status) == 4);
+  CHECK(germline(place, "login 127.0.0.1:1 --token-file -").code == 2);
+  CHECK(germline(place, "login 127.0.0.1:1 --token-file /dev/null").code == 2);
+  CHECK(germline(place, "login 127.0.0.1:1 --token-file /nowhere").code == 3);
+  CHECK(germline(place, "login 127.0.0.1:1 --token t --token-file /dev/null").code == 2);
+}
+
+/// The words of the process that dials the listening socket, once it has.
+std::string words_of_caller(const folder& place, const std::string& arguments) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener, 1) == 0);
+  REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const auto command = "env -i HOME=" + place.at("") + " " GERMLINE_BINARY " login 127.0.0.1:" +
+                       std::to_string(ntohs(address.sin_port)) + " " + arguments + " >" +
+                       place.at("out") + " 2>&1 & echo $! >" + place.at("pid");
+  REQUIRE(std::system(command.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
+  const int dialled = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  auto pid = slurp(place.at("pid"));
+  pid.pop_back();
+  auto words = slurp("/proc/" + pid + "/cmdline");
+  ::close(dialled);
+  ::close(listener);
+  return words;
+}
+
+TEST_CASE("a token is not in the list of processes") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  auto token = germline(place, "pki token --role person --name ann" + in(place)).out;
+  token.pop_back();
+  for (const auto* form : {"--token ", "--token="}) {
+    const auto words = words_of_caller(place, form + token);
+    CAPTURE(words);
+    CHECK(words.find("login") != std::string::npos);
+    CHECK(words.find("glj1") == std::string::npos);
+    CHECK(words.find(token.substr(5)) == std::string::npos);
+  }
 }
 
 TEST_CASE("a join token is no word for the list of settings") {

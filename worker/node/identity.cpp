@@ -61,12 +61,12 @@ result<std::string> identify(const worker_config& config, const clock& time) {
   const auto present = usable(folder, time);
   if (present) return present->whose.name;
   if (config.join_token.empty() || !config.tls_dir.empty()) {
-    return error(
-        present.error().code(),
-        present.error().message() +
-            (config.tls_dir.empty() ? ". To join " + without_scheme(config.coordinator) +
-                                          ", give --token what `germline pki token` prints there"
-                                    : ""));
+    return error(present.error().code(),
+                 present.error().message() +
+                     (config.tls_dir.empty()
+                          ? ". To join " + without_scheme(config.coordinator) +
+                                ", give in a --token-file what `germline pki token` prints there"
+                          : ""));
   }
   auto made = enroll(config.coordinator, config.join_token, pki::role::worker);
   if (!made) return made.error().within("joining " + without_scheme(config.coordinator));
