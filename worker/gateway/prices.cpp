@@ -13,6 +13,7 @@ __extension__ using wide = __int128;  // ISO C++ has no name for it
 
 // 10,000 USD per million tokens: past that it is a slip of the unit.
 constexpr std::int64_t max_price = 10'000'000'000'000;
+constexpr std::int64_t max_output = 1'000'000'000;
 constexpr const char* usage_text =
     "nano-dollars per million tokens, a whole number (3 USD is 3000000000)";
 
@@ -54,7 +55,15 @@ result<token_rates> read_rates(const json& row, const std::string& where,
 
 result<model_price> read_row(const json& row, const std::string& where) {
   model_price price;
-  GERMLINE_TRY_ASSIGN(price.rates, read_rates(row, where, {"model", "note", "long_prompt"}));
+  GERMLINE_TRY_ASSIGN(
+      price.rates, read_rates(row, where, {"model", "note", "long_prompt", "max_output_tokens"}));
+  if (const auto most = row.find("max_output_tokens"); most != row.end()) {
+    if (!most->is_number_integer() || *most < 1 || *most > max_output) {
+      return error(error_code::invalid_argument,
+                   where + ": 'max_output_tokens' must be a whole number from 1");
+    }
+    price.max_output_tokens = most->get<std::int64_t>();
+  }
   const auto found = row.find("long_prompt");
   if (found == row.end()) return price;
   const auto within = where + ": long_prompt";

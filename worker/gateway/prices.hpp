@@ -24,12 +24,14 @@ struct token_rates {
   std::int64_t cache_read = 0;
 };
 
-/// Some models cost more, on every token of a request, where its prompt (input, cache writes and
-/// reads together) is longer than so many tokens.
+/// What a model costs. Some models cost more, on every token of a request, where its prompt (input,
+/// cache writes and reads together) is longer than so many tokens.
 struct model_price {
   token_rates rates;
   std::int64_t long_prompt_tokens = INT64_MAX;
   token_rates long_prompt_rates;
+  /// The most that the model makes of one request, where that is known.
+  std::int64_t max_output_tokens = INT64_MAX;
 };
 
 /// The request's cost, rounded up once.
@@ -42,7 +44,8 @@ std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
 class price_table {
  public:
   /// The text of a price file: {"schema": 1, "models": [{"model": pattern, "input": …,
-  /// "long_prompt": {"above_tokens": …, "input": …}}]}; the last is for models that have one.
+  /// "long_prompt": {"above_tokens": …, "input": …}, "max_output_tokens": …}]}; the last two are
+  /// for models that have one.
   static result<price_table> parse(std::string_view json_text);
   static result<price_table> load(const std::string& path);
 

@@ -51,6 +51,14 @@ TEST_CASE("the shipped price file is read, its rates for long prompts too") {
   CHECK(table->find("claude-opus-5")->rates.input == 5'000'000'000);
   CHECK(table->find("claude-opus-5-20260724")->rates.input == 5'000'000'000);
   CHECK_FALSE(table->find("claude-opus-6"));
+  const auto gpt = table->find("gpt-5-2025-08-07");
+  REQUIRE(gpt);
+  CHECK(gpt->rates.cache_read * 10 == gpt->rates.input);
+  CHECK(gpt->max_output_tokens == 128'000);
+  CHECK(table->find("gpt-4.1-mini")->max_output_tokens == 32'768);
+  CHECK(table->find("gpt-5.4")->long_prompt_rates.output == 22'500'000'000);
+  CHECK_FALSE(table->find("gpt-5-search-api"));  // the provider would search by itself
+  CHECK_FALSE(table->find("gpt-4o-search-preview"));
 }
 
 TEST_CASE("patterns match by name or by beginning") {
@@ -74,6 +82,7 @@ TEST_CASE("a bad price file is refused with the place and the reason") {
   CHECK(fraction.error().message().find("'input' must be nano-dollars") != std::string::npos);
   CHECK_FALSE(price_table::parse(file_with("m", "-1")));
   CHECK_FALSE(price_table::parse(file_with("m", "1, \"ouput\": 1")));
+  CHECK_FALSE(price_table::parse(file_with("m", "1, \"max_output_tokens\": 0")));
   const auto tier = price_table::parse(file_with("m", "1, \"long_prompt\": {\"input\": 1}"));
   REQUIRE_FALSE(tier);
   CHECK(tier.error().message().find("above_tokens") != std::string::npos);
