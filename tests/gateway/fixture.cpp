@@ -105,6 +105,13 @@ gateway_fixture::gateway_fixture(const nlohmann::json& story, const std::string&
   start_gateway(more_config);
 }
 
+gateway_fixture::gateway_fixture(unsigned upstream_port, const std::string& upstream_lines) {
+  REQUIRE(::mkdtemp(folder_.data()) != nullptr);
+  REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
+  upstream_ = "url = \"http://127.0.0.1:" + std::to_string(upstream_port) + "\"\n" + upstream_lines;
+  start_gateway("");
+}
+
 gateway_fixture::~gateway_fixture() {
   client_.reset();
   for (const pid_t process : {provider_, tls_front_}) {

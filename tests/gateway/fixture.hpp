@@ -58,6 +58,8 @@ class gateway_fixture {
   /// `more_config` is put at the end of the gateway's configuration.
   explicit gateway_fixture(const nlohmann::json& story, const std::string& more_config = "",
                            transport by = transport::plain);
+  /// Before an upstream on that port of loopback; `upstream_lines` are put in [upstream].
+  gateway_fixture(unsigned upstream_port, const std::string& upstream_lines);
   ~gateway_fixture();
 
   /// Opens the attempt; its door is on port().

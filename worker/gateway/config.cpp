@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "worker/gateway/dialect.hpp"
+
 namespace germline::worker {
 namespace {
 
@@ -111,6 +113,29 @@ result<void> check(gateway_config& config) {
   return {};
 }
 
+result<void> check_dialects(gateway_config& config) {
+  if (config.dialects.empty()) config.dialects = {std::string(messages_dialect().name())};
+  bool messages = false;
+  for (const auto& name : config.dialects) {
+    if (!find_dialect(name)) {
+      std::string known;
+      for (const dialect* one : all_dialects()) known += " '" + std::string(one->name()) + "'";
+      return error(error_code::invalid_argument,
+                   "[upstream] dialects: there is no '" + name + "'; known are" + known);
+    }
+    messages = messages || name == messages_dialect().name();
+  }
+  if (config.auth.empty()) config.auth = messages ? "x-api-key" : "bearer";
+  if (config.auth != "x-api-key" && config.auth != "bearer") {
+    return error(error_code::invalid_argument, "[upstream] auth must be 'x-api-key' or 'bearer'");
+  }
+  if (config.chat_cap != "max_completion_tokens" && config.chat_cap != "max_tokens") {
+    return error(error_code::invalid_argument,
+                 "[upstream] chat_cap must be 'max_completion_tokens' or 'max_tokens'");
+  }
+  return {};
+}
+
 }  // namespace
 
 result<gateway_config> parse_gateway_config(std::string_view toml_text) {
@@ -137,6 +162,9 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   section upstream(file, "upstream");
   upstream.text("url", config.url);
   upstream.text("key_env", config.key_env);
+  upstream.texts("dialects", config.dialects);
+  upstream.text("auth", config.auth);
+  upstream.text("chat_cap", config.chat_cap);
   upstream.text("ca_file", config.ca_file);
   section prices(file, "prices");
   prices.text("file", config.prices_file);
@@ -159,6 +187,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
   GERMLINE_TRY(check(config));
+  GERMLINE_TRY(check_dialects(config));
   return config;
 }
 

@@ -17,6 +17,9 @@ struct gateway_config {
   // [upstream]
   std::string url;      // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
   std::string key_env;  // read at start when no --key-fd is given; empty: no key
+  std::vector<std::string> dialects;  // that the upstream speaks; by default "messages"
+  std::string auth;                   // how the key is shown: "x-api-key" or "bearer"
+  std::string chat_cap = "max_completion_tokens";  // or "max_tokens", where only that is known
   std::string ca_file;  // PEM of the authorities that are trusted alone; empty: the system's
   // [prices]
   std::string prices_file;

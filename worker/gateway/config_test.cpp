@@ -53,3 +53,23 @@ TEST_CASE("plain HTTP is for loopback alone") {
   CHECK(url_error("file:///etc/passwd") != "");
   CHECK(url_error("https://user@example.com") != "");
 }
+
+TEST_CASE("the dialects of the upstream, and how it wants the key") {
+  const auto with = [](const std::string& lines) {
+    return parse_gateway_config("schema = 1\n[upstream]\nurl = \"https://x\"\n" + lines +
+                                "\n[prices]\nfile = \"p\"\n");
+  };
+  const auto plain = with("");
+  REQUIRE(plain);
+  CHECK(plain->dialects == std::vector<std::string>{"messages"});
+  CHECK(plain->auth == "x-api-key");
+  const auto openai = with("dialects = [\"chat_completions\", \"responses\"]");
+  REQUIRE(openai);
+  CHECK(openai->auth == "bearer");
+  CHECK(with("dialects = [\"responses\"]\nauth = \"x-api-key\"")->auth == "x-api-key");
+  const auto bad = with("dialects = [\"chat\"]");
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().message().find("'chat_completions'") != std::string::npos);
+  CHECK_FALSE(with("auth = \"basic\""));
+  CHECK_FALSE(with("chat_cap = \"tokens\""));
+}

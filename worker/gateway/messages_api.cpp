@@ -1,19 +1,18 @@
-#include "worker/gateway/messages_api.hpp"
+#include "worker/gateway/dialect.hpp"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <span>
-#include <vector>
+
+#include "worker/gateway/messages_reader.hpp"
+#include "worker/gateway/strict_body.hpp"
 
 namespace germline::worker {
 namespace {
 
 using nlohmann::json;
-using names = std::span<const std::string_view>;
+using namespace strict;
 
-constexpr int max_depth = 200;
 constexpr std::int64_t provider_prompt_tokens = 2000;  // the tool prompt that the provider adds
 constexpr std::int64_t image_tokens = 5000;            // of the dearest resolution
 
@@ -28,50 +27,6 @@ constexpr std::array<std::string_view, 4> client_tool_prefixes = {"bash_", "text
 constexpr std::array<std::string_view, 8> allowed_blocks = {
     "text",        "image",    "document",          "tool_use",
     "tool_result", "thinking", "redacted_thinking", "search_result"};
-
-struct refused {
-  std::string message;
-};
-[[noreturn]] void refuse(std::string message) {
-  throw refused{std::move(message)};  // caught in check_messages_request
-}
-
-bool has(names list, std::string_view name) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-std::string shown(std::string_view name) {
-  return "'" + std::string(name.substr(0, 100)) + (name.size() > 100 ? "…'" : "'");
-}
-
-const std::string& text_member(const json& object, const char* key, const std::string& where) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) {
-    refuse(where + ": '" + key + "' must be a string");
-  }
-  return found->get_ref<const std::string&>();
-}
-
-/// Parses strictly: two readers of one body must not see two requests, so a repeated key is
-/// refused.
-json parse_strictly(std::string_view body) {
-  std::vector<std::set<std::string, std::less<>>> keys;
-  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > max_depth) refuse("the body is nested too deeply");
-    if (event == json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) refuse("the key " + shown(key) + " is there twice");
-    }
-    return true;
-  };
-  json request = json::parse(body, watch, false);
-  if (!request.is_object()) refuse("the body must be a JSON object");
-  return request;
-}
 
 class content_checker {
  public:
@@ -174,12 +129,12 @@ void check_messages(const json& request, content_checker& content) {
   if (request.contains("system")) content.check(request["system"], "system");
 }
 
-messages_request check(std::string_view body, messages_route route, std::int64_t largest) {
-  const json request = parse_strictly(body);
+judgement check(std::string_view body, route_kind kind, const request_limits& limits) {
+  const json request = parse(body);
   for (const auto& [key, ignored] : request.items()) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
-  messages_request facts;
+  request_facts facts;
   facts.model = text_member(request, "model", "the request");
   content_checker content;
   check_messages(request, content);
@@ -187,41 +142,21 @@ messages_request check(std::string_view body, messages_route route, std::int64_t
   if (request.contains("context_management")) {
     check_context_management(request["context_management"]);
   }
-  if (request.contains("stream")) {
-    if (!request["stream"].is_boolean()) refuse("'stream' must be true or false");
-    facts.stream = request["stream"];
-  }
-  if (route == messages_route::create) {
-    const auto cap = request.find("max_tokens");
-    if (cap == request.end() || !cap->is_number_integer() || *cap < 1 || *cap > largest) {
-      refuse("'max_tokens' must be a whole number from 1 to " + std::to_string(largest));
+  facts.stream = read_stream(request);
+  if (kind == route_kind::create) {
+    const auto cap = read_cap(request, "max_tokens", limits.max_output_tokens);
+    if (!cap) {
+      refuse("'max_tokens' must be a whole number from 1 to " +
+             std::to_string(limits.max_output_tokens));
     }
-    facts.max_tokens = *cap;
+    facts.max_output_tokens = *cap;
   }
   facts.input_bound_tokens = static_cast<std::int64_t>(body.size()) + provider_prompt_tokens +
                              content.images() * image_tokens;
   return facts;
 }
 
-}  // namespace
-
-std::variant<messages_request, messages_refusal> check_messages_request(
-    std::string_view body, messages_route route, std::int64_t largest_max_tokens) {
-  try {
-    return check(body, route, largest_max_tokens);
-  } catch (const refused& why) {
-    return messages_refusal{why.message};
-  } catch (const json::exception&) {
-    return messages_refusal{"the body cannot be read as a Messages request"};
-  }
-}
-
-std::string messages_error(std::string_view type, std::string_view message) {
-  const json body = {{"type", "error"}, {"error", {{"type", type}, {"message", message}}}};
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string_view messages_error_type(unsigned status) {
+std::string_view error_type(unsigned status) {
   switch (status) {
     case 400:
       return "invalid_request_error";
@@ -242,6 +177,86 @@ std::string_view messages_error_type(unsigned status) {
     default:
       return status < 500 ? "invalid_request_error" : "api_error";
   }
+}
+
+/// anthropic-version as the client sent it, if it is one.
+std::string version_of(std::string_view sent) {
+  const bool is_date = sent.size() == 10 && sent.find_first_not_of("0123456789-") == sent.npos;
+  return is_date ? std::string(sent) : "2023-06-01";
+}
+
+/// Those of the comma-separated `sent` that are allowed.
+std::string allowed_betas(std::string_view sent, const std::vector<std::string>& allowed) {
+  std::string out;
+  while (!sent.empty()) {
+    const auto comma = sent.find(',');
+    auto name = sent.substr(0, comma);
+    sent.remove_prefix(comma == sent.npos ? sent.size() : comma + 1);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    for (const auto& good : allowed) {
+      if (good == name) out += (out.empty() ? "" : ",") + good;
+    }
+  }
+  return out;
+}
+
+class messages_api final : public dialect {
+ public:
+  std::string_view name() const override { return "messages"; }
+
+  std::optional<route_kind> route(std::string_view target) const override {
+    if (target.ends_with("?beta=true")) target.remove_suffix(std::string_view("?beta=true").size());
+    if (target == "/v1/messages") return route_kind::create;
+    if (target == "/v1/messages/count_tokens") return route_kind::count;
+    return std::nullopt;
+  }
+
+  judgement judge(const std::string& body, route_kind kind,
+                  const request_limits& limits) const override {
+    return judged_by("a Messages request", [&] { return check(body, kind, limits); });
+  }
+
+  std::vector<std::string> headers(const header_lookup& sent,
+                                   const gateway_config& config) const override {
+    std::vector<std::string> lines = {"anthropic-version: " +
+                                      version_of(sent("anthropic-version"))};
+    const auto betas = allowed_betas(sent("anthropic-beta"), config.betas);
+    if (!betas.empty()) lines.push_back("anthropic-beta: " + betas);
+    return lines;
+  }
+
+  std::unique_ptr<answer_reader> reader(bool event_stream, const request_facts&) const override {
+    return std::make_unique<messages_reader>(event_stream);
+  }
+
+  std::string error(unsigned status, std::string_view message) const override {
+    const json body = {{"type", "error"},
+                       {"error", {{"type", error_type(status)}, {"message", message}}}};
+    return body.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  std::string stream_error(std::string_view message) const override {
+    return "\n\nevent: error\ndata: " + error(500, message) + "\n\n";
+  }
+
+  std::string models(std::string_view model, bool only) const override {
+    const json one = {{"type", "model"},
+                      {"id", model},
+                      {"display_name", model},
+                      {"created_at", "1970-01-01T00:00:00Z"}};
+    if (only) return one.dump();
+    const json list = {
+        {"data", {one}}, {"has_more", false}, {"first_id", model}, {"last_id", model}};
+    return list.dump();
+  }
+};
+
+}  // namespace
+
+const dialect& messages_dialect() {
+  static const messages_api one;
+  return one;
 }
 
 }  // namespace germline::worker

@@ -1,4 +1,4 @@
-#include "worker/gateway/messages_api.hpp"
+#include "worker/gateway/dialect.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,8 +10,8 @@ namespace {
 std::string refusal_of(const std::string& more, const std::string& content = R"("hi")") {
   const std::string body = R"({"model":"m","max_tokens":10,"messages":[{"role":"user","content":)" +
                            content + "}]" + more + "}";
-  const auto judged = check_messages_request(body, messages_route::create, 100);
-  const auto* refusal = std::get_if<messages_refusal>(&judged);
+  const auto judged = messages_dialect().judge(body, route_kind::create, {100, 100});
+  const auto* refusal = std::get_if<request_refusal>(&judged);
   return refusal ? refusal->message : "";
 }
 
@@ -60,24 +60,24 @@ TEST_CASE("a body that two readers could read in two ways is refused") {
 
 TEST_CASE("the cap must be there and in bounds, and bounds what it may cost") {
   const auto judge = [](const std::string& cap) {
-    return check_messages_request(
+    return messages_dialect().judge(
         R"({"model":"m","messages":[{"role":"user","content":[{"type":"image","source":
         {"type":"base64","data":""}}]}])" +
             cap + "}",
-        messages_route::create, 100);
+        route_kind::create, {100, 100});
   };
-  CHECK(std::holds_alternative<messages_refusal>(judge("")));
-  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":101)")));
-  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":0)")));
-  CHECK(std::holds_alternative<messages_refusal>(judge(R"(,"max_tokens":1.5)")));
+  CHECK(std::holds_alternative<request_refusal>(judge("")));
+  CHECK(std::holds_alternative<request_refusal>(judge(R"(,"max_tokens":101)")));
+  CHECK(std::holds_alternative<request_refusal>(judge(R"(,"max_tokens":0)")));
+  CHECK(std::holds_alternative<request_refusal>(judge(R"(,"max_tokens":1.5)")));
   const auto good = judge(R"(,"max_tokens":100)");
-  REQUIRE(std::holds_alternative<messages_request>(good));
-  CHECK(std::get<messages_request>(good).max_tokens == 100);
-  CHECK(std::get<messages_request>(good).input_bound_tokens > 5000 + 2000);
+  REQUIRE(std::holds_alternative<request_facts>(good));
+  CHECK(std::get<request_facts>(good).max_output_tokens == 100);
+  CHECK(std::get<request_facts>(good).input_bound_tokens > 5000 + 2000);
 }
 
 TEST_CASE("an error quotes hostile text safely") {
   CHECK(
-      messages_error("api_error", "a\"\xff") ==
+      messages_dialect().error(500, "a\"\xff") ==
       "{\"error\":{\"message\":\"a\\\"\xef\xbf\xbd\",\"type\":\"api_error\"},\"type\":\"error\"}");
 }

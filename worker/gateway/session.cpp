@@ -1,5 +1,6 @@
 #include "worker/gateway/session.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -25,6 +26,8 @@ constexpr std::chrono::seconds write_timeout(60);
 constexpr std::chrono::seconds drain_timeout(2);
 constexpr std::size_t max_drained_bytes = 64 << 20;
 constexpr std::size_t drain_step_bytes = 64 * 1024;
+constexpr std::string_view models_path = "/v1/models";
+constexpr std::string_view one_model_prefix = "/v1/models/";
 
 auto into(error_code& failed) {
   return asio::redirect_error(asio::use_awaitable, failed);
@@ -47,6 +50,12 @@ std::string_view shown_token(const Request& request) {
   auto bearer = view(request[http::field::authorization]);
   constexpr std::string_view scheme = "Bearer ";
   return bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : std::string_view();
+}
+
+/// Both kinds of clients ask for models at one place; those of Anthropic name a version.
+template <class Request>
+const dialect& dialect_of_client(const Request& request) {
+  return request.find("anthropic-version") != request.end() ? messages_dialect() : chat_dialect();
 }
 
 }  // namespace
@@ -116,30 +125,58 @@ asio::awaitable<bool> session::serve_one() {
     }
     co_return co_await refuse(400, "the request cannot be read");
   }
+  if (request.get().version() != 11) co_return co_await refuse(400, "only HTTP/1.1 is spoken here");
+  co_return co_await route(request);
+}
+
+asio::awaitable<bool> session::route(parser& request) {
   const auto& head = request.get();
-  if (head.version() != 11) co_return co_await refuse(400, "only HTTP/1.1 is spoken here");
   const std::string target(view(head.target()));
   const std::string path = target.substr(0, target.find('?'));
+  const bool post = head.method() == http::verb::post;
   if (head.method() == http::verb::head && path == "/") {
     reply nothing;
     co_return co_await answer(std::move(nothing), head.keep_alive(), true);
   }
-  const bool post = head.method() == http::verb::post;
-  const bool known = target == path || target == path + "?beta=true";
-  const bool create = path == "/v1/messages" && known;
-  const bool count = path == "/v1/messages/count_tokens" && known;
-  if (!post || !(create || count || target == "/germline/v1/events")) {
+  const dialect* speaks = nullptr;
+  std::optional<route_kind> kind;
+  for (const dialect* one : all_dialects()) {
+    if (post && !kind && (kind = one->route(target))) speaks = one;
+  }
+  const bool event = post && target == "/germline/v1/events";
+  const bool models = head.method() == http::verb::get &&
+                      (path == models_path || path.starts_with(one_model_prefix));
+  shape_ = speaks ? speaks : models ? &dialect_of_client(head) : &messages_dialect();
+  if (!speaks && !event && !models) {
     const std::string message = "there is no " + path.substr(0, 100) + " here";
     co_return co_await refuse(404, message);
   }
   if (!owner_.token_fits(shown_token(head))) {
     co_return co_await refuse(401, "the token is not this attempt's");
   }
-  if (create || count) {
-    const auto route = create ? messages_route::create : messages_route::count_tokens;
-    co_return co_await serve_messages(request, route);
+  if (event) co_return co_await serve_event(request);
+  if (models) co_return co_await serve_models(request, path);
+  const auto& spoken = owner_.parts().config.dialects;
+  if (std::find(spoken.begin(), spoken.end(), speaks->name()) == spoken.end()) {
+    std::string message = "the upstream does not speak '" + std::string(speaks->name()) +
+                          "', and nothing is translated; it speaks";
+    for (const auto& name : spoken) message += " '" + name + "'";
+    co_return co_await refuse(404, message);
   }
-  co_return co_await serve_event(request);
+  exchange one{*speaks, *kind};
+  co_return co_await serve_model(request, one);
+}
+
+asio::awaitable<bool> session::serve_models(parser& request, std::string_view path) {
+  if (!co_await read_body(request)) co_return false;
+  const auto& model = owner_.settings().model;
+  const bool only = path != models_path;
+  if (only && path.substr(one_model_prefix.size()) != model) {
+    co_return co_await refuse(404, "the model of this attempt is '" + model + "', and no other");
+  }
+  reply out;
+  out.body = shape_->models(model, only);
+  co_return co_await answer(std::move(out), request.get().keep_alive());
 }
 
 asio::awaitable<bool> session::read_body(parser& request) {
@@ -178,7 +215,7 @@ asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only
 asio::awaitable<bool> session::refuse(unsigned status, std::string_view message) {
   reply out;
   out.status = status;
-  out.body = messages_error(messages_error_type(status), message);
+  out.body = shape_->error(status, message);
   co_await answer(std::move(out), false);
   refused_ = true;
   co_return false;
@@ -195,21 +232,20 @@ asio::awaitable<bool> session::serve_event(parser& request) {
   out.status = 204;
   if (!event.is_object()) {
     out.status = 400;
-    out.body = messages_error("invalid_request_error", "an event is one JSON object");
+    out.body = shape_->error(400, "an event is one JSON object");
   } else if (!owner_.alive() || !owner_.report_event(event.dump())) {
     out.status = 429;
-    out.body = messages_error("rate_limit_error", "too many events; this one is dropped");
+    out.body = shape_->error(429, "too many events; this one is dropped");
     out.headers.emplace_back("retry-after", "1");
   }
   co_return co_await answer(std::move(out), keep_alive);
 }
 
-asio::awaitable<bool> session::serve_messages(parser& request, messages_route route) {
+asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
   if (!co_await read_body(request)) co_return false;
   const bool keep_alive = request.get().keep_alive();
-  exchange one;
   one.began_ms = owner_.parts().time.utc_ms();
-  std::optional<reply> refusal = prepare(request, route, one);
+  std::optional<reply> refusal = prepare(request, one);
   if (refusal) {
     keep(one, refusal->body);
     finish_record(one, refusal->status);

@@ -15,9 +15,8 @@
 #include <string>
 
 #include "worker/gateway/attempt.hpp"
-#include "worker/gateway/messages_api.hpp"
+#include "worker/gateway/dialect.hpp"
 #include "worker/gateway/pending_answer.hpp"
-#include "worker/gateway/usage_reader.hpp"
 
 namespace germline::worker {
 
@@ -46,12 +45,14 @@ class session {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
   };
-  /// One messages request on its way.
+  /// One request to the model on its way.
   struct exchange {
+    const dialect& speaks;
+    route_kind kind;
     std::string path;
     std::string body;
     std::vector<std::string> headers;
-    messages_request facts;
+    request_facts facts;
     request_bound bound;
     std::int64_t began_ms = 0;
     std::optional<std::uint64_t> reservation;
@@ -70,8 +71,10 @@ class session {
   boost::asio::awaitable<bool> read_body(parser& request);
   boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
   boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message);
+  boost::asio::awaitable<bool> route(parser& request);
+  boost::asio::awaitable<bool> serve_models(parser& request, std::string_view path);
   boost::asio::awaitable<bool> serve_event(parser& request);
-  boost::asio::awaitable<bool> serve_messages(parser& request, messages_route route);
+  boost::asio::awaitable<bool> serve_model(parser& request, exchange& one);
   boost::asio::awaitable<bool> forward(exchange& one, bool keep_alive);
   boost::asio::awaitable<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
   boost::asio::awaitable<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
@@ -79,7 +82,7 @@ class session {
   boost::asio::awaitable<void> wait_change();
   boost::asio::awaitable<void> stop_watching();
 
-  std::optional<reply> prepare(parser& request, messages_route route, exchange& one);
+  std::optional<reply> prepare(parser& request, exchange& one);
   std::optional<reply> reserve(exchange& one);
   void account(exchange& one, std::optional<token_counts> tokens);
   void give_back(exchange& one);
@@ -95,6 +98,7 @@ class session {
   timer signal_;
   std::unique_ptr<upstream::call> call_;
   exchange* current_ = nullptr;
+  const dialect* shape_ = &messages_dialect();  // of the errors of the present request
   bool cut_ = false;
   bool hung_up_ = false;
   bool refused_ = false;

@@ -32,28 +32,6 @@ std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-/// anthropic-version as the client sent it, if it is one.
-std::string version_of(std::string_view sent) {
-  const bool is_date = sent.size() == 10 && sent.find_first_not_of("0123456789-") == sent.npos;
-  return is_date ? std::string(sent) : "2023-06-01";
-}
-
-/// Those of the comma-separated `sent` that are allowed.
-std::string allowed_betas(std::string_view sent, const std::vector<std::string>& allowed) {
-  std::string out;
-  while (!sent.empty()) {
-    const auto comma = sent.find(',');
-    auto name = sent.substr(0, comma);
-    sent.remove_prefix(comma == sent.npos ? sent.size() : comma + 1);
-    while (name.starts_with(' ')) name.remove_prefix(1);
-    while (name.ends_with(' ')) name.remove_suffix(1);
-    for (const auto& good : allowed) {
-      if (good == name) out += (out.empty() ? "" : ",") + good;
-    }
-  }
-  return out;
-}
-
 bool may_retry(const upstream_head& head) {
   switch (head.status) {
     case 500:
@@ -77,7 +55,7 @@ bool may_retry(const upstream_head& head) {
 std::vector<std::pair<std::string, std::string>> passed_headers(const upstream_head& head) {
   std::vector<std::pair<std::string, std::string>> passed;
   for (const std::string_view name :
-       {"request-id", "retry-after", "x-should-retry", "x-germline-scripted"}) {
+       {"request-id", "x-request-id", "retry-after", "x-should-retry", "x-germline-scripted"}) {
     const auto value = head.header(name);
     if (!value.empty()) passed.emplace_back(name, value);
   }
@@ -106,46 +84,52 @@ std::string problem_of(unsigned status, const std::string& body) {
 
 }  // namespace
 
-std::optional<session::reply> session::prepare(parser& request, messages_route route,
-                                               exchange& one) {
+std::optional<session::reply> session::prepare(parser& request, exchange& one) {
   const auto& config = owner_.parts().config;
+  const auto& settings = owner_.settings();
   auto& head = request.get();
   one.path = view(head.target());
   one.body = std::move(head.body());
-  one.headers = {"anthropic-version: " + version_of(view(head["anthropic-version"]))};
-  const auto betas = allowed_betas(view(head["anthropic-beta"]), config.betas);
-  if (!betas.empty()) one.headers.push_back("anthropic-beta: " + betas);
-  const auto refusal = [](std::string_view message) {
-    return reply{400, messages_error("invalid_request_error", message)};
+  one.headers = one.speaks.headers(
+      [&](std::string_view name) {
+        return view(head[{name.data(), name.size()}]);
+      },
+      config);
+  const auto refusal = [&](std::string_view message) {
+    return reply{400, one.speaks.error(400, message)};
   };
-  auto judged = check_messages_request(one.body, route, config.max_output_tokens);
-  if (const auto* refused = std::get_if<messages_refusal>(&judged)) {
+  const request_limits limits{config.max_output_tokens,
+                              std::min(config.max_output_tokens, settings.price.max_output_tokens),
+                              config.chat_cap};
+  auto judged = one.speaks.judge(one.body, one.kind, limits);
+  if (const auto* refused = std::get_if<request_refusal>(&judged)) {
     return refusal(refused->message);
   }
-  one.facts = std::get<messages_request>(std::move(judged));
-  const auto& settings = owner_.settings();
+  one.facts = std::get<request_facts>(std::move(judged));
   if (one.facts.model != settings.model) {
     return refusal("the model of this attempt is '" + settings.model + "', and no other");
   }
-  if (route == messages_route::create) {  // counting costs nothing
-    one.bound = {one.facts.input_bound_tokens, one.facts.max_tokens,
-                 bound_nanousd(settings.price, one.facts.input_bound_tokens, one.facts.max_tokens)};
+  if (one.facts.rewritten) one.body = std::move(*one.facts.rewritten);
+  if (one.kind == route_kind::create) {  // counting costs nothing
+    const auto input = one.facts.input_bound_tokens;
+    const auto output = one.facts.max_output_tokens;
+    one.bound = {input, output, bound_nanousd(settings.price, input, output)};
   }
   return reserve(one);
 }
 
 std::optional<session::reply> session::reserve(exchange& one) {
   if (!owner_.alive()) {
-    return reply{400, messages_error("invalid_request_error", "the attempt's time is over")};
+    return reply{400, one.speaks.error(400, "the attempt's time is over")};
   }
   std::uint64_t id = 0;
   const auto effect = owner_.reserve(one.bound, id);
   if (const auto* spent = std::get_if<spent_effect>(&effect)) {
-    return reply{400, messages_error("invalid_request_error", spent->why)};
+    return reply{400, one.speaks.error(400, spent->why)};
   }
   if (const auto* wait = std::get_if<wait_effect>(&effect)) {
     const auto seconds = std::max<std::int64_t>(1, (wait->retry_after_ms + 999) / 1000);
-    reply out{429, messages_error("rate_limit_error", wait->why)};
+    reply out{429, one.speaks.error(429, wait->why)};
     out.headers.emplace_back("retry-after", std::to_string(seconds));
     return out;
   }
@@ -251,8 +235,8 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     const bool late = *from.end == upstream_end::timed_out;
     failure.status = late ? 504 : 502;
     one.problem = "HTTP " + std::to_string(failure.status) + ": " + from.end_reason;
-    failure.body = messages_error(late ? "timeout_error" : "api_error",
-                                  "the upstream did not answer: " + from.end_reason);
+    failure.body =
+        one.speaks.error(failure.status, "the upstream did not answer: " + from.end_reason);
     break;
   }
   if (one.reservation) release(one);
@@ -263,7 +247,7 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
 }
 
 asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, bool keep_alive) {
-  usage_reader usage(false);
+  const auto usage = one.speaks.reader(false, one.facts);
   reply out;
   out.status = from.head->status;
   out.headers = passed_headers(*from.head);
@@ -287,17 +271,17 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
                 : out.status == 200 ? "the upstream's answer does not tell its usage"
                                     : problem_of(out.status, out.body);
   if (out.status == 200) {
-    usage.feed(out.body);
-    account(one, whole ? usage.finish() : std::nullopt);
+    usage->feed(out.body);
+    account(one, whole ? usage->finish() : std::nullopt);
   } else if (one.reservation) {
     release(one);
   }
   if (refuses_key(out.status)) {
     log_error("the upstream refuses the gateway's own key ({})", out.status);
     out.status = 400;
-    out.body = messages_error("invalid_request_error", key_refused);
+    out.body = one.speaks.error(400, key_refused);
   } else if (!whole) {
-    out = reply{502, messages_error("api_error", "the upstream's answer was cut off")};
+    out = reply{502, one.speaks.error(502, "the upstream's answer was cut off")};
   }
   keep(one, out.body);
   finish_record(one, out.status);
@@ -317,15 +301,15 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   stream_.expires_after(std::chrono::seconds(60));
   co_await http::async_write_header(stream_, serializer, into(failed));
   if (failed) hung_up_ = true;
-  usage_reader usage(true);
+  const auto usage = one.speaks.reader(true, one.facts);
   while (!gone()) {
     if (!from.data.empty()) {
       std::string bytes = std::exchange(from.data, {});
-      usage.feed(bytes);
+      usage->feed(bytes);
       // Before the client can know that it ended, so that its next request finds the money free.
-      if (usage.saw_end()) account(one, usage.finish());
+      if (usage->counted()) account(one, usage->finish());
       keep(one, bytes);
-      if (!co_await write_chunk(std::move(bytes))) break;
+      if (!bytes.empty() && !co_await write_chunk(std::move(bytes))) break;
     } else if (from.paused) {
       from.paused = false;
       call_->resume();
@@ -338,14 +322,13 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   if (gone()) co_return false;
   call_.reset();
   one.problem = "the upstream's stream was cut off";
-  account(one, usage.finish());
-  const bool whole = *from.end == upstream_end::complete && usage.saw_end();
+  account(one, usage->finish());
+  const bool whole = *from.end == upstream_end::complete && usage->ended();
+  std::string last = usage->rest();
+  if (!whole) last += one.speaks.stream_error("the upstream's stream was cut off");
+  keep(one, last);
   finish_record(one, 200);
-  if (!whole) {
-    std::string event = "\n\nevent: error\ndata: " +
-                        messages_error("api_error", "the upstream's stream was cut off") + "\n\n";
-    if (!co_await write_chunk(std::move(event))) co_return false;
-  }
+  if (!last.empty() && !co_await write_chunk(std::move(last))) co_return false;
   stream_.expires_after(std::chrono::seconds(60));
   co_await asio::async_write(stream_, http::make_chunk_last(), into(failed));
   co_return !failed && keep_alive && !gone();

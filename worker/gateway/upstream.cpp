@@ -167,7 +167,8 @@ void upstream::call::set_up() {
   add("expect:");  // libcurl would wait a second for leave to send a long body
   for (const auto& line : request_.headers) add(line);
   if (!owner_.key_.empty()) {
-    std::string line = "x-api-key: " + owner_.key_;
+    std::string line =
+        (config.auth == "bearer" ? "authorization: Bearer " : "x-api-key: ") + owner_.key_;
     add(line);
     ::explicit_bzero(line.data(), line.size());
   }

@@ -1,4 +1,4 @@
-#include "worker/gateway/usage_reader.hpp"
+#include "worker/gateway/messages_reader.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,13 +16,20 @@ const std::string end =
     "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},"
     "\"usage\":{\"output_tokens\":42}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
 
+void feed(messages_reader& reader, std::string bytes) {
+  const std::string as_it_was = bytes;
+  reader.feed(bytes);
+  CHECK(bytes == as_it_was);
+}
+
 }  // namespace
 
 TEST_CASE("a stream's usage is found however it is cut into pieces") {
   const std::string stream = start + content + end;
   for (std::size_t piece = 1; piece < stream.size(); piece += 13) {
-    usage_reader reader(true);
-    for (std::size_t at = 0; at < stream.size(); at += piece) reader.feed(stream.substr(at, piece));
+    messages_reader reader(true);
+    for (std::size_t at = 0; at < stream.size(); at += piece)
+      feed(reader, stream.substr(at, piece));
     const auto counts = reader.finish();
     REQUIRE(counts);
     CHECK(*counts == token_counts{10, 42, 5, 2, 7});
@@ -30,23 +37,23 @@ TEST_CASE("a stream's usage is found however it is cut into pieces") {
 }
 
 TEST_CASE("a stream that ends early has no final usage") {
-  usage_reader reader(true);
-  reader.feed(start + content);
+  messages_reader reader(true);
+  feed(reader, start + content);
   CHECK_FALSE(reader.finish());
-  usage_reader lies(true);
-  lies.feed("data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":-1}}}\n" +
-            end);
+  messages_reader lies(true);
+  feed(lies,
+       "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":-1}}}\n" + end);
   CHECK_FALSE(lies.finish());
 }
 
 TEST_CASE("a body's usage is found, and a body without one has none") {
-  usage_reader reader(false);
-  reader.feed(R"({"content":[],"usage":{"input_to)");
-  reader.feed(R"(kens":3,"output_tokens":4}})");
+  messages_reader reader(false);
+  feed(reader, R"({"content":[],"usage":{"input_to)");
+  feed(reader, R"(kens":3,"output_tokens":4}})");
   const auto counts = reader.finish();
   REQUIRE(counts);
   CHECK(*counts == token_counts{3, 4, 0, 0, 0});
-  usage_reader other(false);
-  other.feed("{}");
+  messages_reader other(false);
+  feed(other, "{}");
   CHECK_FALSE(other.finish());
 }

@@ -1,0 +1,86 @@
+#include "worker/gateway/answer_reader.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace germline::worker {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t max_body_bytes = 32 << 20;
+constexpr std::int64_t max_tokens = 1'000'000'000;
+
+}  // namespace
+
+bool answer_reader::read_count(const json& usage, const char* key, std::int64_t& into) {
+  const auto found = usage.find(key);
+  if (found == usage.end() || found->is_null()) return true;
+  if (!found->is_number_integer() || *found < 0 || *found > max_tokens) return false;
+  into = found->get<std::int64_t>();
+  return true;
+}
+
+void answer_reader::feed(std::string& bytes) {
+  if (!event_stream_) {
+    if (pending_.size() + bytes.size() > max_body_bytes) broken_ = true;
+    if (!broken_) pending_ += bytes;
+    return;
+  }
+  if (!limits_.drops_events) return take_lines(bytes, nullptr);
+  std::string shown;
+  take_lines(bytes, &shown);
+  bytes = std::move(shown);
+}
+
+void answer_reader::take_lines(std::string_view bytes, std::string* shown) {
+  while (!bytes.empty()) {
+    const auto end = bytes.find('\n');
+    const bool whole = end != bytes.npos;
+    const std::string_view part = bytes.substr(0, end);
+    const std::string_view raw = bytes.substr(0, whole ? end + 1 : end);
+    if (pending_.size() + part.size() > limits_.max_line_bytes) line_too_long_ = true;
+    if (!line_too_long_) pending_ += part;
+    if (shown) {
+      event_too_long_ = event_too_long_ || event_.size() + raw.size() > limits_.max_line_bytes;
+      event_ += raw;
+      if (event_too_long_) *shown += std::exchange(event_, {});
+    }
+    if (!whole) return;
+    const bool event_ends = !line_too_long_ && (pending_.empty() || pending_ == "\r");
+    if (!line_too_long_ && take_line()) drop_event_ = true;
+    pending_.clear();
+    line_too_long_ = false;
+    if (event_ends) {
+      if (shown && !drop_event_) *shown += event_;
+      event_.clear();
+      drop_event_ = event_too_long_ = false;
+    }
+    bytes.remove_prefix(raw.size());
+  }
+}
+
+bool answer_reader::take_line() {
+  std::string_view line = pending_;
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (!line.starts_with("data:")) return false;
+  line.remove_prefix(5);
+  if (line.starts_with(' ')) line.remove_prefix(1);
+  return take_data(line);
+}
+
+std::string answer_reader::rest() {
+  if (drop_event_) event_.clear();
+  return std::exchange(event_, {});
+}
+
+std::optional<token_counts> answer_reader::finish() {
+  if (!event_stream_ && !broken_) {
+    const json body = json::parse(pending_, nullptr, false);
+    if (body.is_object()) take_body(body);
+    pending_.clear();
+  }
+  if (broken_ || !counted_) return std::nullopt;
+  return counts_;
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,225 @@
+// The OpenAI Chat Completions dialect. A body passes byte for byte, but for a cap on the output and
+// stream_options.include_usage, which are put in where they are missing: without the one a request
+// has no bound, without the other a stream does not tell its usage.
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "worker/gateway/chat_reader.hpp"
+#include "worker/gateway/dialect.hpp"
+#include "worker/gateway/openai_shape.hpp"
+#include "worker/gateway/strict_body.hpp"
+
+namespace germline::worker {
+namespace {
+
+using nlohmann::json;
+using namespace strict;
+
+constexpr std::array<std::string_view, 28> allowed_fields = {"model",
+                                                             "messages",
+                                                             "tools",
+                                                             "tool_choice",
+                                                             "parallel_tool_calls",
+                                                             "max_tokens",
+                                                             "max_completion_tokens",
+                                                             "stream",
+                                                             "stream_options",
+                                                             "temperature",
+                                                             "top_p",
+                                                             "presence_penalty",
+                                                             "frequency_penalty",
+                                                             "logit_bias",
+                                                             "logprobs",
+                                                             "top_logprobs",
+                                                             "n",
+                                                             "stop",
+                                                             "seed",
+                                                             "response_format",
+                                                             "reasoning_effort",
+                                                             "verbosity",
+                                                             "user",
+                                                             "metadata",
+                                                             "modalities",
+                                                             "store",
+                                                             "prompt_cache_key",
+                                                             "safety_identifier"};
+constexpr std::array<std::string_view, 11> message_members = {
+    "role",      "content",           "name",        "tool_calls", "tool_call_id", "refusal",
+    "reasoning", "reasoning_content", "annotations", "audio",      "function_call"};
+constexpr std::array<std::string_view, 3> tool_members = {"type", "function", "custom"};
+constexpr std::array<std::string_view, 3> tool_choice_types = {"function", "custom",
+                                                               "allowed_tools"};
+
+class content_checker {
+ public:
+  std::int64_t images() const { return images_; }
+
+  void check(const json& content, const std::string& where) {
+    if (content.is_string() || content.is_null()) return;
+    if (!content.is_array()) refuse(where + ": content must be a string or a list");
+    for (std::size_t i = 0; i < content.size(); ++i) {
+      check_part(content[i], where + "[" + std::to_string(i) + "]");
+    }
+  }
+
+ private:
+  void check_part(const json& part, const std::string& where) {
+    static constexpr std::array<std::string_view, 3> text = {"type", "text", "cache_control"};
+    static constexpr std::array<std::string_view, 2> refusal = {"type", "refusal"};
+    static constexpr std::array<std::string_view, 2> image = {"type", "image_url"};
+    static constexpr std::array<std::string_view, 2> image_url = {"url", "detail"};
+    if (!part.is_object()) refuse(where + " must be an object");
+    const std::string& type = text_member(part, "type", where);
+    if (type == "text") return only_members(part, text, where);
+    if (type == "refusal") return only_members(part, refusal, where);
+    if (type != "image_url") {
+      refuse(where + ": content of type " + shown(type) + " is not allowed here");
+    }
+    ++images_;
+    only_members(part, image, where);
+    only_members(part.at("image_url"), image_url, where + ".image_url");
+    check_inline_image(part.at("image_url").value("url", json()), where + ".image_url.url");
+  }
+
+  std::int64_t images_ = 0;
+};
+
+void check_messages(const json& request, content_checker& content) {
+  const auto messages = request.find("messages");
+  if (messages == request.end() || !messages->is_array() || messages->empty()) {
+    refuse("'messages' must be a list that is not empty");
+  }
+  for (std::size_t i = 0; i < messages->size(); ++i) {
+    const std::string where = "messages[" + std::to_string(i) + "]";
+    const json& message = (*messages)[i];
+    only_members(message, message_members, where);
+    text_member(message, "role", where);
+    for (const char* key : {"audio", "function_call"}) {  // clients send back what they got
+      if (given(message, key)) refuse(where + ": the field '" + key + "' must be null");
+    }
+    if (message.contains("content")) content.check(message["content"], where + ".content");
+  }
+}
+
+void check_tools(const json& tools) {
+  if (!tools.is_array()) refuse("'tools' must be a list");
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    const std::string where = "tools[" + std::to_string(i) + "]";
+    if (!tools[i].is_object()) refuse(where + " must be an object");
+    const std::string& type = text_member(tools[i], "type", where);
+    if (type != "function" && type != "custom") {
+      refuse(where + ": the tool type " + shown(type) +
+             " is not allowed; only 'function' and 'custom' are, which run in the sandbox");
+    }
+    only_members(tools[i], tool_members, where);
+  }
+}
+
+/// Fields whose values choose what the provider does, and what it costs.
+void check_choices(const json& request) {
+  const json* choice = given(request, "tool_choice");
+  if (choice && !choice->is_string() &&
+      !(choice->is_object() &&
+        has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
+    refuse("'tool_choice' must be a string, or an object that names a function");
+  }
+  const json* n = given(request, "n");
+  if (n && *n != 1) refuse("'n' must be 1: the output's cap bounds one answer");
+  const json* store = given(request, "store");
+  if (store && *store != false) refuse("'store' must be false: nothing is kept at the provider");
+  const json* modalities = given(request, "modalities");
+  if (modalities && *modalities != json::array({"text"})) refuse("'modalities' must be [\"text\"]");
+}
+
+/// Bounds the output, and sees to it that the upstream knows the bound by its own name for it.
+void set_cap(const json& request, const request_limits& limits, request_facts& facts,
+             std::string& body) {
+  const auto old_name = read_cap(request, "max_tokens", limits.max_output_tokens);
+  const auto new_name = read_cap(request, "max_completion_tokens", limits.max_output_tokens);
+  facts.max_output_tokens = std::max(old_name.value_or(0), new_name.value_or(0));
+  const bool known =
+      limits.chat_cap == "max_tokens" ? old_name.has_value() : facts.max_output_tokens > 0;
+  if (facts.max_output_tokens == 0) facts.max_output_tokens = limits.default_output_tokens;
+  if (!known) body = with_member(body, limits.chat_cap, facts.max_output_tokens);
+}
+
+void ask_for_usage(const json& request, request_facts& facts, std::string& body) {
+  static constexpr std::array<std::string_view, 2> members = {"include_usage",
+                                                              "include_obfuscation"};
+  const json* given_options = given(request, "stream_options");
+  if (given_options) only_members(*given_options, members, "stream_options");
+  if (!facts.stream) return;
+  json options = given_options ? *given_options : json::object();
+  if (options.value("include_usage", json()) == true) return;
+  options["include_usage"] = true;
+  facts.hides_usage = true;
+  body = with_member(body, "stream_options", options);
+}
+
+judgement check(const std::string& body, const request_limits& limits) {
+  const json request = parse(body);
+  for (const auto& [key, ignored] : request.items()) {
+    if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
+  }
+  request_facts facts;
+  facts.model = text_member(request, "model", "the request");
+  content_checker content;
+  check_messages(request, content);
+  if (const json* tools = given(request, "tools")) check_tools(*tools);
+  check_choices(request);
+  facts.stream = read_stream(request);
+  std::string edited = body;
+  set_cap(request, limits, facts, edited);
+  ask_for_usage(request, facts, edited);
+  facts.input_bound_tokens = static_cast<std::int64_t>(edited.size()) +
+                             openai::provider_prompt_tokens +
+                             content.images() * openai::image_tokens;
+  if (edited != body) facts.rewritten = std::move(edited);
+  return facts;
+}
+
+class chat_api final : public dialect {
+ public:
+  std::string_view name() const override { return "chat_completions"; }
+
+  std::optional<route_kind> route(std::string_view target) const override {
+    if (target == "/v1/chat/completions") return route_kind::create;
+    return std::nullopt;
+  }
+
+  judgement judge(const std::string& body, route_kind,
+                  const request_limits& limits) const override {
+    return judged_by("a Chat Completions request", [&] { return check(body, limits); });
+  }
+
+  std::vector<std::string> headers(const header_lookup&, const gateway_config&) const override {
+    return {};
+  }
+
+  std::unique_ptr<answer_reader> reader(bool event_stream,
+                                        const request_facts& facts) const override {
+    return std::make_unique<chat_reader>(event_stream, facts.hides_usage);
+  }
+
+  std::string error(unsigned status, std::string_view message) const override {
+    return openai::error(status, message);
+  }
+
+  std::string stream_error(std::string_view message) const override {
+    return "\n\ndata: " + openai::error(500, message) + "\n\n";
+  }
+
+  std::string models(std::string_view model, bool only) const override {
+    return openai::models(model, only);
+  }
+};
+
+}  // namespace
+
+const dialect& chat_dialect() {
+  static const chat_api one;
+  return one;
+}
+
+}  // namespace germline::worker

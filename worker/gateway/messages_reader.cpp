@@ -1,0 +1,45 @@
+#include "worker/gateway/messages_reader.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace germline::worker {
+
+using nlohmann::json;
+
+bool messages_reader::read_usage(const json& usage) {
+  if (!usage.is_object()) return false;
+  bool sane = read_count(usage, "input_tokens", counts_.input) &&
+              read_count(usage, "output_tokens", counts_.output) &&
+              read_count(usage, "cache_creation_input_tokens", counts_.cache_write) &&
+              read_count(usage, "cache_read_input_tokens", counts_.cache_read);
+  const auto split = usage.find("cache_creation");
+  if (split != usage.end() && split->is_object()) {
+    sane = sane && read_count(*split, "ephemeral_1h_input_tokens", counts_.cache_write_1h);
+  }
+  return sane && counts_.cache_write_1h <= counts_.cache_write;
+}
+
+bool messages_reader::take_data(std::string_view data) {
+  if (data.find("\"message_start\"") == data.npos && data.find("\"message_delta\"") == data.npos) {
+    return false;
+  }
+  const json event = json::parse(data, nullptr, false);
+  if (!event.is_object()) return false;
+  const json type = event.value("type", json());
+  if (type == "message_start" && event.contains("message") && event["message"].is_object()) {
+    started_ = read_usage(event["message"].value("usage", json()));
+    broken_ = broken_ || !started_;
+  } else if (type == "message_delta") {
+    if (!read_usage(event.value("usage", json()))) broken_ = true;
+    const json delta = event.value("delta", json());
+    ended_ = ended_ || (delta.is_object() && delta.value("stop_reason", json()).is_string());
+    counted_ = started_ && ended_;
+  }
+  return false;
+}
+
+void messages_reader::take_body(const json& body) {
+  if (body.contains("usage")) counted_ = read_usage(body["usage"]);
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,121 @@
+#include <doctest/doctest.h>
+
+#include "worker/gateway/chat_reader.hpp"
+#include "worker/gateway/responses_reader.hpp"
+
+using namespace germline::worker;
+
+namespace {
+
+const std::string hello =
+    "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\": {}\"}}],\"usage\":null}\n\n";
+const std::string keepalive = ": still here\n\n";
+const std::string usage_chunk =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":42,"
+    "\"prompt_tokens_details\":{\"cached_tokens\":7},"
+    "\"completion_tokens_details\":{\"reasoning_tokens\":40}}}\r\n\r\n";
+const std::string done = "data: [DONE]\n\n";
+
+/// What the client sees of `stream`, fed in pieces of that size.
+std::string seen(answer_reader& reader, const std::string& stream, std::size_t piece) {
+  std::string out;
+  for (std::size_t at = 0; at < stream.size(); at += piece) {
+    std::string bytes = stream.substr(at, piece);
+    reader.feed(bytes);
+    out += bytes;
+  }
+  return out + reader.rest();
+}
+
+}  // namespace
+
+TEST_CASE("chat: the usage chunk is counted and taken out, however the stream is cut") {
+  const std::string stream = hello + keepalive + usage_chunk + done;
+  for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
+    chat_reader reader(true, true);
+    CHECK(seen(reader, stream, piece) == hello + keepalive + done);
+    CHECK(reader.ended());
+    const auto counts = reader.finish();
+    REQUIRE(counts);
+    CHECK(*counts == token_counts{3, 42, 0, 0, 7});
+  }
+}
+
+TEST_CASE("chat: a client that asked for the usage sees it") {
+  chat_reader reader(true, false);
+  CHECK(seen(reader, hello + usage_chunk + done, 9) == hello + usage_chunk + done);
+  CHECK(reader.finish());
+}
+
+TEST_CASE("chat: usage so far is not the usage") {
+  const std::string running =
+      "data: {\"choices\":[{}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1}}\n\n";
+  chat_reader cut(true, true);
+  CHECK(seen(cut, running, 50) == running);
+  CHECK_FALSE(cut.finish());
+  chat_reader whole(true, true);
+  seen(whole, running + done, 50);
+  CHECK(whole.finish()->output == 1);
+}
+
+TEST_CASE("chat: a stream that ends early, or lies, has no usage") {
+  chat_reader cut(true, true);
+  CHECK(seen(cut, hello + "data: {\"cho", 5) == hello + "data: {\"cho");
+  CHECK_FALSE(cut.finish());
+  for (
+      const std::string usage :
+      {R"({"prompt_tokens":1})", R"({"completion_tokens":1})",
+       R"({"prompt_tokens":-1,"completion_tokens":1})",
+       R"({"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":2}})"}) {
+    CAPTURE(usage);
+    chat_reader lies(true, true);
+    seen(lies, "data: {\"choices\":[],\"usage\":" + usage + "}\n\n" + done, 1000);
+    CHECK_FALSE(lies.finish());
+  }
+}
+
+TEST_CASE("chat: a long event is passed on and not held back") {
+  chat_reader reader(true, true);
+  const std::string event = "data: \"" + std::string(3 << 20, 'x') + "\"\n\n";
+  CHECK(seen(reader, event + usage_chunk + done, 100'000) == event + done);
+  CHECK(reader.finish());
+}
+
+TEST_CASE("chat: a body's usage is found") {
+  chat_reader reader(false, false);
+  seen(reader, R"({"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}})", 7);
+  CHECK(*reader.finish() == token_counts{3, 4, 0, 0, 0});
+  chat_reader other(false, false);
+  seen(other, "{\"usage\":null}", 7);
+  CHECK_FALSE(other.finish());
+}
+
+TEST_CASE("responses: the last event's usage is found, in each way to end") {
+  const std::string delta =
+      "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","
+      "\"delta\":\"\\\"response.completed\\\"\"}\n\n";
+  for (const std::string end : {"completed", "incomplete", "failed"}) {
+    const std::string last = "event: response." + end + "\ndata: {\"type\":\"response." + end +
+                             "\",\"response\":{\"output\":\"" + std::string(2 << 20, 'x') +
+                             "\",\"usage\":{\"input_tokens\":10,\"output_tokens\":42,"
+                             "\"input_tokens_details\":{\"cached_tokens\":7}}}}\n\n";
+    responses_reader reader(true);
+    CHECK(seen(reader, delta + last, 70'001) == delta + last);
+    CHECK(reader.ended());
+    CHECK(*reader.finish() == token_counts{3, 42, 0, 0, 7});
+  }
+  responses_reader cut(true);
+  seen(cut, delta, 5);
+  CHECK_FALSE(cut.ended());
+  CHECK_FALSE(cut.finish());
+  responses_reader failed(true);
+  seen(failed, "data: {\"type\":\"response.failed\",\"response\":{\"usage\":null}}\n\n", 5);
+  CHECK(failed.ended());
+  CHECK_FALSE(failed.finish());
+}
+
+TEST_CASE("responses: a body's usage is found") {
+  responses_reader reader(false);
+  seen(reader, R"({"output":[],"usage":{"input_tokens":3,"output_tokens":4}})", 7);
+  CHECK(*reader.finish() == token_counts{3, 4, 0, 0, 0});
+}

@@ -1,0 +1,251 @@
+// The OpenAI Responses dialect, for conversations that the agent keeps itself: nothing is stored at
+// the provider, runs there in the background, or is fetched by it. A body passes byte for byte, but
+// for `"store": false` and a cap on the output, which are put in where they are missing.
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "worker/gateway/dialect.hpp"
+#include "worker/gateway/openai_shape.hpp"
+#include "worker/gateway/responses_reader.hpp"
+#include "worker/gateway/strict_body.hpp"
+
+namespace germline::worker {
+namespace {
+
+using nlohmann::json;
+using namespace strict;
+
+constexpr std::array<std::string_view, 26> allowed_fields = {"model",
+                                                             "input",
+                                                             "instructions",
+                                                             "tools",
+                                                             "tool_choice",
+                                                             "parallel_tool_calls",
+                                                             "max_output_tokens",
+                                                             "max_tool_calls",
+                                                             "stream",
+                                                             "stream_options",
+                                                             "store",
+                                                             "include",
+                                                             "reasoning",
+                                                             "text",
+                                                             "temperature",
+                                                             "top_p",
+                                                             "top_logprobs",
+                                                             "truncation",
+                                                             "user",
+                                                             "metadata",
+                                                             "client_metadata",
+                                                             "prompt_cache_key",
+                                                             "safety_identifier",
+                                                             "background",
+                                                             "previous_response_id",
+                                                             "conversation"};
+constexpr std::array<std::string_view, 2> allowed_includes = {"reasoning.encrypted_content",
+                                                              "message.output_text.logprobs"};
+// Tools that run where the agent runs.
+constexpr std::array<std::string_view, 4> allowed_tools = {"function", "custom", "local_shell",
+                                                           "apply_patch"};
+constexpr std::array<std::string_view, 5> tool_choice_types = {"function", "custom", "local_shell",
+                                                               "apply_patch", "allowed_tools"};
+constexpr std::array<std::string_view, 10> allowed_items = {
+    "message",          "reasoning",
+    "function_call",    "function_call_output",
+    "custom_tool_call", "custom_tool_call_output",
+    "local_shell_call", "local_shell_call_output",
+    "apply_patch_call", "apply_patch_call_output"};
+constexpr std::array<std::string_view, 16> item_members = {
+    "type", "id",      "role",      "content", "status", "phase",  "summary",   "encrypted_content",
+    "name", "call_id", "arguments", "input",   "output", "action", "operation", "namespace"};
+constexpr std::array<std::string_view, 5> allowed_texts = {
+    "input_text", "output_text", "summary_text", "reasoning_text", "refusal"};
+constexpr std::array<std::string_view, 5> text_members = {"type", "text", "refusal", "annotations",
+                                                          "logprobs"};
+constexpr std::array<std::string_view, 4> image_members = {"type", "image_url", "detail",
+                                                           "file_id"};
+
+class input_checker {
+ public:
+  std::int64_t images() const { return images_; }
+
+  void check(const json& input) {
+    if (input.is_string()) return;
+    if (!input.is_array()) refuse("'input' must be a string or a list");
+    for (std::size_t i = 0; i < input.size(); ++i) {
+      check_item(input[i], "input[" + std::to_string(i) + "]");
+    }
+  }
+
+ private:
+  void check_item(const json& item, const std::string& where) {
+    if (!item.is_object()) refuse(where + " must be an object");
+    // A message may leave its type out.
+    const bool plain = !item.contains("type") && item.contains("role");
+    const std::string type = plain ? "message" : text_member(item, "type", where);
+    if (!has(allowed_items, type)) {
+      refuse(where + ": an item of type " + shown(type) + " is not allowed here");
+    }
+    only_members(item, item_members, where);
+    for (const char* key : {"content", "summary", "output"}) {
+      if (const json* content = given(item, key)) check_content(*content, where + "." + key);
+    }
+  }
+
+  void check_content(const json& content, const std::string& where) {
+    if (content.is_string()) return;
+    if (!content.is_array()) refuse(where + " must be a string or a list");
+    for (std::size_t i = 0; i < content.size(); ++i) {
+      check_part(content[i], where + "[" + std::to_string(i) + "]");
+    }
+  }
+
+  void check_part(const json& part, const std::string& where) {
+    if (!part.is_object()) refuse(where + " must be an object");
+    const std::string& type = text_member(part, "type", where);
+    if (has(allowed_texts, type)) return only_members(part, text_members, where);
+    if (type != "input_image") {
+      refuse(where + ": content of type " + shown(type) + " is not allowed here");
+    }
+    ++images_;
+    only_members(part, image_members, where);
+    if (given(part, "file_id")) {
+      refuse(where + ": 'file_id' is not allowed; an image must be within the request");
+    }
+    check_inline_image(part.value("image_url", json()), where + ".image_url");
+  }
+
+  std::int64_t images_ = 0;
+};
+
+void check_tools(const json& tools) {
+  if (!tools.is_array()) refuse("'tools' must be a list");
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    const std::string where = "tools[" + std::to_string(i) + "]";
+    if (!tools[i].is_object()) refuse(where + " must be an object");
+    const std::string& type = text_member(tools[i], "type", where);
+    if (type == "namespace") {  // functions under one name
+      static constexpr std::array<std::string_view, 4> members = {"type", "name", "description",
+                                                                  "tools"};
+      only_members(tools[i], members, where);
+      for (const auto& inner : tools[i].value("tools", json::array())) {
+        if (text_member(inner, "type", where + ".tools") != "function") {
+          refuse(where + ".tools: only functions are allowed in a namespace");
+        }
+      }
+    } else if (!has(allowed_tools, type)) {
+      refuse(where + ": the tool type " + shown(type) +
+             " is not allowed; only tools that run in the sandbox are (function, custom, "
+             "local_shell, apply_patch)");
+    }
+  }
+}
+
+/// Fields whose values choose what the provider does, keeps, and is paid.
+void check_choices(const json& request) {
+  for (const char* key : {"previous_response_id", "conversation"}) {
+    if (given(request, key)) {
+      refuse("'" + std::string(key) + "' must be left out: send the whole conversation as input");
+    }
+  }
+  const json* background = given(request, "background");
+  if (background && *background != false) refuse("'background' must be false or left out");
+  if (request.contains("store") && request["store"] != false) {
+    refuse("'store' must be false or left out: nothing is kept at the provider");
+  }
+  const json* choice = given(request, "tool_choice");
+  if (choice && !choice->is_string() &&
+      !(choice->is_object() &&
+        has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
+    refuse("'tool_choice' must be a string, or an object that names a tool of the sandbox");
+  }
+  if (const json* include = given(request, "include")) {
+    if (!include->is_array()) refuse("'include' must be a list");
+    for (const auto& one : *include) {
+      if (!one.is_string() || !has(allowed_includes, one.get_ref<const std::string&>())) {
+        refuse(
+            "'include' may hold 'reasoning.encrypted_content' and "
+            "'message.output_text.logprobs' only");
+      }
+    }
+  }
+  if (const json* options = given(request, "stream_options")) {
+    static constexpr std::array<std::string_view, 1> members = {"include_obfuscation"};
+    only_members(*options, members, "stream_options");
+  }
+}
+
+judgement check(const std::string& body, const request_limits& limits) {
+  const json request = parse(body);
+  for (const auto& [key, ignored] : request.items()) {
+    if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
+  }
+  request_facts facts;
+  facts.model = text_member(request, "model", "the request");
+  input_checker input;
+  if (!request.contains("input")) refuse("'input' must be a string or a list");
+  input.check(request["input"]);
+  const json* instructions = given(request, "instructions");
+  if (instructions && !instructions->is_string()) refuse("'instructions' must be a string");
+  if (const json* tools = given(request, "tools")) check_tools(*tools);
+  check_choices(request);
+  facts.stream = read_stream(request);
+  std::string edited = body;
+  if (!request.contains("store")) edited = with_member(edited, "store", false);
+  const auto cap = read_cap(request, "max_output_tokens", limits.max_output_tokens);
+  facts.max_output_tokens = cap.value_or(limits.default_output_tokens);
+  if (!cap) edited = with_member(edited, "max_output_tokens", facts.max_output_tokens);
+  facts.input_bound_tokens = static_cast<std::int64_t>(edited.size()) +
+                             openai::provider_prompt_tokens + input.images() * openai::image_tokens;
+  if (edited != body) facts.rewritten = std::move(edited);
+  return facts;
+}
+
+class responses_api final : public dialect {
+ public:
+  std::string_view name() const override { return "responses"; }
+
+  std::optional<route_kind> route(std::string_view target) const override {
+    if (target == "/v1/responses") return route_kind::create;
+    return std::nullopt;
+  }
+
+  judgement judge(const std::string& body, route_kind,
+                  const request_limits& limits) const override {
+    return judged_by("a Responses request", [&] { return check(body, limits); });
+  }
+
+  std::vector<std::string> headers(const header_lookup&, const gateway_config&) const override {
+    return {};
+  }
+
+  std::unique_ptr<answer_reader> reader(bool event_stream, const request_facts&) const override {
+    return std::make_unique<responses_reader>(event_stream);
+  }
+
+  std::string error(unsigned status, std::string_view message) const override {
+    return openai::error(status, message);
+  }
+
+  // Clients look for "error" in an event, or for the members of an event of type "error".
+  std::string stream_error(std::string_view message) const override {
+    const json event = {{"type", "error"},
+                        {"code", "server_error"},
+                        {"message", message},
+                        {"param", nullptr},
+                        {"error", openai::error_object(500, message)}};
+    return "\n\nevent: error\ndata: " + openai::written(event) + "\n\n";
+  }
+
+  std::string models(std::string_view model, bool only) const override {
+    return openai::models(model, only);
+  }
+};
+
+}  // namespace
+
+const dialect& responses_dialect() {
+  static const responses_api one;
+  return one;
+}
+
+}  // namespace germline::worker

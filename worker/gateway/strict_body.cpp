@@ -1,0 +1,158 @@
+#include "worker/gateway/strict_body.hpp"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "common/assert.hpp"
+
+namespace germline::worker::strict {
+namespace {
+
+using nlohmann::json;
+
+constexpr int max_depth = 200;
+
+/// Walks over valid JSON text, for the places of things.
+class walker {
+ public:
+  explicit walker(std::string_view text) : text_(text) {}
+
+  std::size_t at() const { return at_; }
+  char skip_space() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+    GERMLINE_ASSERT(at_ < text_.size());
+    return text_[at_];
+  }
+  void go_behind(char wanted) {
+    while (skip_space() != wanted) ++at_;
+    ++at_;
+  }
+  std::string_view string() {
+    const auto begin = at_++;
+    while (text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    return text_.substr(begin, ++at_ - begin);
+  }
+  void value() {
+    int depth = 0;
+    do {
+      const char c = skip_space();
+      if (c == '"') {
+        string();
+      } else if (c == '{' || c == '[') {
+        ++depth;
+        ++at_;
+      } else if (c == '}' || c == ']') {
+        --depth;
+        ++at_;
+      } else if (c == ',' || c == ':') {
+        ++at_;
+      } else {  // a number or a literal
+        at_ = std::min(text_.size(), text_.find_first_of(" \t\r\n,:]}", at_));
+      }
+    } while (depth > 0);
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+void refuse(std::string message) {
+  throw refused{std::move(message)};  // caught in judged_by
+}
+
+bool has(names list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+std::string shown(std::string_view name) {
+  return "'" + std::string(name.substr(0, 100)) + (name.size() > 100 ? "…'" : "'");
+}
+
+const std::string& text_member(const json& object, const char* key, const std::string& where) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) {
+    refuse(where + ": '" + key + "' must be a string");
+  }
+  return found->get_ref<const std::string&>();
+}
+
+const json* given(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+void only_members(const json& object, names allowed, const std::string& where) {
+  if (!object.is_object()) refuse(where + " must be an object");
+  for (const auto& [key, ignored] : object.items()) {
+    if (!has(allowed, key)) refuse(where + ": the field " + shown(key) + " is not allowed");
+  }
+}
+
+json parse(std::string_view body) {
+  std::vector<std::set<std::string, std::less<>>> keys;
+  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (depth > max_depth) refuse("the body is nested too deeply");
+    if (event == json::parse_event_t::object_start) {
+      keys.emplace_back();
+    } else if (event == json::parse_event_t::object_end) {
+      keys.pop_back();
+    } else if (event == json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys.back().insert(key).second) refuse("the key " + shown(key) + " is there twice");
+    }
+    return true;
+  };
+  json request = json::parse(body, watch, false);
+  if (!request.is_object()) refuse("the body must be a JSON object");
+  return request;
+}
+
+bool read_stream(const json& request) {
+  const json* stream = given(request, "stream");
+  if (!stream) return false;
+  if (!stream->is_boolean()) refuse("'stream' must be true or false");
+  return stream->get<bool>();
+}
+
+std::optional<std::int64_t> read_cap(const json& request, const char* key, std::int64_t largest) {
+  const json* cap = given(request, key);
+  if (!cap) return std::nullopt;
+  if (!cap->is_number_integer() || *cap < 1 || *cap > largest) {
+    refuse("'" + std::string(key) + "' must be a whole number from 1 to " +
+           std::to_string(largest));
+  }
+  return cap->get<std::int64_t>();
+}
+
+void check_inline_image(const json& url, const std::string& where) {
+  if (!url.is_string() || !url.get_ref<const std::string&>().starts_with("data:image/")) {
+    refuse(where + ": an image must be within the request, as a data:image/… URL");
+  }
+}
+
+std::string with_member(std::string_view body, std::string_view key, const json& value) {
+  walker walk(body);
+  walk.go_behind('{');
+  const auto first = walk.at();
+  for (char next = walk.skip_space(); next == '"'; next = walk.skip_space()) {
+    const bool found = json::parse(walk.string()) == key;
+    walk.go_behind(':');
+    walk.skip_space();
+    const auto begin = walk.at();
+    walk.value();
+    if (found) {
+      return std::string(body.substr(0, begin)) + value.dump() +
+             std::string(body.substr(walk.at()));
+    }
+    if (walk.skip_space() != ',') break;
+    walk.go_behind(',');
+  }
+  return std::string(body.substr(0, first)) + json(key).dump() + ":" + value.dump() + "," +
+         std::string(body.substr(first));
+}
+
+}  // namespace germline::worker::strict

@@ -1,0 +1,61 @@
+// strict_body: what the dialects share when they judge a request's body: parsing that lets no two
+// readers see two requests, refusals that name what is wrong, and edits of single fields that leave
+// every other byte as it came. Refusals travel as exceptions within one judge() and end in it
+// (judged_by).
+// Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "worker/gateway/dialect.hpp"
+
+namespace germline::worker::strict {
+
+using names = std::span<const std::string_view>;
+
+struct refused {
+  std::string message;
+};
+[[noreturn]] void refuse(std::string message);
+
+bool has(names list, std::string_view name);
+/// In quotes and of bounded length.
+std::string shown(std::string_view name);
+/// Refuses unless `object` has a string there.
+const std::string& text_member(const nlohmann::json& object, const char* key,
+                               const std::string& where);
+/// The member, or null where it is null or not there: both mean "left out".
+const nlohmann::json* given(const nlohmann::json& object, const char* key);
+/// Refuses every member of `object` that is not in `allowed`.
+void only_members(const nlohmann::json& object, names allowed, const std::string& where);
+/// Refuses a body that is no object, is nested too deeply, or has a key twice.
+nlohmann::json parse(std::string_view body);
+bool read_stream(const nlohmann::json& request);
+/// The output cap `key`; none where it is left out.
+std::optional<std::int64_t> read_cap(const nlohmann::json& request, const char* key,
+                                     std::int64_t largest);
+/// Refuses an image that is not within the request: a data: URL is.
+void check_inline_image(const nlohmann::json& url, const std::string& where);
+
+/// `body` with the top-level member `key` put in, or its value replaced. All other bytes stay.
+/// REQUIRES a body that parse() takes, and that has a member.
+std::string with_member(std::string_view body, std::string_view key, const nlohmann::json& value);
+
+/// Runs `check`; a refusal or a type that is not expected becomes a request_refusal.
+template <class Check>
+judgement judged_by(const char* what, Check check) {
+  try {
+    return check();
+  } catch (const refused& why) {
+    return request_refusal{why.message};
+  } catch (const nlohmann::json::exception&) {
+    return request_refusal{std::string("the body cannot be read as ") + what};
+  }
+}
+
+}  // namespace germline::worker::strict
