@@ -193,7 +193,7 @@ TEST_CASE("connections made under a former authority are refused once its rotati
   REQUIRE(at.ask_status(ann).ok());
   scripted_worker worker(at.dial(at.credentials(pki::role::worker, "wrk_1")), "wrk_1");
   REQUIRE(worker.expect(v1::CoordinatorMessage::kWelcome));
-  REQUIRE(at.home->begin_rotation());
+  REQUIRE(at.home->begin_rotation(0));
   CHECK(at.ask_status(ann).ok());
   worker.try_send(heartbeat());
   REQUIRE(at.home->finish_rotation(true));
@@ -212,7 +212,7 @@ TEST_CASE("who was renewed in a rotation comes back on its old channel after the
   const auto channel = watched->open({});
   scripted_worker before(channel, "wrk_1");
   REQUIRE(before.expect(v1::CoordinatorMessage::kWelcome));
-  REQUIRE(at.home->begin_rotation());
+  REQUIRE(at.home->begin_rotation(0));
   REQUIRE(*renew_credentials(at.tls(), folder, at.time) == renewal::renewed);
   REQUIRE(at.home->finish_rotation(false));
   before.try_send(heartbeat());
@@ -300,7 +300,7 @@ TEST_CASE("a rotation goes through while a coordinator runs and a worker is join
   const auto watched = watching_endpoint_at(at.tls(), folder);
   REQUIRE(watched);
   REQUIRE(*renew_credentials(at.tls(), folder, at.time) == renewal::nothing_due);
-  REQUIRE(at.home->begin_rotation());
+  REQUIRE(at.home->begin_rotation(0));
   CHECK(*renew_credentials(at.tls(), folder, at.time) == renewal::renewed);
   const auto new_person = at.credentials(pki::role::person, "ann");
   // The server reads its files within a second or two; until then the new ones are strangers to it.

@@ -180,7 +180,7 @@ exit_code run_pki_issue(const session& with, const issue_options& options) {
     GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
     if (const auto wrote = pki::write_credentials(options.folder, made); !wrote) {
       // Nobody has it, so nobody is to be shown as having it.
-      GERMLINE_TRY(home.revoke(facts.serial, "could not be written to " + options.folder));
+      GERMLINE_TRY(home.withdraw(facts.serial, "could not be written to " + options.folder));
       return wrote.error();
     }
     with.data(with.json ? "{\"folder\": " + json_string(options.folder) +
@@ -239,7 +239,7 @@ exit_code run_pki_rotate(const session& with, bool finish, bool leave_behind) {
       with.message("germline: the former authority is not believed any more");
       return {};
     }
-    GERMLINE_TRY(home.begin_rotation());
+    GERMLINE_TRY(home.begin_rotation(pki::rotation_settle_ms));
     with.message(
         "germline: a new authority signs from now on, and the former one is still believed. "
         "Workers that are joined fetch their new certificates within ten minutes, people need "

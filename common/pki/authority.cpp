@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "common/ids.hpp"
 #include "common/random.hpp"
@@ -38,72 +42,121 @@ result<unique_fd> take(const std::string& folder) {
   return lock;
 }
 
+/// By ca.key, which is written last. A folder that this account may not look into is an error, and
+/// not one without an authority.
+result<bool> has_authority(const std::string& folder) {
+  std::error_code failed;
+  const bool there = std::filesystem::exists(folder + "/ca.key", failed);
+  if (failed) return errno_error("looking for an authority in " + folder, failed.value());
+  return there;
+}
+
 }  // namespace
 
 result<std::unique_ptr<authority>> authority::make(const std::string& folder, const clock& time) {
-  std::error_code failed;
-  if (std::filesystem::exists(folder + "/ca.key", failed)) {
+  GERMLINE_TRY(make_private_folder(folder));
+  std::unique_ptr<authority> made(new authority(folder, time));
+  {
+    GERMLINE_TRY_ASSIGN(const auto lock, take(folder));
+    GERMLINE_TRY_ASSIGN(const bool there, has_authority(folder));
+    if (!there) {
+      GERMLINE_TRY(made->found());
+      return made;
+    }
+  }
+  const auto server = read_credentials(made->server_folder());
+  if (server || server.error().code() != error_code::not_found) {
     return error(error_code::already_exists, "there is an authority in " + folder + " already");
   }
-  GERMLINE_TRY(make_private_folder(folder));
-  GERMLINE_TRY_ASSIGN(const auto lock, take(folder));
-  std::unique_ptr<authority> made(new authority(folder, time));
-  GERMLINE_TRY_ASSIGN(const std::string token_key, make_serial());
-  GERMLINE_TRY_ASSIGN(const std::string more, make_serial());
-  GERMLINE_TRY(write_file(folder + "/token.key", token_key + more, 0600));
-  GERMLINE_TRY(made->add_ca(false));
-  GERMLINE_TRY(made->write_server_certificate());
+  // What it is served with was never written, or is lost: then it is made now.
+  GERMLINE_TRY(made->keep_server_certificate());
   return made;
 }
 
 result<std::unique_ptr<authority>> authority::open(const std::string& folder, const clock& time) {
-  std::error_code failed;
-  if (!std::filesystem::exists(folder + "/ca.key", failed)) {
+  GERMLINE_TRY_ASSIGN(const bool there, has_authority(folder));
+  if (!there) {
     return error(error_code::not_found,
                  "there is no authority in " + folder +
                      ": a coordinator with --tls-listen makes one, or `germline pki init`");
   }
   std::unique_ptr<authority> opened(new authority(folder, time));
   GERMLINE_TRY(opened->current_signer());
+  GERMLINE_TRY(opened->log_.check());
   return opened;
 }
 
-result<std::string> authority::ca_pem() const {
-  return read_file(folder_ + "/ca.crt");
+/// Whether what is in the folder without a key may be written over: what a founding that was cut
+/// short has left may, and what somebody relies on may not.
+result<void> authority::check_unused() const {
+  std::error_code failed;
+  if (!std::filesystem::exists(log_path(), failed)) return {};
+  certificate_log former(log_path());
+  GERMLINE_TRY_ASSIGN(const auto tokens, former.tokens());
+  GERMLINE_TRY_ASSIGN(const auto all, former.entries());
+  const bool is_used = !tokens.empty() || std::ranges::any_of(all, [](const auto& each) {
+    return each.facts.whose.who != role::coordinator;
+  });
+  if (!is_used) return {};
+  return error(error_code::data_loss,
+               folder_ +
+                   "/ca.key is missing, and certificates were issued with it. Bring it back from a "
+                   "copy; where there is none, move " +
+                   folder_ +
+                   " away: then a new authority can be made, which all have to join anew");
 }
 
-/// By the key: so a crash between the writing of the two files does no harm.
-result<authority::signer> authority::current_signer() const {
-  GERMLINE_TRY_ASSIGN(const std::string key_pem, read_file(folder_ + "/ca.key"));
-  GERMLINE_TRY_ASSIGN(auto key, private_key::from_pem(key_pem));
-  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
-  for (auto& pem : split_bundle(bundle)) {
-    if (!check_is_of(pem, key)) continue;
-    GERMLINE_TRY_ASSIGN(auto key_id, key_id_of(pem));
-    return signer{std::move(key), std::move(pem), std::move(key_id)};
-  }
-  return error(error_code::data_loss, "no certificate in " + folder_ + "/ca.crt is of " + folder_ +
-                                          "/ca.key: one of the two is not what it was");
-}
-
-result<void> authority::add_ca(bool keep_former) {
-  GERMLINE_TRY_ASSIGN(const auto key, private_key::generate());
-  GERMLINE_TRY_ASSIGN(const std::string serial, make_serial());
-  const auto now = time_.utc_ms();
-  GERMLINE_TRY_ASSIGN(std::string bundle, make_ca(key, "Germline " + serial.substr(0, 8),
-                                                  {now - skew_ms, now + ca_days * day_ms}));
-  if (keep_former) {
-    GERMLINE_TRY_ASSIGN(const auto former, current_signer());
-    bundle += former.pem;
-  }
+/// The key comes last, since by it the authority is there: what is cut short before is begun anew.
+result<void> authority::found() {
+  GERMLINE_TRY(check_unused());
+  GERMLINE_TRY_ASSIGN(const std::string token_key, make_serial());
+  GERMLINE_TRY_ASSIGN(const std::string more, make_serial());
+  GERMLINE_TRY(write_file(folder_ + "/token.key", token_key + more, 0600));
+  GERMLINE_TRY(write_file(log_path(), "", 0600));
+  GERMLINE_TRY_ASSIGN(auto key, private_key::generate());
   GERMLINE_TRY_ASSIGN(const std::string key_pem, key.to_pem());
-  GERMLINE_TRY(write_file(folder_ + "/ca.crt", bundle, 0644));
+  GERMLINE_TRY_ASSIGN(const std::string pem, make_own(key));
+  GERMLINE_TRY_ASSIGN(auto key_id, key_id_of(pem));
+  GERMLINE_TRY(write_file(ca_path(), pem, 0644));
+  GERMLINE_TRY(write_server_certificate({std::move(key), pem, std::move(key_id), pem}));
   return write_file(folder_ + "/ca.key", key_pem, 0600);
 }
 
-result<signed_certificate> authority::certify(const identity& whose, std::string_view request_pem,
-                                              std::int64_t days, const std::string& token) {
-  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+/// A certificate for a key of the authority's own.
+result<std::string> authority::make_own(const private_key& key) const {
+  GERMLINE_TRY_ASSIGN(const std::string serial, make_serial());
+  const auto now = time_.utc_ms();
+  return make_ca(key, "Germline " + serial.substr(0, 8), {now - skew_ms, now + ca_days * day_ms});
+}
+
+result<std::string> authority::ca_pem() const {
+  GERMLINE_TRY_ASSIGN(auto by, current_signer());
+  return std::move(by.bundle);
+}
+
+/// By the key: so it is the former one until the very moment at which the next key is in its place.
+result<authority::signer> authority::current_signer() const {
+  GERMLINE_TRY_ASSIGN(const std::string key_pem, read_file(folder_ + "/ca.key"));
+  GERMLINE_TRY_ASSIGN(auto key, private_key::from_pem(key_pem));
+  GERMLINE_TRY_ASSIGN(const std::string bundle, read_file(ca_path()));
+  std::string pem;
+  std::string others;
+  for (const auto& each : split_bundle(bundle)) {
+    auto& place = pem.empty() && check_is_of(each, key) ? pem : others;
+    place += each;
+  }
+  if (pem.empty()) {
+    return error(error_code::data_loss, "no certificate in " + ca_path() + " is of " + folder_ +
+                                            "/ca.key: one of the two is not what it was");
+  }
+  GERMLINE_TRY_ASSIGN(auto key_id, key_id_of(pem));
+  auto all = pem + others;
+  return signer{std::move(key), std::move(pem), std::move(key_id), std::move(all)};
+}
+
+result<signed_certificate> authority::certify(const signer& by, const identity& whose,
+                                              std::string_view request_pem, std::int64_t days,
+                                              const std::string& token) {
   GERMLINE_TRY_ASSIGN(const std::string serial, make_serial());
   const auto now = time_.utc_ms();
   const auto lasts = days == 0 ? usual_days(whose.who) : days;
@@ -112,7 +165,7 @@ result<signed_certificate> authority::certify(const identity& whose, std::string
   GERMLINE_TRY_ASSIGN(
       made.certificate_pem,
       sign(request_pem, whose, serial, {now - skew_ms, now + lasts * day_ms}, by.pem, by.key));
-  GERMLINE_TRY_ASSIGN(made.ca_pem, ca_pem());
+  made.ca_pem = by.bundle;
   certificate_entry entry;
   GERMLINE_TRY_ASSIGN(entry.facts, read_certificate(made.certificate_pem));
   entry.issued_ms = now;
@@ -126,7 +179,8 @@ result<credentials> authority::issue(const identity& whose, std::int64_t days) {
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
   GERMLINE_TRY_ASSIGN(const auto key, private_key::generate());
   GERMLINE_TRY_ASSIGN(const std::string request, key.make_request());
-  GERMLINE_TRY_ASSIGN(const auto made, certify(whose, request, days, ""));
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  GERMLINE_TRY_ASSIGN(const auto made, certify(by, whose, request, days, ""));
   credentials out{made.ca_pem, made.certificate_pem, ""};
   GERMLINE_TRY_ASSIGN(out.key_pem, key.to_pem());
   return out;
@@ -148,7 +202,7 @@ result<std::string> authority::make_token(role who, const std::string& name, boo
     return error(error_code::invalid_argument, "a token holds for 1 second to 7 days");
   }
   GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
-  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  GERMLINE_TRY_ASSIGN(const std::string bundle, read_file(ca_path()));
   GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
   join_token token;
   GERMLINE_TRY_ASSIGN(token.id, make_token_id());
@@ -192,16 +246,19 @@ result<signed_certificate> authority::redeem(std::string_view token, std::string
     system_random random;
     whose.name = "wrk_" + make_uuid7_hex(time_, random);
   }
-  return certify(whose, request_pem, 0, said.id);
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  return certify(by, whose, request_pem, 0, said.id);
 }
 
 result<signed_certificate> authority::renew(const identity& whose, std::string_view request_pem) {
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
-  return certify(whose, request_pem, 0, "");
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  return certify(by, whose, request_pem, 0, "");
 }
 
 result<std::vector<certificate_entry>> authority::revoke(const std::string& name_or_serial,
                                                          const std::string& why) {
+  bool is_coordinators = false;
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
   GERMLINE_TRY_ASSIGN(const auto all, log_.entries());
   const auto now = time_.utc_ms();
@@ -210,14 +267,29 @@ result<std::vector<certificate_entry>> authority::revoke(const std::string& name
     const bool meant =
         entry.facts.serial == name_or_serial || entry.facts.whose.name == name_or_serial;
     if (!meant || entry.revoked_ms != 0 || entry.facts.not_after_ms <= now) continue;
+    if (entry.facts.whose.who == role::coordinator) {
+      is_coordinators = true;
+      continue;
+    }
     GERMLINE_TRY(log_.add_revoked(entry.facts.serial, now, why));
     revoked.push_back(entry);
     revoked.back().revoked_ms = now;
     revoked.back().why = why;
   }
   if (!revoked.empty()) return revoked;
+  if (is_coordinators) {
+    return error(error_code::failed_precondition,
+                 "who dials a coordinator does not ask whether its certificate is revoked, so that "
+                 "would end nothing. Where its key is in other hands, `germline pki rotate` and "
+                 "`germline pki rotate --finish` give all of them new ones");
+  }
   return error(error_code::not_found, "no certificate that still holds is of '" + name_or_serial +
                                           "' or has that serial; `germline pki list` has all");
+}
+
+result<void> authority::withdraw(const std::string& serial, const std::string& why) {
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  return log_.add_revoked(serial, time_.utc_ms(), why);
 }
 
 result<std::string> authority::revoke_token(const std::string& token_or_id,
@@ -240,11 +312,11 @@ result<std::string> authority::revoke_token(const std::string& token_or_id,
 }
 
 result<std::set<std::string>> authority::believed_keys() const {
-  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
+  GERMLINE_TRY_ASSIGN(const std::string bundle, read_file(ca_path()));
   return key_ids_of(bundle);
 }
 
-result<void> authority::write_server_certificate() {
+result<void> authority::write_server_certificate(const signer& by) {
   const credential_paths paths(server_folder());
   GERMLINE_TRY(make_private_folder(server_folder()));
   // The key stays: so certificate and key never differ for who reads both in between.
@@ -260,40 +332,92 @@ result<void> authority::write_server_certificate() {
   }
   GERMLINE_TRY_ASSIGN(const auto key, private_key::from_pem(key_pem));
   GERMLINE_TRY_ASSIGN(const std::string request, key.make_request());
-  GERMLINE_TRY_ASSIGN(const auto made,
-                      certify({role::coordinator, std::string(coordinator_host)}, request, 0, ""));
-  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  GERMLINE_TRY_ASSIGN(
+      const auto made,
+      certify(by, {role::coordinator, std::string(coordinator_host)}, request, 0, ""));
   // With the authority's own, for those who know but its fingerprint.
   return write_credentials(server_folder(), {made.ca_pem, made.certificate_pem + by.pem, key_pem});
 }
 
-result<void> authority::keep_server_certificate() {
-  GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
-  const auto whole = server.facts.not_after_ms - server.facts.not_before_ms;
-  if (server.facts.not_after_ms - time_.utc_ms() > whole / 3) return {};
-  GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
-  // During a rotation it is the former key's, which signs no more.
-  if (rotating) return {};
-  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
-  return write_server_certificate();
+/// What is served with believes whom the authority believes; returns whether it did not yet.
+result<bool> authority::share_bundle() {
+  GERMLINE_TRY_ASSIGN(const std::string bundle, read_file(ca_path()));
+  GERMLINE_TRY_ASSIGN(const auto believed, key_ids_of(bundle));
+  const auto path = credential_paths(server_folder()).ca;
+  GERMLINE_TRY_ASSIGN(const std::string shared, read_file(path));
+  if (const auto keys = key_ids_of(shared); keys && *keys == believed) return false;
+  GERMLINE_TRY(write_file(path, bundle, 0644));
+  return true;
 }
 
+result<void> authority::keep_server_certificate() {
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  const auto server = read_credentials(server_folder());
+  if (!server && server.error().code() != error_code::not_found) return server.error();
+  if (server) {
+    GERMLINE_TRY(share_bundle());
+    const auto whole = server->facts.not_after_ms - server->facts.not_before_ms;
+    if (server->facts.not_after_ms - time_.utc_ms() > whole / 3) return {};
+    GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
+    // During a rotation it is the former key's, which signs no more.
+    if (rotating) return {};
+  }
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  return write_server_certificate(by);
+}
+
+/// While the next key is only announced, the former one signs and its certificate stands second.
 result<bool> authority::is_rotating() {
   GERMLINE_TRY_ASSIGN(const auto server, read_credentials(server_folder()));
   GERMLINE_TRY_ASSIGN(const auto by, current_signer());
-  return server.facts.issuer_key != by.key_id;
+  if (server.facts.issuer_key != by.key_id) return true;
+  GERMLINE_TRY_ASSIGN(const std::string bundle, read_file(ca_path()));
+  GERMLINE_TRY_ASSIGN(const std::string first, key_id_of(bundle));
+  return first == by.key_id && split_bundle(bundle).size() > 1;
 }
 
-result<void> authority::begin_rotation() {
+/// Lets the next key be believed beside the present one. Done again it goes on where it was cut
+/// short, with the same key.
+result<void> authority::announce_next_key() {
+  std::string key_pem;
+  if (auto known = read_file(next_key_path())) {
+    key_pem = std::move(*known);
+  } else if (known.error().code() != error_code::not_found) {
+    return known.error();
+  } else {
+    GERMLINE_TRY_ASSIGN(const auto fresh, private_key::generate());
+    GERMLINE_TRY_ASSIGN(key_pem, fresh.to_pem());
+    GERMLINE_TRY(write_file(next_key_path(), key_pem, 0600));
+  }
+  GERMLINE_TRY_ASSIGN(const auto key, private_key::from_pem(key_pem));
+  GERMLINE_TRY_ASSIGN(const auto by, current_signer());
+  std::string pem;
+  for (const auto& each : split_bundle(by.bundle)) {
+    if (check_is_of(each, key)) pem = each;
+  }
+  if (pem.empty()) {
+    GERMLINE_TRY_ASSIGN(pem, make_own(key));
+  }
+  GERMLINE_TRY(write_file(ca_path(), pem + by.pem, 0644));
+  return write_file(credential_paths(server_folder()).ca, pem + by.pem, 0644);
+}
+
+result<void> authority::begin_rotation(std::int64_t settle_ms) {
+  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
   GERMLINE_TRY_ASSIGN(const bool rotating, is_rotating());
   if (rotating) {
+    GERMLINE_TRY_ASSIGN(const bool was_cut_short, share_bundle());
+    if (was_cut_short) return {};
     return error(error_code::failed_precondition,
                  "a rotation goes on; `germline pki rotate --finish` ends it");
   }
-  GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
-  GERMLINE_TRY(add_ca(true));
-  GERMLINE_TRY_ASSIGN(const std::string bundle, ca_pem());
-  return write_file(credential_paths(server_folder()).ca, bundle, 0644);
+  GERMLINE_TRY(announce_next_key());
+  std::this_thread::sleep_for(std::chrono::milliseconds(settle_ms));
+  if (std::rename(next_key_path().c_str(), (folder_ + "/ca.key").c_str()) != 0) {
+    return errno_error("moving " + next_key_path(), errno);
+  }
+  if (::fsync(lock.get()) != 0) return errno_error("syncing " + folder_, errno);
+  return {};
 }
 
 /// Who holds a certificate that is not over and is believed, and none of this key. Who was left
@@ -339,8 +463,11 @@ result<void> authority::finish_rotation(bool leave_behind) {
             ". Workers that are joined get theirs within ten minutes; people need `germline "
             "pki issue` or a token. With --leave-behind they are cut off");
   }
-  GERMLINE_TRY(write_file(folder_ + "/ca.crt", by.pem, 0644));
-  return write_server_certificate();
+  // What is served with first, and what says that a rotation goes on last: cut short in between,
+  // nobody is told to believe less than the coordinator shows, and it can be finished again.
+  GERMLINE_TRY(write_server_certificate(by));
+  GERMLINE_TRY(write_file(credential_paths(server_folder()).ca, by.pem, 0644));
+  return write_file(ca_path(), by.pem, 0644);
 }
 
 }  // namespace germline::pki

@@ -215,7 +215,7 @@ std::vector<std::string> split_bundle(const std::string& bundle) {
   for (auto at = bundle.find(end); at != std::string::npos; at = bundle.find(end, from)) {
     const auto past = at + end.size();
     const auto next = past < bundle.size() && bundle[past] == '\n' ? past + 1 : past;
-    out.push_back(bundle.substr(from, next - from));
+    out.push_back(bundle.substr(from, past - from) + "\n");
     from = next;
   }
   return out;

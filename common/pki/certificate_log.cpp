@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "common/pki/credentials.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::pki {
@@ -26,14 +25,25 @@ std::int64_t number_in(const json& line, const char* key) {
   return found != line.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
 
+/// Without the log nobody knows what was revoked, and which tokens were used.
+error cannot_open(const std::string& path, int why) {
+  if (why != ENOENT) return errno_error("opening " + path, why);
+  const auto folder = std::filesystem::path(path).parent_path().string();
+  return {error_code::data_loss,
+          path +
+              " is missing, and with it what this authority has issued and revoked: nothing is "
+              "taken from anybody before it is back. Bring it back from a copy; where there is "
+              "none, move " +
+              folder + " away: then a new authority can be made, which all have to join anew"};
+}
+
 }  // namespace
 
 result<void> certificate_log::append(const std::string& line) {
-  std::error_code failed;
-  if (!std::filesystem::exists(path_, failed)) GERMLINE_TRY(write_file(path_, "", 0600));
   const unique_fd file(::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC));
+  if (!file) return cannot_open(path_, errno);
   struct stat found {};
-  if (!file || ::fstat(file.get(), &found) != 0) return errno_error("opening " + path_, errno);
+  if (::fstat(file.get(), &found) != 0) return errno_error("opening " + path_, errno);
   // A line that a crash cut off was never answered for.
   char last = '\n';
   if (found.st_size > 0 && ::pread(file.get(), &last, 1, found.st_size - 1) != 1) {
@@ -137,9 +147,9 @@ result<void> certificate_log::take(const std::string& line) {
 
 result<void> certificate_log::refresh() {
   const unique_fd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file && errno == ENOENT) return {};
+  if (!file) return cannot_open(path_, errno);
   struct stat found {};
-  if (!file || ::fstat(file.get(), &found) != 0) return errno_error("opening " + path_, errno);
+  if (::fstat(file.get(), &found) != 0) return errno_error("opening " + path_, errno);
   if (found.st_size == read_bytes_) return {};
   if (found.st_size < read_bytes_) {
     return error(error_code::data_loss, path_ + " is shorter than it was");
@@ -159,6 +169,11 @@ result<void> certificate_log::refresh() {
     read_bytes_ += static_cast<std::int64_t>(end) + 1;
   }
   return {};
+}
+
+result<void> certificate_log::check() {
+  const std::scoped_lock lock(mutex_);
+  return refresh();
 }
 
 result<std::vector<certificate_entry>> certificate_log::entries() {

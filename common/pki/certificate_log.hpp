@@ -1,6 +1,8 @@
 // certificate_log: what an authority has issued and revoked, and tokens, as lines of JSON in one
 // file that only grows. Other processes may append too: each reading looks whether the file has
-// changed. Not the authority: it keeps books and signs nothing. Any thread; blocks on the disk.
+// changed. Who founds an authority makes the file, empty: one that is missing later is lost, and
+// each call says so. Not the authority: it keeps books and signs nothing. Any thread; blocks on the
+// disk.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +45,8 @@ class certificate_log {
   result<void> add_token_revoked(const std::string& token, std::int64_t now_ms,
                                  const std::string& why);
 
+  /// data_loss: the file is missing, or damaged.
+  result<void> check();
   /// In the order of issue.
   result<std::vector<certificate_entry>> entries();
   /// An unreadable log is an error: what may be revoked is not to be believed.

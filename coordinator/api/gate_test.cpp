@@ -76,7 +76,7 @@ TEST_CASE("what a former key signed stands until the rotation is finished") {
   const gate own(home.get(), path, time);
   const gate brought_along(nullptr, path, time);
   const auto before = pki::read_certificate(issue_to(*home, "wrk_1"));
-  REQUIRE(home->begin_rotation());
+  REQUIRE(home->begin_rotation(0));
   const auto after = pki::read_certificate(issue_to(*home, "wrk_1"));
   for (const auto* guard : {&own, &brought_along}) {
     CHECK(guard->check_standing(*before));
