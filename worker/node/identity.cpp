@@ -10,6 +10,7 @@
 #include "common/log.hpp"
 #include "common/pki/authority.hpp"
 #include "common/pki/credentials.hpp"
+#include "common/pki/join_token.hpp"
 #include "worker/node/service.hpp"
 
 namespace germline::worker {
@@ -33,25 +34,79 @@ result<std::string> own_id(const worker_config& config, const clock& time) {
   return id;
 }
 
-/// Why the credentials in the folder cannot be used now.
-result<pki::certificate_facts> usable(const std::string& folder, const clock& time) {
+/// A worker's credentials, whatever their dates.
+result<pki::read_credentials_result> workers_own(const std::string& folder) {
   GERMLINE_TRY_ASSIGN(auto read, pki::read_credentials(folder));
-  GERMLINE_TRY(pki::check_dates(read.facts, time.utc_ms()));
-  if (read.facts.whose.who == pki::role::worker) return std::move(read.facts);
+  if (read.facts.whose.who == pki::role::worker) return read;
   return error(error_code::invalid_argument, "the certificate in " + folder + " is a " +
                                                  std::string(pki::to_string(read.facts.whose.who)) +
                                                  "'s, not a worker's");
 }
 
+/// Why the credentials in the folder cannot be used now.
+result<pki::read_credentials_result> usable(const std::string& folder, const clock& time) {
+  GERMLINE_TRY_ASSIGN(auto read, workers_own(folder));
+  GERMLINE_TRY(pki::check_dates(read.facts, time.utc_ms()));
+  return read;
+}
+
+/// Whether the authority that the token names has signed the certificate that is here.
+bool is_of_tokens_authority(const pki::read_credentials_result& present, const std::string& token) {
+  const auto said = pki::read_token(token);
+  for (const auto& pem : pki::split_bundle(present.files.ca_pem)) {
+    const auto print = pki::fingerprint(pem);
+    const auto key = pki::key_id_of(pem);
+    if (said && print && key && *print == said->ca_fingerprint) {
+      return *key == present.facts.issuer_key;
+    }
+  }
+  return false;
+}
+
+/// With the token, and in the place of what is in the worker's folder.
+result<std::string> join(const worker_config& config, const clock& time) {
+  const auto folder = tls_folder_of(config);
+  const auto at = without_scheme(config.coordinator);
+  auto made = enroll(config.coordinator, config.join_token, pki::role::worker);
+  if (!made) return made.error().within("joining " + at);
+  GERMLINE_TRY(pki::write_credentials(folder, *made));
+  GERMLINE_TRY_ASSIGN(const auto fresh, usable(folder, time));
+  log_info("enrolled at {} as {}", at, fresh.facts.whose.name);
+  return fresh.facts.whose.name;
+}
+
+/// Where the worker has a certificate, and a token too: the token is used where the certificate
+/// does not do any more, and only there, so that a token may stand in a unit file for good.
+result<std::string> join_where_needed(const worker_config& config,
+                                      const pki::read_credentials_result& present,
+                                      const clock& time) {
+  const auto& name = present.facts.whose.name;
+  const auto looked = renew_credentials(config.coordinator, tls_folder_of(config), time);
+  if (looked) {
+    log_info("the join token was not needed: {} is still taken there as {}",
+             without_scheme(config.coordinator), name);
+    return name;
+  }
+  // A handshake that fails tells no reason. That it is another authority's by now may be one.
+  const bool refused = looked.error().code() == error_code::permission_denied;
+  if (!refused && is_of_tokens_authority(present, config.join_token)) return name;
+  log_warning("{} does not take the certificate of {} ({}): joining with the token",
+              without_scheme(config.coordinator), name, looked.error().message());
+  auto joined = join(config, time);
+  if (joined || refused) return joined;
+  log_warning("{}; going on as {}", joined.error().message(), name);
+  return name;
+}
+
 }  // namespace
 
 std::string tls_folder_of(const worker_config& config) {
-  return config.state_dir + "/tls";
+  return config.state_dir + (config.tls_dir.empty() ? "/tls" : "/tls-brought");
 }
 
 result<void> take_credentials_along(const worker_config& config) {
   if (config.tls_dir.empty() || !needs_tls(config.coordinator)) return {};
-  GERMLINE_TRY_ASSIGN(const auto read, pki::read_credentials(config.tls_dir));
+  GERMLINE_TRY_ASSIGN(const auto read, workers_own(config.tls_dir));
   return pki::write_credentials(tls_folder_of(config), read.files);
 }
 
@@ -59,21 +114,16 @@ result<std::string> identify(const worker_config& config, const clock& time) {
   if (!needs_tls(config.coordinator)) return own_id(config, time);
   const auto folder = tls_folder_of(config);
   const auto present = usable(folder, time);
-  if (present) return present->whose.name;
-  if (config.join_token.empty() || !config.tls_dir.empty()) {
-    return error(present.error().code(),
-                 present.error().message() +
-                     (config.tls_dir.empty()
-                          ? ". To join " + without_scheme(config.coordinator) +
-                                ", give in a --token-file what `germline pki token` prints there"
-                          : ""));
-  }
-  auto made = enroll(config.coordinator, config.join_token, pki::role::worker);
-  if (!made) return made.error().within("joining " + without_scheme(config.coordinator));
-  GERMLINE_TRY(pki::write_credentials(folder, *made));
-  GERMLINE_TRY_ASSIGN(const auto fresh, usable(folder, time));
-  log_info("enrolled at {} as {}", without_scheme(config.coordinator), fresh.whose.name);
-  return fresh.whose.name;
+  const bool may_join = !config.join_token.empty() && config.tls_dir.empty();
+  if (present && may_join) return join_where_needed(config, *present, time);
+  if (present) return present->facts.whose.name;
+  if (may_join) return join(config, time);
+  return error(present.error().code(),
+               present.error().message() +
+                   (config.tls_dir.empty()
+                        ? ". To join " + without_scheme(config.coordinator) +
+                              ", give in a --token-file what `germline pki token` prints there"
+                        : ""));
 }
 
 certificate_keeper::certificate_keeper(const worker_config& config, const clock& time,

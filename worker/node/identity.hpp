@@ -1,6 +1,7 @@
 // identity: who a worker is to its coordinator: an id of its own making on one machine, and over
 // TLS the name in its certificate, which it asks for with a join token, keeps in its state folder,
-// and renews. Owns the folder's `tls`. Blocks on disk and network.
+// and renews. Owns the folder's `tls`, and `tls-brought`, a copy of what was brought along, which
+// leaves the worker's own alone. Blocks on disk and network.
 #pragma once
 
 #include <condition_variable>
@@ -20,11 +21,12 @@ struct worker_config;
 std::string tls_folder_of(const worker_config& config);
 
 /// While root still is: what was brought along is laid where the node, which is not root, can read
-/// it. Does nothing where nothing was.
+/// it. Does nothing where nothing was. invalid_argument: it is not a worker's.
 result<void> take_credentials_along(const worker_config& config);
 
-/// The worker's id; where it needs a certificate and has none that holds, it is asked for. REQUIRES
-/// to be the node's own account by now.
+/// The worker's id; where it needs a certificate and has none that holds, it is asked for. Where it
+/// has one and a token was given, it is looked whether the coordinator still takes that one; only
+/// where it does not, the token is used. REQUIRES to be the node's own account by now.
 result<std::string> identify(const worker_config& config, const clock& time);
 
 /// Looks soon after its start, and then every ten minutes, whether the certificate is to be
