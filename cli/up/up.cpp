@@ -12,6 +12,7 @@
 
 #include "cli/render/render.hpp"
 #include "cli/up/default_gateway.hpp"
+#include "cli/up/handing_over.hpp"
 #include "cli/up/up_lock.hpp"
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
@@ -76,6 +77,34 @@ result<void> check_socket_place(const config& settings) {
   return {};
 }
 
+/// Where the coordinator has what was brought along for it.
+std::string brought_folder(const config& settings) {
+  return settings.get("state_dir") + "/coordinator-tls";
+}
+
+/// What root has prepared for serving other machines.
+result<void> prepare_tls(const config& settings) {
+  if (settings.get("tls_listen").empty()) return {};
+  const auto uids = uids_of(settings);
+  if (const auto& from = settings.get("tls_dir"); !from.empty()) {
+    GERMLINE_TRY(make_folder(brought_folder(settings), uids.coordinator, uids.group, 0700));
+    return copy_credentials(from, brought_folder(settings));
+  }
+  const auto& named = settings.get("pki_dir");
+  if (named.empty()) {
+    return hand_over_authority(settings.get("state_dir") + "/coordinator/pki", uids.coordinator,
+                               uids.group);
+  }
+  std::error_code failed;
+  if (!fs::exists(named, failed)) {
+    GERMLINE_TRY(make_folder(named, uids.coordinator, uids.group, 0700));
+  }
+  const auto folder = fs::canonical(named, failed).string();
+  if (failed) return errno_error("reading " + named, failed.value());
+  GERMLINE_TRY(check_way_to(folder, uids.coordinator, uids.group));
+  return hand_over_authority(folder, uids.coordinator, uids.group);
+}
+
 /// The state folder can be passed by all services; what is in it belongs to one each.
 result<void> lay_out(const config& settings, std::int64_t workers) {
   const auto uids = uids_of(settings);
@@ -86,6 +115,7 @@ result<void> lay_out(const config& settings, std::int64_t workers) {
     const auto its = uids_of_worker(settings, i);
     GERMLINE_TRY(make_folder(state + "/" + worker_name(i), its.node, its.group, 0755));
   }
+  GERMLINE_TRY(prepare_tls(settings));
   const auto socket = socket_path_of(settings.get("coordinator"));
   if (socket.empty()) return {};
   return make_folder(fs::path(socket).parent_path().string(), uids.coordinator, uids.group, 0755);
@@ -186,12 +216,17 @@ class announcer {
 
 void say_ready(const session& with) {
   const auto& state = with.settings.get("state_dir");
+  const auto& tls = with.settings.get("tls_listen");
   if (with.json) {
-    with.data("{\"coordinator\": " + json_string(with.coordinator()) + ", \"state_dir\": " +
+    with.data("{\"coordinator\": " + json_string(with.coordinator()) +
+              (tls.empty() ? "" : ", \"tls_listen\": " + json_string(tls)) + ", \"state_dir\": " +
               json_string(state) + ", \"pid\": " + std::to_string(::getpid()) + "}\n");
     return;
   }
   with.message("germline: coordinator listens on " + with.coordinator());
+  if (!tls.empty()) {
+    with.message("germline: for other machines, over TLS, it listens on " + tls);
+  }
   with.message("germline: state in " + state + ", logs in " + state + "/logs");
   with.message("germline: stop with Ctrl-C or: germline down --state-dir " + state);
 }
@@ -250,11 +285,14 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
   supervisor_plan plan;
   plan.coordinator = child(
       "coordinator", {"coordinator", "--listen", address, "--state-dir", state + "/coordinator"});
-  for (const auto& [flag, key] :
-       {std::pair{"--tls-listen", "tls_listen"}, std::pair{"--tls-dir", "tls_dir"},
-        std::pair{"--pki-dir", "pki_dir"}}) {
-    if (settings.get(key).empty()) continue;
-    plan.coordinator.words.insert(plan.coordinator.words.end(), {flag, settings.get(key)});
+  if (const auto& tls = settings.get("tls_listen"); !tls.empty()) {
+    const auto& named = settings.get("pki_dir");
+    auto& words = plan.coordinator.words;
+    words.insert(words.end(), {"--tls-listen", tls});
+    if (!named.empty()) words.insert(words.end(), {"--pki-dir", named});
+    if (!settings.get("tls_dir").empty()) {
+      words.insert(words.end(), {"--tls-dir", brought_folder(settings)});
+    }
   }
   plan.coordinator.log_path = state + "/logs/coordinator.log";
   plan.coordinator.uid = uids.coordinator;

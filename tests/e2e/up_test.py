@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from fleet import Fleet, UID_BASE, children
+from fleet import Fleet, UID_BASE, children, free_port
 
 GERMLINE = sys.argv.pop(1)
 
@@ -95,6 +95,57 @@ class Up(unittest.TestCase):
         self.assertIn("missing.toml: No such file", up.stderr)
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+
+    def test_what_root_prepared_for_other_machines_is_the_coordinators_to_use(self):
+        fleet = self.fleet
+        address = f"127.0.0.1:{free_port()}"
+        pki, brought, ann = (f"{fleet.root}/{name}" for name in ("pki", "brought", "ann"))
+        down = ("down", "--state-dir", fleet.state)
+
+        def done(*words):
+            asked = self.germline(*words)
+            self.assertEqual(asked.returncode, 0, asked.stderr + fleet.logs())
+            return asked
+
+        def ask_over_tls(credentials):
+            done("ps", "--coordinator", f"tls:{address}", "--tls-dir", credentials)
+
+        # An authority in the state folder, which only this makes.
+        os.rmdir(fleet.state)
+        done("pki", "init", "--state-dir", fleet.state)
+        fleet.launch("up", "up", "--state-dir", fleet.state, "--coordinator", fleet.address,
+                     "--tls-listen", address)
+        fleet.await_worker()
+        fleet.wait(lambda: f"over TLS, it listens on {address}" in text_of(fleet.root + "/up.log"),
+                   "up tells the address")
+        own = f"{fleet.state}/coordinator/pki"
+        self.assertEqual(os.stat(own + "/ca.key").st_uid, UID_BASE + 3)
+        done("pki", "issue", "person", "ann", "--out", ann, "--state-dir", fleet.state)
+        ask_over_tls(ann)
+        done(*down)
+        fleet.processes.pop("up").wait(30)
+
+        # One that is elsewhere.
+        done("pki", "init", "--pki-dir", pki)
+        os.chmod(fleet.root, 0o700)
+        shut = self.up("--tls-listen", address, "--pki-dir", pki)
+        os.chmod(fleet.root, 0o755)
+        self.assertEqual(shut.returncode, 5, shut.stderr)
+        self.assertIn(f"chmod o+x {fleet.root}", shut.stderr)
+        done("pki", "issue", "person", "ann", "--out", ann + "2", "--pki-dir", pki)
+        up = self.up("--tls-listen", address, "--pki-dir", pki)
+        self.assertEqual(up.returncode, 0, up.stderr + fleet.logs())
+        ask_over_tls(ann + "2")
+        done(*down)
+
+        # Credentials that only root can read.
+        done("pki", "issue", "coordinator", "--out", brought, "--pki-dir", pki)
+        wrong = self.up("--tls-listen", address, "--tls-dir", ann)
+        self.assertEqual(wrong.returncode, 2, wrong.stderr)
+        self.assertIn("a person's", wrong.stderr)
+        up = self.up("--tls-listen", address, "--tls-dir", brought)
+        self.assertEqual(up.returncode, 0, up.stderr + fleet.logs())
+        ask_over_tls(ann + "2")
 
     def test_several_workers_have_uids_folders_and_logs_of_their_own(self):
         fleet = self.fleet
