@@ -12,6 +12,7 @@
 
 #include "common/grpc_status.hpp"
 #include "common/grpc_tls.hpp"
+#include "common/pki/credentials.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -44,6 +45,21 @@ bool is_forbidden(const std::string& address) {
          (errno == EACCES || errno == EPERM);
 }
 
+/// Who is refused in the handshake is not told why.
+result<void> check_own_dates(const std::string& address, const std::string& folder,
+                             const clock& time) {
+  if (!needs_tls(address)) return {};
+  GERMLINE_TRY_ASSIGN(const auto own, pki::read_credentials(folder));
+  const auto now = time.utc_ms();
+  const auto holds = pki::check_dates(own.facts, now);
+  if (holds || now <= own.facts.not_after_ms) return holds;
+  return error(holds.error().code(),
+               holds.error().message() +
+                   ". Another one comes with a new token (`germline pki token "
+                   "--role person --name " +
+                   own.facts.whose.name + "`, beside the coordinator): `germline login --replace`");
+}
+
 }  // namespace
 
 void keep_grpc_quiet() {
@@ -56,7 +72,8 @@ std::string tls_folder_of(const config& settings) {
   return file.empty() ? "" : (file.parent_path() / "tls").string();
 }
 
-control_client::control_client(const config& settings) : address_(settings.get("coordinator")) {
+control_client::control_client(const config& settings, const clock& time)
+    : address_(settings.get("coordinator")) {
   // Where nobody has logged in, that is what is to be said, and not which file is missing.
   auto folder = tls_folder_of(settings);
   std::error_code failed;
@@ -66,6 +83,8 @@ control_client::control_client(const config& settings) : address_(settings.get("
     ready_ = at.error();
     return;
   }
+  ready_ = check_own_dates(address_, folder, time);
+  if (!ready_) return;
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes);
   // One that is started again is to be seen soon: without this the pauses grow to minutes.

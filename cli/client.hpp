@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/clock.hpp"
 #include "common/config/config.hpp"
 #include "common/result.hpp"
 #include "germline/v1/control.grpc.pb.h"
@@ -22,8 +23,8 @@ std::string tls_folder_of(const config& settings);
 class control_client {
  public:
   /// For the coordinator of the settings. Nothing is dialled yet; where there are no credentials
-  /// for it, each call says so.
-  explicit control_client(const config& settings);
+  /// for it, or their time is over, each call says so.
+  control_client(const config& settings, const clock& time);
 
   result<v1::GetStatusReply> status(const v1::GetStatusRequest& request);
   /// The id by which create_run names the pack.

@@ -112,14 +112,18 @@ void print(const session& with, const std::vector<pki::certificate_entry>& entri
   }
 }
 
-/// A file of settings for who has none yet; what is there is the person's own.
-result<bool> write_first_config(const std::string& address) {
+/// A file of settings for who has none yet; what is there is the person's own. An empty `tls_dir`:
+/// the credentials are where they are looked for anyway.
+result<bool> write_first_config(const std::string& address, const std::string& tls_dir) {
   const fs::path path = config_path(&environment_variable);
   std::error_code failed;
   if (path.empty() || fs::exists(path, failed)) return false;
   GERMLINE_TRY(pki::make_private_folder(path.parent_path().string()));
-  GERMLINE_TRY(
-      pki::write_file(path.string(), "schema = 1\ncoordinator = \"" + address + "\"\n", 0644));
+  auto text = "schema = 1\ncoordinator = " + json_string(address) + "\n";
+  if (!tls_dir.empty()) {
+    text += "tls_dir = " + json_string(fs::absolute(tls_dir, failed).string()) + "\n";
+  }
+  GERMLINE_TRY(pki::write_file(path.string(), text, 0644));
   return true;
 }
 
@@ -273,7 +277,8 @@ exit_code run_login(const session& with, const login_options& options) {
     GERMLINE_TRY(pki::write_credentials(folder, made));
     GERMLINE_TRY_ASSIGN(const auto facts, pki::read_certificate(made.certificate_pem));
     const auto address = needs_tls(options.address) ? options.address : "tls:" + options.address;
-    GERMLINE_TRY_ASSIGN(const bool configured, write_first_config(address));
+    GERMLINE_TRY_ASSIGN(const bool configured,
+                        write_first_config(address, with.settings.get("tls_dir")));
     with.message("germline: " + facts.whose.name + " may use " + address + " until " +
                  date_of(facts.not_after_ms) + ", with the credentials in " + folder +
                  (configured ? ""

@@ -4,9 +4,17 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <grpcpp/server_builder.h>
+
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "cli/binary_fixture.hpp"
+#include "common/grpc_status.hpp"
+#include "common/grpc_tls.hpp"
+#include "common/pki/authority.hpp"
+#include "germline/v1/control.grpc.pb.h"
+#include "germline/v1/fleet.grpc.pb.h"
 
 namespace germline::cli {
 namespace {
@@ -212,6 +220,91 @@ TEST_CASE("a token is taken from a file, or from standard input") {
   CHECK(germline(place, "login 127.0.0.1:1 --token-file /dev/null").code == 2);
   CHECK(germline(place, "login 127.0.0.1:1 --token-file /nowhere").code == 3);
   CHECK(germline(place, "login 127.0.0.1:1 --token t --token-file /dev/null").code == 2);
+}
+
+/// Lets in who has a token of the authority, and answers who has a certificate.
+class open_door final : public v1::Enrolment::Service {
+ public:
+  explicit open_door(const folder& place) : home_(*pki::authority::make(place.at("pki"), time_)) {
+    ::signal(SIGPIPE, SIG_IGN);
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.RegisterService(this);
+    builder.RegisterService(&control_);
+    builder.AddListeningPort("127.0.0.1:0", *server_credentials(home_->server_folder()), &port);
+    server_ = builder.BuildAndStart();
+    REQUIRE(server_);
+    address = "127.0.0.1:" + std::to_string(port);
+  }
+  ~open_door() override { server_->Shutdown(); }
+  std::string token() { return *home_->make_token(pki::role::person, "ann", false, 60'000); }
+
+  std::string address;
+
+ private:
+  class idle final : public v1::Control::Service {
+    grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,
+                          v1::ListRunsReply*) override {
+      return grpc::Status::OK;
+    }
+  };
+  grpc::Status Enroll(grpc::ServerContext*, const v1::EnrollRequest* request,
+                      v1::Credentials* reply) override {
+    const auto made = home_->redeem(request->token(), request->csr_pem());
+    if (!made) return to_status(result<void>(made.error()));
+    reply->set_certificate_pem(made->certificate_pem);
+    reply->set_ca_pem(made->ca_pem);
+    return grpc::Status::OK;
+  }
+  const system_clock_source time_;
+  std::unique_ptr<pki::authority> home_;
+  idle control_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_CASE("after a login nothing has to be said of where the coordinator and the credentials are") {
+  for (const auto* where : {"", "a \"folder\" of mine"}) {
+    CAPTURE(where);
+    const folder place;
+    open_door door(place);
+    const std::string named = *where == '\0' ? "" : " --tls-dir '" + place.at(where) + "'";
+    const auto in = germline(place, "login " + door.address + " --token " + door.token() + named);
+    CAPTURE(in.err);
+    REQUIRE(in.code == 0);
+    CHECK(std::filesystem::exists(place.at(*where == '\0' ? ".config/germline/tls" : where)));
+    const auto asked = germline(place, "ps");
+    CAPTURE(asked.err);
+    CHECK(asked.code == 0);
+  }
+}
+
+TEST_CASE("who has a certificate whose time is over is told so, and not that nobody answers") {
+  const folder place;
+  const manual_clock long_ago;
+  const auto home = std::move(*pki::authority::make(place.at("pki"), long_ago));
+  REQUIRE(pki::write_credentials(place.at("ann"), *home->issue({pki::role::person, "ann"}, 0)));
+  const auto told =
+      germline(place, "ps --coordinator tls:127.0.0.1:1 --tls-dir " + place.at("ann"));
+  CHECK(told.code == 5);
+  CHECK(told.err.find("it is over") != std::string::npos);
+  CHECK(told.err.find("germline login --replace") != std::string::npos);
+}
+
+TEST_CASE("what is told of an authority is what is so") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  // A coordinator's certificate is not revoked: nobody would know.
+  const auto refused = germline(place, "pki revoke coordinator.germline" + in(place));
+  CHECK(refused.code == 5);
+  CHECK(refused.err.find("pki rotate") != std::string::npos);
+  // An init that was cut short is finished by another.
+  std::filesystem::remove_all(place.at("pki/server"));
+  CHECK(germline(place, "pki init" + in(place)).code == 0);
+  CHECK(germline(place, "pki token" + in(place)).code == 0);
+  std::filesystem::remove(place.at("pki/certificates.jsonl"));
+  const auto lost = germline(place, "pki list" + in(place));
+  CHECK(lost.code != 0);
+  CHECK(lost.err.find("certificates.jsonl is missing") != std::string::npos);
 }
 
 /// The words of the process that dials the listening socket, once it has.

@@ -23,7 +23,7 @@ struct check {
 
 check check_coordinator(const session& with) {
   check found{"coordinator", false, false, "", "start one with `germline up`"};
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   const auto status = client.status({});
   if (status) {
     found.ok = true;
@@ -32,6 +32,9 @@ check check_coordinator(const session& with) {
   } else if (status.error().code() == error_code::permission_denied) {
     found.detail = "this account may not use " + with.coordinator();
     found.hint = "the socket obeys root alone: sudo germline doctor";
+  } else if (status.error().code() == error_code::failed_precondition) {
+    found.detail = status.error().message();
+    found.hint = "`germline login` brings a certificate";
   } else {
     found.detail = "none at " + with.coordinator();
   }

@@ -99,7 +99,7 @@ struct delivery {
 };
 
 result<delivery> deliver(const session& with, const promote_options& options) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   delivery made;
   GERMLINE_TRY_ASSIGN(made.generation, generation_of(client, options.target));
   v1::ShowRequest about;

@@ -62,7 +62,7 @@ void tell_waiting(const session& with, const v1::ListRunsReply& reply) {
 }  // namespace
 
 exit_code run_ps(const session& with, const ps_options& options) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   if (options.workers) {
     const auto status = client.status({});
     if (status && !with.json) tell_troubles(with, *status);
@@ -86,7 +86,7 @@ exit_code run_ps(const session& with, const ps_options& options) {
 }
 
 exit_code run_workers(const session& with) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   const auto status = client.status({});
   if (status && !with.json) tell_troubles(with, *status);
   return print(with, status, [&](const auto& reply) {
@@ -95,7 +95,7 @@ exit_code run_workers(const session& with) {
 }
 
 exit_code run_tree(const session& with, const std::string& target) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::GetTreeRequest request;
   request.set_target(target);
   return print(with, client.get_tree(request),
@@ -103,7 +103,7 @@ exit_code run_tree(const session& with, const std::string& target) {
 }
 
 exit_code run_show(const session& with, const std::string& target) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::ShowRequest request;
   request.set_target(target);
   return print(with, client.show(request),
@@ -111,7 +111,7 @@ exit_code run_show(const session& with, const std::string& target) {
 }
 
 exit_code run_logs(const session& with, const std::string& target, bool follow) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   if (follow) return follow_logs(with, client, target);
   v1::WatchRequest request;
   request.set_target(target);
@@ -124,7 +124,7 @@ exit_code run_logs(const session& with, const std::string& target, bool follow) 
 }
 
 exit_code run_diff(const session& with, const std::string& from, const std::string& to) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::DiffRequest request;
   request.set_from(from);
   request.set_to(to);

@@ -149,7 +149,7 @@ result<void> send_seed(const session& with, control_client& client, const run_fi
 exit_code run_run(const session& with, const run_options& options) {
   const auto run = read_run(options);
   if (!run) return with.fail(run.error());
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   auto request = request_of(*run);
   if (const auto sent = send_seed(with, client, *run, request); !sent)
     return with.fail(sent.error());

@@ -32,7 +32,7 @@ std::string way_on(control_client& client, const std::string& target) {
 
 exit_code run_kill(const session& with, const std::vector<std::string>& targets,
                    const std::string& why, bool clade) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::KillReply all;
   std::vector<error> failures;
   auto code = exit_code::done;
@@ -63,7 +63,7 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
 }
 
 exit_code run_pause(const session& with, const std::string& lineage, const std::string& why) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::LineageRequest request;
   request.set_lineage(lineage);
   request.set_why(why);
@@ -71,7 +71,7 @@ exit_code run_pause(const session& with, const std::string& lineage, const std::
 }
 
 exit_code run_resume(const session& with, const std::string& lineage, const std::string& why) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::LineageRequest request;
   request.set_lineage(lineage);
   request.set_why(why);
@@ -84,7 +84,7 @@ exit_code run_resume(const session& with, const std::string& lineage, const std:
 
 exit_code run_rollback(const session& with, const std::string& lineage, const std::string& to,
                        const std::string& why) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::RollbackRequest request;
   request.set_lineage(lineage);
   request.set_to(to);
@@ -97,7 +97,7 @@ exit_code run_rollback(const session& with, const std::string& lineage, const st
 
 exit_code run_fork(const session& with, const std::string& generation,
                    std::optional<std::int64_t> iterations) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::ForkRequest request;
   request.set_generation(generation);
   if (iterations) request.set_max_iterations(*iterations);
@@ -108,7 +108,7 @@ exit_code run_fork(const session& with, const std::string& generation,
 }
 
 exit_code run_retire(const session& with, const std::string& lineage, const std::string& why) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   v1::LineageRequest request;
   request.set_lineage(lineage);
   request.set_why(why);

@@ -64,7 +64,7 @@ std::string waiting_words(control_client& client, const v1::WorkerInfo& worker) 
 
 exit_code run_cordon(const session& with, const std::string& worker, bool cordoned,
                      const std::string& why) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   const auto now = set_cordon(client, worker, cordoned, why);
   if (!now) return with.fail(now.error());
   with.data(with.json ? to_json(*now) : render_worker_line(*now));
@@ -73,7 +73,7 @@ exit_code run_cordon(const session& with, const std::string& worker, bool cordon
 
 exit_code run_drain(const session& with, const std::string& worker, const std::string& why,
                     std::int64_t limit_ms) {
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   auto now = set_cordon(client, worker, true, why);
   if (!now) return with.fail(now.error());
   const auto until_ms = with.time->boot_ms() + limit_ms;
