@@ -210,6 +210,11 @@ exit_code run_pki_list(const session& with, bool all) {
     if (rotating) {
       with.message("germline: a rotation goes on; `germline pki rotate --finish` ends it");
     }
+    if (home.is_beginning()) {
+      with.message(
+          "germline: a rotation has begun; if it was cut short, `germline pki rotate` takes "
+          "it up");
+    }
     return {};
   });
 }

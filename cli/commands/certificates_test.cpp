@@ -105,6 +105,19 @@ TEST_CASE("a rotation says who is not ready, and is finished when all are") {
   CHECK(germline(place, "pki rotate --finish" + in(place)).code == 0);
 }
 
+TEST_CASE("a rotation that was cut short is told, and taken up by another") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  std::filesystem::create_directories(place.at("pki/server/ca.crt.new/x"));
+  CHECK(germline(place, "pki rotate" + in(place)).code != 0);
+  std::filesystem::remove_all(place.at("pki/server/ca.crt.new"));
+  CHECK(germline(place, "pki list" + in(place)).err.find("cut short") != std::string::npos);
+  CHECK(germline(place, "pki rotate --finish" + in(place)).code == 5);
+  CHECK(germline(place, "pki rotate" + in(place)).code == 0);
+  CHECK(germline(place, "pki list" + in(place)).err.find("cut short") == std::string::npos);
+  CHECK(germline(place, "pki rotate --finish" + in(place)).code == 0);
+}
+
 TEST_CASE("who is left behind by a rotation is shown so, and not waited for by the next") {
   const folder place;
   germline(place, "pki init" + in(place));

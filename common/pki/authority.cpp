@@ -376,6 +376,11 @@ result<bool> authority::is_rotating() {
   return first == by.key_id && split_bundle(bundle).size() > 1;
 }
 
+bool authority::is_beginning() const {
+  std::error_code failed;
+  return std::filesystem::exists(next_key_path(), failed);
+}
+
 /// Lets the next key be believed beside the present one. Done again it goes on where it was cut
 /// short, with the same key.
 result<void> authority::announce_next_key() {

@@ -86,6 +86,8 @@ class authority {
   /// the new one yet, unless `leave_behind`.
   result<void> finish_rotation(bool leave_behind);
   result<bool> is_rotating();
+  /// The next key signs nothing yet: begin_rotation is at work, or was cut short.
+  bool is_beginning() const;
 
   /// Renews the coordinator's certificate when less than a third of its time is left, and makes it
   /// where it is missing. Lets the coordinator believe all whom the authority believes.
