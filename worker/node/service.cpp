@@ -23,6 +23,7 @@
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
+#include "worker/gateway/config.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/bulk_client.hpp"
 #include "worker/node/channel.hpp"
@@ -105,10 +106,17 @@ result<unique_fd> take_uids(std::uint32_t first_uid) {
   return lock;
 }
 
-/// The provider's key, taken out of this process's environment.
-std::string take_api_key() {
-  const char* value = ::getenv("ANTHROPIC_API_KEY");
+/// The provider's key, taken out of this process's environment: of the variable that the gateway's
+/// configuration names, or of ANTHROPIC_API_KEY.
+result<std::string> take_api_key(const std::string& gateway_config) {
+  std::string name = "ANTHROPIC_API_KEY";
+  if (!gateway_config.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(gateway_config));
+    if (!config.key_env.empty()) name = config.key_env;
+  }
+  const char* value = ::getenv(name.c_str());
   std::string key = value == nullptr ? "" : value;
+  ::unsetenv(name.c_str());
   ::unsetenv("ANTHROPIC_API_KEY");
   return key;
 }
@@ -242,7 +250,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   const system_clock_source time;
   std::unique_ptr<gateway_access> models;
-  auto key = take_api_key();
+  GERMLINE_TRY_ASSIGN(auto key, take_api_key(config.gateway_config));
   if (!config.gateway_config.empty()) {
     gateway_spec spec;
     spec.binary = libexec + "/germline-gateway";
