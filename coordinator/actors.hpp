@@ -76,6 +76,7 @@ struct worker_status {
   std::string cordon_why;
   std::vector<std::string> attempts;  // that it has leased
   bool silent = false;                // connected, and not heard for a while
+  std::string trouble;                // what keeps it from work, as it says
 };
 using worker_statuses = std::vector<worker_status>;
 

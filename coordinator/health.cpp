@@ -1,12 +1,8 @@
 #include "coordinator/health.hpp"
 
-#include <sys/statvfs.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
+#include "common/disk.hpp"
 #include "common/log.hpp"
 #include "common/text/units.hpp"
 
@@ -18,28 +14,13 @@ constexpr std::int64_t lease_room_bytes = 32 * mib;  // a result, its objects an
 constexpr std::int64_t write_room_bytes =
     1 * mib;  // below this a failed write needs no other cause
 
-std::int64_t free_bytes_of(const std::string& folder) {
-  struct statvfs about {};
-  if (::statvfs(folder.c_str(), &about) != 0) return std::numeric_limits<std::int64_t>::max();
-  return static_cast<std::int64_t>(about.f_bavail) * static_cast<std::int64_t>(about.f_frsize);
-}
-
-/// libgit2 tells the cause of a failure in its message alone.
-bool names_storage(const std::string& message) {
-  constexpr std::array causes{ENOSPC, EDQUOT, EIO, EROFS};
-  for (const int cause : causes) {
-    if (message.find(std::strerror(cause)) != std::string::npos) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 health::health(std::string folder)
     : folder_(std::move(folder)), free_bytes_(std::numeric_limits<std::int64_t>::max()) {}
 
 void health::look() {
-  const auto free_bytes = free_bytes_of(folder_);
+  const auto free_bytes = free_bytes_on(folder_);
   const std::lock_guard lock(mutex_);
   free_bytes_ = free_bytes;
   const bool was_short = !disk_.empty();
@@ -81,8 +62,8 @@ bool health::record_is_well() const {
 error health::judged(const error& failure) const {
   const auto code = failure.code();
   if (code != error_code::internal && code != error_code::resource_exhausted) return failure;
-  const bool full = code == error_code::internal && free_bytes_of(folder_) < write_room_bytes;
-  if (!full && !names_storage(failure.message())) return failure;
+  const bool full = code == error_code::internal && free_bytes_on(folder_) < write_room_bytes;
+  if (!full && !names_disk_fault(failure.message())) return failure;
   return {error_code::unavailable, failure.message()};
 }
 

@@ -59,10 +59,11 @@ inline std::shared_ptr<grpc::Channel> connect_anew(const std::string& address) {
 class scripted_worker {
  public:
   scripted_worker(const std::string& address, std::string id, std::vector<std::string> running = {},
-                  const std::vector<std::string>& tags = {})
-      : scripted_worker(connect_anew(address), std::move(id), std::move(running), tags) {}
+                  const std::vector<std::string>& tags = {}, const std::string& place = "")
+      : scripted_worker(connect_anew(address), std::move(id), std::move(running), tags, place) {}
   scripted_worker(std::shared_ptr<grpc::Channel> channel, std::string id,
-                  std::vector<std::string> running = {}, const std::vector<std::string>& tags = {})
+                  std::vector<std::string> running = {}, const std::vector<std::string>& tags = {},
+                  const std::string& place = "")
       : id_(std::move(id)),
         channel_(std::move(channel)),
         stub_(v1::Fleet::NewStub(channel_)),
@@ -72,6 +73,7 @@ class scripted_worker {
     hello->set_worker_id(id_);
     hello->set_base_digest("base");
     hello->set_slots(4);
+    hello->set_place(place);
     for (const auto& attempt : running) hello->add_running_attempts(attempt);
     for (const auto& tag : tags) hello->add_tags(tag);
     stream_->Write(message);

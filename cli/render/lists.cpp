@@ -134,7 +134,10 @@ std::string render_workers(const v1::GetStatusReply& reply, std::int64_t now_ms,
     const std::vector<std::string> tags(worker.tags().begin(), worker.tags().end());
     const auto& why = worker.cordon_why();
     rows.push_back(
-        {worker_name(worker.worker_id()), worker.connected() ? "joined" : "away",
+        {worker_name(worker.worker_id()),
+         !worker.connected()        ? "away"
+         : worker.trouble().empty() ? "joined"
+                                    : "trouble",
          std::to_string(worker.busy()) + "/" + std::to_string(worker.slots()),
          age(worker.last_seen_ms(), now_ms),
          tags.empty() ? "-" : summary({}, join_tags(tags), longest),

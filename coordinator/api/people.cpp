@@ -190,7 +190,9 @@ result<v1::ListRunsReply> people::list_runs() {
     tell_waiting(run);
     *reply.add_runs() = std::move(run);
   }
-  for (auto& trouble : well_.troubles()) reply.add_troubles(std::move(trouble));
+  const auto known = fleet();
+  for (auto& trouble : troubles_of(known ? *known : fleet_status{}))
+    reply.add_troubles(std::move(trouble));
   return reply;
 }
 

@@ -69,6 +69,8 @@ class people {
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
   result<fleet_status> fleet();
+  /// What keeps the coordinator, or a worker that has joined, from its work.
+  std::vector<std::string> troubles_of(const fleet_status& known) const;
   std::string why_waiting(const std::string& item, const worker_needs& needs);
   void tell_waiting(v1::RunInfo& run);
   void tell_waiting(v1::LineageInfo& lineage);

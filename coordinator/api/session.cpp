@@ -9,6 +9,7 @@ namespace germline {
 namespace {
 
 constexpr std::size_t max_worker_id_bytes = 128;
+constexpr std::size_t max_place_bytes = 128;
 constexpr int max_slots = 1'024;
 constexpr int max_named_attempts = 4'096;
 
@@ -25,6 +26,10 @@ std::string refuse_hello(const v1::WorkerMessage& message) {
   if (hello.slots() < 1 || hello.slots() > max_slots) return "slots must be 1 to 1024";
   const auto tags = checked_tags({hello.tags().begin(), hello.tags().end()});
   if (!tags) return tags.error().message();
+  if (!hello.place().empty() &&
+      (!is_plain(hello.place()) || hello.place().size() > max_place_bytes)) {
+    return "place must be at most 128 printable characters";
+  }
   if (hello.running_attempts_size() > max_named_attempts) return "too many running attempts";
   return {};
 }

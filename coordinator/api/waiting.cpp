@@ -27,6 +27,9 @@ std::string waits_for(const worker_statuses& workers, const worker_needs& needs)
   if (left.empty()) return "a worker that is not cordoned; all that fit are";
   std::erase_if(left, [](const auto& each) { return each.silent; });
   if (left.empty()) return "word from a worker; none that fits was heard for a while";
+  const auto troubled = left.front();
+  std::erase_if(left, [](const auto& each) { return !each.trouble.empty(); });
+  if (left.empty()) return "worker " + troubled.worker + ": " + troubled.trouble;
   return "a free slot on a worker";
 }
 

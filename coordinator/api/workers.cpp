@@ -21,6 +21,7 @@ v1::WorkerInfo info_of(const worker_status& worker, std::int64_t utc_ms) {
   info.set_cordoned(worker.cordoned);
   info.set_cordon_why(worker.cordon_why);
   info.set_version(worker.version);
+  info.set_trouble(worker.trouble);
   for (const auto& tag : worker.tags) info.add_tags(tag);
   for (const auto& attempt : worker.attempts) info.add_attempts(attempt);
   return info;
@@ -52,6 +53,15 @@ result<fleet_status> people::fleet() {
   return ask<fleet_status>(system_, short_wait, actors_.dispatcher, status_atom_v);
 }
 
+std::vector<std::string> people::troubles_of(const fleet_status& known) const {
+  auto all = well_.troubles();
+  for (const auto& each : known.workers) {
+    if (!each.connected || each.trouble.empty()) continue;
+    all.push_back("worker " + each.worker + " is leased nothing: " + each.trouble);
+  }
+  return all;
+}
+
 result<v1::GetStatusReply> people::status() {
   GERMLINE_TRY_ASSIGN(const auto known, fleet());
   v1::GetStatusReply reply;
@@ -62,7 +72,7 @@ result<v1::GetStatusReply> people::status() {
   std::int64_t active = 0;
   for (const auto& each : lineages) active += each.state() == v1::LINEAGE_STATE_ACTIVE ? 1 : 0;
   reply.set_lineages_active(active);
-  for (auto& trouble : well_.troubles()) reply.add_troubles(std::move(trouble));
+  for (auto& trouble : troubles_of(known)) reply.add_troubles(std::move(trouble));
   return reply;
 }
 

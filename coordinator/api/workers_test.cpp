@@ -51,6 +51,27 @@ constexpr auto no_lease_ms = 600;
 
 }  // namespace
 
+TEST_CASE_FIXTURE(tended, "a second worker of one name, from another place, takes nothing away") {
+  create(1);
+  scripted_worker holder(service->address(), "w1", {}, {}, "here");
+  found(holder);
+  const auto lease = holder.lease();
+  scripted_worker twin(service->address(), "w1", {}, {}, "there");
+  const auto turned_away = twin.ended();
+  CHECK(turned_away.error_code() == grpc::StatusCode::FAILED_PRECONDITION);
+  CHECK(turned_away.error_message().find("is joined from another machine") != std::string::npos);
+  holder.leave();  // what it runs may run on, and so its lease is waited for
+  std::string why;
+  for (int i = 0; i < 20 && why.find("has leases from another") == why.npos; ++i) {
+    scripted_worker heir(service->address(), "w1", {}, {}, "there");
+    why = heir.ended().error_message();
+  }
+  CHECK(why.find("has leases from another") != std::string::npos);
+  CHECK(tree().iterations(1).attempts(0).state() == v1::ATTEMPT_STATE_LEASED);
+  scripted_worker again(service->address(), "w1", {lease.attempt_id()}, {}, "here");
+  wait_branch(evolve(again, lease));
+}
+
 TEST_CASE("what an item waits for is said by the first thing that no worker has") {
   worker_status plain{.worker = "w1", .base_digest = "base", .connected = true, .slots = 1};
   CHECK(waits_for({}, {}) == "a worker: none is connected");

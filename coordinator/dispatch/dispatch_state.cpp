@@ -38,11 +38,13 @@ void note_proof(state& s, const std::string& scope, proof how) {
   if (kill != s.kills.end() && kill->second.how != proof::lease_expired) kill->second.how = how;
 }
 
-/// Free slots of the connected workers that have any, are not silent, and may be leased more.
+/// Free slots of the connected workers that have any, are not silent or in trouble, and may be
+/// leased more.
 std::map<std::string, int> free_slots(const state& s) {
   std::map<std::string, int> free;
   for (const auto& [name, worker] : s.workers) {
-    const bool may_have = worker.connected && !worker.cordoned && !is_silent(s, worker);
+    const bool may_have =
+        worker.connected && !worker.cordoned && !is_silent(s, worker) && worker.trouble.empty();
     if (may_have) free[name] = worker.slots;
   }
   for (const auto& [id, entry] : s.items) {
@@ -108,6 +110,30 @@ void tell_unproved(state& s, effects& out) {
   }
 }
 
+std::int64_t retry_after(int failures_before) {
+  constexpr int most_doublings = 6;
+  return std::min(first_retry_ms << std::min(failures_before, most_doublings), longest_retry_ms);
+}
+
+void queue_again(item_entry& entry) {
+  entry.at = phase::queued;
+  entry.attempt = {};
+  entry.worker.clear();
+  entry.cost_nanousd.reset();
+}
+
+/// The attempt of `entry` ended by its worker's own trouble: the item waits for another worker, or
+/// for this one's next word, and loses nothing by it.
+void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt, how});
+  if (const auto at = s.workers.find(entry.worker); at != s.workers.end()) {
+    at->second.trouble = how.trouble;
+  }
+  entry.wait_for = "worker " + entry.worker + ": " + how.trouble;
+  entry.not_before_ms = s.now_ms + retry_after(entry.excused++);
+  queue_again(entry);
+}
+
 /// The attempt of `entry` is gone without a result: queue the item again, or give it up.
 void lose(state& s, item_entry& entry, const departure& how, effects& out) {
   out.push_back(record_lost{entry.offer.item, entry.attempt, how});
@@ -122,10 +148,7 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out) {
     prove_if_gone(s, scope, out);
     return;
   }
-  entry.at = phase::queued;
-  entry.attempt = {};
-  entry.worker.clear();
-  entry.cost_nanousd.reset();
+  queue_again(entry);
 }
 
 /// The same where it makes no sense to lease it again before a person has mended something.
@@ -180,6 +203,8 @@ void on(state& s, const worker_joined& e, effects& out) {
   worker.last_seen_ms = e.now_ms;
   worker.tags = e.tags;
   worker.version = e.version;
+  worker.place = e.place;
+  worker.trouble = e.trouble;
   send_welcome welcome{e.worker, {}};
   for (const auto& attempt : e.running) {
     item_entry* entry = by_attempt(s, attempt);
@@ -199,15 +224,16 @@ void on(state& s, const worker_joined& e, effects& out) {
     const bool named = std::ranges::find(e.running, entry.attempt.str()) != e.running.end();
     if (entry.at == phase::leased && !named) forgotten.push_back(id);
   }
-  // A worker joins when all of its former life is gone: there is no need to wait for the lease.
+  // A worker joins when all of its former life at this place is gone: there is no need to wait for
+  // the lease.
   for (const auto& id : forgotten) {
     lose(s, s.items.at(id), {"worker " + e.worker + " started anew without it", {}}, out);
   }
 }
 
 void on(state& s, const worker_known& e, effects&) {
-  s.workers[e.worker] = {e.base_digest, e.slots,   false,      e.last_seen_ms,
-                         e.tags,        e.version, e.cordoned, e.cordon_why};
+  s.workers[e.worker] = {e.base_digest, e.slots,    false,        e.last_seen_ms, e.tags,
+                         e.version,     e.cordoned, e.cordon_why, e.place};
 }
 
 void on(state& s, const worker_cordoned& e, effects&) {
@@ -226,6 +252,7 @@ void on(state& s, const heartbeat& e, effects& out) {
   const auto worker = s.workers.find(e.worker);
   if (worker == s.workers.end()) return;
   worker->second.last_seen_ms = e.now_ms;
+  worker->second.trouble = e.trouble;
   for (const auto& attempt : e.attempts) {
     // A worker in reach that still runs something renews it, even while it is being killed: a kill
     // is not proved by the clock as long as the worker says otherwise.
@@ -261,11 +288,9 @@ void on(state& s, const grant_refused& e, effects& out) {
   if (found == s.items.end() || found->second.at == phase::leased) return;
   item_entry& entry = found->second;
   if (!e.is_final && entry.at == phase::granting) {
-    constexpr int most_doublings = 6;
-    const auto delay_ms = first_retry_ms << std::min(entry.failed_grants++, most_doublings);
     entry.at = phase::queued;
     entry.worker.clear();
-    entry.not_before_ms = s.now_ms + std::min(delay_ms, longest_retry_ms);
+    entry.not_before_ms = s.now_ms + retry_after(entry.failed_grants++);
     entry.wait_for = e.why;
     return;
   }
@@ -318,6 +343,7 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
   } else if (entry->at == phase::leased) {
     const std::string item = entry->offer.item.str();
     if (e.how.lasting) return hold(s, *entry, e.how, out);
+    if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
     lose(s, *entry, e.how, out);
     if (const auto again = s.items.find(item); again != s.items.end()) {
       again->second.not_before_ms = s.now_ms + (first_retry_ms << (again->second.offer.lost - 1));
@@ -378,6 +404,28 @@ void on(state& s, const tick& e, effects& out) {
 
 bool is_silent(const state& current, const worker_entry& worker) {
   return current.now_ms - worker.last_seen_ms > current.times.lease_ms / 2;
+}
+
+std::string why_not_taken(const state& current, const std::string& worker,
+                          const std::string& place) {
+  const auto found = current.workers.find(worker);
+  if (found == current.workers.end()) return {};
+  const auto& former = found->second;
+  if (former.place == place || former.place.empty() || place.empty()) return {};
+  const auto& times = current.times;
+  const bool is_heard =
+      former.connected && current.now_ms - former.last_seen_ms <= times.lease_ms + times.guard_ms;
+  if (is_heard) {
+    return "worker " + worker +
+           " is joined from another machine, container or uid base; each worker"
+           " needs credentials and a state folder of its own";
+  }
+  const auto busy = busy_slots(current, worker);
+  if (busy == 0) return {};
+  return "worker " + worker +
+         " has leases from another machine, container or uid base: " + std::to_string(busy) +
+         ", each for " + std::to_string((times.lease_ms + times.guard_ms) / 1'000) +
+         " s since it was last renewed; it is taken when they are over";
 }
 
 int busy_slots(const state& current, const std::string& worker) {

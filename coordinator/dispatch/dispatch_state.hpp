@@ -63,6 +63,7 @@ struct departure {
   std::string why;                           // for people
   std::optional<std::int64_t> cost_nanousd;  // not known: its whole reservation counts as spent
   bool lasting = false;                      // so would every further one, until a person mends it
+  std::string trouble = {};                  // its worker's own: it is no try of the item's
 };
 
 // Events.
@@ -89,6 +90,8 @@ struct worker_joined {
   std::int64_t now_ms = 0;
   std::vector<std::string> tags = {};  // sorted
   std::string version = {};
+  std::string place = {};    // see why_not_taken
+  std::string trouble = {};  // as in heartbeat
 };
 /// At start: a worker that the record knows, and that has not joined this coordinator yet.
 struct worker_known {
@@ -100,6 +103,7 @@ struct worker_known {
   std::string version;
   bool cordoned = false;
   std::string cordon_why;
+  std::string place;
 };
 /// It is leased nothing more, whether it is here or not; or it is again. What it has goes on.
 struct worker_cordoned {
@@ -114,6 +118,7 @@ struct heartbeat {
   std::string worker;
   std::vector<std::string> attempts;
   std::int64_t now_ms = 0;
+  std::string trouble = {};  // what keeps the worker from taking leases; empty: nothing
 };
 struct grant_recorded {
   item_id item;
@@ -249,7 +254,8 @@ struct item_entry {
   std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
   bool kill_when_granted = false;
   int failed_grants = 0;  // in a row
-  std::string wait_for;   // in `queued`, after a failed grant
+  int excused = 0;        // attempts that ended by a worker's own trouble
+  std::string wait_for;   // in `queued`, after a failed grant or a worker's trouble
 };
 
 struct worker_entry {
@@ -261,6 +267,8 @@ struct worker_entry {
   std::string version;
   bool cordoned = false;
   std::string cordon_why;
+  std::string place;    // where it joined from; empty: it did not say
+  std::string trouble;  // as it said last; while there is one it is leased nothing
 };
 
 struct pending_kill {
@@ -285,6 +293,12 @@ std::vector<effect> apply(state& current, const event& what);
 /// worker was stopped or cut off; it is leased nothing until the next one, since that would only
 /// cost the item an attempt.
 bool is_silent(const state& current, const worker_entry& worker);
+
+/// Why a worker that joins from `place` is not taken; empty: it is. What is not named by who comes
+/// from another place may run on at the former one: it is not lost before its lease is over, and
+/// two that use one name must not take turns.
+std::string why_not_taken(const state& current, const std::string& worker,
+                          const std::string& place);
 
 /// How many attempts hold a slot of `worker`.
 int busy_slots(const state& current, const std::string& worker);

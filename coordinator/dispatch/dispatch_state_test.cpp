@@ -265,6 +265,49 @@ TEST_CASE_FIXTURE(fixture, "what a worker does not name when it joins anew is lo
   CHECK(s.items.at(kept.str()).at == phase::leased);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "of one name from two places only one joins, and nothing is lost by it") {
+  const auto join_from = [&](const std::string& place) {
+    out = apply(s, worker_joined{"w1", "base", 1, {}, time.boot_ms(), {}, "", place});
+  };
+  join_from("here");
+  const auto item = offer();
+  grant(item);
+  CHECK(why_not_taken(s, "w2", "there").empty());
+  CHECK(why_not_taken(s, "w1", "here").empty());
+  CHECK(why_not_taken(s, "w1", "there").find("is joined from another") != std::string::npos);
+  out = apply(s, worker_left{"w1"});
+  const auto waits = why_not_taken(s, "w1", "there");
+  CHECK(waits.find("has leases from another") != std::string::npos);
+  CHECK(waits.find("25 s") != std::string::npos);
+  CHECK(why_not_taken(s, "w1", "here").empty());
+  time.advance(s.times.lease_ms + s.times.guard_ms + 1);
+  out = apply(s, tick{time.boot_ms()});
+  REQUIRE(find<record_lost>() != nullptr);
+  CHECK(why_not_taken(s, "w1", "there").empty());
+  join_from("there");
+  CHECK(find<record_grant>() != nullptr);
+}
+
+TEST_CASE_FIXTURE(fixture, "a stream that stands and is not heard keeps nobody out for ever") {
+  out = apply(s, worker_joined{"w1", "base", 1, {}, time.boot_ms(), {}, "", "here"});
+  CHECK_FALSE(why_not_taken(s, "w1", "there").empty());
+  time.advance(s.times.lease_ms + s.times.guard_ms + 1);
+  out = apply(s, tick{time.boot_ms()});
+  CHECK(why_not_taken(s, "w1", "there").empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "after a start the record says where a worker's leases are") {
+  out = apply(s, worker_known{"w1", "base", 1, 0, {}, "", false, "", "here"});
+  const item_id item = item_id::make(time, random);
+  out = apply(
+      s,
+      lease_restored{
+          {item, "lin_a", 1, 0, {}}, attempt_id::make(time, random), "w1", false, time.boot_ms()});
+  CHECK_FALSE(why_not_taken(s, "w1", "there").empty());
+  CHECK(why_not_taken(s, "w1", "here").empty());
+}
+
 TEST_CASE_FIXTURE(fixture, "a result that is being judged is not lost when its worker joins anew") {
   join("w1");
   const auto item = offer();
@@ -275,6 +318,42 @@ TEST_CASE_FIXTURE(fixture, "a result that is being judged is not lost when its w
   out = apply(s, result_judged{item, false, false, "the disk was full", time.boot_ms()});
   REQUIRE(find<record_lost>() != nullptr);
   CHECK(find<record_lost>()->how.cost_nanousd == 5);
+}
+
+TEST_CASE_FIXTURE(fixture, "a worker in trouble costs no item a try, and is leased nothing") {
+  join("w1");
+  const auto item = offer();
+  for (int i = 0; i < 5; ++i) {
+    const auto attempt = grant(item);
+    departure how{"writing to a spool file: No space left on device", 7};
+    how.trouble = "its disk is full";
+    out = apply(s, attempt_cleaned{"w1", attempt.str(), how, time.boot_ms()});
+    REQUIRE(find<record_lost>() != nullptr);
+    CHECK(find<record_lost>()->how.trouble == "its disk is full");
+    CHECK(find<item_given_up>() == nullptr);
+    CHECK(s.items.at(item.str()).wait_for == "worker w1: its disk is full");
+    time.advance(longest_retry_ms);
+    out = apply(s, heartbeat{"w1", {}, time.boot_ms(), "its disk is full"});
+    out = apply(s, tick{time.boot_ms()});
+    CHECK(find<record_grant>() == nullptr);
+    out = apply(s, heartbeat{"w1", {}, time.boot_ms()});
+    REQUIRE(find<record_grant>() != nullptr);
+  }
+  CHECK(s.items.at(item.str()).offer.lost == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "what a worker in trouble gave back goes to another one") {
+  join("w1");
+  const auto item = offer();
+  const auto attempt = grant(item);
+  join("w2");
+  departure how{"the disk was full", {}};
+  how.trouble = "its disk is full";
+  out = apply(s, attempt_cleaned{"w1", attempt.str(), how, time.boot_ms()});
+  time.advance(first_retry_ms);
+  out = apply(s, tick{time.boot_ms()});
+  REQUIRE(find<record_grant>() != nullptr);
+  CHECK(find<record_grant>()->worker == "w2");
 }
 
 TEST_CASE_FIXTURE(fixture, "after three lost attempts the item is given up") {

@@ -15,6 +15,7 @@ using self_pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 
 constexpr std::size_t max_waiting_events = 4'096;  // between two ticks; more are dropped
 constexpr std::size_t max_version_bytes = 64;
+constexpr std::size_t max_trouble_bytes = 512;
 constexpr auto tick_interval = std::chrono::milliseconds(200);
 
 dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
@@ -23,6 +24,7 @@ dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
   how.why = gone.why().empty() ? "its worker says that it is gone" : gone.why();
   how.why = printable(how.why.substr(0, max_why_bytes));
   how.lasting = gone.lasting();
+  how.trouble = valid_utf8(gone.trouble(), max_trouble_bytes);
   if (gone.has_usage()) how.cost_nanousd = gone.usage().cost_nanousd();
   return how;
 }
@@ -44,6 +46,11 @@ class executor {
                  const std::string& worker) const {
     auto& s = self_->state;
     if (message.has_hello()) {
+      const auto refused = dispatch::why_not_taken(s.decisions, worker, message.hello().place());
+      if (!refused.empty()) {
+        log_warning("{}", refused);
+        return link->close(refused);
+      }
       auto& present = s.links[worker];
       if (present && present != link) present->close("the worker has joined anew");
       present = link;
@@ -59,7 +66,9 @@ class executor {
           {hello.running_attempts().begin(), hello.running_attempts().end()},
           now(),
           std::move(tags),
-          valid_utf8(hello.version(), max_version_bytes)});
+          valid_utf8(hello.version(), max_version_bytes),
+          hello.place(),
+          valid_utf8(hello.trouble(), max_trouble_bytes)});
       note(worker);
       return;
     }
@@ -68,8 +77,10 @@ class executor {
     switch (message.kind_case()) {
       case v1::WorkerMessage::kHeartbeat: {
         const auto& beat = message.heartbeat();
-        send_event(
-            dispatch::heartbeat{worker, {beat.attempts().begin(), beat.attempts().end()}, now()});
+        send_event(dispatch::heartbeat{worker,
+                                       {beat.attempts().begin(), beat.attempts().end()},
+                                       now(),
+                                       valid_utf8(beat.trouble(), max_trouble_bytes)});
         v1::CoordinatorMessage answer;
         answer.mutable_heartbeat_reply()->set_sent_boot_ms(beat.sent_boot_ms());
         link->send(std::move(answer));
@@ -113,7 +124,7 @@ class executor {
     for (const auto& each : config_.workers) {
       send_event(dispatch::worker_known{each.id, each.base_digest, each.slots,
                                         now() - (utc_ms - each.seen_ms), each.tags, each.version,
-                                        each.cordoned, each.cordon_why});
+                                        each.cordoned, each.cordon_why, each.place});
     }
   }
 
@@ -160,7 +171,8 @@ class executor {
                                                      known.version,
                                                      known.tags,
                                                      false,
-                                                     {}});
+                                                     {},
+                                                     known.place});
   }
 
   void keep(const v1::ProgressEvent& event) const {
@@ -281,8 +293,9 @@ class executor {
 
   void perform(const dispatch::record_lost& e) const {
     log_warning("attempt {} of {} is lost: {}", e.attempt.str(), e.item.str(), e.how.why);
-    self_->send(config_.store, lost_atom_v,
-                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd});
+    self_->send(
+        config_.store, lost_atom_v,
+        records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd, !e.how.trouble.empty()});
   }
 
   void perform(const dispatch::item_given_up& e) const {
@@ -345,7 +358,7 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms) {
     out.push_back({name, worker.base_digest, worker.connected, worker.slots,
                    dispatch::busy_slots(s, name), now_ms - worker.last_seen_ms, worker.tags,
                    worker.version, worker.cordoned, worker.cordon_why,
-                   dispatch::attempts_of(s, name), dispatch::is_silent(s, worker)});
+                   dispatch::attempts_of(s, name), dispatch::is_silent(s, worker), worker.trouble});
   }
   return status;
 }

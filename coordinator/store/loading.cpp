@@ -82,11 +82,11 @@ void read_items(SQLite::Database& db, records::loaded& out) {
 void read_workers(SQLite::Database& db, records::loaded& out) {
   SQLite::Statement row(db,
                         "SELECT id, seen_ms, base_digest, slots, version, tags, cordoned,"
-                        " cordon_why FROM workers ORDER BY id");
+                        " cordon_why, place FROM workers ORDER BY id");
   while (row.executeStep()) {
-    out.workers.push_back({text(row, 0), integer(row, 1), text(row, 2),
-                           static_cast<int>(integer(row, 3)), text(row, 4),
-                           sql::lines(text(row, 5)), integer(row, 6) != 0, text(row, 7)});
+    out.workers.push_back(
+        {text(row, 0), integer(row, 1), text(row, 2), static_cast<int>(integer(row, 3)),
+         text(row, 4), sql::lines(text(row, 5)), integer(row, 6) != 0, text(row, 7), text(row, 8)});
   }
 }
 

@@ -38,6 +38,7 @@ struct known_worker {
   std::vector<std::string> tags;  // sorted
   bool cordoned = false;
   std::string cordon_why;
+  std::string place;  // where it joined from
 };
 
 /// A person's word about a worker.
@@ -73,6 +74,7 @@ struct attempt_loss {
   attempt_id attempt;
   std::string why;
   std::optional<std::int64_t> cost_nanousd;  // not known: the whole reservation is spent
+  bool excused = false;                      // it is no try of the item's
 };
 
 struct birth {

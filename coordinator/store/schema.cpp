@@ -134,7 +134,13 @@ INSERT INTO workers (id, seen_ms)
   SELECT worker_id, MAX(MAX(leased_ms, ended_ms)) FROM attempts GROUP BY worker_id;
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3, version_4, version_5};
+// Where a worker joined from.
+constexpr const char* version_6 = R"sql(
+ALTER TABLE workers ADD COLUMN place TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3,
+                                   version_4, version_5, version_6};
 
 }  // namespace
 

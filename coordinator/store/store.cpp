@@ -286,9 +286,11 @@ result<void> store::lose(const records::attempt_loss& loss, std::int64_t now_ms)
         exec(db, "UPDATE attempts SET state=?, ended_ms=?, details=? WHERE id=? AND state=?",
              v1::ATTEMPT_STATE_LOST, now_ms, loss.why, attempt, v1::ATTEMPT_STATE_LEASED);
     if (changed == 0) return {};
-    exec(db,
-         "UPDATE items SET lost = lost + 1 WHERE id = (SELECT item_id FROM attempts WHERE id=?)",
-         attempt);
+    if (!loss.excused) {
+      exec(db,
+           "UPDATE items SET lost = lost + 1 WHERE id = (SELECT item_id FROM attempts WHERE id=?)",
+           attempt);
+    }
     book(db, attempt, loss.cost_nanousd, now_ms);
     return {};
   });

@@ -335,6 +335,17 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(record->fork(wanted).error().code() == error_code::not_found);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "an attempt that its worker's own trouble ended is none of the item's tries") {
+  create();
+  REQUIRE(lease(run.found_item, 1));
+  REQUIRE(record->lose({attempt, "the disk was full", {}, true}, 8));
+  CHECK(record->offer_of(run.found_item)->lost == 0);
+  REQUIRE(lease(run.found_item, 2));
+  REQUIRE(record->lose({attempt, "it hung", {}}, 9));
+  CHECK(record->offer_of(run.found_item)->lost == 1);
+}
+
 TEST_CASE_FIXTURE(fixture, "a lost attempt whose cost is known is charged that and no more") {
   create(3'000'000'000, 1);
   const auto s = first_iteration();
@@ -433,7 +444,7 @@ TEST_CASE_FIXTURE(fixture,
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 5);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 6);
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);
@@ -449,9 +460,9 @@ TEST_CASE_FIXTURE(fixture, "tags and cordons are kept") {
   run.required_tags = {"gpu", "zone=a"};
   create();
   CHECK(record->offer_of(run.found_item)->required_tags == run.required_tags);
-  REQUIRE(record->note_worker({"w1", 5, "base", 2, "0.1.0", {"gpu"}, false, ""}));
+  REQUIRE(record->note_worker({"w1", 5, "base", 2, "0.1.0", {"gpu"}, false, "", "here"}));
   REQUIRE(record->cordon({"w1", true, "loud", 6}));
-  REQUIRE(record->note_worker({"w1", 7, "base", 3, "0.1.1", {"gpu", "ssd"}, false, ""}));
+  REQUIRE(record->note_worker({"w1", 7, "base", 3, "0.1.1", {"gpu", "ssd"}, false, "", "there"}));
   REQUIRE(record->cordon({"w2", true, "", 8}));  // that it was here is not in the record yet
   REQUIRE(record->cordon({"w2", false, "again", 9}));
   reopen();
@@ -465,6 +476,7 @@ TEST_CASE_FIXTURE(fixture, "tags and cordons are kept") {
   CHECK(one.seen_ms == 7);
   CHECK(one.slots == 3);
   CHECK(one.version == "0.1.1");
+  CHECK(one.place == "there");
   CHECK(one.tags == std::vector<std::string>{"gpu", "ssd"});
   CHECK_FALSE(loaded->workers[1].cordoned);
   CHECK(loaded->workers[1].cordon_why.empty());

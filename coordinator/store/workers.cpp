@@ -14,12 +14,12 @@ result<void> store::note_worker(const records::known_worker& worker) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<void> {
     sql::exec(db,
-              "INSERT INTO workers (id, seen_ms, base_digest, slots, version, tags) VALUES"
-              " (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms,"
+              "INSERT INTO workers (id, seen_ms, base_digest, slots, version, tags, place) VALUES"
+              " (?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms,"
               " base_digest = excluded.base_digest, slots = excluded.slots,"
-              " version = excluded.version, tags = excluded.tags",
+              " version = excluded.version, tags = excluded.tags, place = excluded.place",
               worker.id, worker.seen_ms, worker.base_digest, worker.slots, worker.version,
-              join_tags(worker.tags, "\n"));
+              join_tags(worker.tags, "\n"), worker.place);
     sql::exec(db,
               "DELETE FROM workers WHERE cordoned = 0 AND id NOT IN (SELECT id FROM workers"
               " ORDER BY cordoned DESC, seen_ms DESC LIMIT ?)",

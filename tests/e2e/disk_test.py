@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The coordinator's disk fills up under `germline up`: nothing dies, it is told, and once there is
-room all goes on by itself.
+"""The coordinator's disk fills up under `germline up`, or the worker's: nothing dies, no iteration is
+lost by it, it is told, and once there is room all goes on by itself.
 
 Usage: disk_test.py GERMLINE_BINARY. Needs root: the disk is a small tmpfs. What it starts it ends.
 """
@@ -18,9 +18,12 @@ DISK_MIB = 96
 
 
 class FullDisk(unittest.TestCase):
+    """Of one of the two."""
+    whose = None
+
     def setUp(self):
         self.fleet = Fleet(GERMLINE)
-        self.disk = os.path.join(self.fleet.state, "coordinator")
+        self.disk = os.path.join(self.fleet.state, self.whose)
         os.makedirs(self.disk)
         os.chmod(self.fleet.state, 0o711)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "none", self.disk],
@@ -53,6 +56,15 @@ class FullDisk(unittest.TestCase):
     def make_room(self):
         os.remove(os.path.join(self.disk, "ballast"))
 
+    def listed(self):
+        """What `ps` says on stderr; none while it fails."""
+        done = self.fleet.call("ps", check=False)
+        return done.stderr if done.returncode == 0 else None
+
+
+class FullDiskOfTheCoordinator(FullDisk):
+    whose = "coordinator"
+
     def coordinator(self):
         def command_of(pid):
             with open(f"/proc/{pid}/cmdline", "rb") as words:
@@ -68,10 +80,7 @@ class FullDisk(unittest.TestCase):
         fleet.wait(lambda: iterations_of(fleet.tree(run)), "an iteration has begun")
         self.fill()
 
-        def told():
-            listed = fleet.call("ps", check=False)
-            return listed.returncode == 0 and "MiB left" in listed.stderr
-        fleet.wait(told, "ps says that the disk is full", 20)
+        fleet.wait(lambda: "MiB left" in (self.listed() or ""), "ps says that the disk is full", 20)
         time.sleep(25)  # longer than it took `up` to give a dying coordinator up
         self.assertIsNone(fleet.processes["up"].poll(), fleet.logs())
         self.assertEqual(self.coordinator(), before, fleet.logs())
@@ -84,8 +93,7 @@ class FullDisk(unittest.TestCase):
         story = json.dumps(tree, indent=1) + fleet.logs()
         self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 4, story)
         self.assertEqual(self.coordinator(), before, story)
-        listed = fleet.call("ps")
-        self.assertNotIn("MiB left", listed.stderr)
+        self.assertNotIn("MiB left", self.listed())
 
     def test_a_coordinator_that_dies_meanwhile_comes_back_when_there_is_room(self):
         fleet = self.fleet
@@ -101,6 +109,32 @@ class FullDisk(unittest.TestCase):
         tree, ended = fleet.settled(again, 1)
         self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"],
                          json.dumps(tree, indent=1) + fleet.logs())
+
+
+class FullDiskOfTheWorker(FullDisk):
+    whose = "worker"
+
+    def test_no_iteration_is_lost_by_it(self):
+        fleet = self.fleet
+        run = fleet.run(fleet.genome("evolve", "agent 2\n"), 3)
+        fleet.wait(lambda: iterations_of(fleet.tree(run)), "an iteration has begun")
+        self.fill()
+        fleet.wait(lambda: "is leased nothing: its disk" in (self.listed() or ""),
+                   "ps says that the worker's disk is full", 20)
+        founding = fleet.run(fleet.genome("evolve"), 1)  # begun without room
+        time.sleep(10)  # three attempts took less
+        for tree in (fleet.tree(run), fleet.tree(founding)):
+            for each in tree["iterations"]:
+                self.assertIn(each["ending"], ("ENDING_UNSPECIFIED", "ENDING_EVOLVED"),
+                              json.dumps(tree, indent=1) + fleet.logs())
+        waiting = fleet.tree(founding)["iterations"][0]
+        self.assertIn("its disk", waiting["waits_for"])
+        self.make_room()
+        for each, iterations in ((run, 3), (founding, 1)):
+            tree, ended = fleet.settled(each, iterations, 100)
+            self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * iterations,
+                             json.dumps(tree, indent=1) + fleet.logs())
+        self.assertNotIn("is leased nothing", self.listed())
 
 
 if __name__ == "__main__":

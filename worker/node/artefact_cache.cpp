@@ -60,19 +60,24 @@ void artefact_cache::release(const std::string& id) {
   used_.erase(at);
   if (kept) {
     store_.touch(id);
-    trim();
+    trim(kept_bytes_);
   } else if (store_.contains(id)) {
     if (const auto gone = store_.remove(id); !gone) log_error("{}", gone.error().message());
   }
 }
 
-void artefact_cache::trim() {
+void artefact_cache::clear() {
+  const std::lock_guard lock(mutex_);
+  trim(0);
+}
+
+void artefact_cache::trim(std::int64_t most_bytes) {
   const auto stored = store_.list_by_use();
   std::int64_t bytes = 0;
   for (const auto& each : stored) {  // the newest first
     if (used_.contains(each.id)) continue;
     bytes += each.bytes;
-    if (bytes <= kept_bytes_) continue;
+    if (bytes <= most_bytes) continue;
     if (const auto gone = store_.remove(each.id); !gone) log_error("{}", gone.error().message());
   }
 }

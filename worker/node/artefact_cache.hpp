@@ -57,6 +57,8 @@ class artefact_cache {
   result<artefact_pin> use(const std::string& id);
   /// Seals, stores and pins. Unless it was here before, it goes with its last pin if none kept it.
   result<artefact_pin> seal(const std::vector<artefact::file>& files);
+  /// Removes all that nobody uses.
+  void clear();
   /// Empty, on the disk of the store.
   result<spool> make_spool() const { return store_.make_spool(); }
 
@@ -69,7 +71,7 @@ class artefact_cache {
   artefact_pin pin(const std::string& id);
   void keep(const std::string& id);
   void release(const std::string& id);
-  void trim();
+  void trim(std::int64_t most_bytes);
 
   artefact::artefact_store& store_;
   const std::int64_t kept_bytes_;

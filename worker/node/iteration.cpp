@@ -157,6 +157,11 @@ attempt_end iteration::run() {
   gone.set_why(printable(why.substr(0, 8'192)));
   if (usage_known_) *gone.mutable_usage() = result_.usage();
   gone.set_lasting(refused_for_good_);
+  if (!worked && !sandboxes_.cancelled()) {
+    constexpr std::size_t max_trouble_bytes = 512;
+    const auto trouble = context_.disk->trouble_behind(worked.error());
+    gone.set_trouble(printable(trouble.substr(0, max_trouble_bytes)));
+  }
   return gone;
 }
 

@@ -14,6 +14,7 @@
 #include "worker/node/node_actor.hpp"
 #include "worker/node/object_cache.hpp"
 #include "worker/node/sandbox_set.hpp"
+#include "worker/node/storage.hpp"
 #include "worker/node/transport.hpp"
 #include "worker/node/validator.hpp"
 
@@ -30,6 +31,7 @@ struct iteration_context {
   const clock* time = nullptr;
   artefact_cache* artefacts = nullptr;  // beneath the exports root
   object_cache* objects = nullptr;
+  storage* disk = nullptr;
   std::string programs_dir;  // beneath the exports root; holds importer and stand-in
 };
 

@@ -120,6 +120,7 @@ struct fixture {
     REQUIRE(packs);
     objects.emplace(std::move(*packs));
     context.objects = &*objects;
+    context.disk = &disk;
     context.programs_dir = "/programs";
     lease.set_attempt_id("att_1");
     lease.set_kind(v1::WORK_KIND_ITERATE);
@@ -152,6 +153,7 @@ struct fixture {
   std::optional<artefact::artefact_store> store;
   std::optional<artefact_cache> cache;
   std::optional<object_cache> objects;
+  storage disk{"/tmp", 0, [] {}};
   std::optional<sandbox_validator> judge;
   scripted_backend backend;
   giving_transport bulk;

@@ -88,7 +88,9 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
   };
   tick_after();
   return {
-      [=](connected_atom) { apply(self->state.decisions->on_connected(config.time->boot_ms())); },
+      [=](connected_atom) {
+        apply(self->state.decisions->on_connected(config.time->boot_ms(), config.trouble()));
+      },
       [=](broken_atom) {
         if (std::exchange(self->state.joined, false)) {
           log_warning("lost the coordinator; running attempts go on under their leases");
@@ -103,7 +105,7 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
         apply(self->state.decisions->on_message(*message));
       },
       [=](tick_atom) {
-        apply(self->state.decisions->on_tick(config.time->boot_ms()));
+        apply(self->state.decisions->on_tick(config.time->boot_ms(), config.trouble()));
         tick_after();
       },
       [=](const attempt_progress_ptr& progress) {

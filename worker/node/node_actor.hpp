@@ -43,6 +43,7 @@ struct node_actor_config {
   const clock* time = nullptr;
   attempt_factory make_attempt;
   std::function<void(v1::WorkerMessage)> send;  // must not block
+  std::function<std::string()> trouble;         // what keeps the worker from taking leases
 };
 
 node_actor::behavior_type node_behavior(node_actor::stateful_pointer<node_actor_state> self,

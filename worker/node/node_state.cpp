@@ -26,7 +26,7 @@ int node_state::free_slots() const {
   return std::max(0, self_.slots - static_cast<int>(busy));
 }
 
-node_effects node_state::on_connected(std::int64_t now_boot_ms) {
+node_effects node_state::on_connected(std::int64_t now_boot_ms, const std::string& trouble) {
   connected_ = true;
   heartbeats_.clear();
   last_answered_boot_ms_ = now_boot_ms;
@@ -37,6 +37,8 @@ node_effects node_state::on_connected(std::int64_t now_boot_ms) {
   body->set_base_digest(self_.base_digest);
   body->set_version(self_.version);
   body->set_slots(self_.slots);
+  body->set_place(self_.place);
+  body->set_trouble(trouble);
   for (const auto& tag : self_.tags) body->add_tags(tag);
   for (const auto& [id, unused] : attempts_) body->add_running_attempts(id);
   effects.emplace_back(std::move(hello));
@@ -124,7 +126,7 @@ node_effects node_state::on_heartbeat_reply(const v1::HeartbeatReply& reply) {
   return effects;
 }
 
-node_effects node_state::on_tick(std::int64_t now_boot_ms) {
+node_effects node_state::on_tick(std::int64_t now_boot_ms, const std::string& trouble) {
   node_effects effects;
   std::vector<std::string> expired;
   for (const auto& [id, entry] : attempts_) {
@@ -140,6 +142,7 @@ node_effects node_state::on_tick(std::int64_t now_boot_ms) {
   auto* body = heartbeat.message.mutable_heartbeat();
   body->set_sent_boot_ms(now_boot_ms);
   body->set_free_slots(free_slots());
+  body->set_trouble(trouble);
   std::vector<std::string> named;
   for (const auto& [id, entry] : attempts_) {
     // One that is being cancelled is still here, and no kill of it is proved meanwhile.

@@ -47,16 +47,18 @@ class node_state {
     std::string version;
     int slots = 1;
     std::vector<std::string> tags = {};
+    std::string place = {};
   };
 
   explicit node_state(identity self);
 
   /// The stream to the coordinator stands: say hello, and repeat results not yet answered.
-  node_effects on_connected(std::int64_t now_boot_ms);
+  /// `trouble` is what keeps the worker from taking leases, here and with each tick.
+  node_effects on_connected(std::int64_t now_boot_ms, const std::string& trouble = "");
   void on_disconnected();
   node_effects on_message(const v1::CoordinatorMessage& message);
   /// Every heartbeat interval: renew, and give up what outlived its lease.
-  node_effects on_tick(std::int64_t now_boot_ms);
+  node_effects on_tick(std::int64_t now_boot_ms, const std::string& trouble = "");
   /// The attempt ended by itself and left nothing behind.
   node_effects on_finished(const v1::AttemptResult& result);
   /// The attempt ended without a verdict and left nothing behind.

@@ -177,3 +177,13 @@ TEST_CASE("what the coordinator has given to others is cancelled on reconnect") 
   welcome.mutable_welcome()->add_forget_attempts("a");
   CHECK(only<cancel_attempt>(node.on_message(welcome)) != nullptr);
 }
+
+TEST_CASE("what keeps a worker from leases is said with its hello and with each heartbeat") {
+  auto node = make_node();
+  const auto joined = node.on_connected(0, "its disk is full");
+  CHECK(only<send_message>(joined)->message.hello().trouble() == "its disk is full");
+  const auto beat = node.on_tick(5'000, "its disk is full");
+  CHECK(only<send_message>(beat)->message.heartbeat().trouble() == "its disk is full");
+  const auto well = node.on_tick(10'000);
+  CHECK(only<send_message>(well)->message.heartbeat().trouble().empty());
+}

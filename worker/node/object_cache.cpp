@@ -147,14 +147,19 @@ void object_cache::keep(const std::string& commit, spool& pack) {
     return {};
   }();
   if (!stored) log_warning("objects are not kept: {}", stored.error().message());
-  trim();
+  trim(kept_bytes_);
 }
 
-void object_cache::trim() const {
+void object_cache::clear() {
+  const std::lock_guard lock(mutex_);
+  trim(0);
+}
+
+void object_cache::trim(std::int64_t most_bytes) const {
   std::int64_t bytes = 0;
   for (const auto& each : list()) {  // the newest first
     bytes += each.bytes;
-    if (bytes <= kept_bytes_) continue;
+    if (bytes <= most_bytes) continue;
     std::error_code failed;
     fs::remove(each.path, failed);
     if (failed) log_error("removing {}: {}", each.path, failed.message());

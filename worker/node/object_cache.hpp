@@ -33,6 +33,8 @@ class object_cache {
   /// chooses one of `have` as the base, or none.
   using fetcher = std::function<result<fetched>(const std::vector<std::string>& have, spool into)>;
 
+  /// Removes all that is kept.
+  void clear();
   /// A pack with all that `commit` reaches, of at most `max_bytes`.
   result<spool> get(const std::string& commit, std::int64_t max_bytes, const fetcher& fetch);
 
@@ -45,7 +47,7 @@ class object_cache {
   std::optional<spool> find(const std::string& commit) const;
   result<spool> complete(fetched part, std::int64_t max_bytes) const;
   void keep(const std::string& commit, spool& pack);
-  void trim() const;
+  void trim(std::int64_t most_bytes) const;
 
   const std::string directory_;
   const std::int64_t kept_bytes_;

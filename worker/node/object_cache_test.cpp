@@ -147,6 +147,14 @@ TEST_CASE_FIXTURE(fixture, "the least recently used goes first, and what is held
   CHECK(objects(held) == 3);
 }
 
+TEST_CASE_FIXTURE(fixture, "all that is kept can be dropped, and is fetched again") {
+  auto cache = open();
+  CHECK(objects(get(cache, 1)) == 6);
+  cache.clear();
+  CHECK(files().empty());
+  CHECK(objects(get(cache, 1)) == 6);
+}
+
 TEST_CASE_FIXTURE(fixture, "a history beyond the bound is refused, however it comes together") {
   auto cache = open();
   CHECK(objects(get(cache, 0)) == 3);

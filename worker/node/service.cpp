@@ -32,6 +32,7 @@
 #include "worker/node/identity.hpp"
 #include "worker/node/iteration.hpp"
 #include "worker/node/node_actor.hpp"
+#include "worker/node/place.hpp"
 #include "worker/node/privileges.hpp"
 #include "worker/node/sandbox_validator.hpp"
 
@@ -60,6 +61,42 @@ result<void> make_directory(const std::string& path, uid_t owner, gid_t group, m
   return {};
 }
 
+/// Held until the process ends: a second worker would take the folder from the first.
+result<unique_fd> take_folder(const std::string& state_dir) {
+  std::error_code failed;
+  fs::create_directories(state_dir, failed);
+  if (failed) return errno_error("making " + state_dir, failed.value());
+  const auto path = state_dir + "/lock";
+  unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return errno_error("opening " + path, errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return error(error_code::failed_precondition,
+                 "another worker uses the state folder " + state_dir +
+                     "; end it, or give this one a folder of its own (--state-dir)");
+  }
+  return lock;
+}
+
+/// The worker had another range of uids before: what its node owned is the present node's.
+result<void> take_over(const std::string& state_dir, uid_t node) {
+  struct stat known = {};
+  if (::stat((state_dir + "/exports").c_str(), &known) != 0) return {};  // it is new
+  const auto former = known.st_uid;
+  if (former == 0 || former == node) return {};
+  log_info("{} was of uid {} and is of uid {} from here on", state_dir, former, node);
+  std::error_code failed;
+  for (fs::recursive_directory_iterator at(state_dir, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    const auto path = at->path().string();
+    if (::lstat(path.c_str(), &known) != 0 || known.st_uid != former) continue;
+    if (::lchown(path.c_str(), node, static_cast<gid_t>(-1)) != 0) {
+      return errno_error("chown of " + path, errno);
+    }
+  }
+  if (failed) return errno_error("reading " + state_dir, failed.value());
+  return {};
+}
+
 /// Sandboxes see copies of the programs that run inside, not the build or install directory.
 result<void> copy_program(const std::string& from_dir, const std::string& to_dir,
                           const std::string& name) {
@@ -79,6 +116,7 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   made.exports = config.state_dir + "/exports";
   made.artefacts = made.exports + "/artefacts";
   made.programs = made.exports + "/programs";
+  GERMLINE_TRY(take_over(config.state_dir, config.node_uid));
   GERMLINE_TRY(make_directory(config.state_dir, config.node_uid, config.services_gid, 0755));
   made.objects = config.state_dir + "/objects";
   GERMLINE_TRY(make_directory(made.objects, config.node_uid, config.services_gid, 0700));
@@ -170,10 +208,12 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   settings.set("scheduler.policy", caf::atom("sharing"));
   settings.set("scheduler.max-threads", std::size_t{2});
   caf::actor_system system(settings);
+  GERMLINE_TRY_ASSIGN(const auto place, place_of(config.sandbox_uid_base));
   node_actor_config node_config;
-  node_config.self = {shared.worker_id, shared.base_digest, std::string(version), config.slots,
-                      config.tags};
+  node_config.self = {shared.worker_id, shared.base_digest, std::string(version),
+                      config.slots,     config.tags,        place};
   node_config.time = shared.time;
+  node_config.trouble = [&shared] { return shared.disk->trouble(); };
   node_config.send = [&fleet](v1::WorkerMessage message) { fleet.send(std::move(message)); };
   node_config.make_attempt = [&shared](const v1::Lease& lease, std::int64_t until,
                                        progress_sink progress) {
@@ -233,6 +273,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   const auto libexec =
       config.libexec_dir.empty() ? directory_of_this_program() : config.libexec_dir;
   GERMLINE_TRY_ASSIGN(const auto uids, take_uids(config.sandbox_uid_base));
+  GERMLINE_TRY_ASSIGN(const auto folder, take_folder(config.state_dir));
   GERMLINE_TRY_ASSIGN(const auto places, lay_out(config, libexec));
   native_options options;
   options.zygote_path = libexec + "/germline-zygote";
@@ -275,6 +316,10 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
   artefact_cache artefacts(store, config.kept_artefact_bytes);
   GERMLINE_TRY_ASSIGN(auto objects, object_cache::open(places.objects, config.kept_object_bytes));
+  storage disk(places.objects, config.lease_room_bytes, [&artefacts, &objects] {
+    objects.clear();
+    artefacts.clear();
+  });
   sandbox_validator judge(artefacts, places.programs);
   system_random random;
   GERMLINE_TRY_ASSIGN(const auto coordinator,
@@ -290,6 +335,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   shared.time = &time;
   shared.artefacts = &artefacts;
   shared.objects = &objects;
+  shared.disk = &disk;
   shared.programs_dir = places.programs;
   return serve(config, shared, fleet, models.get(), ends, companions);
 }

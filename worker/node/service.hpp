@@ -43,6 +43,8 @@ struct worker_config {
   std::int64_t kept_artefact_bytes = std::int64_t{8} << 30;
   /// The same of packs of objects.
   std::int64_t kept_object_bytes = std::int64_t{2} << 30;
+  /// With less room on the disk of state_dir it takes no lease.
+  std::int64_t lease_room_bytes = 64 << 20;
   /// The gateway's TOML; empty: no model can be used.
   std::string gateway_config;
 };
