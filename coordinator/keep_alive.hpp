@@ -1,6 +1,7 @@
 // keep_alive: what the server does about peers that vanish without a word: it asks those that are
-// silent, ends their connections when no answer comes, and lets workers ask as often as they do
-// (worker/node/channel.cpp). And how old a connection gets.
+// silent, ends their connections when no answer comes, lets workers ask as often as they do
+// (worker/node/channel.cpp), and waits for a handshake no longer than for an answer. And how old a
+// connection gets.
 #pragma once
 
 #include <grpcpp/server_builder.h>
@@ -8,6 +9,7 @@
 namespace germline {
 
 inline void keep_alive(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

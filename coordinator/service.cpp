@@ -34,6 +34,7 @@
 #include "coordinator/keep_alive.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
 #include "coordinator/listening.hpp"
+#include "coordinator/listening_watch.hpp"
 #include "coordinator/refs/refs_actor.hpp"
 #include "coordinator/store/reader.hpp"
 #include "coordinator/store/store_actor.hpp"
@@ -135,7 +136,7 @@ struct coordinator_service::impl {
                                     config.times.kill_wait_ms, *well);
     fleet = make_fleet_service(system, actors, *env.time, *reader, *repository, places,
                                front ? &front->guard() : nullptr);
-    control = make_control_service(*desk, stopping);
+    control = make_control_service(*desk, stopping, front ? &front->guard() : nullptr);
     enrolment = make_enrolment_service(front ? front->authority() : nullptr, *env.time);
     if (!socket_path.empty()) {
       GERMLINE_TRY(check_nobody_listens(socket_path));
@@ -255,7 +256,13 @@ result<int> run_coordinator(const coordinator_config& config) {
   }
   static const system_clock_source time;
   static system_random random;
+  raise_descriptor_limit();
   GERMLINE_TRY_ASSIGN(const auto service, coordinator_service::start(config, time, random));
+  const listening_watch watch(service->address(), [&service] {
+    log_error("{} accepts no connections any more; this coordinator ends, to be started again",
+              service->address());
+    ::_exit(1);
+  });
   int signal = 0;
   ::sigwait(&ends, &signal);
   log_info("ending on signal {}", signal);

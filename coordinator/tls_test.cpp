@@ -157,6 +157,24 @@ TEST_CASE("a worker cannot say hello, fetch or put under another's name") {
   honest.leave();
 }
 
+TEST_CASE("a revoked person who watches is told no more") {
+  elsewhere at;
+  at.create(1);
+  const auto people = v1::Control::NewStub(at.dial(at.credentials(pki::role::person, "fay")));
+  grpc::ClientContext context;
+  v1::WatchRequest request;
+  request.set_target(at.created.run_id());
+  request.set_follow(true);
+  const auto stream = people->Watch(&context, request);
+  v1::WatchEvent event;
+  REQUIRE(stream->Read(&event));
+  REQUIRE(at.home->revoke("fay", "left"));
+  while (stream->Read(&event)) continue;
+  const auto ended = stream->Finish();
+  CHECK(ended.error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  CHECK(ended.error_message().find("revoked") != std::string::npos);
+}
+
 /// The worker's next word.
 v1::WorkerMessage heartbeat() {
   v1::WorkerMessage beat;

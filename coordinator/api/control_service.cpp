@@ -26,8 +26,8 @@ grpc::Status answer(result<Reply> outcome, Reply* reply) {
 
 class control_service final : public v1::Control::Service {
  public:
-  control_service(people& people, const std::atomic<bool>& stopping)
-      : people_(people), stopping_(stopping) {}
+  control_service(people& people, const std::atomic<bool>& stopping, const gate* guard)
+      : people_(people), stopping_(stopping), guard_(guard) {}
 
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::GetStatusReply* reply) override {
@@ -119,27 +119,36 @@ class control_service final : public v1::Control::Service {
       watchers_.fetch_sub(1);
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watchers; try again later"};
     }
+    const auto who = caller_of(*context);
+    result<void> allowed;
     const auto ended = people_.watch(*request, [&](const v1::WatchEvent& event) {
       if (stopping_ || context->IsCancelled()) return false;
+      // A certificate may be revoked, or be over, while somebody watches.
+      if (guard_ != nullptr && who.certificate) {
+        allowed = guard_->check_standing(*who.certificate);
+        if (!allowed) return false;
+      }
       return event.kind_case() == v1::WatchEvent::KIND_NOT_SET || stream->Write(event);
     });
     watchers_.fetch_sub(1);
     // Not the end of what is watched: who follows comes back.
     if (ended && stopping_) return {grpc::StatusCode::UNAVAILABLE, "the coordinator is ending"};
-    return to_status(ended);
+    return to_status(allowed ? ended : allowed);
   }
 
  private:
   people& people_;
   const std::atomic<bool>& stopping_;
+  const gate* const guard_;
   std::atomic<int> watchers_{0};
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> make_control_service(people& people,
-                                                    const std::atomic<bool>& stopping) {
-  return std::make_unique<control_service>(people, stopping);
+                                                    const std::atomic<bool>& stopping,
+                                                    const gate* guard) {
+  return std::make_unique<control_service>(people, stopping, guard);
 }
 
 }  // namespace germline

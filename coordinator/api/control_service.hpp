@@ -10,10 +10,13 @@
 
 namespace germline {
 
+class gate;
 class people;
 
-/// Makes the service. `stopping` ends its watchers. REQUIRES that both outlive the server.
+/// Makes the service. `stopping` ends its watchers, and so does `guard` (none: nobody dials from
+/// elsewhere) once it no longer lets them in. REQUIRES that all of it outlives the server.
 std::unique_ptr<grpc::Service> make_control_service(people& people,
-                                                    const std::atomic<bool>& stopping);
+                                                    const std::atomic<bool>& stopping,
+                                                    const gate* guard);
 
 }  // namespace germline

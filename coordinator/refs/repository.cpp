@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "common/git/repository.hpp"
 #include "common/hash.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "common/unique_fd.hpp"
 #include "coordinator/durable_file.hpp"
 #include "coordinator/refs/git_refs.hpp"
 
@@ -60,6 +62,16 @@ result<void> check_room(const std::string& folder, std::size_t pack_bytes) {
   return error(error_code::unavailable, "the coordinator's disk has " + std::to_string(free >> 20) +
                                             " MiB left, which is too little for a pack of " +
                                             std::to_string(pack_bytes) + " bytes");
+}
+
+/// Whether a ref's file, which libgit2 could not make out, is to be replaced: it can be read, or is
+/// no file at all. One that only cannot be read now may hold what somebody pushed.
+bool is_damaged(const std::filesystem::path& file) {
+  std::error_code failed;
+  const auto what = std::filesystem::symlink_status(file, failed);
+  if (failed || !std::filesystem::is_regular_file(what)) return true;
+  const unique_fd opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  return static_cast<bool>(opened);
 }
 
 /// Over libgit2: one handle for what writes, under a mutex; readers open their own.
@@ -209,15 +221,20 @@ class repository final : public git_refs {
     const std::lock_guard lock(mutex_);
     const std::string name = lineage_branch(request.lineage);
     const auto found = repo_.resolve(name);
-    if (!found) {  // there is something, but it is no commit of ours
-      const auto file = std::filesystem::path(places_.objects) / name;
-      std::error_code failed;
+    const auto file = std::filesystem::path(places_.objects) / name;
+    if (!found) {
+      if (!is_damaged(file)) return found.error();
+      std::error_code failed;  // where it stays, the next line says so
       std::filesystem::remove(file, failed);
       GERMLINE_TRY(repo_.update_ref(name, request.target, git::zero_oid, "germline: mended"));
       return projection{standing::mended, "it could not be read: " + found.error().message()};
     }
     const auto& now = *found;
     if (!now) {
+      std::error_code failed;  // then it is gone
+      if (std::filesystem::is_regular_file(file, failed)) {
+        return error(error_code::unavailable, "the branch " + name + " cannot be read now");
+      }
       GERMLINE_TRY(repo_.update_ref(name, request.target, git::zero_oid, "germline: projected"));
       if (request.last.empty()) return projection{};
       return projection{standing::mended, "it was gone"};

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import unittest
 
-from fleet import FleetApart, iterations_of
+from fleet import Fleet, FleetApart, iterations_of
 
 GERMLINE = sys.argv.pop(1)
 
 
-class Branches(unittest.TestCase):
+class OnFleet(unittest.TestCase):
+    """What the cases share."""
+    fleet_kind = None
+
     @classmethod
     def setUpClass(cls):
-        fleet = cls.fleet = FleetApart(GERMLINE)
+        fleet = cls.fleet = cls.fleet_kind(GERMLINE)
         cls.addClassCleanup(fleet.stop)
         fleet.start()
         cls.repository = fleet.state + "/coordinator/objects.git"
@@ -49,6 +52,16 @@ class Branches(unittest.TestCase):
         self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * iterations,
                          self.fleet.logs())
         return tree
+
+    def commit_on(self, commit):
+        return subprocess.run(
+            ["git", "-c", "safe.directory=*", "-C", self.repository, "-c", "user.name=t", "-c",
+             "user.email=t@t", "commit-tree", "-p", commit, "-m", "mine", commit + "^{tree}"],
+            check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Branches(OnFleet):
+    fleet_kind = FleetApart
 
     def test_every_ref_is_gone(self):
         run, lineage = self.run_of(2)
@@ -86,10 +99,7 @@ class Branches(unittest.TestCase):
         run, lineage = self.run_of(3, "agent 1\n")
         self.fleet.wait(lambda: len(iterations_of(self.fleet.tree(run))) > 1, "the second runs")
         born = self.branch(lineage)
-        tree = subprocess.run(
-            ["git", "-c", "safe.directory=*", "-C", self.repository, "-c", "user.name=t", "-c",
-             "user.email=t@t", "commit-tree", "-p", born, "-m", "mine", born + "^{tree}"],
-            check=True, capture_output=True, text=True).stdout.strip()
+        tree = self.commit_on(born)
         self.git("update-ref", f"refs/heads/lineages/{lineage}", tree)
 
         def state():
@@ -104,6 +114,31 @@ class Branches(unittest.TestCase):
         self.fleet.call("resume", lineage)
         self.all_evolve(run, 3)
         self.follows(run, lineage)
+
+
+class BranchesUnderUp(OnFleet):
+    """Where the coordinator has an account of its own, and root pushes."""
+    fleet_kind = Fleet
+
+    def test_a_branch_that_it_may_not_read_is_left_as_it_is(self):
+        run, lineage = self.run_of(1)
+        self.all_evolve(run, 1)
+        self.follows(run, lineage)
+        pushed = self.commit_on(self.branch(lineage))
+        self.git("update-ref", f"refs/heads/lineages/{lineage}", pushed)
+        file = f"{self.repository}/refs/heads/lineages/{lineage}"
+        os.chown(file, 0, 0)
+        os.chmod(file, 0o600)
+        self.fleet.wait(lambda: "ermission denied" in self.fleet.logs(), "it is told in the log")
+        self.assertEqual(self.branch(lineage), pushed)
+        os.chmod(file, 0o644)
+
+        def told():
+            known = self.fleet.tree(run)["run"]["lineages"][0]
+            return known["pause_reason"] == "PAUSE_REASON_DIVERGED" or (
+                "diverged" in self.fleet.logs())
+        self.fleet.wait(told, "it is known for what it is")
+        self.assertEqual(self.branch(lineage), pushed)
 
 
 if __name__ == "__main__":

@@ -88,11 +88,11 @@ struct fleet_client::impl {
         standing = false;
       }
       changed.notify_all();
-      own.TryCancel();
-      writer.join();
+      writer.join();  // what it writes fails, since the stream has ended
       handlers.disconnected();
+    } else {
+      own.TryCancel();
     }
-    own.TryCancel();
     const auto status = stream->Finish();
     const std::scoped_lock lock(mutex);
     context = nullptr;
