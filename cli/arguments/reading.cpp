@@ -46,6 +46,18 @@ void add_tree(CLI::App& app, command_line& line) {
   });
 }
 
+void add_watch(CLI::App& app, command_line& line) {
+  auto target = std::make_shared<std::string>();
+  auto* command = add_client_command(
+      app, line, "watch", "Draw what goes on, and who works, again each second",
+      "  germline watch            runs and workers\n  germline watch run_0193a  its tree\n\n"
+      "Needs a terminal; Ctrl-C ends.");
+  add_text(command, "TARGET", *target, std::string("run or lineage: ") + naming, name_bytes_max);
+  command->callback([&line, target] {
+    line.chosen = [target](const session& with) { return run_watch(with, *target); };
+  });
+}
+
 void add_show(CLI::App& app, command_line& line) {
   auto target = std::make_shared<std::string>();
   auto* command = add_client_command(
@@ -122,6 +134,7 @@ void add_reading_commands(CLI::App& app, command_line& line) {
   add_ps(app, line);
   add_workers(app, line);
   add_tree(app, line);
+  add_watch(app, line);
   add_show(app, line);
   add_logs(app, line);
   add_diff(app, line);

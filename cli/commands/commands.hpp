@@ -18,6 +18,8 @@ struct ps_options {
 exit_code run_ps(const session& with, const ps_options& options);
 exit_code run_workers(const session& with);
 exit_code run_tree(const session& with, const std::string& target);
+/// Draws it on the terminal until a signal ends it; `target` may be empty: then the whole fleet.
+exit_code run_watch(const session& with, const std::string& target);
 exit_code run_show(const session& with, const std::string& target);
 exit_code run_logs(const session& with, const std::string& target, bool follow);
 /// `from` may be empty: then against the parent of `to`.

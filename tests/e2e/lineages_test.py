@@ -4,8 +4,15 @@ roll back, fork and retire.
 
 Usage: lineages_test.py GERMLINE_BINARY. Needs root. What it starts it ends, by pid.
 """
+import fcntl
 import json
+import os
+import pty
+import signal
+import struct
+import subprocess
 import sys
+import termios
 import unittest
 
 from fleet import FleetApart, iterations_of
@@ -42,6 +49,36 @@ class Lineages(unittest.TestCase):
     def done(self, iterations=2, behaviour="evolve"):
         run = self.fleet.run(self.fleet.genome(behaviour), iterations)
         return self.fleet.settled(run, iterations)[0]
+
+    def test_what_goes_on_is_watched_on_a_terminal_and_the_terminal_is_left_as_it_was(self):
+        run = self.done(1)["run"]
+        lineage = run["lineages"][0]["lineage_id"]
+        for target, shown in (([], lineage[:8]), ([run["run_id"]], "evolved")):
+            ours, theirs = pty.openpty()
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 90, 0, 0))
+            watching = subprocess.Popen(
+                [GERMLINE, "watch", *target, "--coordinator", self.fleet.address], stdin=theirs,
+                stdout=theirs, stderr=theirs)
+            os.close(theirs)
+            drawn = b""
+            while drawn.count(b" UTC ") < 3:  # three pictures
+                drawn += os.read(ours, 65_536)
+            watching.send_signal(signal.SIGINT)
+            while True:
+                try:
+                    drawn += os.read(ours, 65_536)
+                except OSError:  # nobody has the other end any more
+                    break
+            os.close(ours)
+            self.assertEqual(watching.wait(20), 0, drawn)
+            self.assertIn(shown.encode(), drawn)
+            self.assertTrue(drawn.startswith(b"\x1b[?1049h"), drawn)
+            self.assertTrue(drawn.endswith(b"\x1b[?25h\x1b[?1049l"), drawn)
+            for picture in drawn.split(b"\x1b[H"):
+                self.assertLess(picture.count(b"\n"), 12)
+        in_a_pipe = self.fleet.call("watch", check=False)
+        self.assertEqual(in_a_pipe.returncode, 2)
+        self.assertIn("draws on a terminal", in_a_pipe.stderr)
 
     def test_a_generation_that_only_fails_is_rolled_back_and_the_lineage_evolves_again(self):
         fleet = self.fleet
