@@ -26,8 +26,9 @@ demo: build
 	  sudo -n --preserve-env=ANTHROPIC_API_KEY tools/demo --bin build/$(PRESET)/bin $(DEMO); \
 	else echo 'make demo needs root or passwordless sudo: it makes sandboxes' >&2; exit 1; fi
 
+# Two at a time, where a test does not ask for the machine.
 test: build
-	ctest --preset $(PRESET) --no-tests=error
+	ctest --preset $(PRESET) --no-tests=error --parallel 2
 
 asan tsan: deps
 	cmake --preset $@

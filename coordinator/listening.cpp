@@ -1,6 +1,7 @@
 #include "coordinator/listening.hpp"
 
 #include <netdb.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <memory>
 
+#include "common/log.hpp"
 #include "common/unique_fd.hpp"
 #include "common/unix_socket.hpp"
 
@@ -114,6 +116,13 @@ result<void> try_to_bind(const std::string& address, const std::string& socket_p
     failure = errno;
   }
   return cannot_listen(address, std::strerror(failure));
+}
+
+void raise_descriptor_limit() {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("the descriptor limit stays as it is");
 }
 
 }  // namespace germline

@@ -19,6 +19,9 @@ result<void> check_tls_address(const std::string& address);
 /// this process may not ask, may not.
 result<void> check_nobody_listens(const std::string& socket_path);
 
+/// Takes as many descriptors as the system lets this process have: each connection is one.
+void raise_descriptor_limit();
+
 error cannot_listen(const std::string& address, const std::string& why);
 
 /// Binds as gRPC will; `socket_path` empty: to the TCP address.

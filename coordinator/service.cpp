@@ -34,7 +34,6 @@
 #include "coordinator/keep_alive.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
 #include "coordinator/listening.hpp"
-#include "coordinator/listening_watch.hpp"
 #include "coordinator/refs/refs_actor.hpp"
 #include "coordinator/store/reader.hpp"
 #include "coordinator/store/store_actor.hpp"
@@ -258,11 +257,6 @@ result<int> run_coordinator(const coordinator_config& config) {
   static system_random random;
   raise_descriptor_limit();
   GERMLINE_TRY_ASSIGN(const auto service, coordinator_service::start(config, time, random));
-  const listening_watch watch(service->address(), [&service] {
-    log_error("{} accepts no connections any more; this coordinator ends, to be started again",
-              service->address());
-    ::_exit(1);
-  });
   int signal = 0;
   ::sigwait(&ends, &signal);
   log_info("ending on signal {}", signal);

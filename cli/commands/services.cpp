@@ -1,6 +1,7 @@
 #include "cli/commands/services.hpp"
 
 #include <grpc/support/log.h>
+#include <unistd.h>
 
 #include "cli/up/up.hpp"
 #include "common/clock.hpp"
@@ -21,6 +22,16 @@ void log_of_grpc(gpr_log_func_args* given) {
   if (const auto more = limit.take(time.boot_ms())) log_error("gRPC: {}{}", given->message, *more);
 }
 
+/// A listener of gRPC 1.51 that once failed to accept, for want of descriptors, accepts nobody ever
+/// after, and says no more than this line. A coordinator that stands and answers nobody is worse
+/// than one that ends, which its supervisor starts again.
+void log_of_grpc_that_listens(gpr_log_func_args* given) {
+  log_of_grpc(given);
+  if (!std::string_view(given->message).starts_with("Failed accept4")) return;
+  log_error("nobody is accepted any more; this coordinator ends, to be started again");
+  ::_exit(1);
+}
+
 exit_code conclude(const session& with, const result<int>& ended) {
   if (!ended) return with.fail(ended.error());
   return *ended == 0 ? exit_code::done : exit_code::failed;
@@ -30,7 +41,7 @@ exit_code conclude(const session& with, const result<int>& ended) {
 
 exit_code run_coordinator_command(const session& with) {
   init_logging("coordinator");
-  gpr_set_log_function(&log_of_grpc);
+  gpr_set_log_function(&log_of_grpc_that_listens);
   coordinator_config config;
   config.listen_address = with.coordinator();
   config.state_dir = with.settings.get("state_dir");

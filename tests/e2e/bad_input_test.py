@@ -6,11 +6,12 @@ Usage: bad_input_test.py GERMLINE_BINARY. Needs root. What it starts it ends, by
 """
 import json
 import os
+import socket
 import subprocess
 import sys
 import unittest
 
-from fleet import Fleet
+from fleet import Fleet, free_port
 
 GERMLINE = sys.argv.pop(1)
 FAILED, USAGE, NOT_FOUND = 1, 2, 3
@@ -201,6 +202,28 @@ class BadInput(unittest.TestCase):
         self.assertIn("was made with uid_base 7000000, and it is 2000000000 now", done.stderr)
         self.assertEqual(os.stat(state + "/coordinator").st_uid, 7_000_003)
         self.assertEqual(os.listdir(state), ["coordinator"])
+
+    def test_a_coordinator_out_of_descriptors_ends_instead_of_answering_nobody(self):
+        state, port = os.path.join(self.fleet.root, "flooded"), free_port()
+        log = os.path.join(self.fleet.root, "flooded.txt")
+        with open(log, "wb") as told:
+            flooded = subprocess.Popen(
+                ["prlimit", "--nofile=80:80", GERMLINE, "coordinator", "--listen",
+                 f"127.0.0.1:{port}", "--state-dir", state], stdout=told, stderr=told)
+        self.addCleanup(flooded.kill)
+        idle = []
+        self.addCleanup(lambda: [each.close() for each in idle])
+
+        def ended():
+            try:
+                idle.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+            except OSError:  # not yet there, or no longer
+                pass
+            return flooded.poll() is not None
+        self.fleet.wait(ended, "it ends", 60, every=0.02)
+        self.assertEqual(flooded.returncode, FAILED)
+        with open(log) as told:
+            self.assertIn("this coordinator ends, to be started again", told.read())
 
     def test_after_all_this_a_good_run_evolves(self):
         run = self.fleet.run(self.fleet.genome(), 1)
