@@ -100,7 +100,7 @@ exit_code run_watch(const session& with, const std::string& target) {
   ::sigemptyset(&ends);
   for (const int each : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&ends, each);
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  control_client client(with.settings);
+  control_client client(with.settings, *with.time);
   const auto look = [&](const style& how) {
     return target.empty() ? picture_of_fleet(client, with, how) : picture_of(client, target, how);
   };

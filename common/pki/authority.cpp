@@ -229,6 +229,12 @@ result<signed_certificate> authority::redeem(std::string_view token, std::string
   GERMLINE_TRY_ASSIGN(const std::string key, read_file(folder_ + "/token.key"));
   GERMLINE_TRY_ASSIGN(const auto said, verify_token(token, key, time_.utc_ms()));
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
+  // Else one that was used could be used again where the log was emptied.
+  GERMLINE_TRY_ASSIGN(const bool known, log_.has_made(said.id));
+  if (!known) {
+    return error(error_code::permission_denied,
+                 "there is no record of this join token; `germline pki token` makes another");
+  }
   GERMLINE_TRY_ASSIGN(const bool revoked, log_.is_token_revoked(said.id));
   if (revoked) {
     return error(error_code::permission_denied,

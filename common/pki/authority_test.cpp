@@ -70,6 +70,18 @@ TEST_CASE("a token brings one worker in, and the second is told that it was used
   CHECK_FALSE(std::move(*authority::open(at.pki(), time))->redeem(*token, request()));
 }
 
+TEST_CASE("a token of which the log knows nothing lets nobody in") {
+  const place at;
+  const manual_clock time;
+  const auto home = std::move(*authority::make(at.pki(), time));
+  const auto token = *home->make_token(role::worker, "", false, 3'600'000);
+  REQUIRE(home->redeem(token, request()));
+  std::filesystem::resize_file(at.pki() + "/certificates.jsonl", 0);
+  const auto again = std::move(*authority::open(at.pki(), time))->redeem(token, request());
+  REQUIRE_FALSE(again);
+  CHECK(again.error().message().find("no record") != std::string::npos);
+}
+
 TEST_CASE("of many that redeem one token at the same time one gets in") {
   const place at;
   const system_clock_source time;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -192,6 +193,12 @@ result<bool> certificate_log::is_token_used(const std::string& token) {
   const std::scoped_lock lock(mutex_);
   GERMLINE_TRY(refresh());
   return used_tokens_.contains(token);
+}
+
+result<bool> certificate_log::has_made(const std::string& token) {
+  const std::scoped_lock lock(mutex_);
+  GERMLINE_TRY(refresh());
+  return std::ranges::any_of(tokens_, [&](const auto& each) { return each.id == token; });
 }
 
 result<bool> certificate_log::is_token_revoked(const std::string& token) {

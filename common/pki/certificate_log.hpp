@@ -53,6 +53,8 @@ class certificate_log {
   result<bool> is_revoked(const std::string& serial);
   /// This serial number to this holder.
   result<bool> has_issued(const certificate_facts& facts);
+  /// Whether it was made by this authority, as far as the log goes back.
+  result<bool> has_made(const std::string& token);
   result<bool> is_token_used(const std::string& token);
   result<bool> is_token_revoked(const std::string& token);
   /// In the order of making.
