@@ -62,6 +62,21 @@ TEST_CASE_FIXTURE(fixture, "of several runs of one name all are listed, with the
   CHECK(told.find("Z founding", newer) < older);
 }
 
+TEST_CASE_FIXTURE(fixture, "a name that is said in full is not a beginning of ids") {
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  request.set_lineages(1);
+  request.set_name("l");  // as lin_… begins
+  REQUIRE(try_create(request).ok());
+  grpc::ClientContext context;
+  v1::ShowRequest named;
+  named.set_target("l");
+  v1::ShowReply reply;
+  const auto shown = people->Show(&context, named, &reply);
+  REQUIRE_MESSAGE(shown.ok(), shown.error_message());
+  CHECK(reply.run().run_id() == created.run_id());
+}
+
 TEST_CASE_FIXTURE(fixture, "a run stands for its only lineage; of several one must be named") {
   create(2);
   const auto pause = [&](const std::string& target) {

@@ -286,9 +286,10 @@ exit_code run_login(const session& with, const login_options& options) {
                         write_first_config(address, with.settings.get("tls_dir")));
     with.message("germline: " + facts.whose.name + " may use " + address + " until " +
                  date_of(facts.not_after_ms) + ", with the credentials in " + folder +
-                 (configured ? ""
-                             : ". Say --coordinator " + address +
-                                   ", or put it into config.toml or GERMLINE_COORDINATOR"));
+                 (configured || address == with.coordinator()
+                      ? ""
+                      : ". Say --coordinator " + address +
+                            ", or put it into config.toml or GERMLINE_COORDINATOR"));
     if (with.json) with.data("{\"name\": " + json_string(facts.whose.name) + "}\n");
     return {};
   }();

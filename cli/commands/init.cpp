@@ -103,7 +103,7 @@ exit_code run_init(const session& with, const init_options& options) {
     with.data(path + "\n");
     with.message("made a repository with the genome '" + options.from +
                  "'; evolve it with: germline run " + options.folder +
-                 further_words(options.folder));
+                 further_words(options.folder) + " --iterations 4 --follow");
   }
   return exit_code::done;
 }

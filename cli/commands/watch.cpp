@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <vector>
 
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
@@ -36,26 +37,26 @@ class drawing {
   drawing(const drawing&) = delete;
   drawing& operator=(const drawing&) = delete;
 
-  /// As much of `text` as there is room for, beneath a line of its own.
-  void show(const std::string& top, const std::string& text) const {
-    const auto rows = rows_of_terminal();
-    std::string out(home);
-    out += top;
-    std::size_t row = 1, left = 0;
+  /// As much of `text` as there is room for, beneath a line of its own: its beginning or its end.
+  void show(const std::string& top, const std::string& text, bool the_end) const {
+    std::vector<std::string_view> lines;
     for (std::size_t at = 0; at < text.size();) {
       const auto end = std::min(text.find('\n', at), text.size());
-      if (row + 1 < rows) {
-        out += end_of_line;
-        out += text.substr(at, end - at);
-        ++row;
-      } else {
-        ++left;
-      }
+      lines.push_back(std::string_view(text).substr(at, end - at));
       at = end + 1;
     }
-    if (left > 0) {
-      out += end_of_line;
-      out += painted(with_.how, paint::dim, std::to_string(left) + " more lines");
+    const auto room = rows_of_terminal() - 1;
+    std::string out = std::string(home) + top;
+    const auto add = [&](std::string_view line) { (out += end_of_line) += line; };
+    if (lines.size() <= room) {
+      for (const auto& line : lines) add(line);
+    } else {
+      const auto left = lines.size() - (room - 1);
+      const auto first = the_end ? left : 0;
+      const auto note = painted(with_.how, paint::dim, std::to_string(left) + " more lines");
+      if (the_end) add(note);
+      for (std::size_t i = first; i < first + room - 1; ++i) add(lines[i]);
+      if (!the_end) add(note);
     }
     with_.data(out + std::string(clear_rest));
   }
@@ -117,7 +118,7 @@ exit_code run_watch(const session& with, const std::string& target) {
       top = painted(with.how, paint::red,
                     summary(with.how, seen.error().message(), with.how.columns - 1));
     }
-    screen.show(top, picture);
+    screen.show(top, picture, !target.empty());  // of a tree the newest is what changes
     const timespec wait{pause_s, 0};
     if (::sigtimedwait(&ends, nullptr, &wait) > 0) break;
     seen = look(style_of(STDOUT_FILENO));

@@ -15,6 +15,7 @@
 #include "cli/up/handing_over.hpp"
 #include "cli/up/up_lock.hpp"
 #include "common/log.hpp"
+#include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -129,6 +130,10 @@ result<up_lock> take_places(const config& settings, std::int64_t workers) {
   const auto& state = settings.get("state_dir");
   GERMLINE_TRY(make_folder(state, 0, 0, 0711));
   GERMLINE_TRY_ASSIGN(auto lock, up_lock::take(state));
+  // Before anything is made with them: a folder belongs to its uids from then on.
+  for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
+    GERMLINE_TRY(take_uid_range(static_cast<std::uint32_t>(uid_base_of(settings, i))));
+  }
   GERMLINE_TRY(clear_dead_socket(socket_path_of(settings.get("coordinator"))));
   GERMLINE_TRY(lay_out(settings, workers));
   return lock;

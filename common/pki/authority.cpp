@@ -233,18 +233,21 @@ result<signed_certificate> authority::redeem(std::string_view token, std::string
   GERMLINE_TRY_ASSIGN(const bool known, log_.has_made(said.id));
   if (!known) {
     return error(error_code::permission_denied,
-                 "there is no record of this join token; `germline pki token` makes another");
+                 "there is no record of this join token; `germline pki token` (for a person with "
+                 "--role person) makes another");
   }
   GERMLINE_TRY_ASSIGN(const bool revoked, log_.is_token_revoked(said.id));
   if (revoked) {
     return error(error_code::permission_denied,
-                 "this join token is revoked; `germline pki token` makes another");
+                 "this join token is revoked; `germline pki token` (for a person with --role "
+                 "person) makes another");
   }
   if (!said.reusable) {
     GERMLINE_TRY_ASSIGN(const bool used, log_.is_token_used(said.id));
     if (used) {
       return error(error_code::permission_denied,
-                   "this join token was used already; `germline pki token` makes another");
+                   "this join token was used already; `germline pki token` (for a person with "
+                   "--role person) makes another");
     }
   }
   identity whose{said.who, said.name};
@@ -289,8 +292,9 @@ result<std::vector<certificate_entry>> authority::revoke(const std::string& name
                  "would end nothing. Where its key is in other hands, `germline pki rotate` and "
                  "`germline pki rotate --finish` give all of them new ones");
   }
-  return error(error_code::not_found, "no certificate that still holds is of '" + name_or_serial +
-                                          "' or has that serial; `germline pki list` has all");
+  return error(error_code::not_found,
+               "no certificate that still holds is of '" + name_or_serial +
+                   "' or has that serial; `germline pki list --all` has all");
 }
 
 result<void> authority::withdraw(const std::string& serial, const std::string& why) {

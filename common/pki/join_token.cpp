@@ -151,9 +151,9 @@ result<join_token> verify_token(std::string_view text, std::string_view key, std
   }
   GERMLINE_TRY_ASSIGN(join_token token, read_token(text));
   if (now_ms >= token.expires_ms) {
-    return error(error_code::permission_denied, "this join token's time was over at " +
-                                                    to_iso8601(token.expires_ms) +
-                                                    "; `germline pki token` makes another");
+    return error(error_code::permission_denied,
+                 "this join token's time was over at " + to_iso8601(token.expires_ms) +
+                     "; `germline pki token` (for a person with --role person) makes another");
   }
   return token;
 }

@@ -275,6 +275,12 @@ result<resolved_target> record_reader::resolve(const std::string& given) {
   if (given.empty()) return error(error_code::invalid_argument, "no id or name was given");
   return impl_->locked([&]() -> result<resolved_target> {
     std::vector<resolved_target> found;
+    // A name that is said in full is not a beginning of ids.
+    SQLite::Statement named(impl_->db, "SELECT id FROM runs WHERE name=?1 LIMIT 2");
+    bind_all(named, given);
+    while (named.executeStep()) found.push_back({kind::run, text(named, 0), text(named, 0)});
+    if (found.size() == 1) return found.front();
+    found.clear();
     for (const auto& each : tables) {
       SQLite::Statement row(impl_->db, each.query);
       bind_all(row, given, upper_bound(given), ambiguous_most + 1);

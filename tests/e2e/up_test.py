@@ -62,6 +62,12 @@ class Up(unittest.TestCase):
         self.assertEqual(second.returncode, 5, second.stderr)
         self.assertIn("another coordinator listens on", second.stderr)
         self.assertEqual(os.listdir(fleet.root + "/second"), [])
+        # Nor is the folder of one with the same uids marked by them: with others it goes.
+        third = self.germline("up", "--detach", "--state-dir", fleet.root + "/third",
+                              "--coordinator", f"unix:{fleet.root}/third-run/germline/c.sock")
+        self.assertEqual(third.returncode, 5, third.stderr)
+        self.assertIn("uses the uids from", third.stderr)
+        self.assertEqual(os.listdir(fleet.root + "/third"), [])
         fleet.call("ps", "--workers", "--joined")
 
         services = children(pid)

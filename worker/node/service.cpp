@@ -21,6 +21,7 @@
 
 #include "common/grpc_tls.hpp"
 #include "common/log.hpp"
+#include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
 #include "worker/gateway/config.hpp"
@@ -128,20 +129,6 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
     GERMLINE_TRY(copy_program(libexec, made.programs, name));
   }
   return made;
-}
-
-/// Held until the process ends: two workers with the same uids would sweep each other's sandboxes
-/// away as leftovers.
-result<unique_fd> take_uids(std::uint32_t first_uid) {
-  const auto path = "/run/germline-worker-" + std::to_string(first_uid) + ".lock";
-  unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock) return errno_error("opening " + path, errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return error(error_code::failed_precondition,
-                 "another worker on this machine uses the uids from " + std::to_string(first_uid) +
-                     " on; end it, or give this one others by uid_base (GERMLINE_UID_BASE)");
-  }
-  return lock;
 }
 
 /// The provider's key, taken out of this process's environment: of the variable that the gateway's
@@ -272,7 +259,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
 
   const auto libexec =
       config.libexec_dir.empty() ? directory_of_this_program() : config.libexec_dir;
-  GERMLINE_TRY_ASSIGN(const auto uids, take_uids(config.sandbox_uid_base));
+  GERMLINE_TRY_ASSIGN(const auto uids, take_uid_range(config.sandbox_uid_base));
   GERMLINE_TRY_ASSIGN(const auto folder, take_folder(config.state_dir));
   GERMLINE_TRY_ASSIGN(const auto places, lay_out(config, libexec));
   native_options options;
