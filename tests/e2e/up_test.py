@@ -93,12 +93,17 @@ class Up(unittest.TestCase):
         self.assertIn('"code": "not_found"', again.stdout)
 
     def test_a_worker_that_cannot_start_is_told_with_its_log_and_leaves_nothing(self):
-        up = self.up("--gateway-config", self.fleet.root + "/missing.toml")
+        config = self.fleet.root + "/gateway.toml"
+        with open(config, "w") as file:
+            file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
+                       f'[prices]\nfile = "{self.fleet.root}/missing.json"\n')
+        os.chmod(config, 0o644)
+        up = self.up("--gateway-config", config)
         self.assertNotIn(up.returncode, (0, None))
         self.assertEqual(up.stdout, "")
         self.assertIn("worker ended with", up.stderr)
         self.assertIn("gateway error: ", up.stderr)
-        self.assertIn("missing.toml: No such file", up.stderr)
+        self.assertIn("missing.json", up.stderr)
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
 
