@@ -58,6 +58,11 @@ TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upst
   CHECK(fixture.ask(gateway_fixture::request(std::string(100'001, ' '))).status == 413);
   CHECK(fixture.ask(gateway_fixture::request(body, "x: " + std::string(40'000, 'x') + "\r\n"))
             .status == 400);
+  // What stands around the pieces of a body is bounded too.
+  auto endless = gateway_fixture::request("", "transfer-encoding: chunked\r\n");
+  const auto length = endless.find("content-length");
+  endless.erase(length, endless.find("\r\n", length) + 2 - length);
+  CHECK(fixture.ask(endless + "1;" + std::string(1'000'000, 'x')).status == 413);
   const auto report = fixture.provider_report();
   CHECK(report["requests"] == 0);
 }

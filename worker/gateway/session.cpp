@@ -188,7 +188,7 @@ asio::awaitable<bool> session::read_body(parser& request) {
     if (failed) co_return false;
   }
   co_await http::async_read(stream_, buffer_, request, into(failed));
-  if (failed == http::error::body_limit) {
+  if (failed == http::error::body_limit || failed == http::error::buffer_overflow) {
     co_await refuse(413, "the request is too large");
     co_return false;
   }

@@ -94,7 +94,8 @@ class session {
 
   attempt& owner_;
   boost::beast::tcp_stream stream_;
-  boost::beast::flat_buffer buffer_;
+  // Bounds what Boost's parser holds at a time: a head, the extension of a chunk, a trailer.
+  boost::beast::flat_buffer buffer_{256 * 1024};
   timer signal_;
   std::unique_ptr<upstream::call> call_;
   exchange* current_ = nullptr;

@@ -14,3 +14,25 @@ TEST_CASE("a member is put in or replaced, and every other byte stays") {
   CHECK(strict::with_member("\xef\xbb\xbf{\"a\":\"\\\\\"}", "b", 2) ==
         "\xef\xbb\xbf{\"b\":2,\"a\":\"\\\\\"}");
 }
+
+TEST_CASE("a body that two readers might read as two is refused, however large, in no time") {
+  const auto refusal = [](std::string_view body) -> std::string {
+    try {
+      strict::parse(body);
+    } catch (const strict::refused& why) {
+      return why.message;
+    }
+    return "";
+  };
+  CHECK(refusal(R"({"a":1,"b":{"a":1}})").empty());
+  CHECK(refusal(R"({"a":1,"\u0061":2})").find("'a' is there twice") != std::string::npos);
+  CHECK(refusal(R"([{"a":1}])").find("must be a JSON object") != std::string::npos);
+  CHECK(refusal(R"({"a":)").find("must be a JSON object") != std::string::npos);
+  CHECK(refusal(std::string_view("{}\0{\"a\":1}", 10)).find("NUL") != std::string::npos);
+  CHECK(refusal(R"({"a":)" + std::string(300, '[') + std::string(300, ']') + "}")
+            .find("nested too deeply") != std::string::npos);
+  // Quadratic time would be minutes.
+  std::string wide = R"({"a":[{})";
+  for (int i = 0; i < 500'000; ++i) wide += ",{}";
+  CHECK(refusal(wide + "]}").empty());
+}

@@ -30,6 +30,11 @@ TEST_CASE("secrets are taken out, known ones and what looks like one") {
   CHECK(redacted("a secret-1 b sk-ant-api03-x_Y. c", {"secret-1"}) ==
         "a [redacted] b [redacted]. c");
   CHECK(redacted("nothing", {""}) == "nothing");
+  CHECK(redacted("sk-ant-sk-ant-", {}) == "[redacted]");
+  // Quadratic time would be minutes.
+  std::string full;
+  for (int i = 0; i < 500'000; ++i) full += "secret-1,";
+  CHECK(redacted(full, {"secret-1"}).size() == 500'000 * std::string("[redacted],").size());
 }
 
 TEST_CASE("a transcript has a line a request, and is cut at its bound with a mark") {
