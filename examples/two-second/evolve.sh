@@ -64,6 +64,8 @@ iterate() {
     doom)  # until the history tells of a failure: the next generation will crash, but not now
       learn "$n"
       grep -q '"failure"' agent_context.json || echo "crash $((n + 1))" > behaviour ;;
+    stillborn) learn "$n"; echo "crash $n" > behaviour ;;  # built and tested well; fails when run
+    swell) swollen=$(head -c 1073741824 /dev/zero | tr '\0' x); echo "${#swollen}" ;;
     flood) yes "a line of a flood" | head -c 268435456; learn "$n" ;;
     *) echo "unknown behaviour: $word" >&2; exit 2 ;;
   esac

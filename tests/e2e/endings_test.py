@@ -156,6 +156,12 @@ class Endings(unittest.TestCase):
     def test_a_crash_fails(self):
         self.ends_as("crash", "ENDING_FAILED", "crash", "exit code 7")
 
+    def test_an_agent_that_needs_more_memory_than_there_is_fails(self):
+        self.ends_as("swell", "ENDING_FAILED", "memory", "memory")
+
+    def test_a_generation_that_cannot_be_run_is_not_born(self):
+        self.ends_as("stillborn", "ENDING_REJECTED", "probation", "exit code 7")
+
     def test_bytes_that_are_no_text_are_told_as_what_they_are(self):
         self.ends_as("babble", "ENDING_FAILED", "crash", "bytes")
 
