@@ -45,7 +45,10 @@ class Endings(unittest.TestCase):
             self.assertIn('wall_time = "60s"', text)
             self.fleet.write(genome, "genome.toml", text.replace("60s", wall_time))
             self.fleet.commit(genome, "a shorter time")
-        tree, ended = self.fleet.settled(self.fleet.run(genome), 1)
+        return self.run_ends_as(self.fleet.run(genome), ending, reason, says)
+
+    def run_ends_as(self, run, ending, reason, says):
+        tree, ended = self.fleet.settled(run, 1)
         story = json.dumps(tree, indent=1) + self.fleet.logs()
         self.assertEqual((ended[0]["ending"], ended[0]["reason"]), (ending, reason), story)
         self.assertIn(says, ended[0]["details"], story)
@@ -158,6 +161,14 @@ class Endings(unittest.TestCase):
 
     def test_an_agent_that_needs_more_memory_than_there_is_fails(self):
         self.ends_as("swell", "ENDING_FAILED", "memory", "memory")
+
+    def test_an_agent_whose_budget_covers_no_request_fails(self):
+        run = self.fleet.run(self.fleet.example("foreign"), 1, "--model", "claude-fable-5-1",
+                             "--budget", "$0.001")
+        item = self.run_ends_as(run, "ENDING_FAILED", "budget", "budget of $0.001 does not cover")
+        shown = self.fleet.asked("show", item)
+        self.assertIn("exit code 3", shown["iteration"]["details"])  # how the agent took it
+        self.assertEqual(self.fleet.tree(run)["run"].get("spent_nanousd", "0"), "0")
 
     def test_a_generation_that_cannot_be_run_is_not_born(self):
         self.ends_as("stillborn", "ENDING_REJECTED", "probation", "exit code 7")

@@ -141,12 +141,17 @@ class Fleet:
                         text += f"--- {name}\n{log.read()[-6000:]}\n"
         return text
 
-    def genome(self, behaviour="evolve", pauses=""):
-        """A repository with the two-second genome, steered."""
+    def example(self, name):
+        """A repository with that example."""
         self.genomes += 1
         place = os.path.join(self.root, f"genome-{self.genomes}")
-        subprocess.run([self.germline, "init", place, "--from", "two-second"], check=True,
+        subprocess.run([self.germline, "init", place, "--from", name], check=True,
                        capture_output=True, text=True)
+        return place
+
+    def genome(self, behaviour="evolve", pauses=""):
+        """A repository with the two-second genome, steered."""
+        place = self.example("two-second")
         self.write(place, "behaviour", behaviour + "\n")
         if pauses:
             self.write(place, "pauses", pauses)
@@ -164,8 +169,8 @@ class Fleet:
         subprocess.run(git + ["add", "-A"], check=True)
         subprocess.run(git + ["commit", "-q", "--allow-empty", "-m", message], check=True)
 
-    def run(self, genome, iterations=1):
-        return self.asked("run", genome, "--iterations", str(iterations))["run_id"]
+    def run(self, genome, iterations=1, *words):
+        return self.asked("run", genome, "--iterations", str(iterations), *words)["run_id"]
 
     def tree(self, run):
         """The run's tree; none while no coordinator answers."""

@@ -144,6 +144,7 @@ TEST_CASE("a stream that the upstream cuts ends with an error event, and its bou
   CHECK(has(answer.body, "event: error"));
   const auto usage = fixture.client().close(attempt_name);
   REQUIRE(usage);
+  CHECK(usage->obstacle.kind == worker::obstacle_kind::upstream);
   CHECK(usage->charged_by_bound == 1);
 }
 
@@ -156,6 +157,7 @@ TEST_CASE("an overloaded upstream is tried again, another error is passed on at 
   const auto usage = fixture.client().close(attempt_name);
   REQUIRE(usage);
   CHECK(usage->charged_by_bound == 0);
+  CHECK(usage->obstacle == worker::model_obstacle());  // a bad request is the agent's own
   const auto problems = fixture.problems();
   REQUIRE(problems.size() == 2);
   CHECK(problems[0].empty());
@@ -163,14 +165,30 @@ TEST_CASE("an overloaded upstream is tried again, another error is passed on at 
   CHECK(fixture.provider_report()["requests"] == 3);
 }
 
+TEST_CASE("a spending cap of the upstream, and a key that it refuses, are no fault of the agent") {
+  for (const int status : {429, 401}) {
+    CAPTURE(status);
+    gateway_fixture fixture(story_of({{{"status", status}, {"error", {{"type", "error"}}}}}));
+    fixture.open(plenty);
+    CHECK(fixture.post(small_body(false)).status != 200);
+    const auto account = fixture.client().close(attempt_name);
+    REQUIRE(account);
+    CHECK(account->obstacle.kind == worker::obstacle_kind::upstream);
+    CHECK(has(account->obstacle.why, "HTTP " + std::to_string(status)));
+  }
+}
+
 TEST_CASE("an upstream that is not there is told as the reason why a request failed") {
   gateway_fixture fixture(story_of({}));
   fixture.open(plenty);
   fixture.provider_report();  // ends it
   CHECK(fixture.post(small_body(false)).status == 502);
-  REQUIRE(fixture.client().close(attempt_name));
+  const auto account = fixture.client().close(attempt_name);
+  REQUIRE(account);
   const auto problems = fixture.problems();
   REQUIRE(problems.size() == 1);
+  CHECK(account->obstacle.kind == worker::obstacle_kind::upstream);
+  CHECK(account->obstacle.why == problems[0]);
   CHECK(has(problems[0], "HTTP 502: "));
   CHECK(problems[0].size() > std::string("HTTP 502: ").size());
 }

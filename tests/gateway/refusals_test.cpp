@@ -123,9 +123,24 @@ TEST_CASE("a spent budget is a 400 that says so and not when to come back") {
   CHECK(fixture.post(small_body(false)).status == 200);
   const auto usage = fixture.client().close(attempt_name);
   REQUIRE(usage);
+  CHECK(usage->obstacle == worker::model_obstacle());  // the newest request was answered
   CHECK(usage->requests == 2);
   CHECK(usage->cost_nanousd > 0);
   CHECK(usage->cost_nanousd <= limits.budget_nanousd);
+}
+
+TEST_CASE("a limit that kept the newest request from the model is told when the attempt ends") {
+  gateway_fixture fixture(story_of(1));
+  auto limits = plenty;
+  limits.max_requests = 1;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto spent = fixture.post(small_body(false));
+  CHECK(fixture.post("no request at all").status == 400);
+  const auto account = fixture.client().close(attempt_name);
+  REQUIRE(account);
+  CHECK(account->obstacle.kind == worker::obstacle_kind::budget);
+  CHECK(account->obstacle.why == message_of(spent));
 }
 
 TEST_CASE("the rate is a 429 with a time to wait, the number of requests a 400") {

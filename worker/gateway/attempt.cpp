@@ -107,7 +107,13 @@ bool attempt::token_fits(std::string_view shown) const {
 
 budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
   id = next_reservation_++;
-  return step(budget_, reserve_event{id, bound, parts_.time.boot_ms()});
+  auto effect = step(budget_, reserve_event{id, bound, parts_.time.boot_ms()});
+  if (const auto* spent = std::get_if<spent_effect>(&effect)) {
+    obstacle_ = {obstacle_kind::budget, spent->why};
+  } else if (std::holds_alternative<granted_effect>(effect)) {
+    obstacle_ = {};
+  }
+  return effect;
 }
 
 void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd) {

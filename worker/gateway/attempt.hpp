@@ -67,6 +67,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   /// Whether requests may go out now. Cuts the streams when the deadline has passed.
   bool alive();
   const gateway_usage& usage() const { return budget_.settled; }
+  const model_obstacle& obstacle() const { return obstacle_; }
   const attempt_settings& settings() const { return settings_; }
   gateway_parts& parts() { return parts_; }
   /// In constant time.
@@ -76,6 +77,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   void settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd);
   void forfeit(std::uint64_t id, const std::string& problem);
   void release(std::uint64_t id, const std::string& problem);
+  /// A request got no answer through no fault of its own. Stands until the next one is granted.
+  void obstructed(const std::string& why) { obstacle_ = {obstacle_kind::upstream, why}; }
   void record(const transcript_entry& entry);
   /// Forwards an event; false: too many.
   bool report_event(std::string event_json);
@@ -99,6 +102,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   boost::asio::steady_timer accept_pause_;
   std::set<session*> sessions_;
   budget_state budget_;
+  model_obstacle obstacle_;
   std::uint64_t next_reservation_ = 1;
   std::int64_t events_ = 0;
   std::int64_t event_allowance_ = 0;  // a bucket that fills by the clock

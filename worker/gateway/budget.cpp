@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/assert.hpp"
+#include "common/money.hpp"
 
 namespace germline::worker {
 namespace {
@@ -36,28 +37,29 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     reserved.output_tokens += other.output_tokens;
     reserved.cost_nanousd += other.cost_nanousd;
   }
+  const auto plain = [](std::int64_t count) { return std::to_string(count); };
   const struct {
-    fit fitting;
     const char* what;
-  } checks[] = {{fits(limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
-                      bound.cost_nanousd),
-                 "budget"},
-                {fits(limits.max_input_tokens, all_input(state.settled), reserved.input_tokens,
-                      bound.input_tokens),
-                 "limit on input tokens"},
-                {fits(limits.max_output_tokens, state.settled.output_tokens, reserved.output_tokens,
-                      bound.output_tokens),
-                 "limit on output tokens"}};
-  for (const auto& check : checks) {
-    if (check.fitting == fit::never) {
-      return spent_effect{std::string("the attempt's ") + check.what +
-                          " does not cover what this request could cost"};
-    }
+    std::int64_t limit, settled, reserved, asked;
+    std::string (*text)(std::int64_t);
+  } checks[] = {{"budget", limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
+                 bound.cost_nanousd, format_usd},
+                {"limit on input tokens", limits.max_input_tokens, all_input(state.settled),
+                 reserved.input_tokens, bound.input_tokens, plain},
+                {"limit on output tokens", limits.max_output_tokens, state.settled.output_tokens,
+                 reserved.output_tokens, bound.output_tokens, plain}};
+  for (const auto& of : checks) {
+    if (fits(of.limit, of.settled, of.reserved, of.asked) != fit::never) continue;
+    const auto left = std::max<std::int64_t>(0, of.limit - of.settled);
+    return spent_effect{std::string("the attempt's ") + of.what + " of " + of.text(of.limit) +
+                        " does not cover what this request could cost: " + of.text(left) +
+                        " is left of it, and the request could take " + of.text(of.asked)};
   }
-  for (const auto& check : checks) {
-    if (check.fitting == fit::later) {
-      return wait_effect{
-          std::string("the attempt's ") + check.what + " is reserved by requests under way", 1000};
+  for (const auto& of : checks) {
+    if (fits(of.limit, of.settled, of.reserved, of.asked) == fit::later) {
+      return wait_effect{std::string("the attempt's ") + of.what + " of " + of.text(of.limit) +
+                             " is reserved by requests under way",
+                         1000};
     }
   }
   auto& started = state.started_ms;

@@ -78,7 +78,11 @@ TEST_CASE("what is spent is refused for good, what is reserved only for now") {
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{1, {1, 1, 60}, 0})));
   CHECK(std::holds_alternative<wait_effect>(step(state, reserve_event{2, {1, 1, 60}, 0})));
   step(state, settle_event{1, {1, 1}, 50});
-  CHECK(std::holds_alternative<spent_effect>(step(state, reserve_event{2, {1, 1, 60}, 0})));
+  const auto spent = step(state, reserve_event{2, {1, 1, 60}, 0});
+  REQUIRE(std::holds_alternative<spent_effect>(spent));
+  CHECK(std::get<spent_effect>(spent).why ==
+        "the attempt's budget of $0.0000001 does not cover what this request could cost: "
+        "$0.00000005 is left of it, and the request could take $0.00000006");
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{2, {1, 1, 50}, 0})));
 }
 

@@ -146,13 +146,13 @@ result<void> gateway_client::renew(const std::string& attempt_id, std::int64_t d
   return error(error_code::failed_precondition, "the gateway refused: " + answer.message);
 }
 
-result<gateway_usage> gateway_client::close(const std::string& attempt_id,
-                                            std::chrono::milliseconds timeout) {
+result<gateway_account> gateway_client::close(const std::string& attempt_id,
+                                              std::chrono::milliseconds timeout) {
   control_message message;
   message.op = control_op::close;
   message.attempt_id = attempt_id;
   GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
-  if (answer.op == control_op::closed) return answer.usage;
+  if (answer.op == control_op::closed) return gateway_account{answer.usage, answer.obstacle};
   return error(error_code::not_found, "the gateway refused: " + answer.message);
 }
 

@@ -75,8 +75,8 @@ class gateway_client {
                      std::chrono::milliseconds timeout = default_timeout);
   /// Cuts the attempt's streams, closes its listener and returns its final totals. When this
   /// returns no request of the attempt is under way and none will start.
-  result<gateway_usage> close(const std::string& attempt_id,
-                              std::chrono::milliseconds timeout = default_timeout);
+  result<gateway_account> close(const std::string& attempt_id,
+                                std::chrono::milliseconds timeout = default_timeout);
 
   pid_t pid() const { return pid_; }
 

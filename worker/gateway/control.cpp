@@ -15,6 +15,16 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 9> op_names = {
     "open", "renew", "close", "opened", "renewed", "closed", "refused", "event", "usage"};
 
+constexpr std::array<std::string_view, 3> obstacle_names = {"none", "budget", "upstream"};
+
+template <typename Kind, std::size_t N>
+result<Kind> kind_from(const std::array<std::string_view, N>& names, const std::string& name) {
+  for (std::size_t i = 0; i < N; ++i) {
+    if (names[i] == name) return static_cast<Kind>(i);
+  }
+  return error(error_code::invalid_argument, "control message with unknown '" + name + "'");
+}
+
 json to_json(const gateway_usage& usage) {
   return {{"requests", usage.requests},
           {"input_tokens", usage.input_tokens},
@@ -68,6 +78,10 @@ std::string_view to_string(control_op op) noexcept {
   return op_names[static_cast<std::size_t>(op)];
 }
 
+std::string_view to_string(obstacle_kind kind) noexcept {
+  return obstacle_names[static_cast<std::size_t>(kind)];
+}
+
 std::string encode(const control_message& message) {
   json out = {
       {"op", to_string(message.op)}, {"seq", message.seq}, {"attempt_id", message.attempt_id}};
@@ -83,6 +97,8 @@ std::string encode(const control_message& message) {
       break;
     case control_op::closed:
       out["usage"] = to_json(message.usage);
+      out["obstacle"] = to_string(message.obstacle.kind);
+      out["message"] = message.obstacle.why;
       break;
     case control_op::usage:
       out["usage"] = to_json(message.usage);
@@ -104,14 +120,8 @@ std::string encode(const control_message& message) {
 result<control_message> decode(std::string_view packet) {
   try {
     const json in = json::parse(packet);
-    const std::string name = in.at("op");
     control_message message;
-    std::size_t index = 0;
-    while (index < op_names.size() && op_names[index] != name) ++index;
-    if (index == op_names.size()) {
-      return error(error_code::invalid_argument, "control message with unknown op '" + name + "'");
-    }
-    message.op = static_cast<control_op>(index);
+    GERMLINE_TRY_ASSIGN(message.op, kind_from<control_op>(op_names, in.at("op")));
     message.seq = in.at("seq");
     message.attempt_id = in.at("attempt_id");
     if (message.op == control_op::open) {
@@ -124,6 +134,12 @@ result<control_message> decode(std::string_view packet) {
     }
     if (message.op == control_op::closed || message.op == control_op::usage) {
       message.usage = usage_from(in.at("usage"));
+    }
+    if (message.op == control_op::closed) {
+      auto& obstacle = message.obstacle;
+      GERMLINE_TRY_ASSIGN(obstacle.kind,
+                          kind_from<obstacle_kind>(obstacle_names, in.at("obstacle")));
+      obstacle.why = in.at("message");
     }
     if (message.op == control_op::event) message.event_json = in.at("event");
     if (message.op == control_op::usage) message.message = in.at("message");

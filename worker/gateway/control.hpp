@@ -42,6 +42,23 @@ struct gateway_usage {
   bool operator==(const gateway_usage&) const = default;
 };
 
+/// Why the newest request that an attempt asked for was answered by no model, where the reason lies
+/// outside what the request said: a limit of the attempt does not cover it (budget), or the
+/// upstream did not do its part (upstream: no answer, overload, a spending cap, the gateway's own
+/// key).
+enum class obstacle_kind { none, budget, upstream };
+std::string_view to_string(obstacle_kind kind) noexcept;
+struct model_obstacle {
+  obstacle_kind kind = obstacle_kind::none;
+  std::string why;  // for people; empty for none
+  bool operator==(const model_obstacle&) const = default;
+};
+
+/// What an attempt's door came to: what was used, and what stood in the way at its end.
+struct gateway_account : gateway_usage {
+  model_obstacle obstacle;
+};
+
 enum class control_op { open, renew, close, opened, renewed, closed, refused, event, usage };
 std::string_view to_string(control_op op) noexcept;
 
@@ -55,6 +72,7 @@ struct control_message {
   std::int64_t deadline_boot_ms = 0;  // open, renew: on CLOCK_BOOTTIME
   gateway_limits limits;              // open
   gateway_usage usage;                // closed, usage: totals of the attempt
+  model_obstacle obstacle;            // closed
   std::string event_json;             // event: one JSON object, one line
   std::string message;                // refused: why; usage: why the request failed, if it did
   bool lasting = false;               // refused: until a person mends what `message` says

@@ -184,6 +184,7 @@ control_message gateway::close(const control_message& message) {
   found->second->cut();
   answer.op = control_op::closed;
   answer.usage = found->second->usage();
+  answer.obstacle = found->second->obstacle();
   log_info("{}: closed after {} requests, {} nano-dollars", message.attempt_id,
            answer.usage.requests, answer.usage.cost_nanousd);
   attempts_.erase(found);

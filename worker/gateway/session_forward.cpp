@@ -235,6 +235,7 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     const bool late = *from.end == upstream_end::timed_out;
     failure.status = late ? 504 : 502;
     one.problem = "HTTP " + std::to_string(failure.status) + ": " + from.end_reason;
+    owner_.obstructed(one.problem);
     failure.body =
         one.speaks.error(failure.status, "the upstream did not answer: " + from.end_reason);
     break;
@@ -270,6 +271,8 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
   one.problem = !whole              ? "the upstream's answer was cut off"
                 : out.status == 200 ? "the upstream's answer does not tell its usage"
                                     : problem_of(out.status, out.body);
+  const bool overloaded = out.status == 429 || may_retry(*from.head);
+  if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
   if (out.status == 200) {
     usage->feed(out.body);
     account(one, whole ? usage->finish() : std::nullopt);
@@ -325,7 +328,10 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   account(one, usage->finish());
   const bool whole = *from.end == upstream_end::complete && usage->ended();
   std::string last = usage->rest();
-  if (!whole) last += one.speaks.stream_error("the upstream's stream was cut off");
+  if (!whole) {
+    owner_.obstructed(one.problem);
+    last += one.speaks.stream_error("the upstream's stream was cut off");
+  }
   keep(one, last);
   finish_record(one, 200);
   if (!last.empty() && !co_await write_chunk(std::move(last))) co_return false;

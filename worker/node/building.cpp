@@ -135,6 +135,20 @@ refusal explain_outcome(const process_outcome& outcome, const std::string& doing
   return why;
 }
 
+refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
+                      const std::string& output) {
+  auto why = explain_outcome(outcome, "the agent", output, "crash");
+  const bool by_itself =
+      outcome.kind == outcome_kind::exited || outcome.kind == outcome_kind::signalled;
+  if (!by_itself || obstacle.kind == obstacle_kind::none) return why;
+  why.reason = to_string(obstacle.kind);
+  const auto* what = obstacle.kind == obstacle_kind::budget
+                         ? "the model was not asked: "
+                         : "the model gave no answer that could be used: ";
+  why.details = what + printable(obstacle.why) + "\n" + why.details;
+  return why;
+}
+
 result<refusal> explain_clone(const error& why) {
   if (why.code() != error_code::resource_exhausted) return why;
   return refusal{"objects", "the commit does not fit into a sandbox's memory and space: " +

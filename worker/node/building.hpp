@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/spool.hpp"
+#include "worker/gateway/control.hpp"
 #include "worker/node/genome_commands.hpp"
 #include "worker/node/sandbox_set.hpp"
 
@@ -42,6 +43,11 @@ result<build_report> build_and_test(sandbox_set& sandboxes, const build_request&
 
 /// Why a commit that could not be laid out is refused; or the error, where the machine is at fault.
 result<refusal> explain_clone(const error& why);
+
+/// The reason and details of an agent that did not succeed. One that went by itself after its
+/// newest request was kept from the model ends by that reason: "budget" or "upstream".
+refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
+                      const std::string& output);
 
 /// The reason and details of a process that did not succeed: `otherwise` when it exited non-zero.
 refusal explain_outcome(const process_outcome& outcome, const std::string& doing,

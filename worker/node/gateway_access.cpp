@@ -111,9 +111,9 @@ result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t d
   return client_->renew(attempt_id, deadline_boot_ms, renew_timeout);
 }
 
-result<v1::Usage> gateway_access::close(const std::string& attempt_id) {
+result<model_account> gateway_access::close(const std::string& attempt_id) {
   GERMLINE_TRY_ASSIGN(const auto used, client_->close(attempt_id));
-  return to_proto(used);
+  return model_account{to_proto(used), used.obstacle};
 }
 
 }  // namespace germline::worker

@@ -23,7 +23,7 @@ class gateway_access final : public model_access {
 
   result<void> open(const model_grant& grant, unique_fd listener) override;
   result<void> renew(const std::string& attempt_id, std::int64_t deadline_boot_ms) override;
-  result<v1::Usage> close(const std::string& attempt_id) override;
+  result<model_account> close(const std::string& attempt_id) override;
 
  private:
   explicit gateway_access(const clock& time) : time_(time) {}

@@ -33,6 +33,7 @@ struct agent_run {
   process_outcome outcome;
   std::string output;
   pushed_objects pushed;
+  model_obstacle obstacle;
   std::string unreadable;  // not empty: what it left cannot be taken, and why
   bool late = false;       // since the sandbox's time was up
 };
@@ -327,11 +328,13 @@ result<agent_run> iteration::run_agent() {
   limits.merge_stderr = true;
   limits.wall_ms = std::max<std::int64_t>(1, box->wall_until_boot_ms() - context_.time->boot_ms());
   auto ran = run_captured(box->get(), std::move(process), "", limits);
-  if (auto used = model_.close()) {
-    *result_.mutable_usage() = *used;
+  model_obstacle obstacle;
+  if (auto account = model_.close()) {
+    *result_.mutable_usage() = account->usage;
+    obstacle = std::move(account->obstacle);
   } else {
     usage_known_ = false;
-    return used.error().within("what the attempt used is not known");
+    return account.error().within("what the attempt used is not known");
   }
   if (!ran) return ran.error().within("running the agent");
   if (const auto usage = box->get().read_usage()) {
@@ -341,6 +344,7 @@ result<agent_run> iteration::run_agent() {
   agent_run agent;
   agent.outcome = ran->outcome;
   agent.output = ran->out.text();
+  agent.obstacle = std::move(obstacle);
   begin(v1::ITERATION_PHASE_IMPORTING, "import");
   // The sandbox of an agent that failed may be dead, as may one whose time has run out: then
   // nothing of it is read. One that went by itself under an agent that did well says nothing about
@@ -431,8 +435,8 @@ result<void> iteration::iterate() {
   GERMLINE_TRY_ASSIGN(auto agent, run_agent());
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   if (!agent.outcome.succeeded()) {
-    auto why = explain_outcome(agent.outcome, "the agent", agent.output, "crash");
-    return conclude({v1::ENDING_FAILED, std::move(why)}, agent);
+    return conclude({v1::ENDING_FAILED, explain_agent(agent.outcome, agent.obstacle, agent.output)},
+                    agent);
   }
   if (agent.late) {
     const auto seconds = std::to_string(policy().wall_ms / 1'000);

@@ -205,6 +205,27 @@ TEST_CASE_FIXTURE(fixture, "without a gateway no attempt can be made, which is s
   CHECK_FALSE(std::get<v1::AttemptCleaned>(other).lasting());
 }
 
+TEST_CASE("an agent that goes by itself after it was kept from the model ends by that reason") {
+  const model_obstacle spent{obstacle_kind::budget, "the budget is gone"};
+  const model_obstacle silent{obstacle_kind::upstream, "HTTP 529"};
+  process_outcome outcome;
+  outcome.code = 3;
+  const auto why = [&](const model_obstacle& obstacle) {
+    return explain_agent(outcome, obstacle, "its last words");
+  };
+  CHECK(why({}).reason == "crash");
+  CHECK(why(silent).reason == "upstream");
+  CHECK(why(spent).reason == "budget");
+  CHECK(why(spent).details ==
+        "the model was not asked: the budget is gone\nthe agent ended with exit code 3\n"
+        "its last words");
+  // What it ran into besides comes first.
+  outcome.kind = outcome_kind::out_of_memory;
+  CHECK(why(spent).reason == "memory");
+  outcome.kind = outcome_kind::timed_out;
+  CHECK(why(silent).reason == "time");
+}
+
 TEST_CASE_FIXTURE(fixture, "a commit that does not fit into a sandbox is rejected") {
   lease.set_kind(v1::WORK_KIND_FOUND);
   for (const auto& how :

@@ -42,11 +42,11 @@ void model_session::renew(std::int64_t lease_until_boot_ms) {
   }
 }
 
-result<v1::Usage> model_session::close() {
+result<model_account> model_session::close() {
   std::int64_t last_ms = 0;
   {
     const std::scoped_lock lock(mutex_);
-    if (!open_) return v1::Usage();
+    if (!open_) return model_account();
     open_ = false;  // no renewal comes after this, so the deadline stands
     last_ms = deadline();
   }

@@ -25,10 +25,10 @@ class model_session {
   result<void> open(model_grant grant, unique_fd listener, std::int64_t wall_until_boot_ms);
   /// The lease stands until this time. Remembered where the session is not open yet.
   void renew(std::int64_t lease_until_boot_ms);
-  /// Ends it and returns what was used. A gateway that does not answer is asked again until it
-  /// does, is gone, or the deadline has passed, which it keeps by itself; then the usage is not
-  /// known: an error.
-  result<v1::Usage> close();
+  /// Ends it and returns what was used, nothing where it was never open. A gateway that does not
+  /// answer is asked again until it does, is gone, or the deadline has passed, which it keeps by
+  /// itself; then the usage is not known: an error.
+  result<model_account> close();
 
  private:
   std::int64_t deadline() const;

@@ -21,15 +21,15 @@ class recording_access final : public model_access {
     deadlines.push_back(deadline_boot_ms);
     return {};
   }
-  result<v1::Usage> close(const std::string&) override {
+  result<model_account> close(const std::string&) override {
     ++closes;
     if (silent > 0) {
       --silent;
       time_.advance(5'000);
       return error(error_code::deadline_exceeded, "no answer in time");
     }
-    v1::Usage used;
-    used.set_requests(3);
+    model_account used;
+    used.usage.set_requests(3);
     return used;
   }
 
@@ -73,9 +73,9 @@ TEST_CASE("a gateway that does not answer is asked until it does") {
   REQUIRE(session.open({}, {}, 60'000));
   const auto used = session.close();
   REQUIRE(used);
-  CHECK(used->requests() == 3);
+  CHECK(used->usage.requests() == 3);
   CHECK(models.closes == 3);
-  CHECK(session.close()->requests() == 0);  // ended already
+  CHECK(session.close()->usage.requests() == 0);  // ended already
   CHECK(models.closes == 3);
 }
 
