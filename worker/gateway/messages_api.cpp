@@ -1,7 +1,6 @@
 #include "worker/gateway/dialect.hpp"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "worker/gateway/messages_reader.hpp"
@@ -24,38 +23,108 @@ constexpr std::array<std::string_view, 17> allowed_fields = {
 // A tool of one of these kinds runs where the agent runs.
 constexpr std::array<std::string_view, 4> client_tool_prefixes = {"bash_", "text_editor_",
                                                                   "computer_", "memory_"};
-constexpr std::array<std::string_view, 8> allowed_blocks = {
-    "text",        "image",    "document",          "tool_use",
-    "tool_result", "thinking", "redacted_thinking", "search_result"};
+// Content that the gateway passes, and the members that it may have.
+struct block_kind {
+  std::string_view type;
+  names members;
+};
+constexpr std::array<std::string_view, 4> text_members = {"type", "text", "citations",
+                                                          "cache_control"};
+constexpr std::array<std::string_view, 3> image_members = {"type", "source", "cache_control"};
+constexpr std::array<std::string_view, 6> document_members = {
+    "type", "source", "title", "context", "citations", "cache_control"};
+constexpr std::array<std::string_view, 6> tool_use_members = {"type",  "id",     "name",
+                                                              "input", "caller", "cache_control"};
+constexpr std::array<std::string_view, 5> tool_result_members = {"type", "tool_use_id", "content",
+                                                                 "is_error", "cache_control"};
+constexpr std::array<std::string_view, 3> thinking_members = {"type", "thinking", "signature"};
+constexpr std::array<std::string_view, 2> redacted_thinking_members = {"type", "data"};
+constexpr std::array<std::string_view, 6> search_result_members = {
+    "type", "source", "title", "content", "citations", "cache_control"};
+constexpr std::array<block_kind, 8> allowed_blocks = {
+    {{"text", text_members},
+     {"image", image_members},
+     {"document", document_members},
+     {"search_result", search_result_members},
+     {"tool_use", tool_use_members},
+     {"tool_result", tool_result_members},
+     {"thinking", thinking_members},
+     {"redacted_thinking", redacted_thinking_members}}};
+// Where content may stand, which of these may: the first so many.
+constexpr std::size_t in_system = 1;
+constexpr std::size_t in_result = 4;
+constexpr std::size_t in_message = allowed_blocks.size();
+
+constexpr std::array<std::string_view, 3> cache_members = {"type", "ttl", "scope"};
+constexpr std::array<std::string_view, 3> data_members = {"type", "media_type", "data"};
+constexpr std::array<std::string_view, 2> content_members = {"type", "content"};
+// What a text that an earlier answer had may cite: places within the request.
+constexpr std::array<std::string_view, 4> citation_types = {
+    "char_location", "page_location", "content_block_location", "search_result_location"};
 
 class content_checker {
  public:
   std::int64_t images() const { return images_; }
 
-  /// A string, or a list of content blocks.
-  void check(const json& content, const std::string& where) {
+  /// A string, or a list of content blocks, of the first `kinds` that are allowed.
+  void check(const json& content, std::size_t kinds, const std::string& where) {
     if (content.is_string()) return;
     if (!content.is_array()) refuse(where + ": content must be a string or a list");
     for (std::size_t i = 0; i < content.size(); ++i) {
-      check_block(content[i], where + "[" + std::to_string(i) + "]");
+      check_block(content[i], kinds, where + "[" + std::to_string(i) + "]");
     }
   }
 
  private:
-  void check_block(const json& block, const std::string& where) {
+  void check_block(const json& block, std::size_t kinds, const std::string& where) {
     if (!block.is_object()) refuse(where + " must be an object");
     const std::string& type = text_member(block, "type", where);
-    if (!has(allowed_blocks, type)) {
+    const auto* end = allowed_blocks.begin() + kinds;
+    const auto* kind = std::find_if(allowed_blocks.begin(), end,
+                                    [&](const block_kind& one) { return one.type == type; });
+    if (kind == end) {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }
-    if (type == "image") {
+    only_members(block, kind->members, where);
+    if (const json* cache = given(block, "cache_control")) {
+      only_members(*cache, cache_members, where + ".cache_control");
+    }
+    if (type == "text") {
+      check_citations(block, where);
+    } else if (type == "image") {
       ++images_;
       check_source(block, "image", {}, where);
     } else if (type == "document") {
+      check_no_citing(block, where);
       check_source(block, "document", "text", where);
-    } else if (type == "tool_result" || type == "search_result") {
+    } else if (type == "search_result") {
+      check_no_citing(block, where);
+      if (block.contains("content")) check(block["content"], in_system, where + ".content");
+    } else if (type == "tool_result") {
       // The input of a tool_use is the agent's own data and is not looked into.
-      if (block.contains("content")) check(block["content"], where + ".content");
+      if (block.contains("content")) check(block["content"], in_result, where + ".content");
+    } else if (const json* caller = given(block, "caller")) {
+      if (*caller != json{{"type", "direct"}}) refuse(where + ".caller must be of type 'direct'");
+    }
+  }
+
+  static void check_citations(const json& block, const std::string& where) {
+    const json* citations = given(block, "citations");
+    if (!citations) return;
+    if (!citations->is_array()) refuse(where + ".citations must be a list");
+    for (const auto& one : *citations) {
+      const std::string& type = text_member(one, "type", where + ".citations");
+      if (!has(citation_types, type)) {
+        refuse(where + ".citations: the type " + shown(type) + " is not allowed");
+      }
+    }
+  }
+
+  // The provider adds to the prompt for them, which nothing bounds.
+  static void check_no_citing(const json& block, const std::string& where) {
+    const json* citations = given(block, "citations");
+    if (citations && *citations != json{{"enabled", false}}) {
+      refuse(where + ".citations must be {\"enabled\": false} or left out");
     }
   }
 
@@ -64,9 +133,12 @@ class content_checker {
     const auto source = block.find("source");
     if (source == block.end() || !source->is_object()) refuse(where + ": 'source' is missing");
     const std::string& type = text_member(*source, "type", where + ".source");
-    if (plain.empty() ? type == "base64" : type == plain) return;
+    if (plain.empty() ? type == "base64" : type == plain) {
+      return only_members(*source, data_members, where + ".source");
+    }
     if (!plain.empty() && type == "content" && source->contains("content")) {
-      return check((*source)["content"], where + ".source.content");
+      only_members(*source, content_members, where + ".source");
+      return check((*source)["content"], in_result, where + ".source.content");
     }
     refuse(where + ": a source of type " + shown(type) + " is not allowed for " + what +
            "; only content within the request is");
@@ -124,9 +196,9 @@ void check_messages(const json& request, content_checker& content) {
         refuse(where + ": the field " + shown(key) + " is not allowed");
       }
     }
-    content.check(message["content"], where + ".content");
+    content.check(message["content"], in_message, where + ".content");
   }
-  if (request.contains("system")) content.check(request["system"], "system");
+  if (request.contains("system")) content.check(request["system"], in_system, "system");
 }
 
 judgement check(std::string_view body, route_kind kind, const request_limits& limits) {

@@ -50,6 +50,54 @@ TEST_CASE("what the provider would run or fetch is refused by name") {
   CHECK(has(refusal_of("", R"([{"type":"server_tool_use"}])"), "'server_tool_use'"));
 }
 
+TEST_CASE("content has the members that are known, and what clients send back passes") {
+  CHECK(refusal_of(R"(,"system":[{"type":"text","text":"s","cache_control":
+    {"type":"ephemeral","ttl":"1h","scope":"global"}}],"thinking":{"type":"adaptive"},
+    "context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]},
+    "metadata":{"user_id":"u"},"output_config":{"effort":"high"})",
+                   R"([{"type":"text","text":"t","cache_control":{"type":"ephemeral"}}]},
+    {"role":"system","content":"more"},
+    {"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"s"},
+      {"type":"redacted_thinking","data":"d"},{"type":"text","text":"t","citations":null},
+      {"type":"text","text":"t","citations":[{"type":"char_location","cited_text":"x",
+        "document_index":0,"document_title":null,"start_char_index":0,"end_char_index":1}]},
+      {"type":"tool_use","id":"1","name":"n","input":{"any":{"thing":1}},
+        "caller":{"type":"direct"},"cache_control":null}]},
+    {"role":"user","content":[{"type":"tool_result","tool_use_id":"1","is_error":false,
+      "content":[{"type":"text","text":"r"},
+        {"type":"image","source":{"type":"base64","media_type":"image/png","data":""}},
+        {"type":"document","source":{"type":"text","media_type":"text/plain","data":"d"},
+         "title":"t","context":"c","citations":{"enabled":false}},
+        {"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"r"}]}],
+      "cache_control":{"type":"ephemeral"}}])") == "");
+  const auto content = [](const std::string& block) { return refusal_of("", "[" + block + "]"); };
+  const auto in_result = [&](const std::string& block) {
+    return content(R"({"type":"tool_result","tool_use_id":"1","content":[)" + block + "]}");
+  };
+  CHECK(has(content(R"({"type":"text","text":"t","url":"http://x"})"), "'url'"));
+  CHECK(has(in_result(R"({"type":"text","text":"t","url":"http://x"})"), ".content[0]: the field"));
+  CHECK(has(content(R"({"type":"text","text":"t","cache_control":{"type":"e","url":1}})"),
+            ".cache_control: the field 'url'"));
+  CHECK(has(content(R"({"type":"text","text":"t","citations":
+    [{"type":"web_search_result_location","url":"http://x"}]})"),
+            "'web_search_result_location'"));
+  CHECK(has(content(R"({"type":"image","source":{"type":"base64","url":"http://x"}})"),
+            ".source: the field 'url'"));
+  CHECK(has(content(R"({"type":"document","source":{"type":"text","data":""},"file_id":"f"})"),
+            "'file_id'"));
+  CHECK(has(content(R"({"type":"document","citations":{"enabled":true},
+    "source":{"type":"text","data":""}})"),
+            ".citations must be"));
+  CHECK(has(content(R"({"type":"thinking","thinking":"","data":""})"), "'data'"));
+  CHECK(has(content(R"({"type":"tool_use","id":"1","name":"n","input":{},
+    "caller":{"type":"code_execution_20250825","tool_id":"t"}})"),
+            "'direct'"));
+  CHECK(has(in_result(R"({"type":"tool_use","id":"1","name":"n","input":{}})"), "'tool_use'"));
+  CHECK(has(in_result(R"({"type":"tool_reference","tool_name":"n"})"), "'tool_reference'"));
+  CHECK(has(refusal_of(R"(,"system":[{"type":"image","source":{"type":"base64","data":""}}])"),
+            "system[0]"));
+}
+
 TEST_CASE("a body that two readers could read in two ways is refused") {
   CHECK(has(refusal_of(R"(,"max_tokens":99)"), "'max_tokens' is there twice"));
   CHECK(has(refusal_of(R"(,"tools":[{"type":"custom","type":"web_search_1"}])"), "twice"));
