@@ -22,6 +22,15 @@ bool send_all(int socket, const std::string& bytes) {
   return true;
 }
 
+bool answer(int socket, const canned_answer& with) {
+  if (!send_all(socket, with.head)) return false;
+  for (const auto& piece : with.pieces) {
+    if (!send_all(socket, piece)) return false;
+    if (with.pieces.size() < 200) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
 std::string chunk(const std::string& bytes) {
   char size[32];
   std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
@@ -34,6 +43,18 @@ canned_answer json_answer(const std::string& body, const std::string& status) {
   return {"HTTP/1.1 " + status + "\r\ncontent-type: application/json\r\nconnection: close\r\n" +
               "content-length: " + std::to_string(body.size()) + "\r\n\r\n",
           {body}};
+}
+
+canned_answer kept_open(const std::string& body) {
+  auto answer = json_answer(body);
+  const std::string closing = "connection: close\r\n";
+  answer.head.erase(answer.head.find(closing), closing.size());
+  answer.keeps_open = true;
+  return answer;
+}
+
+canned_answer no_answer() {
+  return {};
 }
 
 canned_answer stream_answer(const std::string& events, std::size_t piece, bool whole) {
@@ -78,18 +99,21 @@ void canned_upstream::serve() {
     if (!socket) return;
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (next < answers_.size()) answer(socket.get(), answers_[next++]);
+    while (next < answers_.size() && take_request(socket.get())) {
+      const auto& with = answers_[next++];
+      if (!answer(socket.get(), with) || !with.keeps_open) break;
+    }
   }
 }
 
-void canned_upstream::answer(int socket, const canned_answer& with) {
+bool canned_upstream::take_request(int socket) {
   std::string got;
   std::size_t head_end = std::string::npos;
   std::size_t whole = std::string::npos;
   char bytes[16384];
   while (got.size() < whole) {
     const auto read = ::recv(socket, bytes, sizeof bytes, 0);
-    if (read <= 0) return;
+    if (read <= 0) return false;
     got.append(bytes, static_cast<std::size_t>(read));
     if (head_end == std::string::npos && (head_end = got.find("\r\n\r\n")) != std::string::npos) {
       head_end += 4;
@@ -98,15 +122,9 @@ void canned_upstream::answer(int socket, const canned_answer& with) {
           head_end + (length < head_end ? std::strtoul(got.c_str() + length + 16, nullptr, 10) : 0);
     }
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    requests_.push_back({got.substr(0, head_end), got.substr(head_end)});
-  }
-  if (!send_all(socket, with.head)) return;
-  for (const auto& piece : with.pieces) {
-    if (!send_all(socket, piece)) return;
-    if (with.pieces.size() < 200) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  const std::scoped_lock lock(mutex_);
+  requests_.push_back({got.substr(0, head_end), got.substr(head_end)});
+  return true;
 }
 
 }  // namespace germline::tests

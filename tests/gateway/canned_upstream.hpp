@@ -15,10 +15,15 @@ namespace germline::tests {
 struct canned_answer {
   std::string head;                 // "HTTP/1.1 200 OK\r\n…\r\n\r\n"
   std::vector<std::string> pieces;  // written one by one; then the connection is closed
+  bool keeps_open = false;          // not closed: the next request may come on it
 };
 
 /// A JSON answer with that status.
 canned_answer json_answer(const std::string& body, const std::string& status = "200 OK");
+/// The same on a connection that stays open.
+canned_answer kept_open(const std::string& body);
+/// The request is read, and the connection closed without an answer.
+canned_answer no_answer();
 /// An event stream, in pieces of that size. `whole` false: it is cut off.
 canned_answer stream_answer(const std::string& events, std::size_t piece, bool whole = true);
 
@@ -36,7 +41,8 @@ class canned_upstream {
 
  private:
   void serve();
-  void answer(int socket, const canned_answer& with);
+  /// False: no whole request came.
+  bool take_request(int socket);
 
   std::vector<canned_answer> answers_;
   unique_fd listener_;

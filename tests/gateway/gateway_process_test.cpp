@@ -220,12 +220,14 @@ TEST_CASE("the key and the token are in no argument, environment, log or transcr
   CHECK(fixture.ask("BROKEN " + test_token + "\r\n\r\n").status == 400);
   const std::string process = "/proc/" + std::to_string(fixture.client().pid());
   const std::string arguments = read_file(process + "/cmdline");
+  const std::string environment = read_file(process + "/environ");
+  REQUIRE(fixture.client().close(attempt_name));
   const std::string transcript = fixture.transcript();
   const std::string log = fixture.gateway_log();
   REQUIRE(has(arguments, "--key-fd"));
   REQUIRE(has(transcript, "[redacted][redacted]"));
   REQUIRE(has(log, "open for scripted-1"));
-  for (const auto& text : {arguments, read_file(process + "/environ"), transcript, log}) {
+  for (const auto& text : {arguments, environment, transcript, log}) {
     CHECK_FALSE(has(text, test_key));
     CHECK_FALSE(has(text, test_token));
   }

@@ -200,6 +200,34 @@ TEST_CASE("what is refused never goes out, and is told in the form of OpenAI") {
   CHECK(upstream.requests().empty());
 }
 
+TEST_CASE("every error on a path of OpenAI has its form") {
+  canned_upstream upstream({});
+  gateway_fixture fixture(upstream.port(), both);
+  fixture.open(plenty);
+  const auto told = [&](const std::string& bytes, int status) {
+    CAPTURE(bytes.substr(0, 100));
+    const auto answer = fixture.ask(bytes);
+    CHECK(answer.status == status);
+    const auto error = json::parse(answer.body)["error"];
+    CHECK(error.contains("param"));
+    return std::string(error["message"]);
+  };
+  // Codex asks for it; a conversation is made shorter by the agent itself here.
+  CHECK(has(told(as_openai("{}", "/v1/responses/compact"), 404), "/v1/responses/compact"));
+  told(as_openai("{}", "/v1/chat/completions?x=1"), 404);
+  told(as_openai("{}", "/v1/embeddings"), 404);
+  told(get("/v1/responses/resp_1", ""), 404);
+  for (const auto& path : {chat_path, responses_path}) {
+    const std::string head = "POST " + path + " HTTP/1.1\r\nhost: x\r\n";
+    told(head + "content-length: 2\r\n\r\n{}", 401);
+    told(head + "content-length: 40000000\r\n\r\n{", 413);
+    told(head + "x: " + std::string(40'000, 'x') + "\r\n\r\n", 400);
+    told(head + "no header\r\n\r\n", 400);
+    told("POST " + path + " HTTP/1.0\r\nhost: x\r\n\r\n", 400);
+  }
+  CHECK(upstream.requests().empty());
+}
+
 TEST_CASE("the rate is a 429 with a time to wait, in the form of OpenAI") {
   canned_upstream upstream({json_answer("{}")});
   gateway_fixture fixture(upstream.port(), both);

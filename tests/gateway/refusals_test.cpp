@@ -1,6 +1,10 @@
 // What the gateway refuses, and in which form.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "tests/gateway/fixture.hpp"
 
 using namespace germline;
@@ -179,4 +183,58 @@ TEST_CASE("slow and many connections are bounded") {
   CHECK(slow.wait_closed(2000) >= 0);
   CHECK(slow_body.wait_closed(2000) >= 0);
   CHECK(fixture.post(small_body(false)).status == 200);
+}
+
+TEST_CASE("requests that are refused have a rate too, past which none is judged or recorded") {
+  gateway_fixture fixture(story_of(1));
+  auto limits = plenty;
+  limits.max_requests_per_minute = 3;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(fixture.post("{\"model\":\"" + std::string(100'000, 'x') + "\"}").status == 400);
+  }
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = fixture.post(small_body(false));
+    CHECK(answer.status == 429);
+    CHECK(type_of(answer) == "rate_limit_error");
+    CHECK(has(message_of(answer), "were refused"));
+    CHECK(has(answer.head, "retry-after: "));
+  }
+  const auto usage = fixture.client().close(attempt_name);
+  REQUIRE(usage);
+  CHECK(usage->requests == 1);
+  const auto transcript = fixture.transcript();
+  CHECK(std::count(transcript.begin(), transcript.end(), '\n') == 4);
+  CHECK(has(transcript, "\"request_cut\":true"));
+  CHECK(transcript.size() < 30'000);
+}
+
+TEST_CASE("what requests under way hold of memory is bounded, and told as a reason to wait") {
+  gateway_fixture fixture(story_of(1),
+                          "[limits]\nmax_body_bytes = 100000\nmax_held_bytes = 150000\n");
+  fixture.open(plenty);
+  const std::string head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token;
+  {
+    raw_client holder(fixture.port());
+    holder.send(head + "\r\ncontent-length: 100000\r\nexpect: 100-continue\r\n\r\n");
+    REQUIRE(holder.read_until("100 Continue"));
+    const auto answer = fixture.post(std::string(60'000, ' '));
+    CHECK(answer.status == 429);
+    CHECK(type_of(answer) == "rate_limit_error");
+    CHECK(has(message_of(answer), "held"));
+    CHECK(has(answer.head, "retry-after: 1\r\n"));
+    std::string chunks = "\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (int i = 0; i < 60; ++i) chunks += "3e8\r\n" + std::string(1000, ' ') + "\r\n";
+    CHECK(fixture.ask(head + chunks).status == 429);
+    CHECK(fixture.post(std::string(40'000, ' ')).status == 400);  // it fits
+  }
+  const auto freed = [&] {
+    for (int i = 0; i < 100; ++i) {
+      if (fixture.post(std::string(90'000, ' ')).status == 400) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
+  };
+  CHECK(freed());
 }

@@ -10,6 +10,10 @@ using nlohmann::json;
 constexpr std::size_t max_body_bytes = 32 << 20;
 constexpr std::int64_t max_tokens = 1'000'000'000;
 
+std::int64_t total(const token_counts& counts) {
+  return counts.input + counts.output + counts.cache_write + counts.cache_read;
+}
+
 }  // namespace
 
 bool answer_reader::read_count(const json& usage, const char* key, std::int64_t& into) {
@@ -18,6 +22,10 @@ bool answer_reader::read_count(const json& usage, const char* key, std::int64_t&
   if (!found->is_number_integer() || *found < 0 || *found > max_tokens) return false;
   into = found->get<std::int64_t>();
   return true;
+}
+
+void answer_reader::adopt(const token_counts& read) {
+  if (total(read) >= total(counts_)) counts_ = read;
 }
 
 void answer_reader::feed(std::string& bytes) {

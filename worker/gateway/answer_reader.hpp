@@ -25,8 +25,9 @@ class answer_reader {
   void feed(std::string& bytes);
   /// What is still held back, when nothing more comes.
   std::string rest();
-  /// Whether the counts are final, though the answer may not have ended.
-  bool counted() const { return counted_; }
+  /// Whether the client may now take the stream for ended, and what it used is told. Should more
+  /// come nevertheless, finish() tells it.
+  bool settles() const { return closed_ && counted_ && !broken_; }
   /// Whether an event said that the stream is whole.
   bool ended() const { return ended_; }
   /// The final counts, after the last feed(). None: the answer was cut, or does not tell them; then
@@ -49,9 +50,13 @@ class answer_reader {
   /// Overwrites `into` where `usage` has the key; false if its value is no sane count.
   static bool read_count(const nlohmann::json& usage, const char* key, std::int64_t& into);
 
+  /// Takes `read` for the counts, unless it is less than what was told before.
+  void adopt(const token_counts& read);
+
   token_counts counts_;
-  bool counted_ = false;
+  bool counted_ = false;  // finish() may tell the counts
   bool ended_ = false;
+  bool closed_ = false;  // the last event was there
   bool broken_ = false;  // for good: a count that cannot be
 
  private:

@@ -29,11 +29,14 @@ attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript rec
                  attempt_reports reports, boost::asio::ip::tcp::acceptor listener)
     : parts_(parts),
       settings_(std::move(settings)),
-      transcript_(std::move(record)),
+      record_(std::make_shared<transcript_writer::record>(
+          transcript_writer::record{settings_.attempt_id, std::move(record)})),
       reports_(std::move(reports)),
       listener_(std::move(listener)),
       deadline_timer_(parts.context),
-      accept_pause_(parts.context) {
+      accept_pause_(parts.context),
+      refusals_(settings_.limits.max_requests_per_minute),
+      bodies_(parts.config.max_held_bytes, &parts.bodies) {
   budget_.limits = settings_.limits;
 }
 
@@ -124,6 +127,12 @@ void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t 
   reports_.usage(settings_.attempt_id, usage(), {});
 }
 
+void attempt::settle_more(const token_counts& tokens, std::int64_t cost_nanousd) {
+  log_warning("{}: the upstream told more usage after the end of a stream", settings_.attempt_id);
+  step(budget_, more_event{tokens, cost_nanousd});
+  reports_.usage(settings_.attempt_id, usage(), {});
+}
+
 void attempt::forfeit(std::uint64_t id, const std::string& problem) {
   step(budget_, forfeit_event{id});
   reports_.usage(settings_.attempt_id, usage(), problem);
@@ -134,10 +143,12 @@ void attempt::release(std::uint64_t id, const std::string& problem) {
   reports_.usage(settings_.attempt_id, usage(), problem);
 }
 
-void attempt::record(const transcript_entry& entry) {
-  if (const auto written = transcript_.append(entry); !written) {
-    log_error("{}: {}", settings_.attempt_id, written.error().message());
-  }
+void attempt::record(transcript_entry entry) {
+  parts_.transcripts.append(record_, std::move(entry));
+}
+
+void attempt::close_record(std::function<void()> done) {
+  parts_.transcripts.close(record_, std::move(done));
 }
 
 bool attempt::report_event(std::string event_json) {

@@ -16,8 +16,10 @@
 #include "common/random.hpp"
 #include "worker/gateway/budget.hpp"
 #include "worker/gateway/config.hpp"
+#include "worker/gateway/held_bytes.hpp"
 #include "worker/gateway/prices.hpp"
-#include "worker/gateway/transcript.hpp"
+#include "worker/gateway/rate_window.hpp"
+#include "worker/gateway/transcript_writer.hpp"
 #include "worker/gateway/upstream.hpp"
 
 namespace germline::worker {
@@ -31,6 +33,9 @@ struct gateway_parts {
   const clock& time;
   random_source& random;
   upstream& provider;
+  transcript_writer& transcripts;
+  byte_pool& bodies;                        // of all attempts
+  const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)
 };
 
 /// What an attempt tells its owner. Called on the io_context's thread.
@@ -75,11 +80,21 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
   budget_effect reserve(const request_bound& bound, std::uint64_t& id);
   void settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd);
+  /// After settle(): what the upstream told on top.
+  void settle_more(const token_counts& tokens, std::int64_t cost_nanousd);
   void forfeit(std::uint64_t id, const std::string& problem);
   void release(std::uint64_t id, const std::string& problem);
   /// A request got no answer through no fault of its own. Stands until the next one is granted.
   void obstructed(const std::string& why) { obstacle_ = {obstacle_kind::upstream, why}; }
-  void record(const transcript_entry& entry);
+  void record(transcript_entry entry);
+  /// After cut(): calls `done`, on another thread, when the transcript is written.
+  void close_record(std::function<void()> done);
+  /// Requests that are refused have a rate of their own, the same as requests that go out. 0: one
+  /// more may be judged now.
+  std::int64_t refusal_wait_ms() { return refusals_.wait_ms(parts_.time.boot_ms()); }
+  void note_refusal() { refusals_.note(parts_.time.boot_ms()); }
+  /// What the bodies of its requests and answers may hold of memory.
+  byte_pool& bodies() { return bodies_; }
   /// Forwards an event; false: too many.
   bool report_event(std::string event_json);
 
@@ -95,7 +110,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
   gateway_parts& parts_;
   attempt_settings settings_;
-  transcript transcript_;
+  std::shared_ptr<transcript_writer::record> record_;
   attempt_reports reports_;
   boost::asio::ip::tcp::acceptor listener_;
   boost::asio::steady_timer deadline_timer_;
@@ -103,6 +118,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   std::set<session*> sessions_;
   budget_state budget_;
   model_obstacle obstacle_;
+  rate_window refusals_;
+  byte_pool bodies_;
   std::uint64_t next_reservation_ = 1;
   std::int64_t events_ = 0;
   std::int64_t event_allowance_ = 0;  // a bucket that fills by the clock

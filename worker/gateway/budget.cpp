@@ -83,15 +83,18 @@ request_bound take(budget_state& state, std::uint64_t id) {
   return bound;
 }
 
-budget_effect settle(budget_state& state, const settle_event& event) {
-  const request_bound bound = take(state, event.id);
-  auto& settled = state.settled;
-  const auto& tokens = event.tokens;
+void charge(gateway_usage& settled, const token_counts& tokens, std::int64_t cost_nanousd) {
   settled.input_tokens += tokens.input;
   settled.output_tokens += tokens.output;
   settled.cache_write_tokens += tokens.cache_write;
   settled.cache_read_tokens += tokens.cache_read;
-  settled.cost_nanousd += event.cost_nanousd;
+  settled.cost_nanousd += cost_nanousd;
+}
+
+budget_effect settle(budget_state& state, const settle_event& event) {
+  const request_bound bound = take(state, event.id);
+  const auto& tokens = event.tokens;
+  charge(state.settled, tokens, event.cost_nanousd);
   return accounted_effect{
       event.cost_nanousd > bound.cost_nanousd || tokens.output > bound.output_tokens ||
       tokens.input + tokens.cache_write + tokens.cache_read > bound.input_tokens};
@@ -112,6 +115,10 @@ budget_effect step(budget_state& state, const budget_event& event) {
   if (const auto* asked = std::get_if<reserve_event>(&event)) return reserve(state, *asked);
   if (const auto* ended = std::get_if<settle_event>(&event)) return settle(state, *ended);
   if (const auto* died = std::get_if<forfeit_event>(&event)) return forfeit(state, *died);
+  if (const auto* more = std::get_if<more_event>(&event)) {
+    charge(state.settled, more->tokens, more->cost_nanousd);
+    return accounted_effect{};
+  }
   take(state, std::get<release_event>(event).id);
   return accounted_effect{};
 }

@@ -54,7 +54,13 @@ struct forfeit_event {
 struct release_event {
   std::uint64_t id = 0;
 };
-using budget_event = std::variant<reserve_event, settle_event, forfeit_event, release_event>;
+/// The upstream told more of a request after that was settled: what comes on top.
+struct more_event {
+  token_counts tokens;
+  std::int64_t cost_nanousd = 0;
+};
+using budget_event =
+    std::variant<reserve_event, settle_event, forfeit_event, release_event, more_event>;
 
 struct granted_effect {};
 /// It will never be granted: answered 400.
@@ -66,13 +72,13 @@ struct wait_effect {
   std::string why;
   std::int64_t retry_after_ms = 0;
 };
-/// Settled, forfeited or released; past_bound: the upstream billed more than the bound.
+/// Settled, corrected, forfeited or released; past_bound: the upstream billed more than the bound.
 struct accounted_effect {
   bool past_bound = false;
 };
 using budget_effect = std::variant<granted_effect, spent_effect, wait_effect, accounted_effect>;
 
-/// REQUIRES that a reserve's id is new and any other event's id is open.
+/// REQUIRES that a reserve's id is new and any other event's id, if it has one, is open.
 budget_effect step(budget_state& state, const budget_event& event);
 
 }  // namespace germline::worker

@@ -103,3 +103,15 @@ TEST_CASE("a bill past its bound is charged whole and reported") {
   CHECK(state.settled.cost_nanousd == 120);
   CHECK(std::holds_alternative<spent_effect>(step(state, reserve_event{2, {0, 0, 1}, 0})));
 }
+
+TEST_CASE("what is told after a request was settled comes on top") {
+  budget_state state;
+  state.limits.budget_nanousd = 100;
+  CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{1, {10, 10, 60}, 0})));
+  step(state, settle_event{1, {5, 1}, 20});
+  step(state, more_event{{0, 4}, 30});
+  CHECK(state.settled.output_tokens == 5);
+  CHECK(state.settled.cost_nanousd == 50);
+  CHECK(state.settled.requests == 1);
+  CHECK(std::holds_alternative<spent_effect>(step(state, reserve_event{2, {1, 1, 60}, 0})));
+}

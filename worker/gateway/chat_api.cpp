@@ -1,6 +1,7 @@
 // The OpenAI Chat Completions dialect. A body passes byte for byte, but for a cap on the output and
 // stream_options.include_usage, which are put in where they are missing: without the one a request
-// has no bound, without the other a stream does not tell its usage.
+// has no bound, without the other a stream does not tell its usage. So is "store": false, for an
+// upstream that may keep what it is not told to forget.
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -172,6 +173,9 @@ judgement check(const std::string& body, const request_limits& limits) {
   std::string edited = body;
   set_cap(request, limits, facts, edited);
   ask_for_usage(request, facts, edited);
+  if (limits.chat_store_false && !given(request, "store")) {
+    edited = with_member(edited, "store", false);
+  }
   facts.input_bound_tokens = static_cast<std::int64_t>(edited.size()) +
                              openai::provider_prompt_tokens +
                              content.images() * openai::image_tokens;
@@ -182,6 +186,7 @@ judgement check(const std::string& body, const request_limits& limits) {
 class chat_api final : public dialect {
  public:
   std::string_view name() const override { return "chat_completions"; }
+  std::string_view prefix() const override { return "/v1/chat"; }
 
   std::optional<route_kind> route(std::string_view target) const override {
     if (target == "/v1/chat/completions") return route_kind::create;

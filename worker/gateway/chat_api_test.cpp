@@ -138,3 +138,14 @@ TEST_CASE("chat: an error has the form that clients of OpenAI read") {
   CHECK(error["param"].is_null());
   CHECK(json::parse(chat_dialect().error(400, "x"))["error"]["type"] == "invalid_request_error");
 }
+
+TEST_CASE("chat: nothing is kept by an upstream that keeps what it is not told to forget") {
+  request_limits limits{100, 50};
+  limits.chat_store_false = true;
+  const std::string capped = R"(,"max_tokens":10)";
+  CHECK(facts_of(capped, limits).rewritten == R"({"store":false,)" + body_with(capped).substr(1));
+  CHECK(*facts_of(capped + R"(,"store":null)", limits).rewritten ==
+        body_with(capped + R"(,"store":false)"));
+  CHECK_FALSE(facts_of(capped + R"(,"store":false)", limits).rewritten);
+  CHECK_FALSE(facts_of(capped).rewritten);
+}

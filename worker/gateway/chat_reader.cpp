@@ -21,13 +21,13 @@ void chat_reader::take_usage(const json& usage) {
     broken_ = true;
     return;
   }
-  counts_ = read;
+  adopt(read);
   told_ = true;
 }
 
 bool chat_reader::take_data(std::string_view data) {
   if (data == "[DONE]") {
-    ended_ = true;
+    ended_ = closed_ = true;
     counted_ = told_;
     return false;
   }

@@ -1,6 +1,7 @@
 #include "worker/gateway/config.hpp"
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -26,6 +27,18 @@ class section {
     } else {
       fail("must be a string", key);
     }
+  }
+
+  /// False: the key is not there.
+  bool flag(const char* key, bool& into) {
+    const toml::node* node = take(key);
+    if (!node) return false;
+    if (const auto value = node->value_exact<bool>()) {
+      into = *value;
+    } else {
+      fail("must be true or false", key);
+    }
+    return true;
   }
 
   void number(const char* key, std::int64_t& into, std::int64_t least, std::int64_t most) {
@@ -91,6 +104,14 @@ bool is_loopback(std::string_view url) {
     }
   }
   return false;
+}
+
+bool is_openai(std::string_view url) {
+  constexpr std::string_view scheme = "https://";
+  if (!url.starts_with(scheme)) return false;
+  const auto host =
+      url.substr(scheme.size(), url.find_first_of(":/", scheme.size()) - scheme.size());
+  return host == "api.openai.com" || host.ends_with(".api.openai.com");
 }
 
 result<void> check(gateway_config& config) {
@@ -165,6 +186,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   upstream.texts("dialects", config.dialects);
   upstream.text("auth", config.auth);
   upstream.text("chat_cap", config.chat_cap);
+  const bool says_store = upstream.flag("chat_store_false", config.chat_store_false);
   upstream.text("ca_file", config.ca_file);
   section prices(file, "prices");
   prices.text("file", config.prices_file);
@@ -174,6 +196,8 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   section limits(file, "limits");
   limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
   limits.number("max_connections", config.max_connections, 1, 10'000);
+  limits.number("max_held_bytes", config.max_held_bytes, 1024, std::int64_t{1} << 40);
+  limits.number("max_held_bytes_in_all", config.max_held_bytes_in_all, 1024, std::int64_t{1} << 40);
   limits.number("max_output_tokens", config.max_output_tokens, 1, 10'000'000);
   limits.texts("betas", config.betas);
   section timeouts(file, "timeouts");
@@ -188,6 +212,9 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   }
   GERMLINE_TRY(check(config));
   GERMLINE_TRY(check_dialects(config));
+  if (!says_store) config.chat_store_false = is_openai(config.url);
+  config.max_held_bytes = std::max(config.max_held_bytes, config.max_body_bytes);
+  config.max_held_bytes_in_all = std::max(config.max_held_bytes_in_all, config.max_held_bytes);
   return config;
 }
 

@@ -20,6 +20,9 @@ struct gateway_config {
   std::vector<std::string> dialects;  // that the upstream speaks; by default "messages"
   std::string auth;                   // how the key is shown: "x-api-key" or "bearer"
   std::string chat_cap = "max_completion_tokens";  // or "max_tokens", where only that is known
+  /// Whether "store": false is put into Chat Completions that leave it out. Some servers do not
+  /// know the field; OpenAI's does, and by default it is its alone that gets it.
+  bool chat_store_false = false;
   std::string ca_file;  // PEM of the authorities that are trusted alone; empty: the system's
   // [prices]
   std::string prices_file;
@@ -27,10 +30,13 @@ struct gateway_config {
   std::string transcripts_directory;             // empty: none are written
   std::int64_t transcript_max_bytes = 64 << 20;  // of one attempt
   // [limits]
-  std::int64_t max_body_bytes = 32 << 20;   // of one request
-  std::int64_t max_connections = 32;        // of one attempt
-  std::int64_t max_output_tokens = 64'000;  // the largest max_tokens of one request
-  std::vector<std::string> betas;           // anthropic-beta values that pass
+  std::int64_t max_body_bytes = 32 << 20;  // of one request
+  std::int64_t max_connections = 32;       // of one attempt
+  // Of the bodies of requests and answers under way; each at least max_body_bytes.
+  std::int64_t max_held_bytes = 64 << 20;          // of one attempt
+  std::int64_t max_held_bytes_in_all = 512 << 20;  // of all attempts together
+  std::int64_t max_output_tokens = 64'000;         // the largest max_tokens of one request
+  std::vector<std::string> betas;                  // anthropic-beta values that pass
   // [timeouts]
   std::int64_t client_header_ms = 15'000;  // idle between requests or slow headers
   std::int64_t client_body_ms = 60'000;

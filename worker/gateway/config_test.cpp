@@ -73,3 +73,30 @@ TEST_CASE("the dialects of the upstream, and how it wants the key") {
   CHECK_FALSE(with("auth = \"basic\""));
   CHECK_FALSE(with("chat_cap = \"tokens\""));
 }
+
+TEST_CASE("OpenAI is told to store nothing, others where the configuration says so") {
+  const auto puts_in = [](const std::string& url, const std::string& lines = "") {
+    const auto config = parse_gateway_config("schema = 1\n[upstream]\nurl = \"" + url + "\"\n" +
+                                             lines + "\n[prices]\nfile = \"p\"\n");
+    REQUIRE(config);
+    return config->chat_store_false;
+  };
+  CHECK(puts_in("https://api.openai.com"));
+  CHECK(puts_in("https://eu.api.openai.com:443/v1"));
+  CHECK_FALSE(puts_in("https://api.openai.com.example.org"));
+  CHECK_FALSE(puts_in("https://example.com/api.openai.com"));
+  CHECK_FALSE(puts_in("https://example.com"));
+  CHECK(puts_in("https://example.com", "chat_store_false = true"));
+  CHECK_FALSE(puts_in("https://api.openai.com", "chat_store_false = false"));
+  CHECK(message_of(good + "[limits]\nmax_held_bytes = true").find("max_held_bytes") !=
+        std::string::npos);
+}
+
+TEST_CASE("what may be held covers one request, and all hold no less than one attempt") {
+  const auto config = parse_gateway_config(
+      good +
+      "[limits]\nmax_body_bytes = 5000\nmax_held_bytes = 2000\nmax_held_bytes_in_all = 1024");
+  REQUIRE(config);
+  CHECK(config->max_held_bytes == 5000);
+  CHECK(config->max_held_bytes_in_all == 5000);
+}

@@ -28,6 +28,7 @@ struct request_limits {
   std::int64_t max_output_tokens = 0;      // the largest cap that may be asked for
   std::int64_t default_output_tokens = 0;  // put in where the dialect lets the cap be left out
   std::string_view chat_cap = "max_completion_tokens";  // the cap's name in Chat Completions
+  bool chat_store_false = false;  // "store": false is put into Chat Completions without it
 };
 
 /// What the gateway must know of a request that may go out.
@@ -57,6 +58,8 @@ class dialect {
   virtual ~dialect() = default;
   /// As the configuration has it: "chat_completions".
   virtual std::string_view name() const = 0;
+  /// What its paths begin with: errors on them have its form, whether they are routes or not.
+  virtual std::string_view prefix() const = 0;
   /// Of a POST's target, with its query; none: it is not of this dialect.
   virtual std::optional<route_kind> route(std::string_view target) const = 0;
   /// Judges a body. The model is for the caller to judge.

@@ -1,5 +1,9 @@
 #include "worker/gateway/gateway.hpp"
 
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+
 #include <sys/socket.h>
 
 #include "common/log.hpp"
@@ -11,6 +15,7 @@ constexpr std::size_t max_outbox = 4096;
 constexpr std::size_t max_attempts = 4096;
 constexpr std::size_t min_token_bytes = 16;
 constexpr std::size_t max_token_bytes = 512;
+constexpr std::chrono::milliseconds longest_wait_for_transcript(500);
 
 bool is_file_name(std::string_view text) {
   if (text.empty() || text.size() > 64) return false;
@@ -99,8 +104,7 @@ void gateway::handle(control_message message, unique_fd fd) {
       break;
     }
     case control_op::close:
-      answer = close(message);
-      break;
+      return close(message);
     default:
       answer.message = "only open, renew and close are asked for";
   }
@@ -173,13 +177,15 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                        std::move(listener));
 }
 
-control_message gateway::close(const control_message& message) {
+void gateway::close(const control_message& message) {
   control_message answer;
+  answer.seq = message.seq;
+  answer.attempt_id = message.attempt_id;
   const auto found = attempts_.find(message.attempt_id);
   if (found == attempts_.end()) {
     answer.op = control_op::refused;
     answer.message = "there is no such attempt";
-    return answer;
+    return send(answer, false);
   }
   found->second->cut();
   answer.op = control_op::closed;
@@ -187,8 +193,23 @@ control_message gateway::close(const control_message& message) {
   answer.obstacle = found->second->obstacle();
   log_info("{}: closed after {} requests, {} nano-dollars", message.attempt_id,
            answer.usage.requests, answer.usage.cost_nanousd);
+  // Whoever closes may read the transcript then; but no disk may hold a kill up.
+  struct late_answer {
+    control_message message;
+    boost::asio::steady_timer longest;
+    bool sent = false;
+  };
+  const auto late = std::make_shared<late_answer>(
+      late_answer{std::move(answer), boost::asio::steady_timer(parts_.context), false});
+  const auto send_once = [this, late] {
+    if (!std::exchange(late->sent, true)) send(late->message, false);
+    late->longest.cancel();
+  };
+  late->longest.expires_after(longest_wait_for_transcript);
+  late->longest.async_wait([send_once, late](boost::system::error_code) { send_once(); });
+  found->second->close_record(
+      [&context = parts_.context, send_once] { boost::asio::post(context, send_once); });
   attempts_.erase(found);
-  return answer;
 }
 
 void gateway::send(const control_message& message, bool may_drop) {

@@ -2,6 +2,7 @@
 // Usage: germline-gateway --config FILE --control-fd N [--key-fd N]
 #include <boost/asio/io_context.hpp>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,11 +14,15 @@
 
 #include "common/log.hpp"
 #include "worker/gateway/gateway.hpp"
+#include "worker/gateway/secret_filter.hpp"
 
 namespace {
 
 using namespace germline;
 using namespace germline::worker;
+
+// Less than the node waits before it kills (client.cpp).
+constexpr std::chrono::milliseconds longest_last_write(1500);
 
 struct arguments {
   std::string config_file;
@@ -101,11 +106,15 @@ result<void> run(int argc, char** argv) {
   system_clock_source time;
   system_random random;
   GERMLINE_TRY_ASSIGN(const auto provider, upstream::make(context, config, key));
-  gateway_parts parts{context, config, time, random, *provider};
+  transcript_writer transcripts;
+  byte_pool bodies(config.max_held_bytes_in_all);
+  const auto secrets = filtered_secrets({key});
+  gateway_parts parts{context, config, time, random, *provider, transcripts, bodies, secrets};
   gateway served(parts, std::move(prices), {key}, std::move(control));
   served.start();
   log_info("serving {}", config.url);
   context.run();
+  if (!transcripts.finish(longest_last_write)) log_error("transcripts are not written whole");
   // Coroutines that never ended refer to what is about to be destroyed: end without unwinding.
   ::_exit(0);
 }

@@ -276,6 +276,7 @@ std::string allowed_betas(std::string_view sent, const std::vector<std::string>&
 class messages_api final : public dialect {
  public:
   std::string_view name() const override { return "messages"; }
+  std::string_view prefix() const override { return "/v1/messages"; }
 
   std::optional<route_kind> route(std::string_view target) const override {
     if (target.ends_with("?beta=true")) target.remove_suffix(std::string_view("?beta=true").size());

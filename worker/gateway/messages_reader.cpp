@@ -8,21 +8,22 @@ using nlohmann::json;
 
 bool messages_reader::read_usage(const json& usage) {
   if (!usage.is_object()) return false;
-  bool sane = read_count(usage, "input_tokens", counts_.input) &&
-              read_count(usage, "output_tokens", counts_.output) &&
-              read_count(usage, "cache_creation_input_tokens", counts_.cache_write) &&
-              read_count(usage, "cache_read_input_tokens", counts_.cache_read);
+  token_counts read = counts_;
+  bool sane = read_count(usage, "input_tokens", read.input) &&
+              read_count(usage, "output_tokens", read.output) &&
+              read_count(usage, "cache_creation_input_tokens", read.cache_write) &&
+              read_count(usage, "cache_read_input_tokens", read.cache_read);
   const auto split = usage.find("cache_creation");
   if (split != usage.end() && split->is_object()) {
-    sane = sane && read_count(*split, "ephemeral_1h_input_tokens", counts_.cache_write_1h);
+    sane = sane && read_count(*split, "ephemeral_1h_input_tokens", read.cache_write_1h);
   }
-  return sane && counts_.cache_write_1h <= counts_.cache_write;
+  if (!sane || read.cache_write_1h > read.cache_write) return false;
+  adopt(read);
+  return true;
 }
 
 bool messages_reader::take_data(std::string_view data) {
-  if (data.find("\"message_start\"") == data.npos && data.find("\"message_delta\"") == data.npos) {
-    return false;
-  }
+  if (data.find("\"message_") == data.npos) return false;
   const json event = json::parse(data, nullptr, false);
   if (!event.is_object()) return false;
   const json type = event.value("type", json());
@@ -34,6 +35,8 @@ bool messages_reader::take_data(std::string_view data) {
     const json delta = event.value("delta", json());
     ended_ = ended_ || (delta.is_object() && delta.value("stop_reason", json()).is_string());
     counted_ = started_ && ended_;
+  } else if (type == "message_stop") {
+    closed_ = true;
   }
   return false;
 }

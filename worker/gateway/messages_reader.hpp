@@ -14,6 +14,7 @@ class messages_reader final : public answer_reader {
  private:
   bool take_data(std::string_view data) override;
   void take_body(const nlohmann::json& body) override;
+  /// Members that are not there keep what was told before. False: no sane usage.
   bool read_usage(const nlohmann::json& usage);
 
   bool started_ = false;

@@ -57,3 +57,20 @@ TEST_CASE("a body's usage is found, and a body without one has none") {
   feed(other, "{}");
   CHECK_FALSE(other.finish());
 }
+
+TEST_CASE("a stream is settled at its last event, by the largest usage that it told") {
+  const auto delta = [](int tokens) {
+    return "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{"
+           "\"output_tokens\":" +
+           std::to_string(tokens) + "}}\n\n";
+  };
+  const std::string stop = "data: {\"type\":\"message_stop\"}\n\n";
+  messages_reader reader(true);
+  feed(reader, start + delta(2) + delta(42) + delta(3));
+  CHECK_FALSE(reader.settles());
+  feed(reader, stop);
+  CHECK(reader.settles());
+  CHECK(reader.finish()->output == 42);
+  feed(reader, delta(50));
+  CHECK(reader.finish()->output == 50);
+}

@@ -58,6 +58,21 @@ TEST_CASE("chat: usage so far is not the usage") {
   CHECK(whole.finish()->output == 1);
 }
 
+TEST_CASE("chat: a stream is settled at its end, by the largest usage that it told") {
+  const auto told = [](int prompt, int completion) {
+    return "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":" + std::to_string(prompt) +
+           ",\"completion_tokens\":" + std::to_string(completion) + "}}\n\n";
+  };
+  chat_reader reader(true, false);
+  seen(reader, told(10, 1) + told(10, 42) + told(10, 2), 50);
+  CHECK_FALSE(reader.settles());
+  seen(reader, done, 50);
+  CHECK(reader.settles());
+  CHECK(*reader.finish() == token_counts{10, 42, 0, 0, 0});
+  seen(reader, told(10, 50), 50);
+  CHECK(reader.finish()->output == 50);
+}
+
 TEST_CASE("chat: a stream that ends early, or lies, has no usage") {
   chat_reader cut(true, true);
   CHECK(seen(cut, hello + "data: {\"cho", 5) == hello + "data: {\"cho");

@@ -203,6 +203,7 @@ judgement check(const std::string& body, const request_limits& limits) {
 class responses_api final : public dialect {
  public:
   std::string_view name() const override { return "responses"; }
+  std::string_view prefix() const override { return "/v1/responses"; }
 
   std::optional<route_kind> route(std::string_view target) const override {
     if (target == "/v1/responses") return route_kind::create;

@@ -19,7 +19,7 @@ bool responses_reader::take_data(std::string_view data) {
   if (type != "response.completed" && type != "response.incomplete" && type != "response.failed") {
     return false;
   }
-  ended_ = true;
+  ended_ = closed_ = true;
   const auto response = event.find("response");
   if (response != event.end() && response->is_object()) take_body(*response);
   return false;
@@ -40,7 +40,7 @@ void responses_reader::take_body(const json& body) {
   read.input = input - read.cache_read - read.cache_write;
   counted_ = sane && read.input >= 0 && read.output >= 0;
   broken_ = broken_ || !counted_;
-  if (counted_) counts_ = read;
+  if (counted_) adopt(read);
 }
 
 }  // namespace germline::worker

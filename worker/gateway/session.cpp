@@ -68,6 +68,10 @@ void serve(std::shared_ptr<attempt> owner, asio::ip::tcp::socket socket) {
                  });
 }
 
+std::string session::retry_after(std::int64_t wait_ms) {
+  return std::to_string(std::max<std::int64_t>(1, (wait_ms + 999) / 1000));
+}
+
 session::session(attempt& owner, asio::ip::tcp::socket socket)
     : owner_(owner), stream_(std::move(socket)), signal_(owner.parts().context) {
   owner_.joined(this);
@@ -115,6 +119,7 @@ asio::awaitable<bool> session::serve_one() {
   request.body_limit(static_cast<std::uint64_t>(config.max_body_bytes));
   stream_.expires_after(std::chrono::milliseconds(config.client_header_ms));
   co_await http::async_read_header(stream_, buffer_, request, into(failed));
+  shape_ = &shape_of(request);
   if (failed == http::error::body_limit) {
     co_return co_await refuse(413, "the request is too large");
   }
@@ -127,6 +132,20 @@ asio::awaitable<bool> session::serve_one() {
   }
   if (request.get().version() != 11) co_return co_await refuse(400, "only HTTP/1.1 is spoken here");
   co_return co_await route(request);
+}
+
+// Of the errors: that of the path's dialect. Other paths are those of no client in particular.
+const dialect& session::shape_of(const parser& request) const {
+  const auto& head = request.get();
+  const auto target = view(head.target());
+  for (const dialect* one : all_dialects()) {
+    if (target.starts_with(one->prefix())) return *one;
+  }
+  if (target.starts_with(models_path)) return dialect_of_client(head);
+  const auto& spoken = owner_.parts().config.dialects;
+  const bool anthropic = head.find("anthropic-version") != head.end() ||
+                         std::find(spoken.begin(), spoken.end(), "messages") != spoken.end();
+  return anthropic ? messages_dialect() : chat_dialect();
 }
 
 asio::awaitable<bool> session::route(parser& request) {
@@ -146,7 +165,6 @@ asio::awaitable<bool> session::route(parser& request) {
   const bool event = post && target == "/germline/v1/events";
   const bool models = head.method() == http::verb::get &&
                       (path == models_path || path.starts_with(one_model_prefix));
-  shape_ = speaks ? speaks : models ? &dialect_of_client(head) : &messages_dialect();
   if (!speaks && !event && !models) {
     const std::string message = "there is no " + path.substr(0, 100) + " here";
     co_return co_await refuse(404, message);
@@ -163,12 +181,13 @@ asio::awaitable<bool> session::route(parser& request) {
     for (const auto& name : spoken) message += " '" + name + "'";
     co_return co_await refuse(404, message);
   }
-  exchange one{*speaks, *kind};
+  exchange one{*speaks, *kind, target, held_bytes(owner_.bodies())};
   co_return co_await serve_model(request, one);
 }
 
 asio::awaitable<bool> session::serve_models(parser& request, std::string_view path) {
-  if (!co_await read_body(request)) co_return false;
+  held_bytes held(owner_.bodies());
+  if (!co_await read_body(request, held)) co_return false;
   const auto& model = owner_.settings().model;
   const bool only = path != models_path;
   if (only && path.substr(one_model_prefix.size()) != model) {
@@ -179,7 +198,13 @@ asio::awaitable<bool> session::serve_models(parser& request, std::string_view pa
   co_return co_await answer(std::move(out), request.get().keep_alive());
 }
 
-asio::awaitable<bool> session::read_body(parser& request) {
+asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
+  static constexpr std::string_view no_room =
+      "requests under way hold as many bytes as may be held at a time; wait for one to end";
+  if (!held.grow_to(request.content_length().value_or(0))) {
+    co_await refuse(429, no_room, 1000);
+    co_return false;
+  }
   error_code failed;
   stream_.expires_after(std::chrono::milliseconds(owner_.parts().config.client_body_ms));
   if (beast::iequals(request.get()[http::field::expect], "100-continue")) {
@@ -187,7 +212,14 @@ asio::awaitable<bool> session::read_body(parser& request) {
     co_await asio::async_write(stream_, asio::buffer(go_on.data(), go_on.size()), into(failed));
     if (failed) co_return false;
   }
-  co_await http::async_read(stream_, buffer_, request, into(failed));
+  request.eager(true);
+  while (!failed && !request.is_done()) {
+    if (!held.grow_to(request.get().body().capacity())) {
+      co_await refuse(429, no_room, 1000);
+      co_return false;
+    }
+    co_await http::async_read_some(stream_, buffer_, request, into(failed));
+  }
   if (failed == http::error::body_limit || failed == http::error::buffer_overflow) {
     co_await refuse(413, "the request is too large");
     co_return false;
@@ -212,8 +244,10 @@ asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only
 }
 
 // The rest of a refused request is not read, so the connection cannot go on.
-asio::awaitable<bool> session::refuse(unsigned status, std::string_view message) {
+asio::awaitable<bool> session::refuse(unsigned status, std::string_view message,
+                                      std::int64_t retry_after_ms) {
   reply out;
+  if (retry_after_ms > 0) out.headers.emplace_back("retry-after", retry_after(retry_after_ms));
   out.status = status;
   out.body = shape_->error(status, message);
   co_await answer(std::move(out), false);
@@ -225,7 +259,8 @@ asio::awaitable<bool> session::serve_event(parser& request) {
   request.body_limit(max_event_bytes);
   const bool fits = !request.content_length() || *request.content_length() <= max_event_bytes;
   if (!fits) co_return co_await refuse(413, "an event has at most 8 KiB");
-  if (!co_await read_body(request)) co_return false;
+  held_bytes held(owner_.bodies());
+  if (!co_await read_body(request, held)) co_return false;
   const bool keep_alive = request.get().keep_alive();
   const auto event = nlohmann::json::parse(request.get().body(), nullptr, false);
   reply out;
@@ -242,11 +277,15 @@ asio::awaitable<bool> session::serve_event(parser& request) {
 }
 
 asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
-  if (!co_await read_body(request)) co_return false;
+  if (const auto wait_ms = owner_.refusal_wait_ms(); wait_ms > 0) {
+    co_return co_await refuse(429, "too many requests were refused in the last minute", wait_ms);
+  }
+  if (!co_await read_body(request, one.held)) co_return false;
   const bool keep_alive = request.get().keep_alive();
   one.began_ms = owner_.parts().time.utc_ms();
   std::optional<reply> refusal = prepare(request, one);
   if (refusal) {
+    owner_.note_refusal();
     keep(one, refusal->body);
     finish_record(one, refusal->status);
     co_return co_await answer(std::move(*refusal), keep_alive);

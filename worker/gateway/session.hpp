@@ -50,7 +50,8 @@ class session {
     const dialect& speaks;
     route_kind kind;
     std::string path;
-    std::string body;
+    held_bytes held;  // of the body, and of an answer that does not stream
+    std::shared_ptr<const std::string> body;
     std::vector<std::string> headers;
     request_facts facts;
     request_bound bound;
@@ -60,7 +61,8 @@ class session {
     std::string problem = "it was cut off";  // told where no whole answer comes
     token_counts tokens;
     std::int64_t cost_nanousd = 0;
-    std::string kept;  // the answer, for the transcript
+    std::unique_ptr<answer_reader> usage;  // of a stream
+    std::string kept;                      // the answer, for the transcript
     bool kept_cut = false;
     unsigned status = 0;  // that the client has begun to get
     bool recorded = false;
@@ -68,9 +70,12 @@ class session {
 
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<void> drain();
-  boost::asio::awaitable<bool> read_body(parser& request);
+  boost::asio::awaitable<bool> read_body(parser& request, held_bytes& held);
   boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
-  boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message);
+  /// `retry_after_ms` 0: none is told.
+  boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message,
+                                      std::int64_t retry_after_ms = 0);
+  const dialect& shape_of(const parser& request) const;
   boost::asio::awaitable<bool> route(parser& request);
   boost::asio::awaitable<bool> serve_models(parser& request, std::string_view path);
   boost::asio::awaitable<bool> serve_event(parser& request);
@@ -85,10 +90,12 @@ class session {
   std::optional<reply> prepare(parser& request, exchange& one);
   std::optional<reply> reserve(exchange& one);
   void account(exchange& one, std::optional<token_counts> tokens);
+  void account_late(exchange& one, const std::optional<token_counts>& tokens);
   void give_back(exchange& one);
   void release(exchange& one);
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
+  static std::string retry_after(std::int64_t wait_ms);
   void watch_client();
   bool gone() const { return cut_ || hung_up_; }
 

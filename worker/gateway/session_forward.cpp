@@ -1,6 +1,7 @@
 // The part of session that sends a request upstream, passes its answer on and accounts for it.
 #include "worker/gateway/session.hpp"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
+#include "worker/gateway/secret_filter.hpp"
 
 namespace germline::worker {
 namespace {
@@ -52,12 +54,17 @@ bool may_retry(const upstream_head& head) {
   }
 }
 
-std::vector<std::pair<std::string, std::string>> passed_headers(const upstream_head& head) {
+bool is_success(unsigned status) {
+  return status >= 200 && status < 300;
+}
+
+std::vector<std::pair<std::string, std::string>> passed_headers(
+    const upstream_head& head, const std::vector<std::string>& secrets) {
   std::vector<std::pair<std::string, std::string>> passed;
   for (const std::string_view name :
        {"request-id", "x-request-id", "retry-after", "x-should-retry", "x-germline-scripted"}) {
     const auto value = head.header(name);
-    if (!value.empty()) passed.emplace_back(name, value);
+    if (!value.empty()) passed.emplace_back(name, without_secrets(value, secrets));
   }
   return passed;
 }
@@ -88,8 +95,7 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
   const auto& config = owner_.parts().config;
   const auto& settings = owner_.settings();
   auto& head = request.get();
-  one.path = view(head.target());
-  one.body = std::move(head.body());
+  one.body = std::make_shared<const std::string>(std::move(head.body()));
   one.headers = one.speaks.headers(
       [&](std::string_view name) {
         return view(head[{name.data(), name.size()}]);
@@ -100,8 +106,8 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
   };
   const request_limits limits{config.max_output_tokens,
                               std::min(config.max_output_tokens, settings.price.max_output_tokens),
-                              config.chat_cap};
-  auto judged = one.speaks.judge(one.body, one.kind, limits);
+                              config.chat_cap, config.chat_store_false};
+  auto judged = one.speaks.judge(*one.body, one.kind, limits);
   if (const auto* refused = std::get_if<request_refusal>(&judged)) {
     return refusal(refused->message);
   }
@@ -109,7 +115,9 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
   if (one.facts.model != settings.model) {
     return refusal("the model of this attempt is '" + settings.model + "', and no other");
   }
-  if (one.facts.rewritten) one.body = std::move(*one.facts.rewritten);
+  if (one.facts.rewritten) {
+    one.body = std::make_shared<const std::string>(std::move(*one.facts.rewritten));
+  }
   if (one.kind == route_kind::create) {  // counting costs nothing
     const auto input = one.facts.input_bound_tokens;
     const auto output = one.facts.max_output_tokens;
@@ -128,9 +136,8 @@ std::optional<session::reply> session::reserve(exchange& one) {
     return reply{400, one.speaks.error(400, spent->why)};
   }
   if (const auto* wait = std::get_if<wait_effect>(&effect)) {
-    const auto seconds = std::max<std::int64_t>(1, (wait->retry_after_ms + 999) / 1000);
     reply out{429, one.speaks.error(429, wait->why)};
-    out.headers.emplace_back("retry-after", std::to_string(seconds));
+    out.headers.emplace_back("retry-after", retry_after(wait->retry_after_ms));
     return out;
   }
   one.reservation = id;
@@ -156,12 +163,28 @@ void session::account(exchange& one, std::optional<token_counts> tokens) {
   owner_.settle(id, *tokens, one.cost_nanousd);
 }
 
-// Cancels what is under way. What was asked and not answered whole may be billed.
+// What was told after account(), if it costs more.
+void session::account_late(exchange& one, const std::optional<token_counts>& tokens) {
+  if (one.outcome != "settled" || !tokens || *tokens == one.tokens) return;
+  const auto cost = cost_nanousd(owner_.settings().price, *tokens);
+  const auto cost_more = cost - one.cost_nanousd;
+  if (cost_more <= 0) return;
+  const token_counts more{tokens->input - one.tokens.input, tokens->output - one.tokens.output,
+                          tokens->cache_write - one.tokens.cache_write,
+                          tokens->cache_write_1h - one.tokens.cache_write_1h,
+                          tokens->cache_read - one.tokens.cache_read};
+  one.tokens = *tokens;
+  one.cost_nanousd = cost;
+  owner_.settle_more(more, cost_more);
+}
+
+// Cancels what is under way. What was asked and not answered whole may be billed, but for what a
+// stream told before.
 void session::give_back(exchange& one) {
   const bool sent = call_ != nullptr;
   call_.reset();
   if (sent) {
-    account(one, std::nullopt);
+    account(one, one.usage ? one.usage->finish() : std::nullopt);
   } else if (one.reservation) {
     release(one);
   }
@@ -175,7 +198,10 @@ void session::release(exchange& one) {
 }
 
 void session::keep(exchange& one, std::string_view bytes) {
-  const auto room = kept_bytes - one.kept.size();
+  auto room = kept_bytes - one.kept.size();
+  const auto body_bytes = one.body ? one.body->size() : 0;
+  const auto with_it = body_bytes + one.kept.size() + std::min(room, bytes.size());
+  if (!one.held.grow_to(with_it)) room = 0;
   one.kept_cut = one.kept_cut || bytes.size() > room;
   one.kept += bytes.substr(0, room);
 }
@@ -188,12 +214,12 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.path = one.path;
   entry.request = one.body;
   entry.status = status;
-  entry.response = one.kept;
+  entry.response = std::move(one.kept);
   entry.response_cut = one.kept_cut;
   entry.outcome = one.outcome;
   entry.tokens = one.tokens;
   entry.cost_nanousd = one.cost_nanousd;
-  owner_.record(entry);
+  owner_.record(std::move(entry));
 }
 
 asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
@@ -218,9 +244,9 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     call_ = owner_.parts().provider.send({one.path, one.body, one.headers}, from);
     while (!gone() && !from.head && !from.end) co_await wait_change();
     if (gone()) co_return false;
-    if (from.head && from.head->status == 200) {
+    if (from.head && is_success(from.head->status)) {
       const bool streams = from.head->header("content-type").starts_with("text/event-stream");
-      one.status = 200;
+      one.status = from.head->status;
       if (streams) co_return co_await pass_stream(one, from, keep_alive);
       co_return co_await pass_whole(one, from, keep_alive);
     }
@@ -251,12 +277,14 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
   const auto usage = one.speaks.reader(false, one.facts);
   reply out;
   out.status = from.head->status;
-  out.headers = passed_headers(*from.head);
+  const auto& secrets = owner_.parts().secrets;
+  out.headers = passed_headers(*from.head, secrets);
   bool whole = false;
   for (;;) {
     if (gone()) co_return false;
     out.body += std::exchange(from.data, {});
     if (out.body.size() > max_answer_bytes) break;
+    if (!one.held.grow_to(one.body->size() + out.body.size())) break;
     if (from.paused) {
       from.paused = false;
       call_->resume();
@@ -268,13 +296,15 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
     }
   }
   call_.reset();
-  one.problem = !whole              ? "the upstream's answer was cut off"
-                : out.status == 200 ? "the upstream's answer does not tell its usage"
-                                    : problem_of(out.status, out.body);
+  const bool success = is_success(out.status);
+  if (success) usage->feed(out.body);
+  out.body = without_secrets(out.body, secrets);
+  one.problem = !whole    ? "the upstream's answer was cut off"
+                : success ? "the upstream's answer does not tell its usage"
+                          : problem_of(out.status, out.body);
   const bool overloaded = out.status == 429 || may_retry(*from.head);
   if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
-  if (out.status == 200) {
-    usage->feed(out.body);
+  if (success) {
     account(one, whole ? usage->finish() : std::nullopt);
   } else if (one.reservation) {
     release(one);
@@ -293,8 +323,9 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
 }
 
 asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
-  http::response<http::empty_body> head(http::status::ok, 11);
-  for (const auto& [name, value] : passed_headers(*from.head)) head.set(name, value);
+  const auto& secrets = owner_.parts().secrets;
+  http::response<http::empty_body> head(static_cast<http::status>(one.status), 11);
+  for (const auto& [name, value] : passed_headers(*from.head, secrets)) head.set(name, value);
   head.set(http::field::content_type, "text/event-stream; charset=utf-8");
   head.set(http::field::cache_control, "no-cache");
   head.keep_alive(keep_alive);
@@ -304,13 +335,16 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   stream_.expires_after(std::chrono::seconds(60));
   co_await http::async_write_header(stream_, serializer, into(failed));
   if (failed) hung_up_ = true;
-  const auto usage = one.speaks.reader(true, one.facts);
+  one.usage = one.speaks.reader(true, one.facts);
+  auto* const usage = one.usage.get();
+  secret_filter filter(secrets);
   while (!gone()) {
     if (!from.data.empty()) {
       std::string bytes = std::exchange(from.data, {});
       usage->feed(bytes);
       // Before the client can know that it ended, so that its next request finds the money free.
-      if (usage->counted()) account(one, usage->finish());
+      if (usage->settles()) account(one, usage->finish());
+      filter.feed(bytes);
       keep(one, bytes);
       if (!bytes.empty() && !co_await write_chunk(std::move(bytes))) break;
     } else if (from.paused) {
@@ -325,15 +359,19 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   if (gone()) co_return false;
   call_.reset();
   one.problem = "the upstream's stream was cut off";
-  account(one, usage->finish());
+  const auto used = usage->finish();
+  account(one, used);
+  account_late(one, used);
   const bool whole = *from.end == upstream_end::complete && usage->ended();
   std::string last = usage->rest();
+  filter.feed(last);
+  last += filter.rest();
   if (!whole) {
     owner_.obstructed(one.problem);
     last += one.speaks.stream_error("the upstream's stream was cut off");
   }
   keep(one, last);
-  finish_record(one, 200);
+  finish_record(one, one.status);
   if (!last.empty() && !co_await write_chunk(std::move(last))) co_return false;
   stream_.expires_after(std::chrono::seconds(60));
   co_await asio::async_write(stream_, http::make_chunk_last(), into(failed));

@@ -68,15 +68,20 @@ result<transcript> transcript::open(const std::string& directory, const std::str
     return errno_error("looking at the transcript " + path, errno);
   }
   opened.left_bytes_ = max_bytes - status.st_size;
+  opened.share_left_bytes_ = {opened.left_bytes_ / 8, opened.left_bytes_ / 2};
   return opened;
 }
 
 result<void> transcript::append(const transcript_entry& entry) {
   if (!file_ || cut_) return {};
+  const bool is_refused = entry.outcome == "refused";
+  std::string_view request = entry.request ? std::string_view(*entry.request) : "";
+  const bool request_cut = is_refused && request.size() > max_refused_bytes;
+  if (request_cut) request = request.substr(0, max_refused_bytes);
   nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
                          {"duration_ms", entry.duration_ms},
                          {"path", entry.path},
-                         {"request", redacted(entry.request, secrets_)},
+                         {"request", redacted(request, secrets_)},
                          {"status", entry.status},
                          {"response", redacted(entry.response, secrets_)},
                          {"outcome", entry.outcome},
@@ -85,14 +90,40 @@ result<void> transcript::append(const transcript_entry& entry) {
                    {"output_tokens", entry.tokens.output},
                    {"cache_write_tokens", entry.tokens.cache_write},
                    {"cache_read_tokens", entry.tokens.cache_read}};
+  if (request_cut) line["request_cut"] = true;
   if (entry.response_cut) line["response_cut"] = true;
-  const auto text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (static_cast<std::int64_t>(text.size()) > left_bytes_) {
+  const bool is_free = entry.cost_nanousd == 0 && entry.tokens == token_counts();
+  return write_bounded(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+                       is_refused ? kind::refused
+                       : is_free  ? kind::free
+                                  : kind::charged);
+}
+
+result<void> transcript::append_lost(std::int64_t entries) {
+  if (!file_ || cut_) return {};
+  return write_bounded("{\"lost\": " + std::to_string(entries) + "}\n", kind::charged);
+}
+
+result<void> transcript::write_bounded(const std::string& line, kind of) {
+  const auto bytes = static_cast<std::int64_t>(line.size());
+  for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
+    if (bytes <= share_left_bytes_[at]) continue;
+    if (left_out_[at]) return {};
+    left_out_[at] = true;
+    static constexpr std::array<std::string_view, 2> marks = {"{\"left_out\": \"refused\"}\n",
+                                                              "{\"left_out\": \"not_billed\"}\n"};
+    left_bytes_ -= static_cast<std::int64_t>(marks[at].size());
+    return write_line(marks[at]);
+  }
+  if (bytes > left_bytes_) {
     cut_ = true;
     return write_line("{\"cut\": true}\n");
   }
-  left_bytes_ -= static_cast<std::int64_t>(text.size());
-  return write_line(text);
+  left_bytes_ -= bytes;
+  for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
+    share_left_bytes_[at] -= bytes;
+  }
+  return write_line(line);
 }
 
 result<void> transcript::write_line(std::string_view line) {

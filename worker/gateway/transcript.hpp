@@ -1,10 +1,13 @@
 // transcript: what one attempt's requests and answers were, as JSON Lines in a file of the trusted
 // side (docs/gateway.md). Secrets are taken out, the file is bounded: past its bound one line
-// {"cut": true} is written and then nothing more.
-// One thread at a time; appends to a local file.
+// {"cut": true} is written and then nothing more. What cost nothing cannot bring that about: it has
+// a share of the file, past which it is left out.
+// One thread at a time (transcript_writer's); appends to a local file, and may block.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,14 +21,19 @@ namespace germline::worker {
 struct transcript_entry {
   std::int64_t at_utc_ms = 0;
   std::int64_t duration_ms = 0;
-  std::string_view path;
-  std::string_view request;
-  unsigned status = 0;  // what the sandbox was answered; 0: nothing
-  std::string_view response;
+  std::string path;
+  std::shared_ptr<const std::string> request;  // null: none
+  unsigned status = 0;                         // what the sandbox was answered; 0: nothing
+  std::string response;
   bool response_cut = false;  // only its beginning was kept
   std::string_view outcome;   // settled, charged_by_bound, not_billed, refused
   token_counts tokens;
   std::int64_t cost_nanousd = 0;
+
+  /// In memory.
+  std::size_t bytes() const {
+    return path.size() + (request ? request->size() : 0) + response.size();
+  }
 };
 
 /// `text` with every one of `secrets`, and whatever looks like a provider's key, replaced.
@@ -33,17 +41,29 @@ std::string redacted(std::string_view text, const std::vector<std::string>& secr
 
 class transcript {
  public:
+  /// Of a refused request no more is written.
+  static constexpr std::size_t max_refused_bytes = 4096;
+
   /// Makes `directory`/`attempt_id`.jsonl, mode 0600. An empty `directory`: writes nothing.
   static result<transcript> open(const std::string& directory, const std::string& attempt_id,
                                  std::int64_t max_bytes, std::vector<std::string> secrets);
 
+  bool writes() const { return static_cast<bool>(file_); }
   result<void> append(const transcript_entry& entry);
+  /// Says in the file that `entries` could not be taken down.
+  result<void> append_lost(std::int64_t entries);
 
  private:
+  /// What may use up how much of the file; each may use what those before it may.
+  enum class kind { refused, free, charged };
+
+  result<void> write_bounded(const std::string& line, kind of);
   result<void> write_line(std::string_view line);
 
   unique_fd file_;
   std::int64_t left_bytes_ = 0;
+  std::array<std::int64_t, 2> share_left_bytes_{};  // of refused, and of it with free
+  std::array<bool, 2> left_out_{};
   bool cut_ = false;
   std::vector<std::string> secrets_;
 };

@@ -43,7 +43,8 @@ TEST_CASE("a transcript has a line a request, and is cut at its bound with a mar
   REQUIRE(opened);
   transcript_entry entry;
   entry.path = "/v1/messages";
-  entry.request = "with hidden-key";
+  entry.request = std::make_shared<std::string>("with hidden-key");
+  entry.cost_nanousd = 1;
   entry.response = "bad \xff utf8";
   for (int i = 0; i < 10; ++i) REQUIRE(opened->append(entry));
   const std::string text = read(folder.path + "/t/att_1.jsonl");
@@ -52,4 +53,41 @@ TEST_CASE("a transcript has a line a request, and is cut at its bound with a mar
   CHECK(text.size() <= 700 + 14);
   CHECK(text.ends_with("}\n{\"cut\": true}\n"));
   CHECK(text.find("\"cut\"") == text.rfind("\"cut\""));
+}
+
+TEST_CASE("what is refused, or costs nothing, cannot end a transcript") {
+  const scratch folder;
+  auto opened = transcript::open(folder.path + "/t", "att_1", 100'000, {});
+  REQUIRE(opened);
+  transcript_entry refused;
+  refused.request = std::make_shared<std::string>(1'000'000, 'x');
+  refused.outcome = "refused";
+  for (int i = 0; i < 100; ++i) REQUIRE(opened->append(refused));
+  transcript_entry unbilled;
+  unbilled.request = std::make_shared<std::string>(1'000'000, 'x');
+  unbilled.outcome = "not_billed";
+  for (int i = 0; i < 10; ++i) REQUIRE(opened->append(unbilled));
+  unbilled.request = std::make_shared<std::string>(9'000, 'x');
+  for (int i = 0; i < 10; ++i) REQUIRE(opened->append(unbilled));
+  transcript_entry charged;
+  charged.request = std::make_shared<std::string>(40'000, 'c');
+  charged.outcome = "settled";
+  charged.cost_nanousd = 1;
+  REQUIRE(opened->append(charged));
+  REQUIRE(opened->append_lost(3));
+  const std::string text = read(folder.path + "/t/att_1.jsonl");
+  const auto count = [&](const std::string& part) {
+    int found = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  };
+  CHECK(text.size() <= 100'000);
+  CHECK(count("\"outcome\":\"refused\"") == 2);
+  CHECK(count("\"request_cut\":true") == 2);
+  CHECK(count("{\"left_out\": \"refused\"}\n") == 1);
+  CHECK(count("\"outcome\":\"not_billed\"") == 4);
+  CHECK(count("{\"left_out\": \"not_billed\"}\n") == 1);
+  CHECK(count("\"outcome\":\"settled\"") == 1);
+  CHECK(text.ends_with("}\n{\"lost\": 3}\n"));
+  CHECK(text.find("\"cut\"") == std::string::npos);
 }

@@ -188,9 +188,14 @@ void upstream::call::set_up() {
   ::curl_easy_setopt(easy_, CURLOPT_USERAGENT, "germline-gateway");
   ::curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
   ::curl_easy_setopt(easy_, CURLOPT_POST, 1L);
-  ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body.data());
+  // From a callback that cannot go back, not from memory: libcurl would send the body a second
+  // time, unasked, where a connection that it used before is lost without an answer. (It connects
+  // anew even so, and then finds that it has nothing to send.)
+  ::curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &call::on_read);
+  ::curl_easy_setopt(easy_, CURLOPT_READDATA, this);
+  ::curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &call::on_seek);
   ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
-                     static_cast<curl_off_t>(request_.body.size()));
+                     static_cast<curl_off_t>(request_.body->size()));
   ::curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config.connect_ms));
   ::curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(config.total_ms));
   ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -245,24 +250,38 @@ void upstream::call::take_header(std::string_view line) {
   head_.headers.emplace_back(lower_case(line.substr(0, colon)), std::string(value));
 }
 
+std::size_t upstream::call::on_read(char* into, std::size_t one, std::size_t size, void* self) {
+  auto& me = *static_cast<call*>(self);
+  const std::string& body = *me.request_.body;
+  if (me.taken_ == body.size()) return CURL_READFUNC_ABORT;  // asked for it anew
+  const auto now = std::min(one * size, body.size() - me.taken_);
+  std::memcpy(into, body.data() + me.taken_, now);
+  me.taken_ += now;
+  return now;
+}
+
+int upstream::call::on_seek(void*, curl_off_t, int) {
+  return CURL_SEEKFUNC_FAIL;
+}
+
 std::size_t upstream::call::on_write(char* bytes, std::size_t, std::size_t size, void* self) {
   return static_cast<call*>(self)->sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
 }
 
 void upstream::call::ended(CURLcode code) {
-  curl_off_t sent_at_us = 0;
-  ::curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &sent_at_us);
   ::curl_multi_remove_handle(owner_.multi_, easy_);
   active_ = false;
   auto how = upstream_end::cut;
   if (code == CURLE_OK) {
     how = upstream_end::complete;
-  } else if (sent_at_us == 0) {
+  } else if (taken_ == 0) {
     how = upstream_end::not_sent;
   } else if (code == CURLE_OPERATION_TIMEDOUT) {
     how = upstream_end::timed_out;
   }
-  sink_.on_end(how, ::curl_easy_strerror(code));
+  const bool sent_anew = code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK;
+  sink_.on_end(how, sent_anew ? "the connection was lost before an answer came"
+                              : ::curl_easy_strerror(code));
 }
 
 }  // namespace germline::worker

@@ -1,6 +1,6 @@
 // upstream: sends requests to the provider with libcurl's multi interface, driven by the gateway's
 // io_context, and hands answers on as they arrive. Holds the API key. It neither retries nor
-// judges: that is the session's work.
+// judges: that is the session's work. Each call sends its body at most once.
 // Everything here runs on the io_context's one thread. Sinks are called from within libcurl: they
 // take note and return; they must not start, resume or destroy a call.
 #pragma once
@@ -24,7 +24,7 @@ namespace germline::worker {
 
 struct upstream_request {
   std::string path;  // "/v1/messages", with its query
-  std::string body;
+  std::shared_ptr<const std::string> body;
   std::vector<std::string> headers;  // "name: value", without authentication
 };
 
@@ -105,6 +105,8 @@ class upstream::call {
   call(upstream& owner, upstream_request request, upstream_sink& sink);
   void set_up();
   static std::size_t on_header(char* bytes, std::size_t one, std::size_t size, void* self);
+  static std::size_t on_read(char* into, std::size_t one, std::size_t size, void* self);
+  static int on_seek(void* self, curl_off_t offset, int origin);
   static std::size_t on_write(char* bytes, std::size_t one, std::size_t size, void* self);
   void take_header(std::string_view line);
   void ended(CURLcode code);
@@ -116,6 +118,7 @@ class upstream::call {
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
   bool active_ = false;
+  std::size_t taken_ = 0;  // of the body, by libcurl
   upstream_head head_;
   std::size_t header_bytes_ = 0;
 };

@@ -1,0 +1,127 @@
+// What an upstream may do to the gateway: lose requests, tell too much, answer oddly.
+#include <doctest/doctest.h>
+
+#include "tests/gateway/canned_upstream.hpp"
+#include "tests/gateway/fixture.hpp"
+
+using namespace germline;
+using namespace germline::tests;
+using nlohmann::json;
+
+namespace {
+
+const worker::gateway_limits plenty{100, 100, 10'000'000, 1'000'000, 1'000'000'000'000};
+const std::string reply = R"({"content":[],"usage":{"input_tokens":10,"output_tokens":4}})";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string event(const std::string& data) {
+  return "data: " + data + "\n\n";
+}
+const std::string start =
+    event(R"({"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}})");
+const std::string stop = event(R"({"type":"message_stop"})");
+std::string delta(int tokens) {
+  return event(R"({"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":)"
+               R"({"output_tokens":)" +
+               std::to_string(tokens) + "}}");
+}
+
+worker::gateway_usage closed(gateway_fixture& fixture) {
+  const auto usage = fixture.client().close(attempt_name);
+  REQUIRE(usage);
+  return *usage;
+}
+
+}  // namespace
+
+TEST_CASE("a request that is lost on a connection used before goes out once a try") {
+  canned_upstream upstream({kept_open(reply), no_answer(), json_answer(reply)});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto usage = closed(fixture);
+  CHECK(upstream.requests().size() == 3);
+  CHECK(usage.requests == 3);
+  CHECK(usage.charged_by_bound == 1);
+  CHECK(usage.output_tokens == 4 + 100 + 4);
+}
+
+TEST_CASE("an upstream that loses every request is asked three times and charged three bounds") {
+  canned_upstream upstream({kept_open(reply), no_answer(), no_answer(), no_answer(), no_answer()});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  CHECK(fixture.post(small_body(false)).status == 502);
+  const auto usage = closed(fixture);
+  CHECK(upstream.requests().size() == 4);
+  CHECK(usage.charged_by_bound == 3);
+  REQUIRE(fixture.problems().size() >= 2);
+  CHECK(has(fixture.problems()[1], "the connection was lost"));
+}
+
+TEST_CASE("a stream is charged by the largest usage that it told, whenever it did") {
+  for (const std::string& events :
+       {start + delta(4) + delta(50) + stop, start + delta(50) + delta(4) + stop,
+        start + delta(4) + stop + delta(50), start + delta(50) + stop + delta(4)}) {
+    CAPTURE(events);
+    canned_upstream upstream({stream_answer(events, 50)});
+    gateway_fixture fixture(upstream.port(), "");
+    fixture.open(plenty);
+    CHECK(fixture.post(small_body(true)).body == events);
+    const auto usage = closed(fixture);
+    CHECK(usage.requests == 1);
+    CHECK(usage.input_tokens == 10);
+    CHECK(usage.output_tokens == 50);
+    CHECK(usage.cost_nanousd == 10 * 1000 + 50 * 2000);
+    CHECK(usage.charged_by_bound == 0);
+  }
+}
+
+TEST_CASE("every status of success is charged") {
+  for (const std::string status : {"201 Created", "202 Accepted", "206 Partial Content"}) {
+    CAPTURE(status);
+    auto streams = stream_answer(start + delta(4) + stop, 50);
+    streams.head.replace(streams.head.find("200 OK"), 6, status);
+    canned_upstream upstream({json_answer(reply, status), json_answer("{}", status), streams});
+    gateway_fixture fixture(upstream.port(), "");
+    fixture.open(plenty);
+    const auto answer = fixture.post(small_body(false));
+    CHECK(answer.status == std::stoi(status));
+    CHECK(answer.body == reply);
+    CHECK(fixture.post(small_body(false)).body == "{}");
+    CHECK(fixture.post(small_body(true)).status == std::stoi(status));
+    const auto usage = closed(fixture);
+    CHECK(usage.charged_by_bound == 1);  // of the one that told nothing
+    CHECK(usage.output_tokens == 4 + 100 + 4);
+    CHECK(upstream.requests().size() == 3);
+  }
+}
+
+TEST_CASE("an upstream that shows what it was sent does not show the key") {
+  const std::string echo = R"({"error":{"message":"you sent x-api-key: )" + test_key + R"("}})";
+  auto in_header = json_answer(echo, "418 I'm a teapot");
+  in_header.head.insert(in_header.head.find("\r\n") + 2, "request-id: " + test_key + "\r\n");
+  const std::string events = start + event("{\"echo\":\"" + test_key + "\"}") + delta(4) + stop;
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+    canned_upstream upstream({json_answer(echo, "400 Bad Request"), in_header,
+                              json_answer(echo, "200 OK"), stream_answer(events, piece)});
+    gateway_fixture fixture(upstream.port(), "");
+    fixture.open(plenty);
+    CHECK(fixture.post(small_body(false)).body ==
+          R"({"error":{"message":"you sent x-api-key: [redacted]"}})");
+    const auto odd = fixture.post(small_body(false));
+    CHECK(odd.status == 418);
+    CHECK(has(odd.head, "request-id: [redacted]\r\n"));
+    CHECK_FALSE(has(fixture.post(small_body(false)).body, test_key));
+    const auto streamed = fixture.post(small_body(true)).body;
+    CHECK(streamed == start + event(R"({"echo":"[redacted]"})") + delta(4) + stop);
+    closed(fixture);
+    CHECK_FALSE(has(fixture.transcript(), test_key));
+    CHECK_FALSE(has(fixture.gateway_log(), test_key));
+    for (const auto& problem : fixture.problems()) CHECK_FALSE(has(problem, test_key));
+  }
+}

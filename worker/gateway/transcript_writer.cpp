@@ -1,0 +1,81 @@
+#include "worker/gateway/transcript_writer.hpp"
+
+#include <utility>
+
+#include "common/log.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t job_bytes = 512;  // so that small entries are bounded too
+
+}  // namespace
+
+transcript_writer::transcript_writer(std::size_t max_queued_bytes)
+    : max_queued_bytes_(max_queued_bytes), thread_([this] { work(); }) {}
+
+transcript_writer::~transcript_writer() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void transcript_writer::append(std::shared_ptr<record> into, transcript_entry entry) {
+  if (!into->file.writes()) return;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto bytes = job_bytes + entry.bytes();
+    if (bytes > max_queued_bytes_ - queued_bytes_) {
+      ++into->lost;
+      return;
+    }
+    queued_bytes_ += bytes;
+    queue_.push_back({std::move(into), std::move(entry), {}, bytes});
+  }
+  changed_.notify_all();
+}
+
+void transcript_writer::close(std::shared_ptr<record> ended, std::function<void()> done) {
+  {
+    const std::scoped_lock lock(mutex_);
+    queue_.push_back({std::move(ended), std::nullopt, std::move(done)});
+  }
+  changed_.notify_all();
+}
+
+bool transcript_writer::finish(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, most, [this] { return queue_.empty() && !writing_; });
+}
+
+void transcript_writer::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const job next = std::move(queue_.front());
+    queue_.pop_front();
+    const auto lost = std::exchange(next.into->lost, 0);
+    writing_ = true;
+    lock.unlock();
+    write(next, lost);
+    lock.lock();
+    writing_ = false;
+    queued_bytes_ -= next.bytes;
+    if (queue_.empty()) changed_.notify_all();
+  }
+}
+
+void transcript_writer::write(const job& next, std::int64_t lost) {
+  auto& [attempt_id, file, ignored] = *next.into;
+  result<void> written;
+  if (next.entry) written = file.append(*next.entry);
+  if (written && lost > 0) written = file.append_lost(lost);
+  if (!written) log_error("{}: {}", attempt_id, written.error().message());
+  if (next.done) next.done();
+}
+
+}  // namespace germline::worker

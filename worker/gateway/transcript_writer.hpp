@@ -1,0 +1,62 @@
+// transcript_writer: writes the transcripts of all attempts on a thread of its own, so that no disk
+// holds the gateway's loop up. Entries wait in one queue, in the order given, bounded in bytes:
+// what does not fit is dropped, and its transcript says how many were. append, close and finish
+// come from one thread, the gateway's; `done` runs on the writer's.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "worker/gateway/transcript.hpp"
+
+namespace germline::worker {
+
+class transcript_writer {
+ public:
+  /// One attempt's transcript, and what is on its way to it.
+  struct record {
+    std::string attempt_id;
+    transcript file;
+    std::int64_t lost = 0;  // under the writer's mutex
+  };
+
+  explicit transcript_writer(std::size_t max_queued_bytes = 64 << 20);
+  /// Writes what waits.
+  ~transcript_writer();
+
+  void append(std::shared_ptr<record> into, transcript_entry entry);
+  /// Nothing more will be appended to `ended`. `done` is called when all that was is written; it
+  /// must be quick.
+  void close(std::shared_ptr<record> ended, std::function<void()> done);
+  /// Waits until all is written, at most so long. False: it took longer.
+  bool finish(std::chrono::milliseconds most);
+
+ private:
+  struct job {
+    std::shared_ptr<record> into;
+    std::optional<transcript_entry> entry;
+    std::function<void()> done;
+    std::size_t bytes = 0;
+  };
+  void work();
+  static void write(const job& next, std::int64_t lost);
+
+  const std::size_t max_queued_bytes_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<job> queue_;
+  std::size_t queued_bytes_ = 0;  // with what is being written
+  bool writing_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace germline::worker

@@ -1,0 +1,87 @@
+#include "worker/gateway/transcript_writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <sstream>
+
+using namespace germline::worker;
+
+namespace {
+
+struct scratch {
+  scratch() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~scratch() { std::filesystem::remove_all(path); }
+  std::shared_ptr<transcript_writer::record> record(const std::string& name) const {
+    auto opened = transcript::open(path, name, 1 << 20, {});
+    REQUIRE(opened);
+    return std::make_shared<transcript_writer::record>(
+        transcript_writer::record{name, std::move(*opened)});
+  }
+  std::string text(const std::string& name) const {
+    std::ifstream file(path + "/" + name + ".jsonl");
+    std::ostringstream whole;
+    whole << file.rdbuf();
+    return whole.str();
+  }
+  std::string path = "/tmp/transcript_writer_test.XXXXXX";
+};
+
+transcript_entry entry(const std::string& request, std::size_t size = 0) {
+  transcript_entry made;
+  made.request = std::make_shared<std::string>(request + std::string(size, 'x'));
+  made.outcome = "settled";
+  made.cost_nanousd = 1;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("transcripts are written in order while others wait, and closed when all is there") {
+  const scratch folder;
+  transcript_writer writer;
+  const auto one = folder.record("att_1");
+  const auto other = folder.record("att_2");
+  for (int i = 0; i < 50; ++i) {
+    writer.append(one, entry("first-" + std::to_string(i) + "."));
+    writer.append(other, entry("second-" + std::to_string(i) + "."));
+  }
+  std::promise<std::string> closed;
+  writer.close(one, [&] { closed.set_value(folder.text("att_1")); });
+  const auto text = closed.get_future().get();
+  std::size_t at = 0;
+  for (int i = 0; i < 50; ++i) {
+    at = text.find("first-" + std::to_string(i) + ".", at);
+    REQUIRE(at != text.npos);
+  }
+  CHECK(text.find("second") == text.npos);
+  CHECK(writer.finish(std::chrono::seconds(10)));
+  CHECK(folder.text("att_2").find("second-49.") != std::string::npos);
+}
+
+TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobody waits for it") {
+  const scratch folder;
+  transcript_writer writer(20'000);
+  const auto one = folder.record("att_1");
+  std::promise<void> reached;
+  std::promise<void> go_on;
+  writer.close(one, [&] {
+    reached.set_value();
+    go_on.get_future().wait();
+  });
+  reached.get_future().wait();  // the writer stands still
+  for (int i = 0; i < 10; ++i) writer.append(one, entry("n" + std::to_string(i), 6000));
+  CHECK_FALSE(writer.finish(std::chrono::milliseconds(10)));
+  go_on.set_value();
+  CHECK(writer.finish(std::chrono::seconds(10)));
+  const auto text = folder.text("att_1");
+  CHECK(text.find("\"n2x") != text.npos);
+  CHECK(text.find("\"n3x") == text.npos);
+  CHECK(text.find("{\"lost\": 7}\n") != text.npos);
+  writer.append(one, entry("later"));
+  CHECK(writer.finish(std::chrono::seconds(10)));
+  CHECK(folder.text("att_1").find("later") != std::string::npos);
+}
