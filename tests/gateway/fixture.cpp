@@ -100,7 +100,7 @@ gateway_fixture::gateway_fixture(const nlohmann::json& story, const std::string&
   REQUIRE(::mkdtemp(folder_.data()) != nullptr);
   REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
   start_provider(story);
-  upstream_ = "url = \"http://127.0.0.1:" + std::to_string(provider_port_) + "\"\n";
+  upstream_ = "[upstream]\nurl = \"http://127.0.0.1:" + std::to_string(provider_port_) + "\"\n";
   if (by != transport::plain) start_tls_front(by);
   start_gateway(more_config);
 }
@@ -108,7 +108,16 @@ gateway_fixture::gateway_fixture(const nlohmann::json& story, const std::string&
 gateway_fixture::gateway_fixture(unsigned upstream_port, const std::string& upstream_lines) {
   REQUIRE(::mkdtemp(folder_.data()) != nullptr);
   REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
-  upstream_ = "url = \"http://127.0.0.1:" + std::to_string(upstream_port) + "\"\n" + upstream_lines;
+  upstream_ = "[upstream]\nurl = \"http://127.0.0.1:" + std::to_string(upstream_port) + "\"\n" +
+              upstream_lines;
+  start_gateway("");
+}
+
+gateway_fixture::gateway_fixture(const std::string& upstreams,
+                                 std::vector<worker::gateway_key> keys)
+    : upstream_(upstreams), keys_(std::move(keys)) {
+  REQUIRE(::mkdtemp(folder_.data()) != nullptr);
+  REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
   start_gateway("");
 }
 
@@ -169,8 +178,8 @@ void gateway_fixture::start_tls_front(transport by) {
   const auto port = std::atoi(read_file(spoken).c_str());
   REQUIRE_MESSAGE(port > 0, read_file(place + "/front.log"));
   const std::string ca = by == transport::tls_stranger ? "stranger" : "ca";
-  upstream_ = "url = \"https://127.0.0.1:" + std::to_string(port) + "\"\nca_file = \"" + place +
-              "/" + ca + ".pem\"\n";
+  upstream_ = "[upstream]\nurl = \"https://127.0.0.1:" + std::to_string(port) + "\"\nca_file = \"" +
+              place + "/" + ca + ".pem\"\n";
 }
 
 void gateway_fixture::start_gateway(const std::string& more_config) {
@@ -181,14 +190,14 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
       "output": 2000000000, "cache_write": 1000000000, "cache_write_1h": 1000000000,
       "cache_read": 1000000000}]})";
   std::ofstream(folder_ + "/gateway.toml")
-      << "schema = 1\n[upstream]\n"
+      << "schema = 1\n"
       << upstream_ << "[prices]\nfile = \"" << folder_
       << "/prices.json\"\n[transcripts]\ndirectory = \"" << transcripts << "\"\n"
       << more_config;
   worker::gateway_spec spec;
   spec.binary = GATEWAY_BINARY;
   spec.config_file = folder_ + "/gateway.toml";
-  spec.api_key = test_key;
+  spec.keys = keys_;
   if (::geteuid() == 0) {
     spec.uid = gateway_uid;
     spec.gid = gateway_uid;

@@ -60,6 +60,8 @@ class gateway_fixture {
                            transport by = transport::plain);
   /// Before an upstream on that port of loopback; `upstream_lines` are put in [upstream].
   gateway_fixture(unsigned upstream_port, const std::string& upstream_lines);
+  /// Before several: `upstreams` are tables [[upstream]].
+  gateway_fixture(const std::string& upstreams, std::vector<worker::gateway_key> keys);
   ~gateway_fixture();
 
   /// Opens the attempt; its door is on port().
@@ -98,7 +100,8 @@ class gateway_fixture {
   pid_t provider_ = -1;
   pid_t tls_front_ = -1;
   unsigned provider_port_ = 0;
-  std::string upstream_;  // the lines of [upstream]
+  std::string upstream_;  // [upstream] and its lines, or several
+  std::vector<worker::gateway_key> keys_ = {{"", test_key}};
   unsigned port_ = 0;
   std::mutex mutex_;
   std::vector<std::string> events_;

@@ -21,6 +21,7 @@
 #include "worker/gateway/rate_window.hpp"
 #include "worker/gateway/transcript_writer.hpp"
 #include "worker/gateway/upstream.hpp"
+#include "worker/gateway/upstream_roster.hpp"
 
 namespace germline::worker {
 
@@ -32,7 +33,8 @@ struct gateway_parts {
   const gateway_config& config;
   const clock& time;
   random_source& random;
-  upstream& provider;
+  upstream_roster& roster;
+  const std::vector<std::unique_ptr<upstream>>& upstreams;  // as in config
   transcript_writer& transcripts;
   byte_pool& bodies;                        // of all attempts
   const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)

@@ -45,6 +45,29 @@ constexpr int binary_fd = 5;   // in the child, until exec
   ::_exit(127);
 }
 
+/// As lines "NAME=KEY", as main.cpp reads them. Wipes them.
+result<void> write_keys(std::vector<gateway_key>& keys, int pipe) {
+  constexpr std::size_t most_bytes = 32'768;  // what a pipe surely takes without a reader
+  std::string lines;
+  lines.reserve(most_bytes);  // so that no copy is left behind by growing
+  bool fits = true;
+  for (auto& [name, key] : keys) {
+    while (key.ends_with('\n')) key.pop_back();
+    fits = fits && lines.size() + name.size() + key.size() + 2 <= most_bytes &&
+           name.find_first_of("=\n") == std::string::npos && key.find('\n') == std::string::npos;
+    if (fits) lines.append(name).append("=").append(key).append("\n");
+    ::explicit_bzero(key.data(), key.size());
+  }
+  const ssize_t wrote = fits ? ::write(pipe, lines.data(), lines.size()) : 0;
+  const bool sent = wrote == static_cast<ssize_t>(lines.size());
+  ::explicit_bzero(lines.data(), lines.size());
+  if (!fits) {
+    return error(error_code::invalid_argument, "an API key is too long, or has several lines");
+  }
+  if (!sent) return errno_error("handing the keys to the gateway", errno);
+  return {};
+}
+
 error gone_error() {
   return {error_code::unavailable, "the gateway process is gone; its log says why"};
 }
@@ -69,13 +92,7 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
   }
   unique_fd key_read(pipe_ends[0]);
   unique_fd key_write(pipe_ends[1]);
-  if (spec.api_key.size() > 4000) {  // what a pipe surely takes without a reader
-    return error(error_code::invalid_argument, "the API key is too long");
-  }
-  const ssize_t wrote = ::write(key_write.get(), spec.api_key.data(), spec.api_key.size());
-  const bool key_is_sent = wrote == static_cast<ssize_t>(spec.api_key.size());
-  ::explicit_bzero(spec.api_key.data(), spec.api_key.size());
-  if (!key_is_sent) return errno_error("handing the key to the gateway", errno);
+  GERMLINE_TRY(write_keys(spec.keys, key_write.get()));
   key_write.reset();
 
   std::string arguments[] = {spec.binary, "--config", spec.config_file, "--control-fd", "3",

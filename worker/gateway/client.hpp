@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -25,15 +26,21 @@
 
 namespace germline::worker {
 
+/// The key of the upstreams whose `key_env` is `name`; of no name: of those without one.
+struct gateway_key {
+  std::string name;
+  std::string key;
+};
+
 struct gateway_spec {
   std::string binary;       // path of germline-gateway
   std::string config_file;  // docs/gateway.md; readable by the gateway's uid
   /// Whom the gateway runs as. Without them it keeps the caller's uid, and refuses to run as root.
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
-  /// The upstream's API key. It goes through a pipe and is in no environment and no argument
-  /// list. Empty: none (an upstream on loopback). start() wipes it from its copy of the spec.
-  std::string api_key;
+  /// The upstreams' API keys. They go through a pipe and are in no environment and no argument
+  /// list. start() wipes them from its copy of the spec.
+  std::vector<gateway_key> keys;
 };
 
 struct gateway_callbacks {

@@ -14,10 +14,12 @@ namespace {
 /// Takes keys out of one table; what is left at the end is unknown.
 class section {
  public:
-  section(toml::table& file, std::string name) : name_(std::move(name)) {
-    table_ = file[name_].as_table();
-    if (file.contains(name_) && !table_) fail("must be a table", "");
+  section(toml::table& file, const std::string& name) : name_("[" + name + "]") {
+    table_ = file[name].as_table();
+    if (file.contains(name) && !table_) fail("must be a table", "");
   }
+  /// `table` may be null: nothing is there.
+  section(toml::table* table, std::string name) : name_(std::move(name)), table_(table) {}
 
   void text(const char* key, std::string& into) {
     const toml::node* node = take(key);
@@ -86,7 +88,7 @@ class section {
     return table_ ? table_->get(key) : nullptr;
   }
   void fail(const std::string& why, const char* key) {
-    if (complaint_.empty()) complaint_ = "[" + name_ + "] " + key + " " + why;
+    if (complaint_.empty()) complaint_ = name_ + " " + key + " " + why;
   }
 
   std::string name_;
@@ -114,47 +116,113 @@ bool is_openai(std::string_view url) {
   return host == "api.openai.com" || host.ends_with(".api.openai.com");
 }
 
-result<void> check(gateway_config& config) {
-  while (config.url.ends_with('/')) config.url.pop_back();
-  if (!config.url.starts_with("https://") && !is_loopback(config.url)) {
-    return error(error_code::invalid_argument,
-                 "[upstream] url must begin with https://, or with http:// and a loopback address");
+constexpr std::size_t max_upstreams = 64;
+
+error bad_upstream(const std::string& where, const std::string& why) {
+  return {error_code::invalid_argument, where + " " + why};
+}
+
+result<void> check_dialects(upstream_config& one, const std::string& where) {
+  if (one.dialects.empty()) one.dialects = {std::string(messages_dialect().name())};
+  bool messages = false;
+  for (const auto& name : one.dialects) {
+    if (!find_dialect(name)) {
+      std::string known;
+      for (const dialect* each : all_dialects()) known += " '" + std::string(each->name()) + "'";
+      return bad_upstream(where, "dialects: there is no '" + name + "'; known are" + known);
+    }
+    messages = messages || name == messages_dialect().name();
   }
-  if (config.url.find_first_of("@?# \t\r\n") != std::string::npos) {
-    return error(error_code::invalid_argument,
-                 "[upstream] url must have no user, query, fragment or space");
+  if (one.auth.empty()) one.auth = messages ? "x-api-key" : "bearer";
+  if (one.auth != "x-api-key" && one.auth != "bearer") {
+    return bad_upstream(where, "auth must be 'x-api-key' or 'bearer'");
   }
-  // libcurl would tell of it at the first request only.
-  if (!config.ca_file.empty() && !std::ifstream(config.ca_file)) {
-    return error(error_code::not_found, "[upstream] ca_file cannot be read: " + config.ca_file);
-  }
-  if (config.prices_file.empty()) {
-    return error(error_code::invalid_argument, "[prices] file is missing");
+  if (one.chat_cap != "max_completion_tokens" && one.chat_cap != "max_tokens") {
+    return bad_upstream(where, "chat_cap must be 'max_completion_tokens' or 'max_tokens'");
   }
   return {};
 }
 
-result<void> check_dialects(gateway_config& config) {
-  if (config.dialects.empty()) config.dialects = {std::string(messages_dialect().name())};
-  bool messages = false;
-  for (const auto& name : config.dialects) {
-    if (!find_dialect(name)) {
-      std::string known;
-      for (const dialect* one : all_dialects()) known += " '" + std::string(one->name()) + "'";
-      return error(error_code::invalid_argument,
-                   "[upstream] dialects: there is no '" + name + "'; known are" + known);
+result<void> check_upstream(upstream_config& one, const std::string& where) {
+  while (one.url.ends_with('/')) one.url.pop_back();
+  if (!one.url.starts_with("https://") && !is_loopback(one.url)) {
+    return bad_upstream(where,
+                        "url must begin with https://, or with http:// and a loopback address");
+  }
+  if (one.url.find_first_of("@?# \t\r\n") != std::string::npos) {
+    return bad_upstream(where, "url must have no user, query, fragment or space");
+  }
+  if (one.key_env.find_first_of("=\n") != std::string::npos) {
+    return bad_upstream(where, "key_env is no name of a variable");
+  }
+  // libcurl would tell of it at the first request only.
+  if (!one.ca_file.empty() && !std::ifstream(one.ca_file)) {
+    return error(error_code::not_found, where + " ca_file cannot be read: " + one.ca_file);
+  }
+  for (const auto& pattern : one.models) {
+    const auto star = pattern.find('*');
+    if (pattern.empty() || (star != std::string::npos && star != pattern.size() - 1)) {
+      return bad_upstream(
+          where, "models: '" + pattern + "' is no model name, with or without a '*' at its end");
     }
-    messages = messages || name == messages_dialect().name();
   }
-  if (config.auth.empty()) config.auth = messages ? "x-api-key" : "bearer";
-  if (config.auth != "x-api-key" && config.auth != "bearer") {
-    return error(error_code::invalid_argument, "[upstream] auth must be 'x-api-key' or 'bearer'");
+  return check_dialects(one, where);
+}
+
+result<upstream_config> read_upstream(toml::table* table, const std::string& where) {
+  upstream_config one;
+  section from(table, where);
+  from.text("name", one.name);
+  from.text("url", one.url);
+  from.text("key_env", one.key_env);
+  from.texts("dialects", one.dialects);
+  from.text("auth", one.auth);
+  from.text("chat_cap", one.chat_cap);
+  const bool says_store = from.flag("chat_store_false", one.chat_store_false);
+  from.text("ca_file", one.ca_file);
+  from.texts("models", one.models);
+  from.number("priority", one.priority, 0, 1000);
+  from.number("weight", one.weight, 1, 1000);
+  from.number("max_concurrent", one.max_concurrent, 1, 100'000);
+  const std::string complaint = from.finish();
+  if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
+  GERMLINE_TRY(check_upstream(one, where));
+  if (!says_store) one.chat_store_false = is_openai(one.url);
+  return one;
+}
+
+/// [upstream], or all of [[upstream]].
+result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
+  std::vector<upstream_config> all;
+  toml::array* list = file["upstream"].as_array();
+  if (!list) {
+    if (file.contains("upstream") && !file["upstream"].is_table()) {
+      return error(error_code::invalid_argument, "[upstream]  must be a table");
+    }
+    GERMLINE_TRY_ASSIGN(auto one, read_upstream(file["upstream"].as_table(), "[upstream]"));
+    all.push_back(std::move(one));
+    return all;
   }
-  if (config.chat_cap != "max_completion_tokens" && config.chat_cap != "max_tokens") {
+  if (list->empty() || list->size() > max_upstreams) {
     return error(error_code::invalid_argument,
-                 "[upstream] chat_cap must be 'max_completion_tokens' or 'max_tokens'");
+                 "[[upstream]] must be there 1 to " + std::to_string(max_upstreams) + " times");
   }
-  return {};
+  for (auto& node : *list) {
+    toml::table* table = node.as_table();
+    const auto number = std::to_string(all.size() + 1);
+    const std::string name = table ? (*table)["name"].value_or(std::string()) : std::string();
+    if (name.empty()) {
+      return error(error_code::invalid_argument, "[[upstream]] " + number + " has no name");
+    }
+    for (const auto& other : all) {
+      if (other.name == name) {
+        return error(error_code::invalid_argument, "[[upstream]] '" + name + "' is there twice");
+      }
+    }
+    GERMLINE_TRY_ASSIGN(auto one, read_upstream(table, "[[upstream]] '" + name + "'"));
+    all.push_back(std::move(one));
+  }
+  return all;
 }
 
 }  // namespace
@@ -180,14 +248,6 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   }
   gateway_config config;
   constexpr std::int64_t day_ms = 86'400'000;
-  section upstream(file, "upstream");
-  upstream.text("url", config.url);
-  upstream.text("key_env", config.key_env);
-  upstream.texts("dialects", config.dialects);
-  upstream.text("auth", config.auth);
-  upstream.text("chat_cap", config.chat_cap);
-  const bool says_store = upstream.flag("chat_store_false", config.chat_store_false);
-  upstream.text("ca_file", config.ca_file);
   section prices(file, "prices");
   prices.text("file", config.prices_file);
   section transcripts(file, "transcripts");
@@ -206,13 +266,14 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   timeouts.number("connect_ms", config.connect_ms, 10, day_ms);
   timeouts.number("silence_ms", config.silence_ms, 10, day_ms);
   timeouts.number("total_ms", config.total_ms, 10, day_ms);
-  for (section* part : {&upstream, &prices, &transcripts, &limits, &timeouts}) {
+  for (section* part : {&prices, &transcripts, &limits, &timeouts}) {
     const std::string complaint = part->finish();
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
-  GERMLINE_TRY(check(config));
-  GERMLINE_TRY(check_dialects(config));
-  if (!says_store) config.chat_store_false = is_openai(config.url);
+  GERMLINE_TRY_ASSIGN(config.upstreams, read_upstreams(file));
+  if (config.prices_file.empty()) {
+    return error(error_code::invalid_argument, "[prices] file is missing");
+  }
   config.max_held_bytes = std::max(config.max_held_bytes, config.max_body_bytes);
   config.max_held_bytes_in_all = std::max(config.max_held_bytes_in_all, config.max_held_bytes);
   return config;

@@ -13,8 +13,9 @@
 
 namespace germline::worker {
 
-struct gateway_config {
-  // [upstream]
+/// [upstream], or one of several [[upstream]].
+struct upstream_config {
+  std::string name = "upstream";  // for people; each its own
   std::string url;      // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
   std::string key_env;  // read at start when no --key-fd is given; empty: no key
   std::vector<std::string> dialects;  // that the upstream speaks; by default "messages"
@@ -24,6 +25,15 @@ struct gateway_config {
   /// know the field; OpenAI's does, and by default it is its alone that gets it.
   bool chat_store_false = false;
   std::string ca_file;  // PEM of the authorities that are trusted alone; empty: the system's
+  // Among several:
+  std::vector<std::string> models;  // that it serves: names, or beginnings with a '*'; empty: all
+  std::int64_t priority = 0;        // the lowest is asked first, the next when that cannot be
+  std::int64_t weight = 1;          // its share among those of one priority
+  std::int64_t max_concurrent = 1024;
+};
+
+struct gateway_config {
+  std::vector<upstream_config> upstreams;  // at least one
   // [prices]
   std::string prices_file;
   // [transcripts]

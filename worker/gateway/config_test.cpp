@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <tuple>
+
 using namespace germline::worker;
 
 namespace {
@@ -24,8 +26,8 @@ file = "prices.json"
 TEST_CASE("a whole configuration is read, and defaults stand") {
   const auto config = parse_gateway_config(good + "[limits]\nmax_connections = 7\nbetas = [\"x\"]");
   REQUIRE(config);
-  CHECK(config->url == "https://api.example.com");
-  CHECK(config->key_env == "SOME_KEY");
+  CHECK(config->upstreams[0].url == "https://api.example.com");
+  CHECK(config->upstreams[0].key_env == "SOME_KEY");
   CHECK(config->max_connections == 7);
   CHECK(config->betas == std::vector<std::string>{"x"});
   CHECK(config->connect_ms == 10'000);
@@ -61,12 +63,12 @@ TEST_CASE("the dialects of the upstream, and how it wants the key") {
   };
   const auto plain = with("");
   REQUIRE(plain);
-  CHECK(plain->dialects == std::vector<std::string>{"messages"});
-  CHECK(plain->auth == "x-api-key");
+  CHECK(plain->upstreams[0].dialects == std::vector<std::string>{"messages"});
+  CHECK(plain->upstreams[0].auth == "x-api-key");
   const auto openai = with("dialects = [\"chat_completions\", \"responses\"]");
   REQUIRE(openai);
-  CHECK(openai->auth == "bearer");
-  CHECK(with("dialects = [\"responses\"]\nauth = \"x-api-key\"")->auth == "x-api-key");
+  CHECK(openai->upstreams[0].auth == "bearer");
+  CHECK(with("dialects = [\"responses\"]\nauth = \"x-api-key\"")->upstreams[0].auth == "x-api-key");
   const auto bad = with("dialects = [\"chat\"]");
   REQUIRE_FALSE(bad);
   CHECK(bad.error().message().find("'chat_completions'") != std::string::npos);
@@ -79,7 +81,7 @@ TEST_CASE("OpenAI is told to store nothing, others where the configuration says 
     const auto config = parse_gateway_config("schema = 1\n[upstream]\nurl = \"" + url + "\"\n" +
                                              lines + "\n[prices]\nfile = \"p\"\n");
     REQUIRE(config);
-    return config->chat_store_false;
+    return config->upstreams[0].chat_store_false;
   };
   CHECK(puts_in("https://api.openai.com"));
   CHECK(puts_in("https://eu.api.openai.com:443/v1"));
@@ -99,4 +101,49 @@ TEST_CASE("what may be held covers one request, and all hold no less than one at
   REQUIRE(config);
   CHECK(config->max_held_bytes == 5000);
   CHECK(config->max_held_bytes_in_all == 5000);
+}
+
+TEST_CASE("several upstreams are read in their order, each with its own") {
+  const std::string two = R"(schema = 1
+[prices]
+file = "p"
+[[upstream]]
+name = "first"
+url = "https://a.example.com"
+key_env = "KEY_A"
+models = ["claude-*", "other"]
+[[upstream]]
+name = "second"
+url = "https://b.example.com"
+dialects = ["chat_completions"]
+priority = 2
+weight = 5
+max_concurrent = 3
+)";
+  const auto config = parse_gateway_config(two);
+  REQUIRE(config);
+  REQUIRE(config->upstreams.size() == 2);
+  const auto& [first, second] = std::tie(config->upstreams[0], config->upstreams[1]);
+  CHECK(first.name == "first");
+  CHECK(first.models == std::vector<std::string>{"claude-*", "other"});
+  CHECK(first.auth == "x-api-key");
+  CHECK(first.priority == 0);
+  CHECK(first.weight == 1);
+  CHECK(second.auth == "bearer");
+  CHECK(second.key_env.empty());
+  CHECK(second.priority == 2);
+  CHECK(second.weight == 5);
+  CHECK(second.max_concurrent == 3);
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    auto text = two;
+    text.replace(text.find(from), from.size(), to);
+    return message_of(text);
+  };
+  CHECK(changed("\"second\"", "\"first\"").find("'first' is there twice") != std::string::npos);
+  CHECK(changed("name = \"second\"", "").find("2 has no name") != std::string::npos);
+  CHECK(changed("weight = 5", "weight = 0").find("'second' weight must be") != std::string::npos);
+  CHECK(changed("weight = 5", "wait = 5").find("'second' wait is unknown") != std::string::npos);
+  CHECK(changed("claude-*", "*-claude").find("'*-claude'") != std::string::npos);
+  CHECK(message_of("schema = 1\nupstream = []\n[prices]\nfile = \"p\"").find("1 to") !=
+        std::string::npos);
 }

@@ -137,6 +137,10 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   if (attempts_.size() >= max_attempts) {
     return error(error_code::resource_exhausted, "too many attempts are open");
   }
+  if (!parts_.roster.serves(message.model)) {
+    return error(error_code::failed_precondition,
+                 "no upstream of the gateway's configuration serves '" + message.model + "'");
+  }
   const auto price = prices_.find(message.model);
   if (!price) {
     return error(error_code::failed_precondition,

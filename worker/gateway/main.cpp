@@ -1,5 +1,6 @@
 // germline-gateway: the trusted LLM endpoint of a worker. Started by the node, never by hand.
 // Usage: germline-gateway --config FILE --control-fd N [--key-fd N]
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <charconv>
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -71,28 +73,42 @@ result<void> harden() {
   return {};
 }
 
-result<std::string> read_key(const arguments& given, const gateway_config& config) {
-  std::string key;
-  if (given.key_fd >= 0) {
-    const unique_fd pipe(given.key_fd);
-    char bytes[4096];
-    ssize_t got = 0;
-    while ((got = ::read(pipe.get(), bytes, sizeof bytes)) > 0) {
-      key.append(bytes, static_cast<std::size_t>(got));
-    }
-    ::explicit_bzero(bytes, sizeof bytes);
-    if (got < 0) return errno_error("reading the API key", errno);
-  } else if (!config.key_env.empty()) {
-    char* value = std::getenv(config.key_env.c_str());
-    if (!value) {
-      return error(error_code::not_found, "the environment has no " + config.key_env);
-    }
-    key = value;
-    ::explicit_bzero(value, std::strlen(value));  // it shows in /proc/PID/environ otherwise
-    ::unsetenv(config.key_env.c_str());
+using key_map = std::map<std::string, std::string>;  // by key_env
+
+/// Lines "NAME=KEY", as client.cpp writes them.
+result<key_map> read_key_pipe(int fd) {
+  const unique_fd pipe(fd);
+  std::string lines;
+  char bytes[4096];
+  ssize_t got = 0;
+  while ((got = ::read(pipe.get(), bytes, sizeof bytes)) > 0) {
+    lines.append(bytes, static_cast<std::size_t>(got));
   }
-  while (key.ends_with('\n')) key.pop_back();
-  return key;
+  ::explicit_bzero(bytes, sizeof bytes);
+  if (got < 0) return errno_error("reading the API keys", errno);
+  key_map keys;
+  for (std::size_t at = 0; at < lines.size();) {
+    const auto end = std::min(lines.find('\n', at), lines.size());
+    const auto sign = std::min(lines.find('=', at), end);
+    if (sign < end) keys[lines.substr(at, sign - at)] = lines.substr(sign + 1, end - sign - 1);
+    at = end + 1;
+  }
+  ::explicit_bzero(lines.data(), lines.size());
+  return keys;
+}
+
+result<key_map> take_environment_keys(const gateway_config& config) {
+  key_map keys;
+  for (const auto& one : config.upstreams) {
+    if (one.key_env.empty() || keys.contains(one.key_env)) continue;
+    char* value = std::getenv(one.key_env.c_str());
+    if (!value) return error(error_code::not_found, "the environment has no " + one.key_env);
+    auto& key = keys[one.key_env] = value;
+    while (key.ends_with('\n')) key.pop_back();
+    ::explicit_bzero(value, std::strlen(value));  // it shows in /proc/PID/environ otherwise
+    ::unsetenv(one.key_env.c_str());
+  }
+  return keys;
 }
 
 result<void> run(int argc, char** argv) {
@@ -100,19 +116,32 @@ result<void> run(int argc, char** argv) {
   GERMLINE_TRY(harden());
   unique_fd control(given.control_fd);
   GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(given.config_file));
-  GERMLINE_TRY_ASSIGN(const auto key, read_key(given, config));
+  GERMLINE_TRY_ASSIGN(
+      auto keys, given.key_fd >= 0 ? read_key_pipe(given.key_fd) : take_environment_keys(config));
   GERMLINE_TRY_ASSIGN(auto prices, price_table::load(config.prices_file));
   boost::asio::io_context context(1);
   system_clock_source time;
   system_random random;
-  GERMLINE_TRY_ASSIGN(const auto provider, upstream::make(context, config, key));
+  std::vector<std::unique_ptr<upstream>> upstreams;
+  std::vector<std::string> all_keys;
+  for (const auto& one : config.upstreams) {
+    const auto& key = keys[one.key_env];
+    if (key.empty() && !one.key_env.empty()) {
+      log_warning("the upstream '{}' has no key: {} is not set", one.name, one.key_env);
+    }
+    if (!key.empty()) all_keys.push_back(key);
+    GERMLINE_TRY_ASSIGN(auto made, upstream::make(context, one, config, key));
+    upstreams.push_back(std::move(made));
+  }
+  upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  const auto secrets = filtered_secrets({key});
-  gateway_parts parts{context, config, time, random, *provider, transcripts, bodies, secrets};
-  gateway served(parts, std::move(prices), {key}, std::move(control));
+  const auto secrets = filtered_secrets(all_keys);
+  gateway_parts parts{context,   config,      time,   random, roster,
+                      upstreams, transcripts, bodies, secrets};
+  gateway served(parts, std::move(prices), all_keys, std::move(control));
   served.start();
-  log_info("serving {}", config.url);
+  for (const auto& one : config.upstreams) log_info("serving {} ({})", one.url, one.name);
   context.run();
   if (!transcripts.finish(longest_last_write)) log_error("transcripts are not written whole");
   // Coroutines that never ended refer to what is about to be destroyed: end without unwinding.

@@ -142,9 +142,8 @@ const dialect& session::shape_of(const parser& request) const {
     if (target.starts_with(one->prefix())) return *one;
   }
   if (target.starts_with(models_path)) return dialect_of_client(head);
-  const auto& spoken = owner_.parts().config.dialects;
   const bool anthropic = head.find("anthropic-version") != head.end() ||
-                         std::find(spoken.begin(), spoken.end(), "messages") != spoken.end();
+                         owner_.parts().roster.speaks(messages_dialect().name());
   return anthropic ? messages_dialect() : chat_dialect();
 }
 
@@ -174,11 +173,14 @@ asio::awaitable<bool> session::route(parser& request) {
   }
   if (event) co_return co_await serve_event(request);
   if (models) co_return co_await serve_models(request, path);
-  const auto& spoken = owner_.parts().config.dialects;
-  if (std::find(spoken.begin(), spoken.end(), speaks->name()) == spoken.end()) {
+  const auto& roster = owner_.parts().roster;
+  const auto& model = owner_.settings().model;
+  if (!roster.serves(speaks->name(), model)) {
     std::string message = "the upstream does not speak '" + std::string(speaks->name()) +
                           "', and nothing is translated; it speaks";
-    for (const auto& name : spoken) message += " '" + name + "'";
+    for (const dialect* each : all_dialects()) {
+      if (roster.serves(each->name(), model)) message += " '" + std::string(each->name()) + "'";
+    }
     co_return co_await refuse(404, message);
   }
   exchange one{*speaks, *kind, target, held_bytes(owner_.bodies())};

@@ -10,8 +10,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "worker/gateway/attempt.hpp"
@@ -45,6 +47,18 @@ class session {
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
   };
+  /// A request's body as one kind of upstream gets it.
+  struct form {
+    request_facts facts;
+    std::shared_ptr<const std::string> body;
+  };
+  /// Where a request may go next.
+  struct next_try {
+    std::optional<std::size_t> index;  // of the upstream; none: none is free
+    std::int64_t wait_ms = 0;          // then: until one might be; 0: never
+    bool broken = false;               // then: they do not answer
+    bool again = false;                // it was asked already
+  };
   /// One request to the model on its way.
   struct exchange {
     const dialect& speaks;
@@ -64,6 +78,16 @@ class session {
     std::unique_ptr<answer_reader> usage;  // of a stream
     std::string kept;                      // the answer, for the transcript
     bool kept_cut = false;
+    // Where it was, and may still go (session_upstream.cpp).
+    std::map<std::pair<std::string_view, bool>, form> forms;  // by chat_cap and chat_store_false
+    std::optional<upstream_roster::turn> turn;                // at the upstream being asked
+    std::optional<pending_answer> from;                       // and its answer
+    std::string_view upstream;                                // and its name
+    std::set<std::size_t> tried;
+    std::set<std::size_t> spent;      // of those: no wait helps
+    std::optional<std::size_t> only;  // the one that may have begun to answer
+    int retries = 0;                  // of upstreams tried before
+    int waits = 0;
     unsigned status = 0;  // that the client has begun to get
     bool recorded = false;
   };
@@ -86,6 +110,21 @@ class session {
   boost::asio::awaitable<bool> write_chunk(std::string bytes);
   boost::asio::awaitable<void> wait_change();
   boost::asio::awaitable<void> stop_watching();
+
+  /// What to answer instead where there is none.
+  boost::asio::awaitable<std::optional<reply>> pick_upstream(exchange& one);
+  boost::asio::awaitable<void> pause(std::int64_t for_ms);
+  std::optional<reply> shape_forms(exchange& one, const request_limits& bounds);
+  next_try next(const exchange& one);
+  bool may_go_on(const exchange& one);
+  static bool worth_waiting(const exchange& one, const next_try& for_it);
+  void take(exchange& one, std::size_t index);
+  reply no_upstream(exchange& one, const next_try& found);
+  /// Of an answer that is no success. Whether another try may help.
+  bool note_answer(exchange& one, const upstream_head& head);
+  /// The answer, if no other try helps.
+  reply note_no_answer(exchange& one);
+  static bool cannot_answer(unsigned status);
 
   std::optional<reply> prepare(parser& request, exchange& one);
   std::optional<reply> reserve(exchange& one);

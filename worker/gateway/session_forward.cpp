@@ -5,7 +5,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -19,9 +18,6 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr int max_retries = 2;
-constexpr std::uint64_t first_backoff_ms = 500;
-constexpr std::int64_t longest_retry_after_s = 5;
 constexpr std::size_t kept_bytes = 4 << 20;  // of an answer, for the transcript
 constexpr std::size_t max_problem_bytes = 1'000;
 constexpr std::size_t max_answer_bytes = 32 << 20;  // of an answer that does not stream
@@ -32,26 +28,6 @@ auto into(error_code& failed) {
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
-}
-
-bool may_retry(const upstream_head& head) {
-  switch (head.status) {
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-    case 529:
-      return true;
-    case 429: {
-      // Without a time it is a spending cap, which no wait ends.
-      const auto after = head.header("retry-after");
-      std::int64_t seconds = 0;
-      const auto read = std::from_chars(after.data(), after.data() + after.size(), seconds);
-      return read.ec == std::errc() && seconds <= longest_retry_after_s;
-    }
-    default:
-      return false;
-  }
 }
 
 bool is_success(unsigned status) {
@@ -101,28 +77,11 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
         return view(head[{name.data(), name.size()}]);
       },
       config);
-  const auto refusal = [&](std::string_view message) {
-    return reply{400, one.speaks.error(400, message)};
-  };
-  const request_limits limits{config.max_output_tokens,
-                              std::min(config.max_output_tokens, settings.price.max_output_tokens),
-                              config.chat_cap, config.chat_store_false};
-  auto judged = one.speaks.judge(*one.body, one.kind, limits);
-  if (const auto* refused = std::get_if<request_refusal>(&judged)) {
-    return refusal(refused->message);
-  }
-  one.facts = std::get<request_facts>(std::move(judged));
-  if (one.facts.model != settings.model) {
-    return refusal("the model of this attempt is '" + settings.model + "', and no other");
-  }
-  if (one.facts.rewritten) {
-    one.body = std::make_shared<const std::string>(std::move(*one.facts.rewritten));
-  }
-  if (one.kind == route_kind::create) {  // counting costs nothing
-    const auto input = one.facts.input_bound_tokens;
-    const auto output = one.facts.max_output_tokens;
-    one.bound = {input, output, bound_nanousd(settings.price, input, output)};
-  }
+  request_limits limits;
+  limits.max_output_tokens = config.max_output_tokens;
+  limits.default_output_tokens =
+      std::min(config.max_output_tokens, settings.price.max_output_tokens);
+  if (auto refusal = shape_forms(one, limits)) return refusal;
   return reserve(one);
 }
 
@@ -212,6 +171,7 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.at_utc_ms = one.began_ms;
   entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
   entry.path = one.path;
+  entry.upstream = one.upstream;
   entry.request = one.body;
   entry.status = status;
   entry.response = std::move(one.kept);
@@ -222,48 +182,45 @@ void session::finish_record(exchange& one, unsigned status) {
   owner_.record(std::move(entry));
 }
 
+bool session::cannot_answer(unsigned status) {
+  return status == 500 || (status >= 502 && status <= 504) || status == 529;
+}
+
 asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
   reply failure{502, ""};
-  for (int tries = 0;; ++tries) {
-    if (tries > 0) {
-      const auto most_ms = first_backoff_ms << tries;
-      signal_.expires_after(std::chrono::milliseconds(owner_.parts().random.below(most_ms)));
-      error_code woken(asio::error::operation_aborted);
-      while (woken && !gone()) co_await signal_.async_wait(into(woken));
-    }
-    signal_.expires_at(timer::time_point::max());
+  signal_.expires_at(timer::time_point::max());
+  watch_client();
+  for (;;) {
+    auto none = co_await pick_upstream(one);
     if (gone()) co_return false;
-    if (!one.reservation || !owner_.alive()) {
-      if (auto refusal = reserve(one)) {
-        failure = std::move(*refusal);
-        break;
-      }
+    if (!none && (!one.reservation || !owner_.alive())) none = reserve(one);
+    if (none) {
+      failure = std::move(*none);
+      break;
     }
-    watch_client();
-    pending_answer from(signal_);
-    call_ = owner_.parts().provider.send({one.path, one.body, one.headers}, from);
+    pending_answer& from = one.from.emplace(signal_);
+    auto& provider = *owner_.parts().upstreams[one.turn->index()];
+    call_ = provider.send({one.path, one.body, one.headers}, from);
     while (!gone() && !from.head && !from.end) co_await wait_change();
     if (gone()) co_return false;
     if (from.head && is_success(from.head->status)) {
+      one.turn->tell(breaker_told::answered);
       const bool streams = from.head->header("content-type").starts_with("text/event-stream");
       one.status = from.head->status;
       if (streams) co_return co_await pass_stream(one, from, keep_alive);
       co_return co_await pass_whole(one, from, keep_alive);
     }
-    if (from.head && (tries >= max_retries || !may_retry(*from.head))) {
-      co_return co_await pass_whole(one, from, keep_alive);
+    if (from.head) {
+      if (!note_answer(one, *from.head) || !may_go_on(one)) {
+        co_return co_await pass_whole(one, from, keep_alive);
+      }
+      call_.reset();
+      continue;
     }
-    const bool unanswered = !from.head;
     call_.reset();
-    if (unanswered) one.problem = from.end_reason;
-    if (unanswered && *from.end != upstream_end::not_sent) account(one, std::nullopt);
-    if (!unanswered || tries < max_retries) continue;
-    const bool late = *from.end == upstream_end::timed_out;
-    failure.status = late ? 504 : 502;
-    one.problem = "HTTP " + std::to_string(failure.status) + ": " + from.end_reason;
+    failure = note_no_answer(one);
+    if (may_go_on(one)) continue;
     owner_.obstructed(one.problem);
-    failure.body =
-        one.speaks.error(failure.status, "the upstream did not answer: " + from.end_reason);
     break;
   }
   if (one.reservation) release(one);
@@ -302,7 +259,7 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
   one.problem = !whole    ? "the upstream's answer was cut off"
                 : success ? "the upstream's answer does not tell its usage"
                           : problem_of(out.status, out.body);
-  const bool overloaded = out.status == 429 || may_retry(*from.head);
+  const bool overloaded = out.status == 429 || cannot_answer(out.status);
   if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
   if (success) {
     account(one, whole ? usage->finish() : std::nullopt);
@@ -310,7 +267,7 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
     release(one);
   }
   if (refuses_key(out.status)) {
-    log_error("the upstream refuses the gateway's own key ({})", out.status);
+    log_error("the upstream '{}' refuses the gateway's own key ({})", one.upstream, out.status);
     out.status = 400;
     out.body = one.speaks.error(400, key_refused);
   } else if (!whole) {

@@ -90,6 +90,7 @@ result<void> transcript::append(const transcript_entry& entry) {
                    {"output_tokens", entry.tokens.output},
                    {"cache_write_tokens", entry.tokens.cache_write},
                    {"cache_read_tokens", entry.tokens.cache_read}};
+  if (!entry.upstream.empty()) line["upstream"] = entry.upstream;
   if (request_cut) line["request_cut"] = true;
   if (entry.response_cut) line["response_cut"] = true;
   const bool is_free = entry.cost_nanousd == 0 && entry.tokens == token_counts();

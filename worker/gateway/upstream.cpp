@@ -30,22 +30,26 @@ std::string_view upstream_head::header(std::string_view lower_case_name) const {
 }
 
 result<std::unique_ptr<upstream>> upstream::make(boost::asio::io_context& context,
+                                                 const upstream_config& target,
                                                  const gateway_config& config, std::string key) {
   if (::curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
     return error(error_code::internal, "libcurl does not start");
   }
   for (const char c : key) {
     if (c <= ' ' || c > '~') {
-      return error(error_code::invalid_argument, "the API key has a character that no key has");
+      return error(error_code::invalid_argument,
+                   "the API key of '" + target.name + "' has a character that no key has");
     }
   }
-  auto made = std::unique_ptr<upstream>(new upstream(context, config, std::move(key)));
+  auto made = std::unique_ptr<upstream>(new upstream(context, target, config, std::move(key)));
   if (!made->multi_) return error(error_code::internal, "libcurl does not start");
   return made;
 }
 
-upstream::upstream(boost::asio::io_context& context, const gateway_config& config, std::string key)
+upstream::upstream(boost::asio::io_context& context, const upstream_config& target,
+                   const gateway_config& config, std::string key)
     : context_(context),
+      target_(target),
       config_(config),
       key_(std::move(key)),
       multi_(::curl_multi_init()),
@@ -150,7 +154,7 @@ upstream::call::call(upstream& owner, upstream_request request, upstream_sink& s
     : owner_(owner),
       request_(std::move(request)),
       sink_(sink),
-      url_(owner.config_.url + request_.path),
+      url_(owner.target_.url + request_.path),
       easy_(::curl_easy_init()) {
   GERMLINE_ASSERT(easy_ != nullptr);
   set_up();
@@ -160,6 +164,7 @@ upstream::call::call(upstream& owner, upstream_request request, upstream_sink& s
 
 void upstream::call::set_up() {
   const auto& config = owner_.config_;
+  const auto& target = owner_.target_;
   const auto add = [&](const std::string& line) {
     header_list_ = ::curl_slist_append(header_list_, line.c_str());
   };
@@ -168,7 +173,7 @@ void upstream::call::set_up() {
   for (const auto& line : request_.headers) add(line);
   if (!owner_.key_.empty()) {
     std::string line =
-        (config.auth == "bearer" ? "authorization: Bearer " : "x-api-key: ") + owner_.key_;
+        (target.auth == "bearer" ? "authorization: Bearer " : "x-api-key: ") + owner_.key_;
     add(line);
     ::explicit_bzero(line.data(), line.size());
   }
@@ -180,8 +185,8 @@ void upstream::call::set_up() {
   ::curl_easy_setopt(easy_, CURLOPT_PROXY, "");  // none, whatever the environment says
   ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
   ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (!config.ca_file.empty()) {
-    ::curl_easy_setopt(easy_, CURLOPT_CAINFO, config.ca_file.c_str());
+  if (!target.ca_file.empty()) {
+    ::curl_easy_setopt(easy_, CURLOPT_CAINFO, target.ca_file.c_str());
     ::curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
   }
   ::curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});

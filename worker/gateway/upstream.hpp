@@ -1,4 +1,4 @@
-// upstream: sends requests to the provider with libcurl's multi interface, driven by the gateway's
+// upstream: sends requests to one provider with libcurl's multi interface, driven by the gateway's
 // io_context, and hands answers on as they arrive. Holds the API key. It neither retries nor
 // judges: that is the session's work. Each call sends its body at most once.
 // Everything here runs on the io_context's one thread. Sinks are called from within libcurl: they
@@ -56,8 +56,9 @@ class upstream {
   /// One request under way. Destroying it cancels it at once; then its sink hears nothing more.
   class call;
 
-  /// `key` may be empty (an upstream on loopback). `config` must outlive this.
+  /// `key` may be empty (an upstream on loopback). `target` and `config` must outlive this.
   static result<std::unique_ptr<upstream>> make(boost::asio::io_context& context,
+                                                const upstream_config& target,
                                                 const gateway_config& config, std::string key);
   ~upstream();
 
@@ -74,7 +75,8 @@ class upstream {
     bool writing = false;
   };
 
-  upstream(boost::asio::io_context& context, const gateway_config& config, std::string key);
+  upstream(boost::asio::io_context& context, const upstream_config& target,
+           const gateway_config& config, std::string key);
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* ignored);
   static int on_timer(CURLM* multi, long timeout_ms, void* self);
   void watch(curl_socket_t socket, int what);
@@ -84,6 +86,7 @@ class upstream {
   void collect_ended();
 
   boost::asio::io_context& context_;
+  const upstream_config& target_;
   const gateway_config& config_;
   std::string key_;
   CURLM* multi_ = nullptr;

@@ -18,6 +18,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <filesystem>
+#include <map>
 
 #include "common/grpc_tls.hpp"
 #include "common/log.hpp"
@@ -131,19 +132,26 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   return made;
 }
 
-/// The provider's key, taken out of this process's environment: of the variable that the gateway's
-/// configuration names, or of ANTHROPIC_API_KEY.
-result<std::string> take_api_key(const std::string& gateway_config) {
-  std::string name = "ANTHROPIC_API_KEY";
+/// The providers' keys, taken out of this process's environment: of the variables that the
+/// gateway's configuration names. Where it has one upstream, and names none: of ANTHROPIC_API_KEY.
+result<std::vector<gateway_key>> take_api_keys(const std::string& gateway_config) {
+  constexpr const char* common = "ANTHROPIC_API_KEY";
+  std::map<std::string, std::string> variables;  // by the name that the gateway knows
   if (!gateway_config.empty()) {
     GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(gateway_config));
-    if (!config.key_env.empty()) name = config.key_env;
+    for (const auto& one : config.upstreams) {
+      if (!one.key_env.empty()) variables[one.key_env] = one.key_env;
+    }
+    if (variables.empty() && config.upstreams.size() == 1) variables[""] = common;
   }
-  const char* value = ::getenv(name.c_str());
-  std::string key = value == nullptr ? "" : value;
-  ::unsetenv(name.c_str());
-  ::unsetenv("ANTHROPIC_API_KEY");
-  return key;
+  std::vector<gateway_key> keys;
+  for (const auto& [name, variable] : variables) {
+    const char* value = ::getenv(variable.c_str());
+    if (value != nullptr) keys.push_back({name, value});
+    ::unsetenv(variable.c_str());
+  }
+  ::unsetenv(common);
+  return keys;
 }
 
 std::string directory_of_this_program() {
@@ -278,14 +286,14 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   const system_clock_source time;
   std::unique_ptr<gateway_access> models;
-  GERMLINE_TRY_ASSIGN(auto key, take_api_key(config.gateway_config));
+  GERMLINE_TRY_ASSIGN(auto keys, take_api_keys(config.gateway_config));
   if (!config.gateway_config.empty()) {
     gateway_spec spec;
     spec.binary = libexec + "/germline-gateway";
     spec.config_file = config.gateway_config;
     spec.uid = config.gateway_uid;
     spec.gid = config.services_gid;
-    spec.api_key = std::move(key);
+    spec.keys = std::move(keys);
     GERMLINE_TRY_ASSIGN(models, gateway_access::start(std::move(spec), time));
   }
   std::vector<companion> companions(1);

@@ -1,0 +1,199 @@
+// The part of session that decides which upstream a request goes to, and whether it goes to another
+// one, or once more to the same.
+#include "worker/gateway/session.hpp"
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <chrono>
+
+namespace germline::worker {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr int max_retries = 2;  // of upstreams that were asked already
+constexpr int max_waits = 3;
+constexpr std::uint64_t first_backoff_ms = 500;
+constexpr std::int64_t longest_wait_ms = 5'000;  // for an upstream to be free again
+constexpr std::uint64_t wait_jitter_ms = 200;
+
+std::optional<std::int64_t> seconds_to_rest(const upstream_head& head) {
+  const auto after = head.header("retry-after");
+  std::int64_t seconds = 0;
+  const auto read = std::from_chars(after.data(), after.data() + after.size(), seconds);
+  if (read.ec != std::errc() || seconds < 0) return std::nullopt;
+  return std::min<std::int64_t>(seconds, 1'000'000);
+}
+
+}  // namespace
+
+std::optional<session::reply> session::shape_forms(exchange& one, const request_limits& bounds) {
+  const auto& parts = owner_.parts();
+  const auto& settings = owner_.settings();
+  const auto original = one.body;
+  std::size_t bytes = original->size();
+  const auto refusal = [&](unsigned status, std::string_view message) {
+    return reply{status, one.speaks.error(status, message)};
+  };
+  for (const auto index : parts.roster.serving(one.speaks.name(), settings.model)) {
+    const auto& upstream = parts.config.upstreams[index];
+    const auto [place, is_new] =
+        one.forms.try_emplace({upstream.chat_cap, upstream.chat_store_false});
+    if (!is_new) continue;
+    auto limits = bounds;
+    limits.chat_cap = upstream.chat_cap;
+    limits.chat_store_false = upstream.chat_store_false;
+    auto judged = one.speaks.judge(*original, one.kind, limits);
+    if (const auto* refused = std::get_if<request_refusal>(&judged)) {
+      return refusal(400, refused->message);
+    }
+    auto& [facts, body] = place->second;
+    facts = std::get<request_facts>(std::move(judged));
+    body = original;
+    if (facts.model != settings.model) {
+      return refusal(400, "the model of this attempt is '" + settings.model + "', and no other");
+    }
+    if (facts.rewritten) {
+      body = std::make_shared<const std::string>(std::move(*facts.rewritten));
+      facts.rewritten.reset();
+      if (bytes > original->size() && !one.held.grow_to(bytes + body->size())) {
+        return refusal(429, "requests under way hold as many bytes as may be held at a time");
+      }
+      bytes += body->size();
+    }
+    if (one.kind == route_kind::count) continue;  // costs nothing
+    one.bound.input_tokens = std::max(one.bound.input_tokens, facts.input_bound_tokens);
+    one.bound.output_tokens = std::max(one.bound.output_tokens, facts.max_output_tokens);
+  }
+  if (one.kind == route_kind::create) {
+    one.bound.cost_nanousd =
+        bound_nanousd(settings.price, one.bound.input_tokens, one.bound.output_tokens);
+  }
+  return std::nullopt;
+}
+
+session::next_try session::next(const exchange& one) {
+  auto& roster = owner_.parts().roster;
+  const auto& model = owner_.settings().model;
+  const auto choose = [&](const std::set<std::size_t>& but_not, bool again) {
+    const auto choice = roster.choose(one.speaks.name(), model, but_not);
+    return next_try{choice.index, choice.wait_ms, choice.broken, again};
+  };
+  const bool once_more = one.retries < max_retries;
+  if (one.only) {  // it may have begun to answer: none but it is asked the same
+    std::set<std::size_t> others;
+    for (const auto index : roster.serving(one.speaks.name(), model)) others.insert(index);
+    others.erase(*one.only);
+    return once_more ? choose(others, true) : next_try{};
+  }
+  const auto fresh = choose(one.tried, false);
+  if (fresh.index || one.tried.empty() || !once_more) return fresh;
+  const auto again = choose(one.spent, true);
+  const bool sooner = fresh.wait_ms == 0 || (again.wait_ms > 0 && again.wait_ms < fresh.wait_ms);
+  return again.index || sooner ? again : fresh;
+}
+
+bool session::worth_waiting(const exchange& one, const next_try& for_it) {
+  return for_it.wait_ms > 0 && for_it.wait_ms <= longest_wait_ms && one.waits < max_waits;
+}
+
+bool session::may_go_on(const exchange& one) {
+  const auto after = next(one);
+  return after.index || worth_waiting(one, after);
+}
+
+asio::awaitable<void> session::pause(std::int64_t for_ms) {
+  signal_.expires_after(std::chrono::milliseconds(for_ms));
+  error_code woken(asio::error::operation_aborted);
+  while (woken && !gone()) {
+    co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+  }
+  signal_.expires_at(timer::time_point::max());
+}
+
+asio::awaitable<std::optional<session::reply>> session::pick_upstream(exchange& one) {
+  auto& random = owner_.parts().random;
+  for (bool rested = false; !gone();) {
+    const auto found = next(one);
+    if (!found.index) {
+      if (!worth_waiting(one, found)) co_return no_upstream(one, found);
+      ++one.waits;
+      co_await pause(found.wait_ms + static_cast<std::int64_t>(random.below(wait_jitter_ms)));
+    } else if (found.again && !rested) {
+      const auto most_ms = first_backoff_ms << (one.retries + 1);
+      co_await pause(static_cast<std::int64_t>(random.below(most_ms)));
+      rested = true;
+    } else {
+      take(one, *found.index);
+      break;
+    }
+  }
+  co_return std::nullopt;
+}
+
+void session::take(exchange& one, std::size_t index) {
+  const auto& parts = owner_.parts();
+  const auto& upstream = parts.config.upstreams[index];
+  one.turn.emplace(parts.roster.take(index));
+  if (!one.tried.insert(index).second) ++one.retries;
+  const auto& [facts, body] = one.forms.at({upstream.chat_cap, upstream.chat_store_false});
+  one.facts = facts;
+  one.body = body;
+  one.upstream = upstream.name;
+}
+
+session::reply session::no_upstream(exchange& one, const next_try& found) {
+  const std::string why = found.broken ? "no upstream of this model answers at present"
+                                       : "every upstream of this model is full, or asked to wait";
+  reply out{found.broken ? 503U : 429U, ""};
+  out.body = one.speaks.error(out.status, why);
+  if (found.wait_ms > 0) out.headers.emplace_back("retry-after", retry_after(found.wait_ms));
+  one.problem = "HTTP " + std::to_string(out.status) + ": " + why;
+  owner_.obstructed(one.problem);
+  return out;
+}
+
+bool session::note_answer(exchange& one, const upstream_head& head) {
+  const auto index = one.turn->index();
+  one.only.reset();
+  bool may_help = true;
+  if (head.status == 500) {
+    one.turn->tell(breaker_told::unknown);  // maybe by what was asked
+  } else if (cannot_answer(head.status)) {
+    one.turn->tell(breaker_told::failed);
+  } else {
+    one.turn->tell(breaker_told::answered);
+    may_help = head.status == 429;
+  }
+  if (head.status == 429) {
+    // Without a time it is a spending cap, which no wait ends.
+    if (const auto seconds = seconds_to_rest(head)) {
+      owner_.parts().roster.rest(index, owner_.settings().model, *seconds * 1000);
+    } else {
+      one.spent.insert(index);
+    }
+  }
+  one.turn.reset();
+  return may_help;
+}
+
+session::reply session::note_no_answer(exchange& one) {
+  const auto end = *one.from->end;
+  const auto reason = one.from->end_reason;
+  one.turn->tell(breaker_told::failed);
+  one.problem = reason;
+  if (end != upstream_end::not_sent) {
+    account(one, std::nullopt);
+    one.only = one.turn->index();
+  }
+  one.turn.reset();
+  reply failure{end == upstream_end::timed_out ? 504U : 502U, ""};
+  one.problem = "HTTP " + std::to_string(failure.status) + ": " + reason;
+  failure.body = one.speaks.error(failure.status, "the upstream did not answer: " + reason);
+  return failure;
+}
+
+}  // namespace germline::worker

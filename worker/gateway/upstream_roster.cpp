@@ -1,0 +1,126 @@
+#include "worker/gateway/upstream_roster.hpp"
+
+#include <algorithm>
+
+#include "common/assert.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::uint64_t whole_jitter = 1001;
+
+bool serves_model(const upstream_config& one, std::string_view model) {
+  return one.models.empty() || std::ranges::any_of(one.models, [&](const std::string& pattern) {
+           const bool open_end = pattern.ends_with('*');
+           const std::string_view fixed(pattern.data(), pattern.size() - (open_end ? 1 : 0));
+           return open_end ? model.starts_with(fixed) : model == fixed;
+         });
+}
+
+bool speaks_dialect(const upstream_config& one, std::string_view dialect) {
+  return std::ranges::find(one.dialects, dialect) != one.dialects.end();
+}
+
+}  // namespace
+
+upstream_roster::turn::~turn() {
+  if (!owner_) return;
+  tell(breaker_told::unknown);
+  --owner_->members_[index_].under_way;
+}
+
+void upstream_roster::turn::tell(breaker_told how) {
+  if (std::exchange(told_, true)) return;
+  told(owner_->members_[index_].breaker, how, probe_, owner_->time_.boot_ms(),
+       static_cast<int>(owner_->random_.below(whole_jitter)));
+}
+
+upstream_roster::upstream_roster(const std::vector<upstream_config>& upstreams, const clock& time,
+                                 random_source& random)
+    : upstreams_(upstreams), time_(time), random_(random), members_(upstreams.size()) {}
+
+bool upstream_roster::serves(std::string_view dialect, std::string_view model) const {
+  return !serving(dialect, model).empty();
+}
+
+bool upstream_roster::speaks(std::string_view dialect) const {
+  return std::ranges::any_of(upstreams_,
+                             [&](const auto& one) { return speaks_dialect(one, dialect); });
+}
+
+bool upstream_roster::serves(std::string_view model) const {
+  return std::ranges::any_of(upstreams_, [&](const auto& one) { return serves_model(one, model); });
+}
+
+std::vector<std::size_t> upstream_roster::serving(std::string_view dialect,
+                                                  std::string_view model) const {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (speaks_dialect(upstreams_[i], dialect) && serves_model(upstreams_[i], model)) {
+      found.push_back(i);
+    }
+  }
+  return found;
+}
+
+std::int64_t upstream_roster::wait_of(std::size_t index, std::string_view model,
+                                      std::int64_t now_ms, bool& broken) const {
+  const auto& one = members_[index];
+  if (const auto wait = wait_ms(one.breaker, now_ms); wait > 0) {
+    broken = true;
+    return wait;
+  }
+  const auto rest = one.rests_until_ms.find(model);
+  if (rest != one.rests_until_ms.end() && rest->second > now_ms) return rest->second - now_ms;
+  return one.under_way >= upstreams_[index].max_concurrent ? full_wait_ms : 0;
+}
+
+upstream_roster::choice upstream_roster::choose(std::string_view dialect, std::string_view model,
+                                                const std::set<std::size_t>& but_not) {
+  const auto now_ms = time_.boot_ms();
+  choice out;
+  std::vector<std::size_t> free;
+  for (const auto index : serving(dialect, model)) {
+    if (but_not.contains(index)) continue;
+    bool broken = false;
+    const auto wait = wait_of(index, model, now_ms, broken);
+    if (wait > 0) {
+      if (out.wait_ms != 0 && wait >= out.wait_ms) continue;
+      out.wait_ms = wait;
+      out.broken = broken;
+      continue;
+    }
+    const auto priority = upstreams_[index].priority;
+    if (!free.empty() && priority > upstreams_[free[0]].priority) continue;
+    if (!free.empty() && priority < upstreams_[free[0]].priority) free.clear();
+    free.push_back(index);
+  }
+  if (free.empty()) return out;
+  std::uint64_t all = 0;
+  for (const auto index : free) all += static_cast<std::uint64_t>(upstreams_[index].weight);
+  auto drawn = random_.below(all);
+  for (const auto index : free) {
+    const auto weight = static_cast<std::uint64_t>(upstreams_[index].weight);
+    if (drawn < weight) return {index, 0, false};
+    drawn -= weight;
+  }
+  GERMLINE_ASSERT(false);
+  return out;
+}
+
+upstream_roster::turn upstream_roster::take(std::size_t index) {
+  auto& one = members_[index];
+  const bool probe = asked(one.breaker, time_.boot_ms());
+  ++one.under_way;
+  return {*this, index, probe};
+}
+
+void upstream_roster::rest(std::size_t index, const std::string& model, std::int64_t for_ms) {
+  auto& rests = members_[index].rests_until_ms;
+  const auto now_ms = time_.boot_ms();
+  std::erase_if(rests, [&](const auto& entry) { return entry.second <= now_ms; });
+  auto& until_ms = rests[model];
+  until_ms = std::max(until_ms, now_ms + std::min(for_ms, longest_rest_ms));
+}
+
+}  // namespace germline::worker
