@@ -43,7 +43,8 @@ struct node_actor_config {
   const clock* time = nullptr;
   attempt_factory make_attempt;
   std::function<void(v1::WorkerMessage)> send;  // must not block
-  std::function<std::string()> trouble;         // what keeps the worker from taking leases
+  /// What keeps the worker from taking leases; must not block.
+  std::function<std::string()> trouble;
 };
 
 node_actor::behavior_type node_behavior(node_actor::stateful_pointer<node_actor_state> self,
