@@ -13,6 +13,7 @@
 #include "common/grpc_status.hpp"
 #include "common/grpc_tls.hpp"
 #include "common/pki/credentials.hpp"
+#include "common/pki/discover.hpp"
 #include "common/unique_fd.hpp"
 
 namespace germline::cli {
@@ -45,6 +46,11 @@ bool is_forbidden(const std::string& address) {
          (errno == EACCES || errno == EPERM);
 }
 
+/// Whether TLS is served at an address that was dialled without.
+bool wants_tls(const std::string& address) {
+  return !address.starts_with("unix:") && !needs_tls(address) && pki::speaks_tls(address);
+}
+
 /// Who is refused in the handshake is not told why.
 result<void> check_own_dates(const std::string& address, const std::string& folder,
                              const clock& time) {
@@ -75,15 +81,15 @@ std::string tls_folder_of(const config& settings) {
 control_client::control_client(const config& settings, const clock& time)
     : address_(settings.get("coordinator")) {
   // Where nobody has logged in, that is what is to be said, and not which file is missing.
-  auto folder = tls_folder_of(settings);
+  folder_ = tls_folder_of(settings);
   std::error_code failed;
-  if (settings.get("tls_dir").empty() && !std::filesystem::exists(folder, failed)) folder.clear();
-  const auto at = endpoint_at(address_, folder);
+  if (settings.get("tls_dir").empty() && !std::filesystem::exists(folder_, failed)) folder_.clear();
+  const auto at = endpoint_at(address_, folder_);
   if (!at) {
     ready_ = at.error();
     return;
   }
-  ready_ = check_own_dates(address_, folder, time);
+  ready_ = check_own_dates(address_, folder_, time);
   if (!ready_) return;
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_message_bytes);
@@ -106,6 +112,32 @@ result<Reply> control_client::call(grpc::Status (v1::Control::Stub::*method)(grp
   return reply;
 }
 
+/// Why a coordinator was not reached over TLS. gRPC's own words are no help with certificates.
+error control_client::tls_error() const {
+  const auto at = without_scheme(address_);
+  const auto ca_file = pki::credential_paths(folder_).ca;
+  const auto ca = pki::read_file(ca_file);
+  const auto there = ca ? pki::check_coordinator(at, *ca) : result<void>(ca.error());
+  if (there) {
+    return {error_code::unavailable,
+            "the coordinator at " + at +
+                " closed the connection; where that stays so, it does not believe the certificate "
+                "of this account: `germline login " +
+                address_ + " --replace`, with a new token, brings another"};
+  }
+  if (there.error().code() != error_code::permission_denied) {
+    return {error_code::unavailable,
+            "no coordinator can be reached over TLS: " + there.error().message()};
+  }
+  // Of whatever coordinator that is, the one of this account's authority is out of reach.
+  return {error_code::unavailable,
+          there.error().message() + ", which " + ca_file +
+              " does not name, so nothing was said to it. If it is the right coordinator, get a "
+              "certificate of its authority: `germline pki token --role person --name NAME` there, "
+              "and here `germline login " +
+              address_ + " --replace --token-file FILE`"};
+}
+
 error control_client::error_of(const grpc::Status& status) const {
   const auto code = from_status(status).code();
   if (code == error_code::unavailable && is_forbidden(address_)) {
@@ -113,11 +145,13 @@ error control_client::error_of(const grpc::Status& status) const {
             "this account may not use the coordinator's socket, " + address_ +
                 ": it obeys root alone. Try the same command with sudo"};
   }
-  if (code == error_code::unavailable && needs_tls(address_)) {
-    return {code, "no coordinator can be reached over TLS at " + without_scheme(address_) +
-                      ", or it does not believe the certificate of this account (`germline login` "
-                      "brings another): " +
-                      status.error_message()};
+  if (code == error_code::unavailable && needs_tls(address_)) return tls_error();
+  if (code == error_code::unavailable && wants_tls(address_)) {
+    return {code, "who answers at " + address_ +
+                      " speaks TLS, and was dialled without: say tls:" + address_ +
+                      (folder_.empty() ? ", once `germline login tls:" + address_ +
+                                             " --token-file FILE` has brought a certificate"
+                                       : "")};
   }
   if (code == error_code::unavailable) {
     return {code, "no coordinator can be reached at " + address_ +

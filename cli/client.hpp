@@ -57,8 +57,10 @@ class control_client {
                                                                Reply*),
                      const Request& request, int limit_s);
   error error_of(const grpc::Status& status) const;
+  error tls_error() const;
 
   std::string address_;
+  std::string folder_;  // of the credentials
   result<void> ready_;  // or why nothing can be dialled
   std::unique_ptr<v1::Control::Stub> stub_;
 };

@@ -1,5 +1,7 @@
 #include "cli/commands/certificates.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -30,11 +32,30 @@ std::string pki_folder(const config& settings) {
   return state + "/coordinator/pki";
 }
 
+/// An authority that cannot be used by this account is mostly one that root made for a coordinator.
+error who_may(const error& failure, const std::string& folder, const config& settings) {
+  if (failure.code() == error_code::permission_denied) {
+    return {failure.code(), "this account may not use the authority in " + folder + " (" +
+                                failure.message() +
+                                "): the folder is closed to all but its owner and root. Try the "
+                                "same command with sudo"};
+  }
+  const bool by_default = settings.get("pki_dir").empty();
+  if (failure.code() == error_code::not_found && by_default && ::geteuid() != 0) {
+    return {failure.code(), failure.message() +
+                                ". Without root that is your own state folder: for the authority "
+                                "of a coordinator that root started, try the same command with "
+                                "sudo, or name its folder by --pki-dir"};
+  }
+  return failure;
+}
+
 /// Runs `act` on the authority that is there, and tells how it failed.
 template <class Act>
 exit_code with_authority(const session& with, Act act) {
-  const auto home = authority::open(pki_folder(with.settings), *with.time);
-  if (!home) return with.fail(home.error());
+  const auto folder = pki_folder(with.settings);
+  const auto home = authority::open(folder, *with.time);
+  if (!home) return with.fail(who_may(home.error(), folder, with.settings));
   const result<void> done = act(**home);
   return done ? exit_code::done : with.fail(done.error());
 }
@@ -132,7 +153,7 @@ result<bool> write_first_config(const std::string& address, const std::string& t
 exit_code run_pki_init(const session& with) {
   const auto folder = pki_folder(with.settings);
   const auto made = authority::make(folder, *with.time);
-  if (!made) return with.fail(made.error());
+  if (!made) return with.fail(who_may(made.error(), folder, with.settings));
   const auto bundle = (*made)->ca_pem();
   const auto print_of = bundle ? pki::fingerprint(*bundle) : result<std::string>(bundle.error());
   if (!print_of) return with.fail(print_of.error());
@@ -219,8 +240,9 @@ exit_code run_pki_list(const session& with, bool all) {
   });
 }
 
-exit_code run_pki_revoke(const session& with, const std::string& what, const std::string& why) {
+exit_code run_pki_revoke(const session& with, const std::string& given, const std::string& why) {
   return with_authority(with, [&](authority& home) -> result<void> {
+    GERMLINE_TRY_ASSIGN(const std::string what, home.revocable(given));
     const auto token = home.revoke_token(what, why);
     if (token) {
       if (with.json) with.data("{\"token\": " + json_string(*token) + "}\n");

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <grpcpp/server_builder.h>
 
@@ -143,6 +144,63 @@ TEST_CASE("the list has the serial that revoke takes") {
   const std::string serial = listed["certificates"][1]["serial"];
   CHECK(germline(place, "pki list" + in(place)).out.find(serial) != std::string::npos);
   CHECK(germline(place, "pki revoke " + serial + in(place)).code == 0);
+}
+
+TEST_CASE("revoke takes a unique beginning, and names those that one fits") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  for (const std::string name : {"ann", "anna", "bert"}) {
+    germline(place, "pki issue person " + name + " --out " + place.at(name) + in(place));
+  }
+  const auto several = germline(place, "pki revoke an" + in(place));
+  CHECK(several.code == 2);
+  CHECK(several.err == "germline: 'an' fits several; name one of them:\n  ann\n  anna\n");
+  const auto revoked = [&](const std::string& what) {
+    const auto done = germline(place, "pki revoke " + what + " --json" + in(place));
+    CHECK(done.code == 0);
+    return json::parse(done.out)["certificates"][0]["name"];
+  };
+  CHECK(revoked("ann") == "ann");  // whole
+  CHECK(revoked("an") == "anna");  // what is revoked is not meant any more
+  const auto listed = json::parse(germline(place, "pki list --json" + in(place)).out);
+  const std::string serial = listed["certificates"][1]["serial"];
+  CHECK(revoked(serial.substr(0, 12)) == "bert");
+  CHECK(germline(place, "pki revoke b" + in(place)).code == 3);
+  const auto token = json::parse(germline(place, "pki token --reusable --json" + in(place)).out);
+  const std::string id = token["id"];
+  CHECK(germline(place, "pki revoke " + id.substr(0, 10) + in(place)).code == 0);
+  CHECK(json::parse(germline(place, "pki list --json" + in(place)).out)["reusable_tokens"].empty());
+}
+
+TEST_CASE("who may not look into an authority is told whose it is, and what to do") {
+  const folder place;
+  germline(place, "pki init" + in(place));
+  const std::string nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+  const std::string prefix = ::geteuid() == 0 ? nobody : "";
+  if (prefix.empty()) std::filesystem::permissions(place.at("pki"), std::filesystem::perms::none);
+  std::filesystem::permissions(
+      place.at(""), std::filesystem::perms::others_exec | std::filesystem::perms::owner_all);
+  const auto told = [&](const std::string& arguments) {
+    const auto command = "exec 9<" GERMLINE_BINARY "; env -i HOME=/nowhere PATH=\"$PATH\" " +
+                         prefix + "/proc/self/fd/9 " + arguments + " >" + place.at("out") + " 2>" +
+                         place.at("err");
+    const int status = std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe)
+    return testing::outcome{WEXITSTATUS(status), "", slurp(place.at("err"))};
+  };
+  for (const std::string command : {"pki list", "pki token", "pki init"}) {
+    CAPTURE(command);
+    const auto refused = told(command + in(place));
+    CHECK(refused.code == 5);
+    CHECK(refused.err.find("this account may not use the authority in " + place.at("pki")) !=
+          std::string::npos);
+    CHECK(refused.err.find("sudo") != std::string::npos);
+  }
+  const auto own = told("pki token");
+  CHECK(own.code == 3);
+  CHECK(own.err.find("sudo") != std::string::npos);
+  if (prefix.empty()) {
+    std::filesystem::permissions(place.at("pki"), std::filesystem::perms::owner_all);
+  }
 }
 
 TEST_CASE("a certificate that cannot be handed out is nobody's") {
@@ -289,6 +347,40 @@ TEST_CASE("after a login nothing has to be said of where the coordinator and the
     CAPTURE(asked.err);
     CHECK(asked.code == 0);
   }
+}
+
+TEST_CASE("a coordinator that serves TLS and was dialled without is told apart from none") {
+  const folder place;
+  open_door door(place);
+  const auto strange = germline(place, "ps --coordinator " + door.address);
+  CHECK(strange.code == 4);
+  CHECK(strange.err.find("speaks TLS") != std::string::npos);
+  CHECK(strange.err.find("`germline login tls:" + door.address + " --token-file FILE`") !=
+        std::string::npos);
+  REQUIRE(germline(place, "login " + door.address + " --token " + door.token()).code == 0);
+  const auto known = germline(place, "ps --coordinator " + door.address);
+  CHECK(known.err.find("say tls:" + door.address) != std::string::npos);
+  CHECK(known.err.find("login") == std::string::npos);
+}
+
+TEST_CASE("a coordinator of another authority is told as such, and what to do") {
+  const folder place, elsewhere;
+  open_door door(place);
+  germline(elsewhere, "pki init" + in(elsewhere));
+  germline(elsewhere, "pki issue person ann --out " + elsewhere.at("ann") + in(elsewhere));
+  const auto told =
+      germline(place, "ps --coordinator tls:" + door.address + " --tls-dir " + elsewhere.at("ann"));
+  CHECK(told.code == 4);
+  CHECK(told.err.find("shows the certificate of another authority, which " +
+                      elsewhere.at("ann/ca.crt") + " does not name") != std::string::npos);
+  CHECK(told.err.find("germline login") != std::string::npos);
+  CHECK(told.err.find("handshake") == std::string::npos);
+  const auto nobody =
+      germline(place, "ps --coordinator tls:127.0.0.1:1 --tls-dir " + elsewhere.at("ann"));
+  CHECK(nobody.code == 4);
+  CHECK(nobody.err ==
+        "germline: no coordinator can be reached over TLS: cannot reach "
+        "127.0.0.1:1: Connection refused\n");
 }
 
 TEST_CASE("who has a certificate whose time is over is told so, and not that nobody answers") {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <ranges>
 #include <thread>
 
 #include "common/ids.hpp"
@@ -263,6 +264,35 @@ result<signed_certificate> authority::renew(const identity& whose, std::string_v
   GERMLINE_TRY_ASSIGN(const auto lock, take(folder_));
   GERMLINE_TRY_ASSIGN(const auto by, current_signer());
   return certify(by, whose, request_pem, 0, "");
+}
+
+result<std::string> authority::revocable(const std::string& given) {
+  constexpr std::size_t most_named = 8;
+  if (is_token_text(given)) return given;
+  GERMLINE_TRY_ASSIGN(const auto certificates, log_.entries());
+  GERMLINE_TRY_ASSIGN(const auto tokens, log_.tokens());
+  const auto now = time_.utc_ms();
+  std::set<std::string> fitting;
+  for (const auto& [facts, issued_ms, token, revoked_ms, why] : certificates) {
+    if (facts.whose.name == given || facts.serial == given) return given;
+    if (revoked_ms != 0 || facts.not_after_ms <= now) continue;
+    if (facts.whose.name.starts_with(given)) {
+      fitting.insert(facts.whose.name);
+    } else if (facts.serial.starts_with(given)) {
+      fitting.insert(facts.serial);
+    }
+  }
+  for (const auto& each : tokens) {
+    if (each.id == given) return given;
+    const bool open = each.revoked_ms == 0 && each.expires_ms > now;
+    if (open && each.id.starts_with(given)) fitting.insert(each.id);
+  }
+  if (fitting.empty()) return given;
+  if (fitting.size() == 1) return *fitting.begin();
+  std::string several = "'" + given + "' fits several; name one of them:";
+  for (const auto& each : fitting | std::views::take(most_named)) several += "\n  " + each;
+  if (fitting.size() > most_named) several += "\n  and more";
+  return error(error_code::invalid_argument, several);
 }
 
 result<std::vector<certificate_entry>> authority::revoke(const std::string& name_or_serial,

@@ -62,6 +62,9 @@ class authority {
   /// Another one for who has one already.
   result<signed_certificate> renew(const identity& whose, std::string_view request_pem);
 
+  /// What can be revoked, and is named so, or by a unique beginning: a holder's name, a serial, the
+  /// id of a token. As given where it is none. invalid_argument names those that it fits.
+  result<std::string> revocable(const std::string& given);
   /// Revokes every certificate that is not over, by its serial or by its holder's name. not_found:
   /// there is none. failed_precondition: it is a coordinator's, of which nobody would know.
   result<std::vector<certificate_entry>> revoke(const std::string& name_or_serial,

@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t max_queued = 4'096;
 constexpr std::int64_t first_backoff_ms = 100;
 constexpr std::int64_t last_backoff_ms = 5'000;
+/// Of who is refused, which only a person changes, or another certificate.
+constexpr std::int64_t last_refused_backoff_ms = 60'000;
 
 }  // namespace
 
@@ -37,7 +39,8 @@ struct fleet_client::impl {
   bool standing = false;
   std::deque<v1::WorkerMessage> queue;
   grpc::ClientContext* context = nullptr;  // of the present stream
-  std::string told;  // why there is no stream, as it was last told; empty: there was one since
+  std::string told;      // why there is no stream, as it was last told; empty: there was one since
+  bool refused = false;  // at the last dialling; the dialler's alone
   std::thread dialler;
 
   impl(std::shared_ptr<grpc::Channel> over, random_source& source)
@@ -93,11 +96,13 @@ struct fleet_client::impl {
     } else {
       own.TryCancel();
     }
-    const auto status = stream->Finish();
+    const auto ended = stream->Finish();
+    const auto status = reached ? ended : unreachable();
+    refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
     const std::scoped_lock lock(mutex);
     context = nullptr;
     if (taken) told.clear();
-    if (!stopping) tell(reached ? status : unreachable());
+    if (!stopping) tell(status);
     return taken;
   }
 
@@ -108,12 +113,14 @@ struct fleet_client::impl {
     told = status.error_message();
     const bool away = status.error_code() == grpc::StatusCode::UNAVAILABLE;
     log_warning(
-        "{}: {}",
+        "{}: {}{}",
         away ? "the coordinator cannot be reached" : "the coordinator does not take this worker",
-        printable(told));
+        printable(told), refused && !handlers.if_refused.empty() ? ". " + handlers.if_refused : "");
   }
-  static grpc::Status unreachable() {
-    return {grpc::StatusCode::UNAVAILABLE, "no connection, or no agreement on certificates"};
+  grpc::Status unreachable() const {
+    const auto why = handlers.why_unreachable ? handlers.why_unreachable() : "";
+    return {grpc::StatusCode::UNAVAILABLE,
+            why.empty() ? "no connection, or no agreement on certificates" : why};
   }
 
   void dial_loop() {
@@ -124,7 +131,7 @@ struct fleet_client::impl {
       const auto wait_ms = random.below(static_cast<std::uint64_t>(backoff_ms)) + 1;
       changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping; });
       if (stopping) return;
-      backoff_ms = std::min(backoff_ms * 2, last_backoff_ms);
+      backoff_ms = std::min(backoff_ms * 2, refused ? last_refused_backoff_ms : last_backoff_ms);
     }
   }
 };

@@ -1,6 +1,6 @@
 // fleet_client: the worker's side of fleet.proto's control stream, which is dialled again with
-// backoff and jitter when it breaks. It knows nothing of attempts; what messages mean is
-// node_state's. Bulk has a connection of its own (bulk_client).
+// backoff and jitter when it breaks, less and less often where it is refused. It knows nothing of
+// attempts; what messages mean is node_state's. Bulk has a connection of its own (bulk_client).
 // Owns two threads (reader, writer). Callbacks come from the reader thread; `send` may be called
 // from any.
 #pragma once
@@ -22,6 +22,10 @@ class fleet_client {
     std::function<void()> connected;
     std::function<void()> disconnected;
     std::function<void(const v1::CoordinatorMessage&)> message;
+    /// For people, where nothing could be reached; may block. Empty, or none: nothing is known.
+    std::function<std::string()> why_unreachable;
+    /// For people, what brings back a worker that is refused for good.
+    std::string if_refused;
   };
 
   fleet_client(std::shared_ptr<grpc::Channel> channel, random_source& random);

@@ -10,6 +10,7 @@
 #include "common/log.hpp"
 #include "common/pki/authority.hpp"
 #include "common/pki/credentials.hpp"
+#include "common/pki/discover.hpp"
 #include "common/pki/join_token.hpp"
 #include "worker/node/service.hpp"
 
@@ -124,6 +125,38 @@ result<std::string> identify(const worker_config& config, const clock& time) {
                         ? ". To join " + without_scheme(config.coordinator) +
                               ", give in a --token-file what `germline pki token` prints there"
                         : ""));
+}
+
+std::string why_unreachable(const worker_config& config) {
+  const auto at = without_scheme(config.coordinator);
+  if (config.coordinator.starts_with("unix:")) {
+    return "nobody listens on " + config.coordinator + ", or this account may not use it";
+  }
+  if (!needs_tls(config.coordinator)) {
+    return pki::speaks_tls(at)
+               ? "who answers at " + at + " speaks TLS, and is dialled without; tls:" + at +
+                     " is dialled over TLS, and needs a join token"
+               : "nobody answers at " + at;
+  }
+  const auto ca_file = pki::credential_paths(tls_folder_of(config)).ca;
+  const auto ca = pki::read_file(ca_file);
+  const auto there = ca ? pki::check_coordinator(at, *ca) : result<void>(ca.error());
+  if (there) return "";
+  const bool strange = there.error().code() == error_code::permission_denied;
+  return there.error().message() +
+         (strange ? ", which " + ca_file + " does not name. " + way_back(config) : "");
+}
+
+std::string way_back(const worker_config& config) {
+  if (!needs_tls(config.coordinator)) return "";
+  if (!config.tls_dir.empty()) {
+    return "If that stays so, this worker needs another certificate in " + config.tls_dir +
+           ", and to be started again";
+  }
+  return "If that stays so, end this worker and start it with a new token, which `germline pki "
+         "token` prints beside the coordinator: germline worker --join " +
+         config.coordinator + " --state-dir " + config.state_dir +
+         " --token-file FILE. It joins under a new name; nothing has to be removed";
 }
 
 certificate_keeper::certificate_keeper(const worker_config& config, const clock& time,

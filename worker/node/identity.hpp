@@ -29,6 +29,11 @@ result<void> take_credentials_along(const worker_config& config);
 /// where it does not, the token is used. REQUIRES to be the node's own account by now.
 result<std::string> identify(const worker_config& config, const clock& time);
 
+/// For the log, what keeps this worker from its coordinator; empty: nothing, by now. Blocks.
+std::string why_unreachable(const worker_config& config);
+/// For the log of a worker that its coordinator refuses: what a person may do. Empty: nothing.
+std::string way_back(const worker_config& config);
+
 /// Looks soon after its start, and then every ten minutes, whether the certificate is to be
 /// renewed, in a thread of its own. Does nothing for a worker that needs none, or brought its own
 /// along.

@@ -149,5 +149,24 @@ TEST_CASE("a token does not end a worker whose coordinator is away") {
   CHECK(*identify(at.config, at.time) == name);
 }
 
+TEST_CASE_FIXTURE(fixture, "a worker that cannot join says why, and what a person may do") {
+  config.join_token = token();
+  REQUIRE(identify(config, time));
+  CHECK(why_unreachable(config).empty());
+  CHECK(way_back(config).find("germline worker --join " + config.coordinator + " --state-dir " +
+                              config.state_dir + " --token-file FILE") != std::string::npos);
+  const auto other = std::move(*pki::authority::make(root + "/other", time));
+  serve(*other);
+  const auto strange = why_unreachable(config);
+  CHECK(strange.find("the certificate of another authority") != std::string::npos);
+  CHECK(strange.find("--token-file") != std::string::npos);
+  const auto without = config.coordinator.substr(4);
+  config.coordinator = without;
+  CHECK(why_unreachable(config).find("tls:" + without) != std::string::npos);
+  CHECK(way_back(config).empty());
+  server->Shutdown();
+  CHECK(why_unreachable(config) == "nobody answers at " + without);
+}
+
 }  // namespace
 }  // namespace germline::worker

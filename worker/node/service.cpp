@@ -224,6 +224,8 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   fleet_client::callbacks callbacks;
   callbacks.connected = [node] { caf::anon_send(node, connected_atom_v); };
   callbacks.disconnected = [node] { caf::anon_send(node, broken_atom_v); };
+  callbacks.why_unreachable = [&config] { return why_unreachable(config); };
+  callbacks.if_refused = way_back(config);
   callbacks.message = [node](const v1::CoordinatorMessage& message) {
     caf::anon_send(
         node, coordinator_message_ptr(std::make_shared<const v1::CoordinatorMessage>(message)));
@@ -311,10 +313,13 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
   artefact_cache artefacts(store, config.kept_artefact_bytes);
   GERMLINE_TRY_ASSIGN(auto objects, object_cache::open(places.objects, config.kept_object_bytes));
-  storage disk(places.objects, config.lease_room_bytes, [&artefacts, &objects] {
-    objects.clear();
-    artefacts.clear();
-  });
+  storage disk(
+      places.objects, config.lease_room_bytes,
+      [&artefacts, &objects] {
+        objects.clear();
+        artefacts.clear();
+      },
+      time);
   sandbox_validator judge(artefacts, places.programs);
   system_random random;
   GERMLINE_TRY_ASSIGN(const auto coordinator,
