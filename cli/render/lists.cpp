@@ -111,7 +111,8 @@ std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t n
                       waits ? "founding" : state_words(*lineage), std::to_string(lineage->depth()),
                       count_of(lineage->iterations_done(), lineage->max_iterations()),
                       lineage->has_live() ? live_words(lineage->live()) : "-",
-                      format_usd(lineage->spent_nanousd()), created});
+                      format_usd(lineage->spent_nanousd()),
+                      lineage->created_ms() > 0 ? age(lineage->created_ms(), now_ms) : created});
     }
   }
   return fitting_table(

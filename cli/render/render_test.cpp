@@ -279,6 +279,7 @@ TEST_CASE("what is not over is listed, and for a day what is; all on request") {
   killed.set_lineage_id("lin_2");
   killed.set_state(v1::LINEAGE_STATE_KILLED);
   killed.set_changed_ms(61'000);
+  killed.set_created_ms(32'000);  // a fork
   auto& paused = *run.add_lineages();
   paused.set_lineage_id("lin_3");
   paused.set_state(v1::LINEAGE_STATE_PAUSED);
@@ -292,7 +293,8 @@ TEST_CASE("what is not over is listed, and for a day what is; all on request") {
       "  -     $0.00  1m01s ago\n";
   const auto recent = render_runs(reply, false, 62'000, plain);
   CHECK(recent.starts_with(header + done));
-  CHECK(recent.find("lin_2") != std::string::npos);
+  const auto fork = recent.substr(recent.find("lin_2"));
+  CHECK(fork.substr(0, fork.find('\n')).ends_with("30.0s ago"));
   constexpr std::int64_t day_ms = 24 * 3600 * 1'000;
   const auto later = render_runs(reply, false, 61'000 + day_ms, plain);
   CHECK(later.find("done") == std::string::npos);

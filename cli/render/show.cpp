@@ -78,6 +78,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add_text("name", run.name());
   out.add_text("repository", run.repository());
   out.add_text("branch", run.branch());
+  out.add_text("folder", run.folder());
   out.add("seed", safe_line(run.seed_commit()));
   out.add("founding", safe_line(found_words(run)));
   out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
@@ -101,6 +102,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   out.add("run", safe_line(lineage.run_id()));
   out.add("state",
           painted(how, colour_of(lineage.state(), lineage.pause_reason()), state_words(lineage)));
+  out.add_time("created", lineage.created_ms());
   out.add_time("since", lineage.changed_ms());
   out.add_text("why", lineage.pause_details());
   out.add("forked from", safe_line(lineage.forked_from()));

@@ -35,6 +35,7 @@ class executor {
   executor(self_pointer self, dispatcher_config config) : self_(self), config_(std::move(config)) {}
 
   std::int64_t now() const { return config_.env.time->boot_ms(); }
+  std::int64_t utc_ms() const { return config_.env.time->utc_ms(); }
 
   void send_event(const dispatch::event& what) const {
     for (const auto& effect : dispatch::apply(self_->state.decisions, what)) {
@@ -347,11 +348,17 @@ class executor {
   dispatcher_config config_;
 };
 
-fleet_status status_of(const dispatch::state& s, std::int64_t now_ms) {
+/// `utc_ms` is the same moment as `now_ms`.
+fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64_t utc_ms) {
   fleet_status status{{}, s.leases_wait_for, {}};
   for (const auto& [id, entry] : s.items) {
-    const bool waits = entry.at == dispatch::phase::queued && !entry.wait_for.empty();
-    if (waits) status.held_back[id] = entry.wait_for;
+    if (entry.at != dispatch::phase::queued) continue;
+    if (!entry.wait_for.empty()) {
+      status.held_back[id] = entry.wait_for;
+    } else if (entry.not_before_ms > now_ms) {
+      const auto due = to_iso8601(utc_ms + entry.not_before_ms - now_ms + 999).substr(11, 8);
+      status.held_back[id] = "another attempt after the one that was lost, at " + due + " UTC";
+    }
   }
   auto& out = status.workers;
   for (const auto& [name, worker] : s.workers) {
@@ -417,7 +424,9 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
         sweep(self->state);
         self->delayed_send(self, tick_interval, tick_atom_v);
       },
-      [self, run](status_atom) { return status_of(self->state.decisions, run.now()); },
+      [self, run](status_atom) {
+        return status_of(self->state.decisions, run.now(), run.utc_ms());
+      },
   };
 }
 

@@ -17,12 +17,16 @@ using sql::text;
 
 constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
-    " created_ms, found_state, found_details, required_tags FROM runs";
+    " created_ms, found_state, found_details, required_tags, folder FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
     " lineage_changes c WHERE c.lineage_id = lineages.id AND c.rolled_to = '' ORDER BY seq DESC"
-    " LIMIT 1), 0), forked_from FROM lineages";
+    " LIMIT 1), 0), forked_from,"
+    // The first change of a fork is its beginning; of another it is its founding.
+    " COALESCE(CASE WHEN forked_from <> '' THEN (SELECT MIN(at_ms) FROM lineage_changes c WHERE"
+    " c.lineage_id = lineages.id) END, (SELECT created_ms FROM runs r WHERE r.id = run_id))"
+    " FROM lineages";
 constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item FROM generations g LEFT JOIN generation_parents p"
@@ -109,6 +113,7 @@ struct record_reader::impl {
     info.set_spent_nanousd(integer(row, 10));
     info.set_changed_ms(integer(row, 12));
     info.set_forked_from(text(row, 13));
+    info.set_created_ms(integer(row, 14));
     const std::string live = text(row, 11);
     if (!live.empty()) {
       SQLite::Statement item(db, std::string(select_item) + " WHERE id=?");
@@ -202,6 +207,7 @@ struct record_reader::impl {
     info.set_found_state(text(row, 9));
     info.set_found_details(text(row, 10));
     for (auto& tag : sql::lines(text(row, 11))) info.add_required_tags(std::move(tag));
+    info.set_folder(text(row, 12));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }
