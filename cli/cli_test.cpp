@@ -1,203 +1,28 @@
-// The real binary, as a child, against a coordinator that answers as it is told.
+// The real binary, as a child: exit codes, usage, help, and what is said of this machine.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/binary_fixture.hpp"
-#include "germline/v1/control.grpc.pb.h"
+#include "cli/fake_control.hpp"
 
 namespace germline::cli {
-namespace {
 
 namespace fs = std::filesystem;
+using testing::fixture;
 using testing::folder;
 using testing::germline;
 using testing::outcome;
 using testing::slurp;
-
-class fake_control final : public v1::Control::Service {
- public:
-  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
-                         v1::GetStatusReply* reply) override {
-    reply->set_coordinator_id("crd_1");
-    return grpc::Status::OK;
-  }
-  grpc::Status PutSeed(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
-                       v1::PutSeedReply* reply) override {
-    v1::SeedChunk chunk;
-    const std::lock_guard lock(mutex);
-    while (stream->Read(&chunk)) seed += chunk.data();
-    reply->set_seed_id("seed_1");
-    return grpc::Status::OK;
-  }
-  grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
-                         v1::CreateRunReply* reply) override {
-    const std::lock_guard lock(mutex);
-    created = *request;
-    reply->set_run_id("run_1");
-    reply->add_lineage_ids("lin_1");
-    return grpc::Status::OK;
-  }
-  grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,
-                        v1::ListRunsReply* reply) override {
-    fill(*reply->add_runs());
-    return grpc::Status::OK;
-  }
-  grpc::Status GetTree(grpc::ServerContext*, const v1::GetTreeRequest* request,
-                       v1::GetTreeReply* reply) override {
-    if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "nothing is called nope"};
-    fill(*reply->mutable_run());
-    return grpc::Status::OK;
-  }
-  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
-                     grpc::ServerWriter<v1::WatchEvent>* writer) override {
-    v1::WatchEvent event;
-    if (request->target() == "breaks") {
-      // Each stream tells all from the start; the first two break, one of them at the server's end.
-      const int stream = streams++;
-      for (int step = 0; step <= stream; ++step) {
-        event.set_time_ms(9'000 - step);  // of another lineage, whose clock is behind
-        event.mutable_progress()->set_step("step" + std::to_string(step));
-        writer->Write(event);
-      }
-      if (stream == 0) return {grpc::StatusCode::UNAVAILABLE, "the coordinator is ending"};
-      if (stream == 1) return {grpc::StatusCode::CANCELLED, ""};
-      return grpc::Status::OK;
-    }
-    event.set_time_ms(1'000);
-    event.mutable_progress()->set_step("steal\x1b[2J");
-    writer->Write(event);
-    // A stream that nobody ends: the client must see by itself that the run is over.
-    while (request->follow() && !context->IsCancelled()) ::usleep(10'000);
-    return grpc::Status::OK;
-  }
-  grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
-                    v1::KillReply* reply) override {
-    const std::lock_guard lock(mutex);
-    killed = *request;
-    if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
-    if (nothing_to_kill) return grpc::Status::OK;
-    auto& one = *reply->add_lineages();
-    one.set_lineage_id("lin_1");
-    one.set_proof(v1::KILL_PROOF_KILLED);
-    one.set_took_ms(42);
-    if (!without_proof) return grpc::Status::OK;
-    one.set_proof(v1::KILL_PROOF_NONE);
-    auto& left = *one.add_remaining();
-    left.set_attempt_id("att_1");
-    left.set_worker_id("wrk_1");
-    left.set_connected(true);
-    left.set_last_named_ms(1);
-    return grpc::Status::OK;
-  }
-  grpc::Status Pause(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
-    return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1 is killed, which is final"};
-  }
-
-  grpc::Status Rollback(grpc::ServerContext*, const v1::RollbackRequest* request,
-                        v1::RollbackReply* reply) override {
-    const std::lock_guard lock(mutex);
-    rolled = *request;
-    reply->mutable_lineage()->set_lineage_id("lin_1");
-    reply->mutable_lineage()->set_state(v1::LINEAGE_STATE_PAUSED);
-    reply->mutable_generation()->set_generation_id("gen_2");
-    return grpc::Status::OK;
-  }
-  grpc::Status Fork(grpc::ServerContext*, const v1::ForkRequest* request,
-                    v1::LineageReply* reply) override {
-    const std::lock_guard lock(mutex);
-    forked = *request;
-    reply->mutable_lineage()->set_lineage_id("lin_2");
-    return grpc::Status::OK;
-  }
-  grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
-                      v1::LineageReply* reply) override {
-    reply->mutable_lineage()->set_lineage_id(request->lineage());
-    reply->mutable_lineage()->set_state(v1::LINEAGE_STATE_RETIRED);
-    reply->mutable_lineage()->set_pause_details(request->why());
-    return grpc::Status::OK;
-  }
-
-  grpc::Status Resume(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
-    return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1: all 3 iterations are done"};
-  }
-  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest*, v1::ShowReply* reply) override {
-    fill(*reply->mutable_run());
-    return grpc::Status::OK;
-  }
-
-  void fill(v1::RunInfo& run) {
-    const std::lock_guard lock(mutex);
-    run.set_run_id("run_1");
-    run.set_name("na\x1bme");
-    run.set_found_state(found_state);
-    run.set_found_details("the build is red");
-    auto& lineage = *run.add_lineages();
-    lineage.set_lineage_id("lin_1");
-    lineage.set_state(v1::LINEAGE_STATE_PAUSED);
-    lineage.set_pause_reason(pause_reason);
-    lineage.set_head_generation(head);
-    if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details("not a cent is left");
-  }
-
-  std::mutex mutex;  // the handlers' threads; the test's own, before and after each run
-  std::string seed;
-  v1::CreateRunRequest created;
-  v1::KillRequest killed;
-  v1::RollbackRequest rolled;
-  v1::ForkRequest forked;
-  std::string found_state = "founded";
-  std::string head;
-  bool nothing_to_kill = false;
-  v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
-  std::atomic<int> streams{0};
-  bool without_proof = false;
-};
-
-struct fixture {
-  folder place;
-  fake_control control;
-  std::unique_ptr<grpc::Server> server;
-
-  fixture() {
-    const auto git = "git -C " + place.at("") + " -c user.name=u -c user.email=u@e ";
-    // What the tests themselves put there is ignored.
-    const auto repository = git + "init -q -b main && " + git + "commit -q --allow-empty -m seed" +
-                            " && echo '/[a-z]*' > " + place.at(".git/info/exclude");
-    REQUIRE(std::system(repository.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("unix:" + place.at("s"), grpc::InsecureServerCredentials());
-    builder.RegisterService(&control);
-    server = builder.BuildAndStart();
-    REQUIRE(server);
-  }
-  ~fixture() { server->Shutdown(std::chrono::system_clock::time_point()); }
-  outcome run(const std::string& arguments) {
-    { const std::lock_guard lock(control.mutex); }
-    auto done = germline(place, arguments + " --coordinator unix:" + place.at("s"));
-    const std::lock_guard lock(control.mutex);
-    return done;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("0: what is asked for is on standard output, and JSON is one value") {
   fixture with;
@@ -351,42 +176,6 @@ TEST_CASE("5: an address that is taken is told in one line") {
   CHECK(germline(place, start + "unix:" + place.at("no/s")).code == 5);
 }
 
-TEST_CASE("run sends what was said, flags over the file") {
-  fixture with;
-  std::ofstream(with.place.at("run.toml"))
-      << "schema = 1\n[run]\nrepository = \".\"\nlineages = 3\niterations = 9\n"
-         "[sandbox]\nmemory = \"1GiB\"\ncpus = 0.5\n";
-  const auto result = with.run("run --file " + with.place.at("run.toml") +
-                               " --iterations 4 --model m --budget '$0.10' --goal 'a b'");
-  CHECK(result.err == "lineage lin_1\n");
-  CHECK(result.code == 0);
-  CHECK(result.out == "run_1\n");
-  CHECK(with.control.created.lineages() == 3);
-  CHECK(with.control.created.max_iterations() == 4);
-  CHECK(with.control.created.budget_nanousd() == 100'000'000);
-  CHECK(with.control.created.goal() == "a b");
-  CHECK(with.control.created.limits().memory_bytes() == 1 << 30);
-  CHECK(with.control.created.limits().cpu_milli() == 500);
-  CHECK(fs::path(with.control.created.repository()).is_absolute());
-  CHECK(with.control.seed.starts_with("PACK"));
-  CHECK(with.control.created.seed_id() == "seed_1");
-  CHECK(with.control.created.seed_commit().size() == 40);
-  CHECK(with.control.created.branch() == "main");
-}
-
-TEST_CASE("what is not committed is told on standard error, and no part of the run") {
-  fixture with;
-  for (const char* name : {"A", "B", "C", "D", "E"}) std::ofstream(with.place.at(name)) << "new\n";
-  const auto result = with.run("run " + with.place.at("") + " --json");
-  CHECK(result.code == 0);
-  CHECK(result.err == "germline: not committed, and so no part of the run: A, B, C and 2 more\n");
-  CHECK(nlohmann::json::parse(result.out)["run_id"] == "run_1");
-  std::ofstream(with.place.at(".gitconfig")) << "[core]\nexcludesFile = ~/ignored\n";
-  std::ofstream(with.place.at("ignored")) << "[A-D]\n.gitconfig\n";
-  CHECK(with.run("run " + with.place.at("")).err ==
-        "germline: not committed, and so no part of the run: E\nlineage lin_1\n");
-}
-
 TEST_CASE("on a terminal settings, checks and errors fit its width") {
   const folder place;
   const auto deep = place.at("a-folder-with-a-long-name/and-another-one/and-a-third-one/socket");
@@ -415,140 +204,6 @@ TEST_CASE("on a terminal settings, checks and errors fit its width") {
     }
     CHECK(count >= 2);
   }
-}
-
-TEST_CASE("follow ends when every lineage is settled, and fails when the seed is refused") {
-  fixture with;
-  const auto done = with.run("run " + with.place.at("") + " --follow");
-  CHECK(done.code == 0);
-  CHECK(done.out.find("steal\\x1b[2J") != std::string::npos);
-  CHECK(done.out.find("  done, depth") != std::string::npos);
-  with.control.found_state = "refused";
-  const auto refused = with.run("run " + with.place.at("") + " --follow");
-  CHECK(refused.code == 1);
-  CHECK(refused.err == "lineage lin_1\ngermline: the seed was refused: the build is red\n");
-  CHECK(refused.out.find("the build is red") == std::string::npos);
-}
-
-TEST_CASE("follow says why a lineage was paused") {
-  fixture with;
-  with.control.pause_reason = v1::PAUSE_REASON_BUDGET;
-  const auto paused = with.run("run " + with.place.at("") + " --follow");
-  CHECK(paused.code == 0);
-  CHECK(paused.err.find("germline: lin_1 is paused (budget): not a cent is left. It goes on with: "
-                        "germline resume lin_1\n") != std::string::npos);
-}
-
-TEST_CASE("logs -f outlives breaks of its stream, and tells each event once") {
-  fixture with;
-  const auto followed = with.run("logs -f breaks");
-  CHECK(followed.code == 0);
-  for (const char* step : {"step0", "step1", "step2"}) {
-    const auto first = followed.out.find(step);
-    REQUIRE(first != std::string::npos);
-    CHECK(followed.out.find(step, first + 1) == std::string::npos);
-  }
-  CHECK(followed.err.find(
-            "the coordinator is away; waiting for it\ngermline: the coordinator is back\n") !=
-        std::string::npos);
-  folder nowhere;
-  CHECK(germline(nowhere, "logs -f x --coordinator unix:" + nowhere.at("none")).code == 4);
-}
-
-TEST_CASE("kill prints the proof; logs in JSON are one object a line") {
-  fixture with;
-  const auto killed = with.run("kill --all --why 'enough'");
-  CHECK(killed.code == 0);
-  CHECK(killed.out.find("killed  42ms") != std::string::npos);
-  CHECK(with.control.killed.target() == "all");
-  CHECK(with.control.killed.why() == "enough");
-  const auto logs = with.run("logs run_1 --json");
-  CHECK(logs.code == 0);
-  CHECK(nlohmann::json::parse(logs.out)["progress"]["step"] == "steal\x1b[2J");
-}
-
-TEST_CASE("a kill goes for a clade where that is said") {
-  fixture with;
-  CHECK(with.run("kill lin_1").code == 0);
-  CHECK_FALSE(with.control.killed.clade());
-  CHECK(with.run("kill gen_1").code == 0);
-  CHECK(with.control.killed.target() == "gen_1");
-  CHECK(with.run("kill lin_1 --clade").code == 0);
-  CHECK(with.control.killed.clade());
-  CHECK(with.run("kill --all --clade").code == 2);
-}
-
-TEST_CASE("6: a kill without proof says who still has what, and what to do") {
-  fixture with;
-  with.control.without_proof = true;
-  const auto killed = with.run("kill lin_1");
-  CHECK(killed.code == 6);
-  CHECK(killed.out.find("no proof  42ms") != std::string::npos);
-  CHECK(killed.err.find("lin_1 is killed, and there is no proof") != std::string::npos);
-  CHECK(killed.err.find("worker wrk_1 said ") != std::string::npos);
-  CHECK(killed.err.find(" ago that it still has att_1\n") != std::string::npos);
-  CHECK(killed.err.find("germline kill lin_1\n") != std::string::npos);
-  const auto json = with.run("kill lin_1 --json");
-  CHECK(json.code == 6);
-  const auto value = nlohmann::json::parse(json.out);
-  CHECK(value["lineages"][0]["proof"] == "KILL_PROOF_NONE");
-  CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
-}
-
-TEST_CASE("rollback, fork and retire say what became of it") {
-  fixture with;
-  CHECK(with.run("rollback lin_1 --to gen_2 --why slow").out ==
-        "lin_1 rolled back to generation 0 gen_2; paused\n");
-  CHECK(with.control.rolled.lineage() == "lin_1");
-  CHECK(with.control.rolled.to() == "gen_2");
-  CHECK(with.control.rolled.why() == "slow");
-  CHECK(with.run("fork gen_2").out == "lin_2\n");
-  CHECK_FALSE(with.control.forked.has_max_iterations());
-  CHECK(with.run("fork gen_2 --iterations 0 --json").out.find("\"lineage_id\": \"lin_2\"") !=
-        std::string::npos);
-  CHECK(with.control.forked.has_max_iterations());
-  CHECK(with.run("fork gen_2 --iterations -1").code == 2);
-  CHECK(with.run("fork").code == 2);
-  CHECK(with.run("retire lin_1 --why 'a better one'").out == "lin_1 retired: a better one\n");
-}
-
-TEST_CASE(
-    "a run says which tags it requires, and a wrong one is refused before anything is asked") {
-  fixture with;
-  CHECK(with.run("run " + with.place.at("") + " --require zone=a --require gpu").code == 0);
-  CHECK(with.control.created.required_tags_size() == 2);
-  CHECK(with.control.created.required_tags(0) == "gpu");
-  for (const std::string words : {"run . --require GPU", "worker --tag 'a b'", "up --tag ''"}) {
-    CAPTURE(words);
-    const auto refused = with.run(words);
-    CHECK(refused.code == 2);
-    CHECK(refused.err.find("tag") != std::string::npos);
-  }
-}
-
-TEST_CASE("kill of what is not there, of nothing, and of no name") {
-  fixture with;
-  const auto unknown = with.run("kill nope --json");
-  CHECK(unknown.code == 3);
-  CHECK(nlohmann::json::parse(unknown.out) ==
-        nlohmann::json{{"error", {{"code", "not_found"}, {"message", "there is no 'nope'"}}}});
-  CHECK(unknown.err == "germline: there is no 'nope'\n");
-  CHECK(nlohmann::json::parse(with.run("tree nope --json").out)["error"]["code"] == "not_found");
-  // What was killed is told, and what was not.
-  const auto both = with.run("kill lin_1 nope --json");
-  CHECK(both.code == 3);
-  const auto value = nlohmann::json::parse(both.out);
-  CHECK(value["lineages"].size() == 1);
-  CHECK(value["errors"][0]["code"] == "not_found");
-  with.control.nothing_to_kill = true;
-  const auto none = with.run("kill --all");
-  CHECK(none.code == 0);
-  CHECK(none.out.empty());
-  CHECK(none.err == "germline: nothing was running\n");
-  const auto unnamed = with.run("kill $(true)");
-  CHECK(unnamed.code == 2);
-  CHECK(unnamed.err.find("no run or lineage was named") != std::string::npos);
-  CHECK(unnamed.err.find("--all") != std::string::npos);
 }
 
 TEST_CASE("init makes a repository whose first commit is the genome") {
@@ -633,18 +288,6 @@ TEST_CASE("an unknown flag is told with the nearest one, and a word too many as 
   const auto diff = germline(place, "diff --help").out;
   CHECK(diff.find("(1x)") == std::string::npos);
   CHECK(diff.find("iterations") != std::string::npos);
-}
-
-TEST_CASE("a resume of what is done names the way on") {
-  fixture with;
-  with.control.head = "gen_1";
-  const auto done = with.run("resume lin_1");
-  CHECK(done.code == 5);
-  CHECK(done.err.find("all 3 iterations are done. To go on from its newest generation: germline "
-                      "fork gen_1 --iterations N; or") != std::string::npos);
-  CHECK(done.err.find("germline promote gen_1 --branch NAME") != std::string::npos);
-  with.control.pause_reason = v1::PAUSE_REASON_PERSON;
-  CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
 }
 
 TEST_CASE("what cannot be written is no success") {

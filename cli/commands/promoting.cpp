@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -5,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -59,6 +61,37 @@ class acting_as_owner {
   bool acting_ = false;
   std::vector<gid_t> groups_;  // root's own
 };
+
+/// A repository to read.
+result<git::repository> home_at(const std::string& place) {
+  auto home = git::repository::open(place);
+  if (home) return home;
+  if (::faccessat(AT_FDCWD, place.c_str(), R_OK | X_OK, AT_EACCESS) != 0) {
+    return errno_error("this account may not read " + place, errno);
+  }
+  if (home.error().code() == error_code::not_found) {
+    return error(error_code::not_found, place +
+                                            " is no git repository; name the one to deliver to "
+                                            "with --repository");
+  }
+  return error(error_code::failed_precondition,
+               place + " cannot be used as a git repository: " + home.error().message());
+}
+
+/// Whether objects and branches can be put into it.
+result<void> check_writable(const git::repository& home) {
+  for (const auto* part : {"", "objects", "refs", "refs/heads"}) {
+    const auto path = home.path() + part;
+    if (::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) == 0 || errno == ENOENT) {
+      continue;
+    }
+    return error(error_code::permission_denied,
+                 "nothing was delivered: this account may not write to " + path + " (" +
+                     std::strerror(errno) +
+                     "). Try as the repository's owner, or name one of your own with --repository");
+  }
+  return {};
+}
 
 /// The commits that the repository's branches stand on, as many as may be named.
 result<std::vector<std::string>> heads_of(const git::repository& home) {
@@ -121,14 +154,18 @@ result<delivery> deliver(const session& with, const promote_options& options) {
                                             failed.message() + "); name one with --repository");
   }
   made.repository = place.string();
-  GERMLINE_TRY_ASSIGN(const auto read, git::repository::open(made.repository));
+  GERMLINE_TRY_ASSIGN(const auto read, home_at(made.repository));
+  {
+    GERMLINE_TRY_ASSIGN(const auto owner, acting_as_owner::of(read.path()));
+    GERMLINE_TRY(check_writable(read));
+  }
   v1::FetchGenerationRequest request;
   request.set_generation(made.generation);
   GERMLINE_TRY_ASSIGN(const auto heads, heads_of(read));
   for (const auto& head : heads) request.add_have(head);
   GERMLINE_TRY_ASSIGN(const auto pack, client.fetch_generation(request));
   GERMLINE_TRY_ASSIGN(const auto owner, acting_as_owner::of(read.path()));
-  GERMLINE_TRY_ASSIGN(auto home, git::repository::open(made.repository));
+  GERMLINE_TRY_ASSIGN(auto home, home_at(made.repository));
   GERMLINE_TRY(home.deliver(made.commit, pack, made.branch));
   return made;
 }

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/client.hpp"
@@ -144,6 +145,23 @@ result<void> send_seed(const session& with, control_client& client, const run_fi
   return {};
 }
 
+/// A run that only waits looks like one that goes on. `--follow` says what it waits for, in time.
+void tell_missing_tags(const session& with, control_client& client, const run_file& run) {
+  if (run.required_tags.empty()) return;
+  const auto status = client.status({});
+  if (!status) return;
+  const auto& workers = status->workers();
+  const bool there = std::any_of(workers.begin(), workers.end(), [&](const auto& each) {
+    return each.connected() &&
+           has_tags({each.tags().begin(), each.tags().end()}, run.required_tags);
+  });
+  if (there) return;
+  const bool one = run.required_tags.size() == 1;
+  with.message("germline: the run waits for a worker with the tag" + std::string(one ? " " : "s ") +
+               join_tags(run.required_tags) + "; none that has joined has " +
+               (one ? "it" : "all of them") + " (see `germline workers`)");
+}
+
 }  // namespace
 
 exit_code run_run(const session& with, const run_options& options) {
@@ -163,8 +181,9 @@ exit_code run_run(const session& with, const run_options& options) {
       with.message("lineage " + safe_line(lineage));
     }
   }
-  if (!options.follow) return exit_code::done;
-  return follow_run(with, client, *created);
+  if (options.follow) return follow_run(with, client, *created);
+  tell_missing_tags(with, client, *run);
+  return exit_code::done;
 }
 
 }  // namespace germline::cli

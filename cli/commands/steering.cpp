@@ -1,6 +1,9 @@
+#include <iostream>
+
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
+#include "common/money.hpp"
 
 namespace germline::cli {
 namespace {
@@ -11,21 +14,52 @@ exit_code print_lineage(const session& with, const result<v1::LineageReply>& rep
   return exit_code::done;
 }
 
-/// Of a lineage that has made all its iterations: how one goes on from where it ended.
-std::string way_on(control_client& client, const std::string& target) {
+/// As one word of a shell's.
+std::string quoted(const std::string& text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char letter : text) word += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return word + "'";
+}
+
+/// `germline run` of the branch that `promote` makes of the lineage's newest generation, with what
+/// is known of the run that it comes from.
+std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
+  auto command = "germline run " + quoted(run.repository()) + " --branch " +
+                 quoted("germline/" + from.head_generation());
+  if (from.max_iterations() > 0) {
+    command += " --iterations " + std::to_string(from.max_iterations());
+  }
+  if (!run.folder().empty()) command += " --folder " + quoted(run.folder());
+  if (!run.model().empty()) {
+    command +=
+        " --model " + quoted(run.model()) + " --budget " + quoted(format_usd(run.budget_nanousd()));
+  }
+  for (const auto& tag : run.required_tags()) command += " --require " + quoted(tag);
+  return command;
+}
+
+/// Of a lineage that has made all its iterations: how one goes on from where it ended. Empty where
+/// it is none.
+std::vector<std::string> ways_on(control_client& client, const std::string& target) {
   v1::ShowRequest request;
   request.set_target(target);
   const auto shown = client.show(request);
-  if (!shown) return "";
-  const auto& run = shown->run();
-  const auto& lineage = run.lineages_size() == 1 ? run.lineages(0) : shown->lineage();
+  if (!shown) return {};
+  const auto& named = shown->run();
+  const auto& lineage = named.lineages_size() == 1 ? named.lineages(0) : shown->lineage();
   if (lineage.pause_reason() != v1::PAUSE_REASON_DONE || lineage.head_generation().empty()) {
-    return "";
+    return {};
   }
-  const auto head = short_id(lineage.head_generation());
-  return ". To go on from its newest generation: germline fork " + head +
-         " --iterations N; or, as a run of its own: germline promote " + head +
-         " --branch NAME, and then germline run --branch NAME";
+  v1::GetTreeRequest whole;
+  whole.set_target(lineage.lineage_id());
+  const auto tree = client.get_tree(whole);
+  if (!tree) return {};
+  const auto& head = lineage.head_generation();
+  return {"germline fork " + quoted(head),
+          "germline promote " + quoted(head) + " && " + run_of(tree->run(), lineage)};
 }
 
 }  // namespace
@@ -76,10 +110,18 @@ exit_code run_resume(const session& with, const std::string& lineage, const std:
   request.set_lineage(lineage);
   request.set_why(why);
   const auto reply = client.resume(request);
-  if (!reply && reply.error().code() == error_code::failed_precondition) {
-    return with.fail({reply.error().code(), reply.error().message() + way_on(client, lineage)});
+  if (reply || reply.error().code() != error_code::failed_precondition) {
+    return print_lineage(with, reply);
   }
-  return print_lineage(with, reply);
+  const auto ways = ways_on(client, lineage);
+  if (ways.empty()) return with.fail(reply.error());
+  const auto commands = "\n  " + ways[0] + "\nor, as a run of its own:\n  " + ways[1];
+  const auto words = reply.error().message() + ". To go on from its newest generation:";
+  if (with.json) return with.fail({reply.error().code(), words + commands});
+  with.message("germline: " + words);
+  // To be copied: their lines are not broken.
+  std::cerr << indented({}, commands.substr(1), 0) << std::flush;
+  return exit_code_of(reply.error().code());
 }
 
 exit_code run_rollback(const session& with, const std::string& lineage, const std::string& to,

@@ -31,6 +31,17 @@ class one_worker final : public v1::Control::Service {
     }
     return grpc::Status::OK;
   }
+  grpc::Status PutSeed(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
+                       v1::PutSeedReply*) override {
+    v1::SeedChunk chunk;
+    while (stream->Read(&chunk)) continue;
+    return grpc::Status::OK;
+  }
+  grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest*,
+                         v1::CreateRunReply* reply) override {
+    reply->set_run_id("run_1");
+    return grpc::Status::OK;
+  }
   grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest*, v1::ShowReply* reply) override {
     reply->mutable_iteration()->set_lineage_id("lin_1");
     reply->mutable_iteration()->set_phase(v1::ITERATION_PHASE_VALIDATING);
@@ -136,6 +147,25 @@ TEST_CASE("whether so many workers are joined is an exit code") {
   CHECK(with.run("ps --workers --joined").code == 0);
   CHECK(with.run("ps --workers --joined=1").code == 0);
   CHECK(with.run("ps --workers --joined=2").code == 1);
+}
+
+TEST_CASE("a run that no worker will take, since none has its tags, says so at once") {
+  fixture with;
+  with.control.worker.set_worker_id("wrk_1");
+  with.control.worker.add_tags("gpu");
+  const auto at = with.place.at("agent");
+  REQUIRE(germline(with.place, "init " + at + " --from two-second").code == 0);
+  const auto away = with.run("run " + at + " --require gpu");
+  CHECK(away.code == 0);
+  CHECK(away.out == "run_1\n");
+  CHECK(away.err.find("waits for a worker with the tag gpu; none that has joined has it") !=
+        std::string::npos);
+  with.control.worker.set_connected(true);
+  CHECK(with.run("run " + at + " --require gpu").err.empty());
+  const auto typo = with.run("run " + at + " --require gpu --require gqu");
+  CHECK(typo.code == 0);
+  CHECK(typo.err.find("the tags gpu, gqu; none that has joined has all of them") !=
+        std::string::npos);
 }
 
 }  // namespace germline::cli

@@ -98,7 +98,8 @@ result<repository> repository::open(const std::string& path) {
   }
   state->odb.reset(odb);
   git_repository_set_ident(raw, "Germline", "germline@localhost");
-  std::string home = git_repository_path(raw);
+  // Of a linked working tree too: what is shared with the others.
+  std::string home = git_repository_commondir(raw);
   return repository(std::move(state), std::move(home));
 }
 

@@ -165,7 +165,7 @@ result<revwalk_handle> walk_from(const repository::impl& store,
 }  // namespace
 
 result<void> repository::impl::store_pack(std::string_view pack) {
-  const std::string home = git_repository_path(repo.get());
+  const std::string home = git_repository_commondir(repo.get());
   GERMLINE_TRY_ASSIGN(const auto aside, quarantine::make(home));
   git_indexer* raw = nullptr;
   int status = git_indexer_new(&raw, aside.path().c_str(), 0444, nullptr, nullptr);

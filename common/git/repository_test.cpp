@@ -269,6 +269,12 @@ TEST_CASE("commits are written, files replaced, and branches delivered") {
   CHECK(home->deliver(*rolled, *pack, "a..b").error().code() == error_code::invalid_argument);
   sh("cd " + user + " && git branch old HEAD~1 && git worktree add -q ../beside old");
   CHECK(home->deliver(*rolled, *pack, "old").error().code() == error_code::failed_precondition);
+  // What comes to one working tree is there for all.
+  auto beside = repository::open(dir.path() + "/beside");
+  REQUIRE(beside);
+  const auto more = store->write_commit({*back, {*rolled}, "W", "w@x", "more", 2});
+  REQUIRE(beside->deliver(*more, *store->make_pack({*more}, {*rolled}), "inside"));
+  sh("cd " + user + " && test $(git rev-parse inside) = " + *more + " && git fsck --strict");
   sh("cd " + user + " && git worktree remove ../beside");
   REQUIRE(home->deliver(*rolled, *pack, "old"));
   sh("cd " + user + " && test $(git rev-parse old) = " + *rolled);

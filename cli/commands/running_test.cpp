@@ -1,0 +1,231 @@
+// The commands that begin runs, follow them and steer lineages: what they ask of a coordinator, and
+// what they say of its answers.
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/fake_control.hpp"
+
+namespace germline::cli {
+
+namespace fs = std::filesystem;
+using testing::fixture;
+using testing::folder;
+using testing::germline;
+using testing::slurp;
+
+TEST_CASE("run sends what was said, flags over the file") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\nlineages = 3\niterations = 9\n"
+         "[sandbox]\nmemory = \"1GiB\"\ncpus = 0.5\n";
+  const auto result = with.run("run --file " + with.place.at("run.toml") +
+                               " --iterations 4 --model m --budget '$0.10' --goal 'a b'");
+  CHECK(result.err == "lineage lin_1\n");
+  CHECK(result.code == 0);
+  CHECK(result.out == "run_1\n");
+  CHECK(with.control.created.lineages() == 3);
+  CHECK(with.control.created.max_iterations() == 4);
+  CHECK(with.control.created.budget_nanousd() == 100'000'000);
+  CHECK(with.control.created.goal() == "a b");
+  CHECK(with.control.created.limits().memory_bytes() == 1 << 30);
+  CHECK(with.control.created.limits().cpu_milli() == 500);
+  CHECK(fs::path(with.control.created.repository()).is_absolute());
+  CHECK(with.control.seed.starts_with("PACK"));
+  CHECK(with.control.created.seed_id() == "seed_1");
+  CHECK(with.control.created.seed_commit().size() == 40);
+  CHECK(with.control.created.branch() == "main");
+}
+
+TEST_CASE("what is not committed is told on standard error, and no part of the run") {
+  fixture with;
+  for (const char* name : {"A", "B", "C", "D", "E"}) std::ofstream(with.place.at(name)) << "new\n";
+  const auto result = with.run("run " + with.place.at("") + " --json");
+  CHECK(result.code == 0);
+  CHECK(result.err == "germline: not committed, and so no part of the run: A, B, C and 2 more\n");
+  CHECK(nlohmann::json::parse(result.out)["run_id"] == "run_1");
+  std::ofstream(with.place.at(".gitconfig")) << "[core]\nexcludesFile = ~/ignored\n";
+  std::ofstream(with.place.at("ignored")) << "[A-D]\n.gitconfig\n";
+  CHECK(with.run("run " + with.place.at("")).err ==
+        "germline: not committed, and so no part of the run: E\nlineage lin_1\n");
+}
+
+TEST_CASE("follow ends when every lineage is settled, and fails when the seed is refused") {
+  fixture with;
+  const auto done = with.run("run " + with.place.at("") + " --follow");
+  CHECK(done.code == 0);
+  CHECK(done.out.find("steal\\x1b[2J") != std::string::npos);
+  CHECK(done.out.find("  done, depth") != std::string::npos);
+  with.control.found_state = "refused";
+  const auto refused = with.run("run " + with.place.at("") + " --follow");
+  CHECK(refused.code == 1);
+  CHECK(refused.err == "lineage lin_1\ngermline: the seed was refused: the build is red\n");
+  CHECK(refused.out.find("the build is red") == std::string::npos);
+}
+
+TEST_CASE("follow says why a lineage was paused") {
+  fixture with;
+  with.control.pause_reason = v1::PAUSE_REASON_BUDGET;
+  const auto paused = with.run("run " + with.place.at("") + " --follow");
+  CHECK(paused.code == 0);
+  CHECK(paused.err.find("germline: lin_1 is paused (budget): not a cent is left. It goes on with: "
+                        "germline resume lin_1\n") != std::string::npos);
+}
+
+TEST_CASE("logs -f outlives breaks of its stream, and tells each event once") {
+  fixture with;
+  const auto followed = with.run("logs -f breaks");
+  CHECK(followed.code == 0);
+  for (const char* step : {"step0", "step1", "step2"}) {
+    const auto first = followed.out.find(step);
+    REQUIRE(first != std::string::npos);
+    CHECK(followed.out.find(step, first + 1) == std::string::npos);
+  }
+  CHECK(followed.err.find(
+            "the coordinator is away; waiting for it\ngermline: the coordinator is back\n") !=
+        std::string::npos);
+  folder nowhere;
+  CHECK(germline(nowhere, "logs -f x --coordinator unix:" + nowhere.at("none")).code == 4);
+}
+
+TEST_CASE("kill prints the proof; logs in JSON are one object a line") {
+  fixture with;
+  const auto killed = with.run("kill --all --why 'enough'");
+  CHECK(killed.code == 0);
+  CHECK(killed.out.find("killed  42ms") != std::string::npos);
+  CHECK(with.control.killed.target() == "all");
+  CHECK(with.control.killed.why() == "enough");
+  const auto logs = with.run("logs run_1 --json");
+  CHECK(logs.code == 0);
+  CHECK(nlohmann::json::parse(logs.out)["progress"]["step"] == "steal\x1b[2J");
+}
+
+TEST_CASE("a kill goes for a clade where that is said") {
+  fixture with;
+  CHECK(with.run("kill lin_1").code == 0);
+  CHECK_FALSE(with.control.killed.clade());
+  CHECK(with.run("kill gen_1").code == 0);
+  CHECK(with.control.killed.target() == "gen_1");
+  CHECK(with.run("kill lin_1 --clade").code == 0);
+  CHECK(with.control.killed.clade());
+  CHECK(with.run("kill --all --clade").code == 2);
+}
+
+TEST_CASE("6: a kill without proof says who still has what, and what to do") {
+  fixture with;
+  with.control.without_proof = true;
+  const auto killed = with.run("kill lin_1");
+  CHECK(killed.code == 6);
+  CHECK(killed.out.find("no proof  42ms") != std::string::npos);
+  CHECK(killed.err.find("lin_1 is killed, and there is no proof") != std::string::npos);
+  CHECK(killed.err.find("worker wrk_1 said ") != std::string::npos);
+  CHECK(killed.err.find(" ago that it still has att_1\n") != std::string::npos);
+  CHECK(killed.err.find("germline kill lin_1\n") != std::string::npos);
+  const auto json = with.run("kill lin_1 --json");
+  CHECK(json.code == 6);
+  const auto value = nlohmann::json::parse(json.out);
+  CHECK(value["lineages"][0]["proof"] == "KILL_PROOF_NONE");
+  CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
+}
+
+TEST_CASE("rollback, fork and retire say what became of it") {
+  fixture with;
+  CHECK(with.run("rollback lin_1 --to gen_2 --why slow").out ==
+        "lin_1 rolled back to generation 0 gen_2; paused\n");
+  CHECK(with.control.rolled.lineage() == "lin_1");
+  CHECK(with.control.rolled.to() == "gen_2");
+  CHECK(with.control.rolled.why() == "slow");
+  CHECK(with.run("fork gen_2").out == "lin_2\n");
+  CHECK_FALSE(with.control.forked.has_max_iterations());
+  CHECK(with.run("fork gen_2 --iterations 0 --json").out.find("\"lineage_id\": \"lin_2\"") !=
+        std::string::npos);
+  CHECK(with.control.forked.has_max_iterations());
+  CHECK(with.run("fork gen_2 --iterations -1").code == 2);
+  CHECK(with.run("fork").code == 2);
+  CHECK(with.run("retire lin_1 --why 'a better one'").out == "lin_1 retired: a better one\n");
+}
+
+TEST_CASE(
+    "a run says which tags it requires, and a wrong one is refused before anything is asked") {
+  fixture with;
+  CHECK(with.run("run " + with.place.at("") + " --require zone=a --require gpu").code == 0);
+  CHECK(with.control.created.required_tags_size() == 2);
+  CHECK(with.control.created.required_tags(0) == "gpu");
+  for (const std::string words : {"run . --require GPU", "worker --tag 'a b'", "up --tag ''"}) {
+    CAPTURE(words);
+    const auto refused = with.run(words);
+    CHECK(refused.code == 2);
+    CHECK(refused.err.find("tag") != std::string::npos);
+  }
+}
+
+TEST_CASE("kill of what is not there, of nothing, and of no name") {
+  fixture with;
+  const auto unknown = with.run("kill nope --json");
+  CHECK(unknown.code == 3);
+  CHECK(nlohmann::json::parse(unknown.out) ==
+        nlohmann::json{{"error", {{"code", "not_found"}, {"message", "there is no 'nope'"}}}});
+  CHECK(unknown.err == "germline: there is no 'nope'\n");
+  CHECK(nlohmann::json::parse(with.run("tree nope --json").out)["error"]["code"] == "not_found");
+  // What was killed is told, and what was not.
+  const auto both = with.run("kill lin_1 nope --json");
+  CHECK(both.code == 3);
+  const auto value = nlohmann::json::parse(both.out);
+  CHECK(value["lineages"].size() == 1);
+  CHECK(value["errors"][0]["code"] == "not_found");
+  with.control.nothing_to_kill = true;
+  const auto none = with.run("kill --all");
+  CHECK(none.code == 0);
+  CHECK(none.out.empty());
+  CHECK(none.err == "germline: nothing was running\n");
+  const auto unnamed = with.run("kill $(true)");
+  CHECK(unnamed.code == 2);
+  CHECK(unnamed.err.find("no run or lineage was named") != std::string::npos);
+  CHECK(unnamed.err.find("--all") != std::string::npos);
+}
+
+TEST_CASE("promote says what is wrong with a repository before anything is fetched") {
+  fixture with;
+  with.control.head = "gen_1";
+  fs::create_directory(with.place.at("none"));
+  const auto none = with.run("promote lin_1 --repository " + with.place.at("none"));
+  CHECK(none.code == 3);
+  CHECK(none.err.find("none is no git repository; name the one to deliver to") !=
+        std::string::npos);
+  const auto git = with.place.at(".git");
+  std::ofstream(git + "/config", std::ios::app)
+      << "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha256\n";
+  const auto strange = with.run("promote lin_1 --repository " + with.place.at(""));
+  CHECK(strange.code == 5);
+  CHECK(strange.err.find("cannot be used as a git repository") != std::string::npos);
+  const auto other = with.place.at("other");
+  const auto made = "git init -q " + other + " && chmod a-w " + other + "/.git/refs/heads" +
+                    // Root delivers as the owner.
+                    (::geteuid() == 0 ? " && chown -R 65534 " + other : "");
+  REQUIRE(std::system(made.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
+  fs::permissions(with.place.at(""), fs::perms::group_exec | fs::perms::others_exec,
+                  fs::perm_options::add);
+  const auto closed = with.run("promote lin_1 --repository " + other);
+  CAPTURE(closed.err);
+  CHECK(closed.code == 5);
+  CHECK(closed.err.find("this account may not write to " + other + "/.git/refs/heads") !=
+        std::string::npos);
+}
+
+TEST_CASE("a resume of what is done names the way on") {
+  fixture with;
+  with.control.head = "gen_1";
+  const auto done = with.run("resume lin_1");
+  CHECK(done.code == 5);
+  CHECK(done.err.find("all 3 iterations are done. To go on from its newest generation:\n"
+                      "  germline fork gen_1\n") != std::string::npos);
+  CHECK(done.err.find("\n  germline promote gen_1 && germline run '/srv/it'\\''s mine' --branch "
+                      "germline/gen_1 --folder a/b --model m --budget '$2.00' --require gpu\n") !=
+        std::string::npos);
+  CHECK(with.run("resume lin_1 --json").out.find("germline fork gen_1") != std::string::npos);
+  with.control.pause_reason = v1::PAUSE_REASON_PERSON;
+  CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
+}
+
+}  // namespace germline::cli
