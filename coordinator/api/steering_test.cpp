@@ -231,6 +231,8 @@ TEST_CASE_FIXTURE(steered,
   CHECK(fresh.depth() == 1);
   CHECK(fresh.max_iterations() == 2);
   CHECK(fresh.head_commit() == born);
+  CHECK(now.run().lineages(0).created_ms() == now.run().created_ms());
+  CHECK(fresh.created_ms() >= now.generations(1).born_ms());
   SUBCASE("in one life of the coordinator") {}
   SUBCASE("over a restart") {
     worker.reset();

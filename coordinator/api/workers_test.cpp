@@ -72,6 +72,22 @@ TEST_CASE_FIXTURE(tended, "a second worker of one name, from another place, take
   wait_branch(evolve(again, lease));
 }
 
+TEST_CASE_FIXTURE(tended,
+                  "after an attempt was lost the next one waits, and that is what is told") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  worker.cleaned(worker.lease().attempt_id(), "the sandbox could not be made");
+  std::string told;
+  for (int i = 0; i < 400 && !told.starts_with("another attempt"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    told = waits_for();
+  }
+  CHECK(told.starts_with("another attempt after the one that was lost, at "));
+  CHECK(told.ends_with(" UTC"));
+  wait_branch(evolve(worker, worker.lease()));
+}
+
 TEST_CASE("what an item waits for is said by the first thing that no worker has") {
   worker_status plain{.worker = "w1", .base_digest = "base", .connected = true, .slots = 1};
   CHECK(waits_for({}, {}) == "a worker: none is connected");
