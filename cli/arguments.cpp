@@ -134,6 +134,7 @@ int run_command_line(int argc, char** argv) {
   add_services(app, line);
   add_starting_commands(app, line);
   add_reading_commands(app, line);
+  add_archive_commands(app, line);
   add_steering_commands(app, line);
   add_certificate_commands(app, line);
   add_machine(app, line);

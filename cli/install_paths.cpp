@@ -14,8 +14,9 @@ struct shipped {
   std::string_view source_folder;
 };
 
-constexpr std::array<shipped, 3> genomes{{
+constexpr std::array<shipped, 4> genomes{{
     {"builtin", "worker/agent"},
+    {"circle-packing", "examples/circle-packing"},
     {"foreign", "examples/foreign"},
     {"two-second", "examples/two-second"},
 }};

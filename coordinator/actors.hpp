@@ -7,6 +7,9 @@
 //                                             │
 //             store_actor (detached: SQLite) ◀┴▶ refs_actor (detached: libgit2)
 //
+//   evaluations_actor owns what measures the generations, as a lineage does its iterations;
+//   lineages and runs_actor name it what a birth brings.
+//
 // Event-based actors never block; store and refs work in threads of their own. An error in a reply
 // is a caf::error made by caf_error.hpp. Protos travel behind shared_ptr inside this process only;
 // gRPC is the only wire.
@@ -145,6 +148,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::grant_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::evaluation_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::ancestor_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::ancestor)
@@ -171,6 +175,7 @@ using store_actor = caf::typed_actor<
     /// A killed attempt is gone: its reservation becomes spending.
     caf::reacts_to<settle_atom, records::attempt_loss>, caf::reacts_to<records::seed_end>,
     caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
+    caf::reacts_to<records::evaluation_end>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
     caf::reacts_to<save_atom, lineage::state>, caf::reacts_to<kill_atom, lineage::state>,
@@ -194,7 +199,7 @@ using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
                                     /// Removes the packs of attempts that are over.
                                     caf::reacts_to<tick_atom>>;
 
-/// Who made an item: judges its results. Part of lineage_actor and runs_actor.
+/// Who made an item: judges its results. Part of lineage_actor, runs_actor and evaluations_actor.
 using item_owner = caf::typed_actor<
     /// A result for this item from the attempt that holds the lease; the worker's base digest.
     caf::replies_to<judge_atom, item_id, result_ptr, std::string>::with<judgement>,
@@ -204,6 +209,10 @@ using item_owner = caf::typed_actor<
     caf::reacts_to<held_atom, item_id, std::string>,
     /// The item could not be leased: nothing of the run's budget is left.
     caf::reacts_to<budget_atom, item_id>>;
+
+/// Owns evaluations: has them leased and records how they end.
+using evaluations_actor = item_owner::extend<  /// One that was recorded with a birth.
+    caf::reacts_to<offer_atom, item_id>, caf::reacts_to<tick_atom>>;
 
 /// One lineage. Alone writes its row in the record; deals with one thing at a time.
 using lineage_actor =

@@ -30,6 +30,7 @@
 #include "coordinator/api/tls_front.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/dispatch/dispatcher.hpp"
+#include "coordinator/evolution/evaluations_actor.hpp"
 #include "coordinator/health.hpp"
 #include "coordinator/keep_alive.hpp"
 #include "coordinator/lineage/runs_actor.hpp"
@@ -112,14 +113,19 @@ struct coordinator_service::impl {
     actors.dispatcher =
         system.spawn(dispatcher_behavior,
                      dispatcher_config{env, store_handle, config.times, id, loaded.workers, well});
-    actors.runs = system.spawn(
-        runs_behavior,
-        runs_config{env, store_handle, refs_handle, actors.dispatcher, std::move(loaded), look});
+    evaluations_handle =
+        system.spawn(evaluations_behavior,
+                     evaluations_config{env, store_handle, actors.dispatcher, loaded.items, look});
+    actors.runs =
+        system.spawn(runs_behavior, runs_config{env, store_handle, refs_handle, actors.dispatcher,
+                                                evaluations_handle, std::move(loaded), look});
     result<void> ready;
     const auto fail = [&](const caf::error& failure) { ready = from_caf(failure); };
     caf::scoped_actor self(system);
     self->request(actors.runs, caf::infinite, kill_atom_v, kill_target{})
         .receive([](const kill_outcomes&) {}, fail);
+    // Of no item, so that nothing comes of it but the answer.
+    self->request(evaluations_handle, caf::infinite, budget_atom_v, item_id()).receive([] {}, fail);
     self->request(actors.dispatcher, caf::infinite, status_atom_v)
         .receive([](const fleet_status&) {}, fail);
     return ready;
@@ -179,6 +185,7 @@ struct coordinator_service::impl {
     server.reset();
     if (served && !socket_path.empty()) ::unlink(socket_path.c_str());
     caf::anon_send_exit(actors.runs, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(evaluations_handle, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(actors.dispatcher, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(refs_handle, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(store_handle, caf::exit_reason::user_shutdown);
@@ -201,6 +208,7 @@ struct coordinator_service::impl {
   caf::actor_system system;
   store_actor store_handle;
   refs_actor refs_handle;
+  evaluations_actor evaluations_handle;
   actor_handles actors;
   std::unique_ptr<people> desk;
   std::unique_ptr<tls_front> front;  // null: nobody dials from elsewhere

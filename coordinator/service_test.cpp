@@ -569,6 +569,10 @@ TEST_CASE_FIXTURE(fixture, "bad input gets a clear error and changes nothing") {
     commit_with(protect, "mkdir -p guard/run && touch guard/run/x");
     refused("is not a regular file");
   }
+  SUBCASE("an evaluator that is not there") {
+    commit_with("[fitness]\ncommand = \"./guard/judge --fast\"\n", "true");
+    refused("guard/judge, which `command` in [fitness] of genome.toml names, is not in the commit");
+  }
   SUBCASE("a context below a file") {
     commit_with("", "sed -i '/^name/a context = \"memory/c.json\"' genome.toml && touch memory");
     refused("memory is no folder");

@@ -169,7 +169,9 @@ result<streams> open_streams(process_spec& spec, std::string_view stdin_bytes,
     all.in = {std::move(ends.write_end), stdin_bytes};
     spec.stdin_fd = std::move(ends.read_end);
   }
-  GERMLINE_TRY(open_sink(all.sinks[0], spec.stdout_fd, limits.stdout_bytes_max));
+  if (!spec.stdout_fd) {
+    GERMLINE_TRY(open_sink(all.sinks[0], spec.stdout_fd, limits.stdout_bytes_max));
+  }
   all.sinks[0].kept_in = limits.stdout_to;
   if (limits.merge_stderr) {
     spec.stderr_fd.reset(::fcntl(spec.stdout_fd.get(), F_DUPFD_CLOEXEC, 3));
@@ -215,7 +217,9 @@ std::string captured_bytes::text() const {
 
 result<captured_run> run_captured(sandbox& where, process_spec spec, std::string_view stdin_bytes,
                                   const capture_limits& limits) {
-  GERMLINE_ASSERT(!spec.stdin_fd && !spec.stdout_fd && !spec.stderr_fd && !spec.report_fd);
+  GERMLINE_ASSERT(!spec.stderr_fd && !spec.report_fd);
+  GERMLINE_ASSERT(!spec.stdin_fd || stdin_bytes.empty());
+  GERMLINE_ASSERT(!spec.stdout_fd || (!limits.merge_stderr && limits.stdout_to == nullptr));
   GERMLINE_ASSERT(limits.stdout_to == nullptr || limits.stdout_to->empty());
   GERMLINE_TRY_ASSIGN(auto all, open_streams(spec, stdin_bytes, limits));
   spec.wall_ms = limits.wall_ms;

@@ -43,7 +43,9 @@ struct captured_run {
   captured_bytes report;
 };
 
-/// `spec` must come without descriptors. An outcome of kind setup_error means that the program
+/// `spec` may come with a stdin (then there are no stdin_bytes) and a stdout, ends of pipes that
+/// lead elsewhere: then that stream is the caller's, `out` is empty, and merge_stderr must not be
+/// set. Its other descriptors must be none. An outcome of kind setup_error means that the program
 /// never ran. Error `unavailable`: the sandbox was ended under it, which says nothing about the
 /// program.
 result<captured_run> run_captured(sandbox& where, process_spec spec, std::string_view stdin_bytes,

@@ -90,6 +90,7 @@ CLI::App* add_client_command(CLI::App& app, command_line& line, const std::strin
 void add_services(CLI::App& app, command_line& line);
 void add_starting_commands(CLI::App& app, command_line& line);
 void add_reading_commands(CLI::App& app, command_line& line);
+void add_archive_commands(CLI::App& app, command_line& line);
 void add_steering_commands(CLI::App& app, command_line& line);
 void add_certificate_commands(CLI::App& app, command_line& line);
 void add_machine(CLI::App& app, command_line& line);

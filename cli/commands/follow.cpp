@@ -1,5 +1,6 @@
 #include "cli/commands/follow.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -36,6 +37,11 @@ bool is_over(const v1::RunInfo& run) {
   return true;
 }
 
+bool is_measuring(const v1::GetTreeReply& tree) {
+  return std::ranges::any_of(
+      tree.evaluations(), [](const auto& each) { return each.ending() == v1::ENDING_UNSPECIFIED; });
+}
+
 /// Asks every half second whether the run is over, and then cancels the stream that the main
 /// thread reads.
 class settled_watch {
@@ -61,7 +67,7 @@ class settled_watch {
       v1::GetTreeRequest request;
       request.set_target(run_id_);
       auto tree = client_.get_tree(request);
-      if (tree && is_over(tree->run())) {
+      if (tree && is_over(tree->run()) && !is_measuring(*tree)) {
         over_ = std::move(*tree);
         // What was recorded before the end is still on its way.
         tick.wait_for(lock, stop, poll_every, [] { return false; });

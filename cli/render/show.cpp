@@ -120,7 +120,17 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
   return out.take();
 }
 
-std::string generation_sheet(const v1::GenerationInfo& generation, const style& how) {
+void add_numbers(sheet& out, std::string_view key,
+                 const google::protobuf::RepeatedPtrField<v1::NamedNumber>& numbers) {
+  std::string text;
+  for (const auto& each : numbers) {
+    text += (text.empty() ? "" : ", ") + each.name() + " " + number_words(each.value());
+  }
+  out.add_text(key, text);
+}
+
+std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
+  const auto& generation = reply.generation();
   sheet out(how);
   out.add("generation", safe_line(generation.generation_id()));
   out.add("lineage", safe_line(generation.lineage_id()));
@@ -133,14 +143,30 @@ std::string generation_sheet(const v1::GenerationInfo& generation, const style& 
   out.add("artefact", safe_line(generation.artefact_id()));
   out.add("born of", safe_line(generation.born_of_iteration()));
   out.add_time("born", generation.born_ms());
+  const auto words = fitness_words(generation, how);
+  out.add("fitness", words.starts_with("fitness ") ? words.substr(8) : words);
+  const auto& fitness = generation.fitness();
+  if (fitness.samples() > 1) {
+    out.add("interval", number_words(fitness.low()) + " to " + number_words(fitness.high()) +
+                            ", of the mean at 95 %");
+  }
+  for (const auto& each : reply.evaluations()) {
+    const auto scored = each.ending() == v1::ENDING_SCORED;
+    out.add("evaluation",
+            short_id(each.item_id()) + " " +
+                (scored ? number_words(each.score().score())
+                        : painted(how, colour_of(each.ending()), word(each.ending()))));
+    if (!scored && !reason_of(each).empty()) out.add_more(reason_of(each));
+  }
   return out.take();
 }
 
 std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how) {
   sheet out(how);
-  out.add("iteration", safe_line(iteration.item_id()));
+  const bool measures = iteration.kind() == v1::WORK_KIND_EVALUATE;
+  out.add(measures ? "evaluation" : "iteration", safe_line(iteration.item_id()));
   out.add("lineage", safe_line(iteration.lineage_id()));
-  out.add("parent", safe_line(iteration.parent_generation()));
+  out.add(measures ? "of" : "parent", safe_line(iteration.parent_generation()));
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", live_words(iteration));
   out.add_text("waits for", iteration.waits_for());
@@ -165,6 +191,13 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
     out.add_more(attempt.details());
   }
   add_usage(out, iteration.usage());
+  if (iteration.has_score()) {
+    const auto& score = iteration.score();
+    out.add("score", number_words(score.score()));
+    add_numbers(out, "metrics", score.metrics());
+    add_numbers(out, "descriptors", score.descriptors());
+    add_numbers(out, "cases", score.cases());
+  }
   out.add_block("action", iteration.action());
   out.add_block("details", iteration.details());
   return out.take();
@@ -182,7 +215,7 @@ std::string render_show(const v1::ShowReply& reply, const style& how) {
       text = lineage_sheet(reply.lineage(), how);
       break;
     case v1::ShowReply::kGeneration:
-      text = generation_sheet(reply.generation(), how);
+      text = generation_sheet(reply, how);
       break;
     case v1::ShowReply::kIteration:
       text = iteration_sheet(reply.iteration(), how);

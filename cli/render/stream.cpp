@@ -106,8 +106,20 @@ void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
   if (waited >= long_wait_ms) line.add(", having waited " + duration(waited) + " for a slot");
 }
 
+void add_evaluation(event_line& line, const v1::IterationInfo& evaluation) {
+  line.add("evaluation " + std::to_string(evaluation.number()) + " of " +
+           short_id(evaluation.parent_generation()) + " ");
+  if (evaluation.ending() == v1::ENDING_UNSPECIFIED) return line.add("is under way");
+  line.add(word(evaluation.ending()), colour_of(evaluation.ending()));
+  if (evaluation.has_score()) return line.add(" " + number_words(evaluation.score().score()));
+  const auto reason = reason_of(evaluation);
+  if (!reason.empty()) line.add(" (" + safe_line(reason) + ")");
+  line.add_reason(evaluation.details());
+}
+
 /// Only births have numbers; until then an iteration is told by its id.
 void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
+  if (iteration.kind() == v1::WORK_KIND_EVALUATE) return add_evaluation(line, iteration);
   const bool founding = iteration.kind() == v1::WORK_KIND_FOUND;
   if (founding && iteration.ending() == v1::ENDING_EVOLVED) {
     line.add("founded", colour_of(iteration.ending()));

@@ -75,6 +75,8 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   if (iteration.ended_ms() > 0 && iteration.attempts_size() > 0) {
     text += "  " + duration(time_of(iteration).ran_ms);
   }
+  const auto fitness = born == nullptr ? "" : fitness_words(*born, how);
+  if (!fitness.empty()) text += "  " + painted(how, paint::bold, fitness);
   return text;
 }
 
@@ -135,7 +137,9 @@ class tree_text {
   }
 
   std::string seed(const v1::GenerationInfo& generation) const {
-    return std::string(marks_.dot) + " " + name_of(generation) + "  the seed\n";
+    const auto fitness = fitness_words(generation, how_);
+    return std::string(marks_.dot) + " " + name_of(generation) + "  the seed" +
+           (fitness.empty() ? "" : ", " + painted(how_, paint::bold, fitness)) + "\n";
   }
 
   std::string lineage(const v1::LineageInfo& lineage, bool last_lineage) const {

@@ -1,6 +1,7 @@
 #include "cli/render/words.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <string_view>
 
 namespace germline::cli {
@@ -105,6 +106,31 @@ std::string live_words(const v1::IterationInfo& iteration) {
     return attempt.state() == v1::ATTEMPT_STATE_LEASED;
   });
   return word(leased ? v1::ITERATION_PHASE_PREPARING : iteration.phase());
+}
+
+std::string number_words(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+std::string fitness_words(const v1::GenerationInfo& generation, const style& how) {
+  if (!generation.has_fitness()) return {};
+  const auto& fitness = generation.fitness();
+  std::string text;
+  if (fitness.samples() > 0) {
+    text = "fitness " + number_words(fitness.mean());
+    if (fitness.samples() > 1) {
+      text += std::string(how.unicode ? " ±" : " +-") +
+              number_words(fitness.high() - fitness.mean()) + " of " +
+              std::to_string(fitness.samples());
+    }
+  }
+  if (fitness.failed() > 0) {
+    text += text.empty() ? "no score" : ", " + std::to_string(fitness.failed()) + " without score";
+  }
+  if (fitness.open() > 0) text += text.empty() ? "being measured" : ", being measured";
+  return text;
 }
 
 std::string reason_of(const v1::IterationInfo& iteration) {

@@ -37,6 +37,12 @@ paint colour_of(v1::Ending ending);
 paint colour_of(const v1::LineageChange& change);
 paint colour_of(v1::LineageState state, v1::PauseReason why);
 
+/// Six digits that matter: "2.63594".
+std::string number_words(double value);
+/// "fitness 2.41", "fitness 2.41 ±0.03 of 5", "no score", "being measured"; empty where the run
+/// measures none.
+std::string fitness_words(const v1::GenerationInfo& generation, const style& how);
+
 /// Whether nothing more will happen to it by itself: paused, killed or retired.
 bool is_settled(const v1::LineageInfo& lineage);
 /// Whether nothing more can happen to it: all its iterations are done, killed or retired.

@@ -147,13 +147,24 @@ result<void> read_protect(const toml::table* table, std::string_view source, gen
 result<void> read_fitness(const toml::table* table, std::string_view source, genome_manifest& out) {
   toml_reader reader(table, source, "[fitness]");
   if (auto command = reader.text("command")) {
-    out.fitness_command = std::move(*command);
-    check_command(reader, "command", out.fitness_command);
+    out.fitness.command = std::move(*command);
+    check_command(reader, "command", out.fitness.command);
   } else if (table != nullptr) {
     reader.require("command", "command = \"protected/evaluate\", or leave [fitness] out");
   }
   if (const auto direction = reader.choice("direction", {"maximize", "minimize"})) {
-    out.direction = static_cast<fitness_direction>(*direction);
+    out.fitness.direction = static_cast<fitness_direction>(*direction);
+  }
+  if (auto run = reader.text("run")) {
+    out.fitness.run = std::move(*run);
+    check_command(reader, "run", out.fitness.run);
+  }
+  if (const auto count = reader.whole("evaluations", 1, evaluations_max)) {
+    out.fitness.evaluations = static_cast<int>(*count);
+  }
+  if (const auto wall_ms = reader.duration_ms("wall_time")) {
+    out.fitness.wall_time_ms = *wall_ms;
+    if (*wall_ms < 1'000) reader.fail("wall_time", "is too small; write at least \"1s\"");
   }
   return reader.finish();
 }

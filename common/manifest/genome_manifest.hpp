@@ -34,6 +34,16 @@ struct sandbox_request {
   std::int64_t pids = 0;
 };
 
+/// How generations are measured.
+struct fitness_request {
+  std::string command;  // the evaluator's command line, in the seed's folder; empty: no fitness
+  std::string run;      // the candidate's command line; empty: as [agent] run
+  fitness_direction direction = fitness_direction::maximize;
+  int evaluations = 1;            // of each generation
+  std::int64_t wall_time_ms = 0;  // of each evaluation; 0: the default
+};
+inline constexpr int evaluations_max = 100;
+
 struct genome_manifest {
   std::string name;
   std::string context = "agent_context.json";  // relative path of the context file
@@ -50,8 +60,7 @@ struct genome_manifest {
   std::vector<std::string> protected_paths;  // globs; genome.toml is always among them
   std::string protected_tests;               // program; empty: none
 
-  std::string fitness_command;  // empty: no fitness
-  fitness_direction direction = fitness_direction::maximize;
+  fitness_request fitness;
 
   sandbox_request sandbox;
 };

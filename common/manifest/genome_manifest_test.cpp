@@ -27,6 +27,9 @@ tests = "protected/run"
 [fitness]
 command = "protected/evaluate"
 direction = "minimize"
+run = "build/agent solve"
+evaluations = 5
+wall_time = "20s"
 [sandbox]
 memory = "2GiB"
 cpus = 1.5
@@ -62,7 +65,11 @@ TEST_CASE("a full manifest is read") {
   CHECK(parsed->test_report == "build/junit.xml");
   CHECK(parsed->protected_paths == std::vector<std::string>{"protected/**", "genome.toml"});
   CHECK(parsed->protected_tests == "protected/run");
-  CHECK(parsed->direction == fitness_direction::minimize);
+  CHECK(parsed->fitness.command == "protected/evaluate");
+  CHECK(parsed->fitness.direction == fitness_direction::minimize);
+  CHECK(parsed->fitness.run == "build/agent solve");
+  CHECK(parsed->fitness.evaluations == 5);
+  CHECK(parsed->fitness.wall_time_ms == 20'000);
   CHECK(parsed->sandbox.memory_bytes == std::int64_t{2} << 30);
   CHECK(parsed->sandbox.cpu_milli == 1'500);
   CHECK(parsed->sandbox.wall_time_ms == 1'800'000);
@@ -107,13 +114,13 @@ TEST_CASE("each error says where, what is wrong, and what would be right") {
   CHECK(error_of(with("context =", "contxt =")) ==
         "genome.toml:4: unknown key `contxt`; did you mean `context`? (in [genome])");
   CHECK(error_of(with("[sandbox]", "[sandbax]")) ==
-        "genome.toml:20: unknown key `sandbax`; did you mean `sandbox`?");
+        "genome.toml:23: unknown key `sandbax`; did you mean `sandbox`?");
   CHECK(error_of(with("schema = 1", "schema = 2")) == "genome.toml:1: `schema` must be 1");
   CHECK(error_of(with("\"30m\"", "\"30\"")) ==
-        "genome.toml:23: `wall_time` in [sandbox] is wrong: '30' is not a duration; write a whole "
+        "genome.toml:26: `wall_time` in [sandbox] is wrong: '30' is not a duration; write a whole "
         "number with ms, s, m, h or d, such as \"30m\"");
   CHECK(error_of(with("\"2GiB\"", "2")) ==
-        "genome.toml:21: `memory` in [sandbox] is a whole number; write a text in quotes");
+        "genome.toml:24: `memory` in [sandbox] is a whole number; write a text in quotes");
   CHECK(error_of(with("\"worktree\"", "\"tree\"")) ==
         "genome.toml:9: `result` in [agent] is 'tree'; write one of \"push\", \"worktree\"");
   CHECK(error_of(with("\"build/agent\", ", "\"../agent\", ")) ==

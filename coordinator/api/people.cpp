@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
@@ -85,8 +86,28 @@ void add_remaining(const kill_outcome& outcome, v1::KilledLineage& killed) {
   }
 }
 
+/// Whether `path` is a program in the seed's tree. `named_by`: "`tests` in [protect]".
+result<void> check_program(refs::git_refs& repository, const std::string& commit,
+                           const std::string& path, const std::string& named_by) {
+  GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, path));
+  const std::string what = path + ", which " + named_by + " of genome.toml names, ";
+  switch (kind) {
+    case git::path_kind::executable:
+      return {};
+    case git::path_kind::none:
+      return invalid(what + "is not in the commit; is it committed?");
+    case git::path_kind::file:
+      return invalid(what + "is not executable; make it so with `git update-index --chmod=+x " +
+                     path + "`, then commit it");
+    case git::path_kind::folder:
+    case git::path_kind::other:
+      break;
+  }
+  return invalid(what + "is not a regular file");
+}
+
 /// Whether the seed's tree has what the manifest says that it has, and room for the context. What
-/// is wrong here would cost each attempt to found the run.
+/// is wrong here would cost each attempt to found the run, or each evaluation.
 result<void> check_places(refs::git_refs& repository, const std::string& commit,
                           const std::string& folder, const genome_manifest& genome) {
   const std::string context = inside(folder, genome.context);
@@ -99,23 +120,15 @@ result<void> check_places(refs::git_refs& repository, const std::string& commit,
       return invalid(context + ", the context, cannot be written: " + above + " is no folder");
     }
   }
-  if (genome.protected_tests.empty()) return {};
-  const std::string tests = inside(folder, genome.protected_tests);
-  GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, tests));
-  const std::string what = tests + ", which `tests` in [protect] of genome.toml names, ";
-  switch (kind) {
-    case git::path_kind::executable:
-      return {};
-    case git::path_kind::none:
-      return invalid(what + "is not in the commit; is it committed?");
-    case git::path_kind::file:
-      return invalid(what + "is not executable; make it so with `git update-index --chmod=+x " +
-                     tests + "`, then commit it");
-    case git::path_kind::folder:
-    case git::path_kind::other:
-      break;
+  if (!genome.protected_tests.empty()) {
+    GERMLINE_TRY(check_program(repository, commit, inside(folder, genome.protected_tests),
+                               "`tests` in [protect]"));
   }
-  return invalid(what + "is not a regular file");
+  // A word without a folder, or an absolute one, is a program of the base.
+  auto evaluator = genome.fitness.command.substr(0, genome.fitness.command.find(' '));
+  if (evaluator.starts_with("./")) evaluator.erase(0, 2);
+  if (evaluator.find('/') == std::string::npos || evaluator.front() == '/') return {};
+  return check_program(repository, commit, inside(folder, evaluator), "`command` in [fitness]");
 }
 
 }  // namespace
@@ -171,6 +184,12 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   run.limits = request.limits();
   run.now_ms = env_.time->utc_ms();
   run.found_item = item_id::make(*env_.time, *env_.random);
+  if (!genome.fitness.command.empty()) {
+    const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
+    run.measured.direction =
+        maximizes ? v1::FITNESS_DIRECTION_MAXIMIZE : v1::FITNESS_DIRECTION_MINIMIZE;
+    run.measured.evaluations = genome.fitness.evaluations;
+  }
   v1::CreateRunReply reply;
   reply.set_run_id(run.id.str());
   for (int i = 0; i < std::max(1, request.lineages()); ++i) {
@@ -245,6 +264,17 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
     tell_waiting(reply.run(), each);
     *reply.add_iterations() = std::move(each);
   }
+  GERMLINE_TRY_ASSIGN(auto evaluations, reader_.evaluations(found.run));
+  for (auto& each : evaluations) {
+    if (!belongs(each.lineage_id())) continue;
+    each.set_details(valid_utf8(each.details(), max_overview_bytes));
+    if (each.has_score()) {
+      each.mutable_score()->clear_cases();
+      each.clear_details();
+    }
+    tell_waiting(reply.run(), each);
+    *reply.add_evaluations() = std::move(each);
+  }
   GERMLINE_TRY_ASSIGN(auto rollbacks, reader_.rollbacks(found.run));
   for (auto& each : rollbacks) {
     if (belongs(each.lineage_id())) *reply.add_rollbacks() = std::move(each);
@@ -281,6 +311,8 @@ result<v1::ShowReply> people::show(const std::string& target) {
     }
     case resolved_target::kind::generation: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_generation(), reader_.generation(found.id));
+      GERMLINE_TRY_ASSIGN(auto evaluations, reader_.evaluations_of(found.id));
+      for (auto& each : evaluations) *reply.add_evaluations() = std::move(each);
       commit = reply.generation().commit();
       break;
     }
@@ -382,11 +414,10 @@ result<std::string> people::fetch_generation(const v1::FetchGenerationRequest& r
   return repository_.make_pack({generation.commit()}, have);
 }
 
-/// While a run's seed is being founded, its code runs for all lineages of the run: with the last of
-/// them the seed is killed too.
+/// While a run's seed is being founded or measured, its code runs for all lineages of the run: with
+/// the last of them the seed is killed too.
 result<void> people::add_seed_of(const lineage_id& lineage, kill_target& target) {
   GERMLINE_TRY_ASSIGN(const auto info, reader_.lineage(lineage.str()));
-  if (!info.head_generation().empty()) return {};
   GERMLINE_TRY_ASSIGN(const auto others, reader_.lineages(info.run_id()));
   for (const auto& other : others) {
     const bool wants_it =
@@ -431,9 +462,16 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
     GERMLINE_TRY_ASSIGN(const auto id, run_id::parse(run));
     target.runs.push_back(id);
     GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(run));
+    GERMLINE_TRY_ASSIGN(const auto evaluations, reader_.evaluations(run));
+    std::set<std::string> measured;  // lineages of which something is measured
+    for (const auto& each : evaluations) {
+      if (each.ending() == v1::ENDING_UNSPECIFIED) measured.insert(each.lineage_id());
+    }
     for (const auto& each : lineages) {
       const bool done = each.pause_reason() == v1::PAUSE_REASON_DONE;
-      if (done && request.target() == "all") continue;  // nothing of it is left to kill
+      if (done && request.target() == "all" && !measured.contains(each.lineage_id())) {
+        continue;  // nothing of it is left to kill
+      }
       GERMLINE_TRY_ASSIGN(const auto lineage, lineage_id::parse(each.lineage_id()));
       target.lineages.push_back(lineage);
     }

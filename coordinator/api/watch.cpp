@@ -48,10 +48,14 @@ class watcher {
                           reader_.watched(target_, last_event_, last_change_, events_per_poll));
       std::erase_if(now.iterations, [&](const auto& each) { return !concerns(each); });
       std::erase_if(now.lineages, [&](const auto& each) { return !concerns(each); });
+      std::erase_if(now.evaluations, [&](const auto& each) { return !concerns(each); });
       more = static_cast<int>(now.events.size()) == events_per_poll;
       if (!tell(now, more)) return false;
       note_waiting(now);
-      ended_ = has_ended(now.iterations, now.lineages);
+      ended_ = has_ended(now.iterations, now.lineages) &&
+               std::ranges::none_of(now.evaluations, [](const auto& each) {
+                 return each.ending() == v1::ENDING_UNSPECIFIED;
+               });
     }
     return tell_waiting();
   }
@@ -68,7 +72,8 @@ class watcher {
       case kind::lineage:
         return each.lineage_id() == target_.id || each.lineage_id().empty();
       case kind::generation:
-        return each.generation_id() == target_.id;
+        return each.generation_id() == target_.id ||
+               (is_evaluation(each) && each.parent_generation() == target_.id);
       case kind::item:
         return each.item_id() == target_.id;
       case kind::attempt:
@@ -76,6 +81,9 @@ class watcher {
                            [&](const auto& a) { return a.attempt_id() == target_.id; });
     }
     return false;
+  }
+  static bool is_evaluation(const v1::IterationInfo& each) {
+    return each.kind() == v1::WORK_KIND_EVALUATE;
   }
   bool concerns(const v1::LineageInfo& each) const {
     return target_.what == kind::run ||
@@ -111,6 +119,7 @@ class watcher {
       tell_beginning(places, places.at(each.item_id()), each.attempts_size());
       tell_ending(each);
     }
+    for (const auto& each : now.evaluations) tell_score(each);
   }
 
   /// Tells what was gathered: of lineages beside each other by its times, of each in its order,
@@ -118,8 +127,9 @@ class watcher {
   bool tell_gathered() {
     auto all = std::exchange(gathered_, {});
     // The founding is of all lineages, and before them all.
-    const auto founding = std::find_if(all.rbegin(), all.rend(),
-                                       [](const auto& each) { return each.lineage_id().empty(); });
+    const auto founding = std::find_if(all.rbegin(), all.rend(), [](const auto& each) {
+      return each.lineage_id().empty() && !is_evaluation(each.iteration());
+    });
     std::map<std::string, std::int64_t> newest_ms;  // by lineage
     std::vector<std::pair<std::int64_t, const v1::WatchEvent*>> by_time;
     const auto first = founding.base();
@@ -267,6 +277,17 @@ class watcher {
     *event.mutable_iteration() = each;
     event.set_lineage_id(each.lineage_id());
     event.set_time_ms(each.ended_ms() != 0 ? each.ended_ms() : each.started_ms());
+    gathered_.push_back(std::move(event));
+  }
+
+  /// Of an evaluation only its ending is told.
+  void tell_score(const v1::IterationInfo& each) {
+    if (each.ending() == v1::ENDING_UNSPECIFIED) return;
+    if (!ended_items_.insert(each.item_id()).second) return;
+    v1::WatchEvent event;
+    *event.mutable_iteration() = each;
+    event.set_lineage_id(each.lineage_id());
+    event.set_time_ms(each.ended_ms());
     gathered_.push_back(std::move(event));
   }
 

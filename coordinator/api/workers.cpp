@@ -131,7 +131,8 @@ void people::tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration) 
         return its && lineage.state() == v1::LINEAGE_STATE_ACTIVE;
       });
   auto needs = reader_.needs_of(run.run_id());
-  if (!goes_on || !needs) return;
+  const bool measures = iteration.kind() == v1::WORK_KIND_EVALUATE;  // whatever its lineage does
+  if (!(goes_on || measures) || !needs) return;
   if (founding) needs->base_digest.clear();
   iteration.set_waits_for(why_waiting(iteration.item_id(), *needs));
 }

@@ -110,6 +110,7 @@ class conductor {
   /// What becomes of a result whose objects or artefact the coordinator cannot take.
   records::verdict unusable(records::verdict verdict, const std::string& why) const;
   records::birth make_birth(const v1::AttemptResult& result) const;
+  void measure(const records::birth& born) const;
   void commit(records::verdict verdict, std::optional<records::birth> born,
               std::function<void(const judgement&)> settle) const;
 

@@ -40,6 +40,9 @@ void conductor::take_in(const item_id& item, const result_ptr& result,
   std::optional<records::birth> born;
   if (verdict.how == lineage::ending::evolved) born = make_birth(*result);
   auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
+  if (verdict.how == lineage::ending::scored) {
+    return commit_own_context(unusable(verdict, "an iteration cannot end with a score"), settle);
+  }
   if (verdict.commit.empty()) {
     if (born) verdict = unusable(verdict, "no commit came with the result");
     return commit_own_context(std::move(verdict), settle);
@@ -123,7 +126,12 @@ records::birth conductor::make_birth(const v1::AttemptResult& result) const {
           result.commit(),
           result.source_id(),
           result.build_id(),
-          result.artefact_id()};
+          result.artefact_id(),
+          make_evaluations(config_.env, config_.measured)};
+}
+
+void conductor::measure(const records::birth& born) const {
+  for (const auto& item : born.evaluations) self_->send(config_.evaluations, offer_atom_v, item);
 }
 
 void conductor::commit(records::verdict verdict, std::optional<records::birth> born,
@@ -138,10 +146,11 @@ void conductor::commit(records::verdict verdict, std::optional<records::birth> b
   const auto copy = *this;
   self_->request(config_.store, caf::infinite, records::iteration_end{verdict, t.next, born})
       .then(
-          [copy, t, verdict, settle] {
+          [copy, t, verdict, born, settle] {
             log_info("iteration {} ended: {} {}", verdict.item.str(),
                      lineage::to_string(verdict.how), verdict.reason);
             settle({true, true, {}});
+            if (born) copy.measure(*born);
             copy.adopt(t);
             copy.done();
           },

@@ -37,6 +37,8 @@ struct lineage_config {
   store_actor store;
   refs_actor refs;
   dispatcher_actor dispatcher;
+  evaluations_actor evaluations;
+  records::measuring measured;
   lineage::state state;
   std::string branch_commit;
   std::string folder;        // of the genome in its repository

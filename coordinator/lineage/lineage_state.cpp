@@ -276,6 +276,8 @@ const char* to_string(ending value) {
       return "failed";
     case ending::killed:
       return "killed";
+    case ending::scored:
+      return "scored";
   }
   return "unknown";
 }

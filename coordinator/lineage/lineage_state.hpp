@@ -24,7 +24,16 @@ enum class pause_reason {
   approval = 5,
   done = 6,
 };
-enum class ending { none = 0, evolved = 1, stalled = 2, rejected = 3, failed = 4, killed = 5 };
+/// `scored` is an evaluation's, and no iteration's.
+enum class ending {
+  none = 0,
+  evolved = 1,
+  stalled = 2,
+  rejected = 3,
+  failed = 4,
+  killed = 5,
+  scored = 6,
+};
 
 struct state {
   lineage_id id;

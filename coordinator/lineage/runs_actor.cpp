@@ -38,16 +38,19 @@ class registrar {
       entry.id = run.run;
       entry.seed_commit = run.seed_commit;
       entry.folder = run.folder;
+      entry.measured = run.measured;
       runs[run.run.str()] = &run;
     }
     std::map<std::string, bool> leased;
     for (const auto& item : config_.loaded.items) {
-      if (!item.attempt.empty()) leased[item.lineage] = true;
+      const bool iterates = item.kind == v1::WORK_KIND_ITERATE;
+      if (iterates && !item.attempt.empty()) leased[item.lineage] = true;
     }
     for (const auto& known : config_.loaded.lineages) {
       if (known.state.at == lineage::status::retired) continue;
-      const auto actor = spawn(known.state, known.branch_commit, runs.at(known.run.str())->folder,
-                               true, leased.contains(known.state.id.str()));
+      const auto& its = *runs.at(known.run.str());
+      const auto actor = spawn(known.state, known.branch_commit, its.folder, its.measured, true,
+                               leased.contains(known.state.id.str()));
       if (!known.state.head_generation.empty()) continue;
       self_->state.runs[known.run.str()].unfounded.push_back(actor);
       // The seed was judged, but the lineage had not heard of it.
@@ -70,12 +73,14 @@ class registrar {
               entry.id = run.id;
               entry.seed_commit = run.seed_commit;
               entry.folder = run.folder;
+              entry.measured = run.measured;
               entry.found_item = run.found_item;
               for (const auto& id : run.lineages) {
                 lineage::state fresh;
                 fresh.id = id;
                 fresh.max_iterations = run.max_iterations;
-                entry.unfounded.push_back(copy.spawn(fresh, {}, run.folder, false, false));
+                entry.unfounded.push_back(
+                    copy.spawn(fresh, {}, run.folder, run.measured, false, false));
               }
               copy.offer(run.found_item);
               deliver_done(promise);
@@ -96,6 +101,7 @@ class registrar {
     end.judged.commit = run->seed_commit;
     end.base_digest = base;
     auto settle = [promise](const judgement& j) mutable { promise.deliver(j); };
+    if (end.judged.how == lineage::ending::scored) end.judged.how = lineage::ending::failed;
     if (end.judged.how != lineage::ending::evolved) return finish(end, settle);
     end.born = records::birth{generation_id::make(*config_.env.time, *config_.env.random),
                               {},
@@ -104,7 +110,8 @@ class registrar {
                               run->seed_commit,
                               result->source_id(),
                               result->build_id(),
-                              result->artefact_id()};
+                              result->artefact_id(),
+                              make_evaluations(config_.env, run->measured)};
     end.protected_tests = {result->protected_tests().begin(), result->protected_tests().end()};
     check_artefact(end, settle);
   }
@@ -165,7 +172,7 @@ class registrar {
             [copy, fresh, promise](const records::forked& made) mutable {
               log_info("lineage {} is {}", made.state.id.str(), made.state.details);
               // As after a start: the record has it, and it goes on from there.
-              copy.spawn(made.state, {}, made.folder, true, false);
+              copy.spawn(made.state, {}, made.folder, made.measured, true, false);
               deliver_done(promise);
               copy.fork_answered();
             },
@@ -224,6 +231,7 @@ class registrar {
   }
 
   void restore(const records::open_item& item) const {
+    if (item.kind == v1::WORK_KIND_EVALUATE) return;  // evaluations_actor's
     auto owner = as_owner();
     if (item.lineage.empty()) {
       if (!item.killing) self_->state.runs[item.run.str()].found_item = item.offer.item;
@@ -240,9 +248,18 @@ class registrar {
   }
 
   lineage_actor spawn(const lineage::state& state, const std::string& branch,
-                      const std::string& folder, bool loaded, bool leased) const {
-    lineage_config config{config_.env, config_.store, config_.refs, config_.dispatcher,
-                          state,       branch,        folder,       loaded,
+                      const std::string& folder, const records::measuring& measured, bool loaded,
+                      bool leased) const {
+    lineage_config config{config_.env,
+                          config_.store,
+                          config_.refs,
+                          config_.dispatcher,
+                          config_.evaluations,
+                          measured,
+                          state,
+                          branch,
+                          folder,
+                          loaded,
                           leased};
     const auto actor = self_->spawn(lineage_behavior, std::move(config));
     self_->state.lineages[state.id.str()] = actor;
@@ -274,6 +291,11 @@ class registrar {
     auto& entry = self_->state.runs[end.run.str()];
     entry.found_item = {};
     log_info("run {} is {}", end.run.str(), end.born ? "founded" : "refused");
+    if (end.born) {
+      for (const auto& item : end.born->evaluations) {
+        self_->send(config_.evaluations, offer_atom_v, item);
+      }
+    }
     for (const auto& actor : std::exchange(entry.unfounded, {})) {
       if (end.born) {
         self_->send(actor, founded_atom_v, end.born->id, entry.seed_commit);

@@ -22,7 +22,8 @@ namespace germline {
 struct run_entry {
   run_id id;
   std::string seed_commit;
-  std::string folder;                    // of the genome in its repository
+  std::string folder;  // of the genome in its repository
+  records::measuring measured;
   item_id found_item;                    // while the seed is not founded
   std::vector<lineage_actor> unfounded;  // that wait for it
 };
@@ -50,6 +51,7 @@ struct runs_config {
   store_actor store;
   refs_actor refs;
   dispatcher_actor dispatcher;
+  evaluations_actor evaluations;
   records::loaded loaded;                    // what goes on from before
   std::chrono::milliseconds check_interval;  // of the branches
 };

@@ -9,8 +9,10 @@ constexpr std::size_t max_details_bytes = 16 * 1024;
 constexpr std::size_t max_action_bytes = 1024;
 constexpr int max_tests = 1'000;
 
-lineage::ending to_ending(v1::Ending ending) {
-  switch (ending) {
+lineage::ending to_ending(const v1::AttemptResult& result) {
+  switch (result.ending()) {
+    case v1::ENDING_SCORED:
+      return result.has_score() ? lineage::ending::scored : lineage::ending::failed;
     case v1::ENDING_EVOLVED:
       return lineage::ending::evolved;
     case v1::ENDING_STALLED:
@@ -34,7 +36,7 @@ records::verdict make_verdict(const v1::AttemptResult& result, const item_id& it
   verdict.item = item;
   if (auto attempt = attempt_id::parse(result.attempt_id())) verdict.attempt = *attempt;
   verdict.fence = result.fence();
-  verdict.how = to_ending(result.ending());
+  verdict.how = to_ending(result);
   verdict.reason = cut(result.reason(), max_action_bytes);
   verdict.details = cut(result.details(), max_details_bytes);
   verdict.action = cut(result.action(), max_action_bytes);
@@ -47,6 +49,14 @@ records::verdict make_verdict(const v1::AttemptResult& result, const item_id& it
   }
   verdict.now_ms = now_ms;
   return verdict;
+}
+
+std::vector<item_id> make_evaluations(const environment& env, const records::measuring& measured) {
+  std::vector<item_id> items;
+  for (int i = 0; i < measured.evaluations; ++i) {
+    items.push_back(item_id::make(*env.time, *env.random));
+  }
+  return items;
 }
 
 }  // namespace germline

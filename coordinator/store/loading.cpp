@@ -53,7 +53,8 @@ void read_items(SQLite::Database& db, records::loaded& out) {
   SQLite::Statement row(
       db,
       "SELECT i.id, i.run_id, i.lineage_id, i.fence, i.lost, r.base_digest, a.id, a.worker_id,"
-      " a.state, r.required_tags FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN attempts a "
+      " a.state, r.required_tags, i.kind FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN "
+      "attempts a "
       "ON a.item_id ="
       " i.id AND a.settled = 0 AND a.state IN (1, 5) WHERE i.ending = 0 OR a.id IS NOT NULL"
       " ORDER BY i.started_ms, i.id");
@@ -64,6 +65,7 @@ void read_items(SQLite::Database& db, records::loaded& out) {
     if (!run || !id) continue;
     item.run = *run;
     item.lineage = text(row, 2);
+    item.kind = static_cast<v1::WorkKind>(integer(row, 10));
     item.offer = {*id,
                   item.lineage.empty() ? text(row, 1) : item.lineage,
                   integer(row, 3),
@@ -98,8 +100,8 @@ result<records::loaded> store::load() {
     records::loaded out;
     SQLite::Statement runs(
         db,
-        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id"
-        " FROM runs"
+        "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id,"
+        " r.fitness_direction, r.evaluations FROM runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {
       records::loaded_run run{*run_id::parse(text(runs, 0)),
@@ -108,7 +110,8 @@ result<records::loaded> store::load() {
                               text(runs, 3),
                               text(runs, 4),
                               text(runs, 5),
-                              {}};
+                              {},
+                              sql::measuring_of(runs, 7)};
       if (auto first = generation_id::parse(text(runs, 6))) run.generation_0 = *first;
       out.runs.push_back(std::move(run));
     }

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "common/clock.hpp"
+#include "coordinator/evolution/fitness.hpp"
 #include "coordinator/lineage/lineage_state.hpp"
 #include "coordinator/store/sql.hpp"
 
@@ -17,7 +18,7 @@ using sql::text;
 
 constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
-    " created_ms, found_state, found_details, required_tags, folder FROM runs";
+    " created_ms, found_state, found_details, required_tags, folder, fitness_direction FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -95,7 +96,53 @@ struct record_reader::impl {
       attempt->set_ended_ms(integer(attempts, 5));
       attempt->set_details(text(attempts, 6));
     }
+    if (info.kind() == v1::WORK_KIND_EVALUATE) {
+      SQLite::Statement score(db, "SELECT details FROM scores WHERE item_id=?");
+      bind_all(score, info.item_id());
+      if (score.executeStep()) info.mutable_score()->ParseFromString(sql::bytes(score, 0));
+    }
     return info;
+  }
+
+  /// Of which `where` is said with one parameter.
+  std::vector<v1::IterationInfo> items_where(const std::string& where, const std::string& value) {
+    SQLite::Statement row(
+        db, std::string(select_item) + " WHERE " + where + " ORDER BY started_ms, id");
+    bind_all(row, value);
+    std::vector<v1::IterationInfo> out;
+    while (row.executeStep()) out.push_back(read_item(row));
+    return out;
+  }
+
+  /// By generation; of a run, or of one generation.
+  std::map<std::string, v1::Fitness> fitness_where(const std::string& where,
+                                                   const std::string& value) {
+    SQLite::Statement row(db,
+                          "SELECT i.parent_generation, i.ending, s.score FROM items i LEFT JOIN"
+                          " scores s ON s.item_id = i.id WHERE i.kind = 3 AND " +
+                              where);
+    bind_all(row, value);
+    std::map<std::string, v1::Fitness> out;
+    std::map<std::string, std::vector<double>> scores;
+    while (row.executeStep()) {
+      auto& fitness = out[text(row, 0)];
+      if (!row.isColumnNull(2)) {
+        scores[text(row, 0)].push_back(row.getColumn(2).getDouble());
+      } else if (integer(row, 1) == 0) {
+        fitness.set_open(fitness.open() + 1);
+      } else {
+        fitness.set_failed(fitness.failed() + 1);
+      }
+    }
+    for (const auto& [generation, values] : scores) {
+      auto& fitness = out[generation];
+      const auto estimate = evolution::estimate(values);
+      fitness.set_samples(static_cast<int>(values.size()));
+      fitness.set_mean(estimate.mean);
+      fitness.set_low(estimate.low);
+      fitness.set_high(estimate.high);
+    }
+    return out;
   }
 
   v1::LineageInfo read_lineage(SQLite::Statement& row) {
@@ -140,11 +187,13 @@ struct record_reader::impl {
   }
 
   std::vector<v1::IterationInfo> iterations_of(const std::string& run) {
-    SQLite::Statement row(db, std::string(select_item) + " WHERE run_id=? ORDER BY started_ms, id");
-    bind_all(row, run);
-    std::vector<v1::IterationInfo> out;
-    while (row.executeStep()) out.push_back(read_item(row));
-    return out;
+    return items_where("run_id=? AND kind <> 3", run);
+  }
+
+  /// The evaluation that the target is, or of whose attempts it is one.
+  std::vector<v1::IterationInfo> target_evaluation(const resolved_target& target) {
+    return items_where("kind = 3 AND id = COALESCE((SELECT item_id FROM attempts WHERE id=?1), ?1)",
+                       target.id);
   }
 
   /// Changes are of lineages and runs; no other target has any.
@@ -182,7 +231,8 @@ struct record_reader::impl {
         "SELECT e.seq, i.lineage_id, i.id, e.event FROM events e"
         " JOIN attempts a ON a.id = e.attempt_id JOIN items i ON i.id = a.item_id WHERE e.seq > ?1 "
         "AND ?2 IN (i.run_id,"
-        " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id) ORDER BY e.seq LIMIT ?3");
+        " COALESCE(i.lineage_id, ''), i.id, a.id, i.generation_id)"
+        " AND (i.kind <> 3 OR ?2 IN (i.id, a.id)) ORDER BY e.seq LIMIT ?3");
     bind_all(row, seq, target.id, limit);
     std::vector<stored_event> out;
     while (row.executeStep()) {
@@ -208,6 +258,7 @@ struct record_reader::impl {
     info.set_found_details(text(row, 10));
     for (auto& tag : sql::lines(text(row, 11))) info.add_required_tags(std::move(tag));
     info.set_folder(text(row, 12));
+    info.set_fitness_direction(static_cast<v1::FitnessDirection>(integer(row, 13)));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }
@@ -349,7 +400,12 @@ result<std::vector<v1::GenerationInfo>> record_reader::generations(const std::st
                           std::string(select_generation) + " WHERE g.run_id=? ORDER BY g.id");
     bind_all(row, run);
     std::vector<v1::GenerationInfo> out;
-    while (row.executeStep()) out.push_back(impl::read_generation(row));
+    auto fitness = impl_->fitness_where("i.run_id = ?", run);
+    while (row.executeStep()) {
+      out.push_back(impl::read_generation(row));
+      const auto its = fitness.find(out.back().generation_id());
+      if (its != fitness.end()) *out.back().mutable_fitness() = std::move(its->second);
+    }
     return out;
   });
 }
@@ -359,13 +415,29 @@ result<v1::GenerationInfo> record_reader::generation(const std::string& id) {
     SQLite::Statement row(impl_->db, std::string(select_generation) + " WHERE g.id=?");
     bind_all(row, id);
     if (!row.executeStep()) return not_found(id);
-    return impl::read_generation(row);
+    auto info = impl::read_generation(row);
+    auto fitness = impl_->fitness_where("i.parent_generation = ?", id);
+    if (!fitness.empty()) *info.mutable_fitness() = std::move(fitness.begin()->second);
+    return info;
   });
 }
 
 result<std::vector<v1::IterationInfo>> record_reader::iterations(const std::string& run) {
   return impl_->locked(
       [&]() -> result<std::vector<v1::IterationInfo>> { return impl_->iterations_of(run); });
+}
+
+result<std::vector<v1::IterationInfo>> record_reader::evaluations(const std::string& run) {
+  return impl_->locked([&]() -> result<std::vector<v1::IterationInfo>> {
+    return impl_->items_where("run_id=? AND kind = 3", run);
+  });
+}
+
+result<std::vector<v1::IterationInfo>> record_reader::evaluations_of(
+    const std::string& generation) {
+  return impl_->locked([&]() -> result<std::vector<v1::IterationInfo>> {
+    return impl_->items_where("parent_generation=? AND kind = 3", generation);
+  });
 }
 
 result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
@@ -435,7 +507,11 @@ result<watched_part> record_reader::watched(const resolved_target& target, std::
     watched_part out;
     out.needs = impl_->needs_of(target.run);
     out.lineages = impl_->lineages_of(target.run);
-    out.iterations = impl_->iterations_of(target.run);
+    out.iterations = impl_->target_evaluation(target);
+    if (out.iterations.empty()) {
+      out.iterations = impl_->iterations_of(target.run);
+      out.evaluations = impl_->items_where("run_id=? AND kind = 3", target.run);
+    }
     out.changes = impl_->changes_of(target, last_change);
     out.events = impl_->events_of(target, last_event, limit);
     return out;

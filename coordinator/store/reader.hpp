@@ -52,11 +52,13 @@ struct worker_needs {
 
 /// All that a watcher is told from, as the record has it at one moment.
 struct watched_part {
-  worker_needs needs;                         // of the run's iterations
-  std::vector<v1::LineageInfo> lineages;      // of the whole run
-  std::vector<v1::IterationInfo> iterations;  // of the whole run, in the order of their starts
-  std::vector<stored_change> changes;         // of the target, newer than asked
-  std::vector<stored_event> events;           // of the target, newer than asked, bounded
+  worker_needs needs;                          // of the run's iterations
+  std::vector<v1::LineageInfo> lineages;       // of the whole run
+  std::vector<v1::IterationInfo> iterations;   // of the whole run, in the order of their starts; or
+                                               // the evaluation alone that is the target
+  std::vector<v1::IterationInfo> evaluations;  // of the whole run, where none is the target
+  std::vector<stored_change> changes;          // of the target, newer than asked
+  std::vector<stored_event> events;            // of the target, newer than asked, bounded
 };
 
 class record_reader {
@@ -80,7 +82,11 @@ class record_reader {
   result<std::vector<v1::GenerationInfo>> generations(const std::string& run);
   result<v1::GenerationInfo> generation(const std::string& id);
   result<std::vector<v1::IterationInfo>> iterations(const std::string& run);
+  /// Or a founding or an evaluation.
   result<v1::IterationInfo> iteration(const std::string& id);
+  /// Of one run's generations, or of one generation; in the order of their births.
+  result<std::vector<v1::IterationInfo>> evaluations(const std::string& run);
+  result<std::vector<v1::IterationInfo>> evaluations_of(const std::string& generation);
   /// All of a run, in the order in which they happened.
   result<std::vector<v1::RollbackInfo>> rollbacks(const std::string& run);
   /// The artefacts of all generations, some maybe twice.

@@ -10,10 +10,17 @@
 #include "common/ids.hpp"
 #include "coordinator/dispatch/dispatch_state.hpp"
 #include "coordinator/lineage/lineage_state.hpp"
+#include "germline/v1/control.pb.h"
 #include "germline/v1/fleet.pb.h"
 #include "germline/v1/types.pb.h"
 
 namespace germline::records {
+
+/// How the generations of a run are measured.
+struct measuring {
+  v1::FitnessDirection direction = v1::FITNESS_DIRECTION_UNSPECIFIED;  // unspecified: not at all
+  int evaluations = 0;                                                 // of each generation
+};
 
 struct new_run {
   run_id id;
@@ -26,6 +33,7 @@ struct new_run {
   item_id found_item;
   std::vector<lineage_id> lineages;
   std::vector<std::string> required_tags;  // sorted
+  measuring measured;
 };
 
 /// A worker that is here or was; what it said of itself when it joined last.
@@ -83,6 +91,13 @@ struct birth {
   std::int64_t depth = 0;
   std::int64_t number = 0;
   std::string commit, source_id, build_id, artefact_id;
+  std::vector<item_id> evaluations = {};  // that it is to be measured by
+};
+
+/// How one evaluation ended.
+struct evaluation_end {
+  verdict judged;  // without a commit
+  std::optional<v1::Score> score;
 };
 
 struct iteration_end {
@@ -134,6 +149,7 @@ struct new_fork {
 struct forked {
   lineage::state state;
   std::string folder;  // of the genome in its repository
+  measuring measured;
 };
 
 /// A generation or a lineage with all that descends from it.
@@ -157,8 +173,9 @@ struct dropped_iteration {
 struct open_item {
   dispatch::item_offer offer;
   run_id run;
-  std::string lineage;  // empty: a found item
-  attempt_id attempt;   // not empty: leased, or killed and not known to be gone
+  std::string lineage;  // empty: it is the run's, a founding or an evaluation of the seed
+  v1::WorkKind kind = v1::WORK_KIND_UNSPECIFIED;
+  attempt_id attempt;  // not empty: leased, or killed and not known to be gone
   std::string worker;
   bool killing = false;
 };
@@ -173,6 +190,7 @@ struct loaded_run {
   run_id run;
   std::string found_state, found_details, seed_commit, base_digest, folder;
   generation_id generation_0;
+  measuring measured;
 };
 
 struct loaded {

@@ -139,8 +139,23 @@ constexpr const char* version_6 = R"sql(
 ALTER TABLE workers ADD COLUMN place TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3,
-                                   version_4, version_5, version_6};
+// Fitness. Evaluations are items of kind 3: parent_generation is what they measure, number which of
+// its evaluations each is; their lineage is the generation's, none for the seed.
+constexpr const char* version_7 = R"sql(
+ALTER TABLE runs ADD COLUMN fitness_direction INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN evaluations INTEGER NOT NULL DEFAULT 0;
+DROP INDEX one_live_iteration;
+CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0 AND kind = 2;
+CREATE INDEX open_items ON items (run_id) WHERE ending = 0;
+CREATE TABLE scores (
+  item_id TEXT PRIMARY KEY REFERENCES items(id),
+  generation_id TEXT NOT NULL REFERENCES generations(id), score REAL NOT NULL,
+  details BLOB NOT NULL);
+CREATE INDEX scores_of_generation ON scores (generation_id, score);
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3, version_4,
+                                   version_5, version_6, version_7};
 
 }  // namespace
 

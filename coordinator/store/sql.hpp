@@ -49,6 +49,9 @@ template <class Int>
 void bind_one(SQLite::Statement& s, int i, Int v) {
   s.bind(i, static_cast<std::int64_t>(v));
 }
+inline void bind_one(SQLite::Statement& s, int i, double v) {
+  s.bind(i, v);
+}
 /// Binary bytes, e.g. a serialized message.
 struct blob {
   std::string bytes;

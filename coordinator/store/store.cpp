@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/config/run_file.hpp"
+#include "common/hash.hpp"
 #include "common/text/tags.hpp"
 #include "coordinator/store/schema.hpp"
 #include "coordinator/store/sql.hpp"
@@ -41,7 +43,8 @@ void write_change(SQLite::Database& db, const lineage::state& s, std::int64_t wa
        "INSERT INTO lineage_changes (lineage_id, at_ms, was, state, pause_reason, details,"
        " rolled_to, item_id, item_ended, after_event) SELECT l.id, ?, ?, ?, ?, ?, ?, i.id,"
        " i.ending <> 0, (SELECT COALESCE(MAX(seq), 0) FROM events) FROM lineages l JOIN items i ON"
-       " i.run_id = l.run_id AND (i.lineage_id = l.id OR i.lineage_id IS NULL) WHERE l.id=?"
+       " i.run_id = l.run_id AND (i.lineage_id = l.id OR i.lineage_id IS NULL) AND i.kind <> 3"
+       " WHERE l.id=?"
        " ORDER BY i.lineage_id IS NULL, i.started_ms DESC, i.id DESC LIMIT 1",
        now_ms, was, s.at, s.why_paused, details, rolled_to, s.id.str());
 }
@@ -130,6 +133,14 @@ void write_birth(SQLite::Database& db, const records::birth& born, const std::st
     exec(db, "INSERT INTO generation_parents VALUES (?,?,'primary')", born.id.str(),
          born.parent.str());
   }
+  int repeat = 0;
+  for (const auto& evaluation : born.evaluations) {
+    exec(db,
+         "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
+         " parent_commit, started_ms) VALUES (?,?,?,?,?,?,?,?)",
+         evaluation.str(), run, sql::nullable{lineage}, v1::WORK_KIND_EVALUATE, ++repeat,
+         born.id.str(), born.commit, judged.now_ms);
+  }
 }
 
 /// What of the run's budget the next lease may hold: a share that leaves room for the other
@@ -147,7 +158,7 @@ std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64
       db,
       "SELECT COUNT(*) FROM lineages l WHERE l.run_id = ? AND l.state = 1 AND NOT EXISTS (SELECT 1"
       " FROM items i JOIN attempts a ON a.item_id = i.id WHERE i.lineage_id = l.id AND"
-      " a.settled = 0)");
+      " i.kind = 2 AND a.settled = 0)");
   bind_all(waiting, run);
   waiting.executeStep();
   const std::int64_t shares = std::max<std::int64_t>(1, integer(waiting, 0));
@@ -155,6 +166,16 @@ std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64
       std::max(free / (2 * shares), std::min(free / shares, smallest_slice_nanousd));
   if (limit > 0) slice = std::min(slice, limit);
   return slice;
+}
+
+/// One way: an agent knows its own, and is not to know the run's, nor what it is measured with.
+std::uint64_t seed_for(std::int64_t run_seed, v1::WorkKind kind, std::int64_t lineage_ordinal,
+                       std::int64_t which) {
+  std::string of = "germline random_seed";
+  for (const std::int64_t part : {run_seed, std::int64_t{kind}, lineage_ordinal, which}) {
+    of += ' ' + std::to_string(part);
+  }
+  return std::stoull(sha256_hex(of).substr(0, 16), nullptr, 16) & random_seed_max;
 }
 
 v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
@@ -175,8 +196,11 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
   lease.mutable_limits()->set_budget_nanousd(slice);
   lease.set_model(text(row, 11));
   lease.set_goal(text(row, 12));
-  lease.set_random_seed(static_cast<std::uint64_t>(integer(row, 13)) +
-                        static_cast<std::uint64_t>(integer(row, 5)));
+  // Evaluations of all generations have the same seeds, so that their scores can be compared. An
+  // iteration has another than the one before it, also where that was not born.
+  const bool measures = lease.kind() == v1::WORK_KIND_EVALUATE;
+  lease.set_random_seed(seed_for(integer(row, 13), lease.kind(), measures ? 0 : integer(row, 18),
+                                 measures ? lease.number() : integer(row, 19)));
   lease.set_genome_toml(text(row, 14));
   SQLite::Statement parent(db, "SELECT artefact_id FROM generations WHERE id = ?");
   bind_all(parent, lease.parent_generation());
@@ -190,7 +214,8 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
 constexpr const char* select_for_lease =
     "SELECT i.ending, i.fence, i.kind, i.run_id, i.lineage_id, i.number, i.parent_generation,"
     " i.parent_commit, r.seed_commit, r.folder, r.limits, r.model, r.goal, r.random_seed,"
-    " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1) FROM items i"
+    " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
+    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0) FROM items i"
     " JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.id = ?";
 
 /// Ends an open item as killed and moves its fence past every attempt.
@@ -225,12 +250,12 @@ result<void> store::create_run(const records::new_run& run) {
   return impl_->transact([&]() -> result<void> {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
-         " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
+         " fitness_direction, evaluations) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
-         join_tags(run.required_tags, "\n"));
+         join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -255,7 +280,12 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     if (!row.executeStep()) return stale("no such item");
     if (integer(row, 0) != 0) return stale("the iteration has ended already");
     if (integer(row, 1) >= request.fence) return stale("the fence is not newer than the last");
-    if (integer(row, 17) != v1::LINEAGE_STATE_ACTIVE) return stale("the lineage is not active");
+    // What was born is measured, whatever its lineage does next; unless it is killed.
+    const bool measures = integer(row, 2) == v1::WORK_KIND_EVALUATE;
+    const auto state = integer(row, 17);
+    if (measures ? state == v1::LINEAGE_STATE_KILLED : state != v1::LINEAGE_STATE_ACTIVE) {
+      return stale("the lineage is not active");
+    }
     v1::IterationLimits limits;
     limits.ParseFromString(sql::bytes(row, 10));
     std::int64_t slice = 0;
@@ -349,6 +379,22 @@ result<void> store::end_iteration(const records::iteration_end& end) {
   });
 }
 
+result<void> store::end_evaluation(const records::evaluation_end& end) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    GERMLINE_TRY(check_fence(db, end.judged));
+    write_verdict(db, end.judged, "");
+    if (end.score) {
+      exec(db,
+           "INSERT INTO scores (item_id, generation_id, score, details)"
+           " SELECT id, parent_generation, ?, ? FROM items WHERE id=? AND kind=?",
+           end.score->score(), sql::blob{end.score->SerializeAsString()}, end.judged.item.str(),
+           v1::WORK_KIND_EVALUATE);
+    }
+    return {};
+  });
+}
+
 result<void> store::refuse_result(const attempt_id& attempt, std::int64_t now_ms) {
   return impl_->transact([&]() -> result<void> {
     exec(impl_->db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=? AND state=?",
@@ -378,12 +424,15 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
 result<void> store::kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<void> {
-    SQLite::Statement live(db, "SELECT id FROM items WHERE run_id=? AND kind=? AND ending=0");
-    bind_all(live, run.str(), v1::WORK_KIND_FOUND);
-    if (!live.executeStep()) return {};
-    kill_item(db, text(live, 0), why, now_ms);
-    exec(db, "UPDATE runs SET found_state='refused', found_details=? WHERE id=?", "killed: " + why,
-         run.str());
+    SQLite::Statement live(
+        db, "SELECT id, kind FROM items WHERE run_id=? AND lineage_id IS NULL AND ending=0");
+    bind_all(live, run.str());
+    while (live.executeStep()) {
+      kill_item(db, text(live, 0), why, now_ms);
+      if (integer(live, 1) != v1::WORK_KIND_FOUND) continue;
+      exec(db, "UPDATE runs SET found_state='refused', found_details=? WHERE id=?",
+           "killed: " + why, run.str());
+    }
     return {};
   });
 }
@@ -458,13 +507,13 @@ result<records::forked> store::fork(const records::new_fork& fork) {
   constexpr int forks_max = 1'024;  // lineages of one run, those that are over among them
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<records::forked> {
-    SQLite::Statement from(
-        db,
-        "SELECT g.run_id, g.commit_id, g.depth, g.number, r.max_iterations,"
-        " (SELECT COUNT(*) FROM lineages WHERE run_id = g.run_id),"
-        " g.depth > 0 AND NOT EXISTS (SELECT 1 FROM items i WHERE"
-        " i.parent_generation = g.id AND i.ending IN (1, 2, 3)),"
-        " r.folder FROM generations g JOIN runs r ON r.id = g.run_id WHERE g.id=?");
+    SQLite::Statement from(db,
+                           "SELECT g.run_id, g.commit_id, g.depth, g.number, r.max_iterations,"
+                           " (SELECT COUNT(*) FROM lineages WHERE run_id = g.run_id),"
+                           " g.depth > 0 AND NOT EXISTS (SELECT 1 FROM items i WHERE"
+                           " i.parent_generation = g.id AND i.kind = 2 AND i.ending IN (1, 2, 3)),"
+                           " r.folder, r.fitness_direction, r.evaluations FROM generations g JOIN "
+                           "runs r ON r.id = g.run_id WHERE g.id=?");
     bind_all(from, fork.from.str());
     if (!from.executeStep()) {
       return error(error_code::not_found, "there is no generation " + fork.from.str());
@@ -489,7 +538,7 @@ result<records::forked> store::fork(const records::new_fork& fork) {
          " '', 0, 0, 0, 0, 0, '', ?3 FROM lineages WHERE run_id=?2",
          s.id.str(), text(from, 0), fork.from.str());
     write_lineage(db, s, fork.now_ms);
-    return records::forked{s, text(from, 7)};
+    return records::forked{s, text(from, 7), sql::measuring_of(from, 8)};
   });
 }
 
@@ -498,7 +547,8 @@ result<void> store::drop_waiting(const records::dropped_iteration& drop) {
   return impl_->transact([&]() -> result<void> {
     SQLite::Statement live(db,
                            "SELECT i.id, EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id"
-                           " AND a.state=?) FROM items i WHERE i.lineage_id=? AND i.ending=0");
+                           " AND a.state=?) FROM items i WHERE i.lineage_id=? AND i.kind=2"
+                           " AND i.ending=0");
     bind_all(live, v1::ATTEMPT_STATE_LEASED, drop.next.id.str());
     if (live.executeStep()) {
       if (integer(live, 1) != 0) {

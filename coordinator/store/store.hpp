@@ -39,6 +39,9 @@ class store {
   /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
   /// `failed_precondition`: the fence does not stand, or the lineage is killed.
   result<void> end_iteration(const records::iteration_end& end);
+  /// An evaluation is over, with a score or without. `failed_precondition`: the fence does not
+  /// stand.
+  result<void> end_evaluation(const records::evaluation_end& end);
   /// Marks an attempt whose result was refused, without touching its item.
   result<void> refuse_result(const attempt_id& attempt, std::int64_t now_ms);
 
@@ -46,7 +49,7 @@ class store {
   result<void> save_lineage(const lineage::state& state, std::int64_t now_ms);
   /// The fence first: the lineage is killed, its live item ended, the fence advanced.
   result<void> kill_lineage(const lineage::state& killed, std::int64_t now_ms);
-  /// The same for a run whose seed is not founded yet.
+  /// The same for what of a run belongs to no lineage: the founding, and evaluations of the seed.
   result<void> kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms);
   /// The generation that a rollback would go to. failed_precondition: it is no ancestor, or there
   /// is none.

@@ -130,6 +130,9 @@ store_actor::behavior_type store_behavior(self_pointer self,
       [&db, done](const records::iteration_end& end) {
         return done([&] { return db.end_iteration(end); });
       },
+      [&db, done](const records::evaluation_end& end) {
+        return done([&] { return db.end_evaluation(end); });
+      },
       [&db, done](offer_atom, const item_id& item) {
         return done([&] { return db.offer_of(item); });
       },

@@ -10,6 +10,14 @@
 
 namespace germline {
 
+namespace sql {
+/// Two columns of runs: fitness_direction, evaluations.
+inline records::measuring measuring_of(SQLite::Statement& row, int i) {
+  return {static_cast<v1::FitnessDirection>(integer(row, i)),
+          static_cast<int>(integer(row, i + 1))};
+}
+}  // namespace sql
+
 struct store::impl {
   explicit impl(const std::string& path)
       : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}

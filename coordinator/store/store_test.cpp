@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "common/clock.hpp"
 #include "common/random.hpp"
@@ -17,6 +18,12 @@
 using namespace germline;
 
 namespace {
+
+/// What version 7 brought is taken back.
+constexpr const char* back_to_6 =
+    "DROP TABLE scores; DROP INDEX open_items; DROP INDEX one_live_iteration;"
+    "CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0;"
+    "ALTER TABLE runs DROP COLUMN evaluations; ALTER TABLE runs DROP COLUMN fitness_direction;";
 
 struct fixture {
   fixture() {
@@ -222,6 +229,7 @@ TEST_CASE_FIXTURE(fixture, "a record from before gets its lineages' states as ev
   {
     SQLite::Database old(path, SQLite::OPEN_READWRITE);
     old.exec(
+        std::string(back_to_6) +
         "DROP TABLE lineage_changes; DROP INDEX items_of_parent;"
         "ALTER TABLE lineages DROP COLUMN unproven; ALTER TABLE lineages DROP COLUMN own_failures;"
         "DROP INDEX forks_of_generation; DROP INDEX children_of_generation;"
@@ -440,11 +448,12 @@ TEST_CASE_FIXTURE(fixture,
   {
     SQLite::Database old(path, SQLite::OPEN_READWRITE);
     old.exec(
+        std::string(back_to_6) +
         "DROP INDEX forks_of_generation; DROP INDEX children_of_generation;"
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 6);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 7);
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);
@@ -495,4 +504,157 @@ TEST_CASE_FIXTURE(fixture, "workers that nobody saw for long are forgotten, cord
   CHECK(loaded->workers.size() == 1'000);
   CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "old"; }) == 1);
   CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "w0"; }) == 0);
+}
+
+namespace {
+
+struct measured_fixture : fixture {
+  /// A run whose generations are measured twice, with its first lineage at its first iteration.
+  lineage::state found() {
+    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2};
+    create(0, 2);
+    REQUIRE(lease(run.found_item, 1));
+    records::seed_end end;
+    end.run = run.id;
+    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
+    seed = make_birth({}, 0);
+    seed.evaluations = {item_id::make(time, random), item_id::make(time, random)};
+    end.born = seed;
+    REQUIRE(record->end_seed(end));
+    lineage::state s;
+    s.id = run.lineages.front();
+    s.head_generation = seed.id;
+    s.head_commit = run.seed_commit;
+    REQUIRE(record->save_lineage(s, 5));
+    return begin(s);
+  }
+
+  result<void> score(const item_id& item, double value, std::int64_t fence = 1) {
+    records::evaluation_end end;
+    end.judged = {item, attempt, fence, lineage::ending::scored, "", "", "", "", {}, {}, 9};
+    end.score.emplace();
+    end.score->set_score(value);
+    return record->end_evaluation(end);
+  }
+
+  records::iteration_end make_measured_end(const lineage::state& s) {
+    auto end = make_end(s, 1);
+    end.born->evaluations = {item_id::make(time, random)};
+    return end;
+  }
+
+  v1::Fitness fitness_of(const generation_id& id) {
+    const auto reader = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(reader);
+    const auto info = (*reader)->generation(id.str());
+    REQUIRE(info);
+    return info->fitness();
+  }
+
+  records::birth seed;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(measured_fixture, "a birth brings its evaluations, and each gives one score") {
+  const auto s = found();
+  CHECK(fitness_of(seed.id).open() == 2);
+  const auto given = lease(seed.evaluations[0], 1);
+  REQUIRE(given);
+  CHECK(given->kind() == v1::WORK_KIND_EVALUATE);
+  CHECK(given->number() == 1);
+  CHECK(given->parent_generation() == seed.id.str());
+  CHECK(given->parent_artefact_id() == seed.artefact_id);
+  CHECK_FALSE(score(seed.evaluations[0], 1, 2));  // not the fence
+  REQUIRE(score(seed.evaluations[0], 1));
+  CHECK_FALSE(score(seed.evaluations[0], 5));
+  const auto second = lease(seed.evaluations[1], 1);
+  REQUIRE(second);
+  REQUIRE(score(seed.evaluations[1], 3));
+  const auto fitness = fitness_of(seed.id);
+  CHECK(fitness.samples() == 2);
+  CHECK(fitness.open() == 0);
+  CHECK(fitness.mean() == 2);
+  CHECK(fitness.low() < 1);
+
+  // The lineage's iteration and an evaluation of its generation are live side by side.
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_measured_end(s);
+  REQUIRE(record->end_iteration(end));
+  const auto next = begin(end.next);
+  const auto measured = lease(end.born->evaluations[0], 1);
+  REQUIRE(measured);
+  CHECK(measured->lineage_id() == s.id.str());
+  // All generations are measured with the same seeds, which tell nothing of the agents'.
+  CHECK(measured->random_seed() == given->random_seed());
+  CHECK(second->random_seed() != given->random_seed());
+  const auto iterates = lease(next.live, 1);
+  REQUIRE(iterates);
+  CHECK(iterates->random_seed() != given->random_seed());
+}
+
+TEST_CASE_FIXTURE(measured_fixture,
+                  "an iteration that failed is followed by one with another seed") {
+  auto s = found();
+  const auto first = lease(s.live, 1);
+  REQUIRE(first);
+  auto end = make_end(s, 1);
+  end.born.reset();
+  end.judged.how = lineage::ending::failed;
+  end.next = s;
+  end.next.live = {};
+  ++end.next.iterations_done;
+  REQUIRE(record->end_iteration(end));
+  const auto again = begin(end.next);
+  const auto second = lease(again.live, 1);
+  REQUIRE(second);
+  CHECK(second->number() == first->number());
+  CHECK(second->random_seed() != first->random_seed());
+}
+
+TEST_CASE_FIXTURE(measured_fixture, "a paused lineage is measured on; a killed one is not") {
+  auto s = found();
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_measured_end(s);
+  REQUIRE(record->end_iteration(end));
+  const auto item = end.born->evaluations[0];
+  s = end.next;
+  s.at = lineage::status::paused;
+  REQUIRE(record->save_lineage(s, 10));
+  REQUIRE(lease(item, 1));
+  s.at = lineage::status::killed;
+  s.details = "enough";
+  REQUIRE(record->kill_lineage(s, 11));
+  CHECK_FALSE(score(item, 1));
+  CHECK_FALSE(lease(item, 5));
+  CHECK(fitness_of(end.born->id).failed() == 1);
+  // The seed belongs to the run.
+  REQUIRE(lease(seed.evaluations[0], 1));
+  REQUIRE(record->kill_seed(run.id, "enough", 12));
+  CHECK_FALSE(score(seed.evaluations[0], 1));
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->run(run.id.str())->found_state() == "founded");
+}
+
+TEST_CASE_FIXTURE(measured_fixture,
+                  "evaluations are taken up again after a start, and are no iterations") {
+  found();
+  REQUIRE(lease(seed.evaluations[0], 1));
+  reopen();
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  std::map<std::string, records::open_item> open;
+  for (const auto& item : loaded->items) open[item.offer.item.str()] = item;
+  REQUIRE(open.size() == 3);
+  const auto& leased = open.at(seed.evaluations[0].str());
+  CHECK(leased.kind == v1::WORK_KIND_EVALUATE);
+  CHECK(leased.attempt == attempt);
+  CHECK(leased.offer.scope == run.id.str());
+  CHECK(open.at(seed.evaluations[1].str()).attempt.empty());
+  CHECK(loaded->runs.front().measured.evaluations == 2);
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->iterations(run.id.str())->size() == 2);  // the founding, and one
+  CHECK((*reader)->evaluations(run.id.str())->size() == 2);
 }

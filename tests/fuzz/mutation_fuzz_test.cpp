@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -21,6 +22,7 @@
 #include "worker/importer/import.hpp"
 #include "worker/importer/wire.hpp"
 #include "worker/validation/judge.hpp"
+#include "worker/validation/score.hpp"
 
 using namespace germline;
 using namespace germline::worker;
@@ -160,6 +162,15 @@ TEST_CASE("frames of the importer") {
        [](const std::string& bytes) { return decode_input(bytes).has_value(); });
   fuzz({encode_output(*out)}, 20'000,
        [](const std::string& bytes) { return decode_output(bytes).has_value(); });
+}
+
+TEST_CASE("scores") {
+  fuzz({R"({"score": -1.5e3, "metrics": {"b": 2, "a": 1}, "cases": {"x": 0.5, "\u00e4": 1}})",
+        R"({"score": 7})"},
+       50'000, [](const std::string& bytes) {
+         const auto score = parse_score(bytes);
+         return score && std::isfinite(score->score);
+       });
 }
 
 TEST_CASE("trees and commits") {

@@ -93,16 +93,14 @@ result<std::string> read_report(live_sandbox& box, const clock& time, const std:
   return std::move(read.out.head);
 }
 
-/// What a step came to that the sandbox ended under: its time was up, which is the genome's doing;
-/// else the error stands, which is the machine's.
+}  // namespace
+
 result<refusal> explain_end(const error& why, live_sandbox& box, const clock& time,
                             const std::string& doing) {
   constexpr std::int64_t early_ms = 250;  // the supervisor's clock is read at another moment
   if (time.boot_ms() + early_ms < box.wall_until_boot_ms()) return why.within(doing);
   return refusal{"time", doing + " was under way, or not begun, when the sandbox's time was up"};
 }
-
-}  // namespace
 
 refusal explain_outcome(const process_outcome& outcome, const std::string& doing,
                         const std::string& output, const std::string& otherwise) {

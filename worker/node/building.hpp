@@ -41,6 +41,11 @@ struct build_report {
 result<build_report> build_and_test(sandbox_set& sandboxes, const build_request& request,
                                     spool artefact_to);
 
+/// What a step came to that the sandbox ended under: its time was up, which is the genome's doing;
+/// else the error stands, which is the machine's.
+result<refusal> explain_end(const error& why, live_sandbox& box, const clock& time,
+                            const std::string& doing);
+
 /// Why a commit that could not be laid out is refused; or the error, where the machine is at fault.
 result<refusal> explain_clone(const error& why);
 

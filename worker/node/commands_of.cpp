@@ -18,6 +18,8 @@ result<genome_commands> commands_of(const std::string& genome_toml, const std::s
   commands.protected_tests = std::move(manifest.protected_tests);
   commands.context = std::move(manifest.context);
   commands.folder = folder;
+  commands.fitness = std::move(manifest.fitness);
+  if (commands.fitness.run.empty()) commands.fitness.run = commands.run;
   commands.sandbox = manifest.sandbox;
   commands.protected_globs = std::move(manifest.protected_paths);
   return commands;

@@ -21,6 +21,7 @@ struct genome_commands {
   std::vector<std::string> protected_globs;  // relative to the folder
   std::string context = "agent_context.json";
   std::string folder;       // of the genome in its repository; empty: the root
+  fitness_request fitness;  // `run` is never empty where there is a command
   sandbox_request sandbox;  // what the genome asks of its sandboxes
 };
 

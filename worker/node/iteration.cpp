@@ -10,6 +10,7 @@
 #include "common/random.hpp"
 #include "sandbox/run.hpp"
 #include "worker/node/commands_of.hpp"
+#include "worker/node/evaluating.hpp"
 #include "worker/node/importing.hpp"
 #include "worker/node/judging.hpp"
 #include "worker/node/model_session.hpp"
@@ -27,6 +28,23 @@ constexpr std::size_t max_pushed_bytes = 64 << 20;
 constexpr std::size_t max_output_bytes = 64 * 1024;
 constexpr std::int64_t default_wall_ms = 30 * 60'000;
 constexpr int gateway_port = 8'080;
+constexpr std::size_t max_details_bytes = 16'000;
+
+v1::Score to_proto(const evaluation_score& from) {
+  v1::Score score;
+  score.set_score(from.score);
+  const auto put = [](const named_numbers& numbers, auto* into) {
+    for (const auto& [name, value] : numbers) {
+      auto* one = into->Add();
+      one->set_name(name);
+      one->set_value(value);
+    }
+  };
+  put(from.metrics, score.mutable_metrics());
+  put(from.descriptors, score.mutable_descriptors());
+  put(from.cases, score.mutable_cases());
+  return score;
+}
 
 /// What an agent's run left behind.
 struct agent_run {
@@ -63,6 +81,7 @@ class iteration final : public running_attempt {
   result<void> work();
   result<void> found();
   result<void> iterate();
+  result<void> measure();
   result<void> prepare();
   result<artefact_pin> artefact_of(const std::string& id);
   result<agent_run> run_agent();
@@ -179,14 +198,27 @@ void iteration::renew(std::int64_t lease_until_boot_ms) {
 
 result<void> iteration::work() {
   GERMLINE_TRY(prepare());
-  if (lease_.kind() == v1::WORK_KIND_FOUND) return found();
-  return iterate();
+  switch (lease_.kind()) {
+    case v1::WORK_KIND_FOUND:
+      return found();
+    case v1::WORK_KIND_ITERATE:
+      return iterate();
+    case v1::WORK_KIND_EVALUATE:
+      return measure();
+    default:
+      return error(error_code::invalid_argument,
+                   "this worker's version does not know what the coordinator leased to it");
+  }
 }
 
 result<void> iteration::prepare() {
   begin(v1::ITERATION_PHASE_PREPARING, "prepare");
   GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
   seed_commands_ = commands_;
+  if (lease_.kind() == v1::WORK_KIND_EVALUATE) {  // what is measured is built already
+    GERMLINE_TRY_ASSIGN(seed_pack_, objects_of(lease_.seed_commit()));
+    return {};
+  }
   GERMLINE_TRY_ASSIGN(parent_pack_, objects_of(lease_.parent_commit()));
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
   GERMLINE_TRY_ASSIGN(seed_pack_, objects_of(lease_.seed_commit()));
@@ -261,6 +293,36 @@ result<void> iteration::found() {
   verdict.artefact.keep();
   result_.set_ending(v1::ENDING_EVOLVED);
   for (const auto& name : verdict.protected_tests) result_.add_protected_tests(name);
+  return {};
+}
+
+result<void> iteration::measure() {
+  GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
+  GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
+  begin(v1::ITERATION_PHASE_RUNNING, "evaluation");
+  evaluation_request request;
+  GERMLINE_TRY_ASSIGN(const auto seed, seed_pack_.view());
+  request.seed_packs = {seed};
+  request.seed_commit = lease_.seed_commit();
+  request.artefact_dir = artefact_dir;
+  request.commands = commands_;
+  request.policy = policy();
+  request.random_seed = lease_.random_seed();
+  GERMLINE_TRY_ASSIGN(auto measured, evaluate(sandboxes_, request));
+  if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
+  result_.mutable_usage()->set_cpu_ms(measured.cpu_ms);
+  result_.mutable_usage()->set_peak_memory_bytes(measured.peak_memory_bytes);
+  if (measured.score) {
+    result_.set_ending(v1::ENDING_SCORED);
+    result_.set_details(measured.details.substr(0, max_details_bytes));
+    *result_.mutable_score() = to_proto(*measured.score);
+    return {};
+  }
+  result_.set_ending(v1::ENDING_FAILED);
+  result_.set_reason(measured.why.reason);
+  auto details = measured.why.details;
+  if (!measured.details.empty()) details += "\n" + measured.details;
+  result_.set_details(details.substr(0, max_details_bytes));
   return {};
 }
 
@@ -414,7 +476,7 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
 result<void> iteration::conclude(conclusion how, agent_run& agent) {
   result_.set_ending(how.ending);
   result_.set_reason(how.why.reason);
-  result_.set_details(how.why.details.substr(0, 16'000));
+  result_.set_details(how.why.details.substr(0, max_details_bytes));
   GERMLINE_TRY_ASSIGN(auto answer, import(agent, how.why));
   if (answer.refused && !agent.pushed.commit.empty()) {
     // The candidate's objects cannot even be read for their context: keep the parent's.

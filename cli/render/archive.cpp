@@ -1,0 +1,109 @@
+#include "cli/render/archive.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "cli/render/render.hpp"
+#include "cli/render/words.hpp"
+
+namespace germline::cli {
+namespace {
+
+/// With all its digits, so that reading it gives the same number.
+std::string exact(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value);
+  return {text, end.ptr};
+}
+
+}  // namespace
+
+std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
+  std::vector<const v1::GenerationInfo*> ranked;
+  for (const auto& each : tree.generations()) {
+    if (each.fitness().samples() > 0) ranked.push_back(&each);
+  }
+  const bool minimizes = tree.run().fitness_direction() == v1::FITNESS_DIRECTION_MINIMIZE;
+  const auto cautious = [&](const v1::GenerationInfo& of) {
+    return minimizes ? -of.fitness().high() : of.fitness().low();
+  };
+  const auto mean = [&](const v1::GenerationInfo& of) {
+    return minimizes ? -of.fitness().mean() : of.fitness().mean();
+  };
+  std::ranges::stable_sort(ranked, [&](const auto* a, const auto* b) {
+    if (cautious(*a) != cautious(*b)) return cautious(*a) > cautious(*b);
+    return mean(*a) > mean(*b);
+  });
+  return ranked;
+}
+
+std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count,
+                           const style& how) {
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < ranked.size() && i < count; ++i) {
+    const auto& each = *ranked[i];
+    const auto& fitness = each.fitness();
+    const bool repeated = fitness.samples() > 1;
+    rows.push_back({std::to_string(i + 1), short_id(each.generation_id()),
+                    std::to_string(each.number()), std::to_string(each.depth()),
+                    number_words(fitness.mean()), repeated ? number_words(fitness.low()) : "-",
+                    repeated ? number_words(fitness.high()) : "-",
+                    std::to_string(fitness.samples()),
+                    each.lineage_id().empty() ? "-" : short_id(each.lineage_id()),
+                    short_commit(each.commit())});
+  }
+  return table(how,
+               {"RANK", "GENERATION", "NUMBER", "DEPTH", "FITNESS", "LOW", "HIGH", "SAMPLES",
+                "LINEAGE", "COMMIT"},
+               rows);
+}
+
+std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < ranked.size() && i < count; ++i) {
+    if (i > 0) text += ",";
+    auto line = to_json(*ranked[i], true);
+    line.pop_back();  // its line end
+    text += "\n  " + line;
+  }
+  return text + (text.size() > 1 ? "\n]\n" : "]\n");
+}
+
+std::string archive_lines(const v1::GetTreeReply& tree) {
+  std::map<std::string, std::vector<const v1::IterationInfo*>> evaluations;
+  for (const auto& each : tree.evaluations()) {
+    evaluations[each.parent_generation()].push_back(&each);
+  }
+  std::string text;
+  for (const auto& each : tree.generations()) {
+    v1::ShowReply line;
+    *line.mutable_generation() = each;
+    for (const auto* evaluation : evaluations[each.generation_id()]) {
+      *line.add_evaluations() = *evaluation;
+    }
+    text += to_json(line, true);
+  }
+  return text;
+}
+
+std::string archive_csv(const v1::GetTreeReply& tree) {
+  std::string text =
+      "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
+      "mean,low,high\r\n";
+  for (const auto& each : tree.generations()) {
+    const auto& fitness = each.fitness();
+    text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
+            std::to_string(each.number()) + "," + std::to_string(each.depth()) + "," +
+            each.commit() + "," + each.source_id() + "," + std::to_string(each.born_ms()) + "," +
+            std::to_string(fitness.samples()) + "," + std::to_string(fitness.failed()) + "," +
+            std::to_string(fitness.open());
+    const bool repeated = fitness.samples() > 1;
+    text += "," + (fitness.samples() > 0 ? exact(fitness.mean()) : "");
+    text += "," + (repeated ? exact(fitness.low()) : "");
+    text += "," + (repeated ? exact(fitness.high()) : "") + "\r\n";
+  }
+  return text;
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,27 @@
+// archive: a run's generations by their fitness, as text, JSON Lines and CSV. Pure; any thread.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cli/render/style.hpp"
+#include "germline/v1/control.pb.h"
+
+namespace germline::cli {
+
+/// Those that have a score, the best first: by the cautious end of the confidence interval, then by
+/// the mean, then the older one. Point into `tree`.
+std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree);
+
+/// The first `count` of a ranking.
+std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count,
+                           const style& how);
+std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count);
+
+/// A line for each generation: as `show --json` has it, but for the cases and the context.
+std::string archive_lines(const v1::GetTreeReply& tree);
+/// RFC 4180, with a header. No field has a comma, a quote or a line's end.
+std::string archive_csv(const v1::GetTreeReply& tree);
+
+}  // namespace germline::cli

@@ -1,0 +1,138 @@
+#include "coordinator/evolution/evaluations_actor.hpp"
+
+#include <caf/send.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <utility>
+
+#include "common/log.hpp"
+#include "coordinator/actor_guard.hpp"
+#include "coordinator/caf_error.hpp"
+#include "coordinator/lineage/verdict.hpp"
+
+namespace germline {
+namespace {
+
+using self_pointer = evaluations_actor::stateful_pointer<evaluations_actor_state>;
+using settler = std::function<void(const judgement&)>;
+
+/// Whether it is the coordinator's own storage that failed: the same may succeed later.
+bool may_pass(const caf::error& failure) {
+  return from_caf(failure).code() == error_code::unavailable;
+}
+
+/// A copy is held by each handler.
+class measurer {
+ public:
+  measurer(self_pointer self, evaluations_config config)
+      : self_(self), config_(std::move(config)) {}
+
+  void load() const {
+    for (const auto& item : config_.open) {
+      if (item.kind != v1::WORK_KIND_EVALUATE) continue;
+      if (item.attempt.empty()) {
+        self_->send(config_.dispatcher, offer_atom_v, item.offer, as_owner());
+      } else {
+        self_->send(config_.dispatcher, restore_atom_v, item, as_owner());
+      }
+    }
+  }
+
+  void offer(const item_id& item) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, offer_atom_v, item)
+        .then(
+            [copy](const dispatch::item_offer& o) {
+              copy.self_->send(copy.config_.dispatcher, offer_atom_v, o, copy.as_owner());
+            },
+            [copy, item](const caf::error& failure) {
+              if (may_pass(failure)) return copy.later(failure, [copy, item] { copy.offer(item); });
+              // Killed before it was offered.
+              log_info("evaluation {} is not offered: {}", item.str(), from_caf(failure).message());
+            });
+  }
+
+  void judge(const item_id& item, const result_ptr& result,
+             caf::typed_response_promise<judgement> promise) const {
+    records::evaluation_end end;
+    end.judged = make_verdict(*result, item, config_.env.time->utc_ms());
+    end.judged.commit.clear();
+    end.judged.tests.clear();
+    if (end.judged.how == lineage::ending::scored) end.score = result->score();
+    finish(end, [promise](const judgement& j) mutable { promise.deliver(j); });
+  }
+
+  void give_up(const item_id& item, const std::string& reason, const std::string& why) const {
+    records::evaluation_end end;
+    end.judged.item = item;
+    end.judged.how = lineage::ending::failed;
+    end.judged.reason = reason;
+    end.judged.details = why;
+    end.judged.now_ms = config_.env.time->utc_ms();
+    finish(end, [](const judgement&) {});
+  }
+
+  void try_again() const {
+    for (const auto& each : std::exchange(self_->state.later, {})) each();
+  }
+
+ private:
+  item_owner as_owner() const { return caf::actor_cast<item_owner>(evaluations_actor(self_)); }
+
+  void finish(const records::evaluation_end& end, const settler& settle) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, end)
+        .then(
+            [end, settle] {
+              log_info("evaluation {} ended: {} {}", end.judged.item.str(),
+                       lineage::to_string(end.judged.how), end.judged.reason);
+              settle({true, true, {}});
+            },
+            [copy, end, settle](const caf::error& failure) {
+              if (may_pass(failure)) {
+                return copy.later(failure, [copy, end, settle] { copy.finish(end, settle); });
+              }
+              settle({false, false, from_caf(failure).message()});
+            });
+  }
+
+  void later(const caf::error& failure, std::function<void()> what) const {
+    log_error("an evaluation waits: {}", from_caf(failure).message());
+    self_->state.later.push_back(std::move(what));
+  }
+
+  self_pointer self_;
+  evaluations_config config_;
+};
+
+}  // namespace
+
+evaluations_actor::behavior_type evaluations_behavior(self_pointer self,
+                                                      evaluations_config config) {
+  guard_actor(self);
+  const auto check_interval = config.check_interval;
+  const measurer run(self, std::move(config));
+  run.load();
+  self->delayed_send(self, check_interval, tick_atom_v);
+  return {
+      [self, run](judge_atom, const item_id& item, const result_ptr& result,
+                  const std::string&) -> caf::result<judgement> {
+        auto promise = self->make_response_promise<judgement>();
+        run.judge(item, result, promise);
+        return promise;
+      },
+      [run](given_up_atom, const item_id& item, const std::string& why) {
+        run.give_up(item, "attempts_lost", why);
+      },
+      [run](held_atom, const item_id& item, const std::string& why) {
+        run.give_up(item, "worker", why);
+      },
+      [](budget_atom, const item_id&) {},  // an evaluation spends nothing
+      [run](offer_atom, const item_id& item) { run.offer(item); },
+      [self, run, check_interval](tick_atom) {
+        run.try_again();
+        self->delayed_send(self, check_interval, tick_atom_v);
+      },
+  };
+}
+
+}  // namespace germline

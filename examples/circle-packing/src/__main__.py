@@ -1,0 +1,41 @@
+"""`agent` makes one iteration: it changes packing.py by chance. `agent solve` prints its packing."""
+import json
+import os
+import random
+import sys
+
+import circles
+import mutation
+import packing
+
+TRIES = 4000
+LEAST_GAIN = 1e-5
+
+
+def iterate():
+    with open(os.environ.get("GERMLINE_TASK", "/germline/task.json"), encoding="utf-8") as file:
+        task = json.load(file)
+    place = "src/packing.py"  # it is started in the genome's folder
+    with open(place, encoding="utf-8") as file:
+        text = file.read()
+    changed, before, after = mutation.improve(text, random.Random(task["random_seed"]), TRIES)
+    if after - before < LEAST_GAIN:
+        print(f"nothing better than {before:.9f} in {TRIES} tries")
+        return 0
+    with open(place, "w", encoding="utf-8") as file:
+        file.write(changed)
+    print(f"from {before:.9f} to {after:.9f}")
+    return 0
+
+
+def main():
+    if sys.argv[1:] == ["solve"]:
+        print("\n".join(circles.lines(packing.CENTRES, packing.key)), flush=True)
+        return 0
+    if len(sys.argv) == 1:
+        return iterate()
+    print("usage: agent [solve]", file=sys.stderr)
+    return 2
+
+
+sys.exit(main())

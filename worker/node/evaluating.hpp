@@ -1,0 +1,38 @@
+// evaluating: measures a generation's fitness once. The evaluator, of the run's seed commit, and
+// the candidate, the generation's sealed artefact, run in two sandboxes of their own, joined by a
+// pipe each way: what the one writes on its standard output the other reads on its standard input.
+// The score leaves on descriptor 3, which the evaluator alone holds. Nothing of the evaluator's
+// (its files, its random seed, its environment) is in the candidate's sandbox. Blocking.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/node/building.hpp"
+#include "worker/validation/score.hpp"
+
+namespace germline::worker {
+
+struct evaluation_request {
+  std::vector<std::string_view> seed_packs;
+  std::string seed_commit;
+  std::string artefact_dir;  // on the host, beneath the exports root
+  genome_commands commands;  // of the seed commit
+  sandbox_policy_spec policy;
+  std::uint64_t random_seed = 0;
+};
+
+struct evaluation {
+  std::optional<evaluation_score> score;
+  refusal why;          // without a score
+  std::string details;  // how the candidate ended, and what both said on standard error
+  std::int64_t cpu_ms = 0;
+  std::int64_t peak_memory_bytes = 0;  // of the larger of the two
+};
+
+result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& request);
+
+}  // namespace germline::worker
