@@ -2,6 +2,7 @@
 
 #include <caf/send.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <cmath>
 #include <utility>
 
 #include "common/log.hpp"
@@ -26,8 +27,8 @@ class measurer {
   measurer(self_pointer self, evaluations_config config)
       : self_(self), config_(std::move(config)) {}
 
-  void load() const {
-    for (const auto& item : config_.open) {
+  void load(const std::vector<records::open_item>& open) const {
+    for (const auto& item : open) {
       if (item.kind != v1::WORK_KIND_EVALUATE) continue;
       if (item.attempt.empty()) {
         self_->send(config_.dispatcher, offer_atom_v, item.offer, as_owner());
@@ -57,7 +58,11 @@ class measurer {
     end.judged = make_verdict(*result, item, config_.env.time->utc_ms());
     end.judged.commit.clear();
     end.judged.tests.clear();
-    if (end.judged.how == lineage::ending::scored) end.score = result->score();
+    if (end.judged.how == lineage::ending::scored && std::isfinite(result->score().score())) {
+      end.score = result->score();
+    } else {
+      end.judged.how = lineage::ending::failed;
+    }
     finish(end, [promise](const judgement& j) mutable { promise.deliver(j); });
   }
 
@@ -110,8 +115,9 @@ evaluations_actor::behavior_type evaluations_behavior(self_pointer self,
                                                       evaluations_config config) {
   guard_actor(self);
   const auto check_interval = config.check_interval;
+  const auto open = std::exchange(config.open, {});  // each handler has a copy of the rest
   const measurer run(self, std::move(config));
-  run.load();
+  run.load(open);
   self->delayed_send(self, check_interval, tick_atom_v);
   return {
       [self, run](judge_atom, const item_id& item, const result_ptr& result,

@@ -218,6 +218,15 @@ constexpr const char* select_for_lease =
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0) FROM items i"
     " JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.id = ?";
 
+std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
+                                    const std::string& value) {
+  SQLite::Statement row(db, "SELECT id FROM items WHERE ending=0 AND " + where);
+  bind_all(row, value);
+  std::vector<std::string> ids;
+  while (row.executeStep()) ids.push_back(text(row, 0));
+  return ids;
+}
+
 /// Ends an open item as killed and moves its fence past every attempt.
 void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
                std::int64_t now_ms) {
@@ -413,9 +422,9 @@ result<void> store::save_lineage(const lineage::state& state, std::int64_t now_m
 result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_ms) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<void> {
-    SQLite::Statement live(db, "SELECT id FROM items WHERE lineage_id=? AND ending=0");
-    bind_all(live, killed.id.str());
-    while (live.executeStep()) kill_item(db, text(live, 0), killed.details, now_ms);
+    for (const auto& item : open_items(db, "lineage_id=?", killed.id.str())) {
+      kill_item(db, item, killed.details, now_ms);
+    }
     write_lineage(db, killed, now_ms);
     return {};
   });
@@ -424,15 +433,13 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
 result<void> store::kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<void> {
-    SQLite::Statement live(
-        db, "SELECT id, kind FROM items WHERE run_id=? AND lineage_id IS NULL AND ending=0");
-    bind_all(live, run.str());
-    while (live.executeStep()) {
-      kill_item(db, text(live, 0), why, now_ms);
-      if (integer(live, 1) != v1::WORK_KIND_FOUND) continue;
-      exec(db, "UPDATE runs SET found_state='refused', found_details=? WHERE id=?",
-           "killed: " + why, run.str());
+    for (const auto& item : open_items(db, "run_id=? AND lineage_id IS NULL", run.str())) {
+      kill_item(db, item, why, now_ms);
     }
+    exec(db,
+         "UPDATE runs SET found_state='refused', found_details=? WHERE id=? AND"
+         " found_state='pending'",
+         "killed: " + why, run.str());
     return {};
   });
 }

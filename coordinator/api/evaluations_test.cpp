@@ -1,0 +1,174 @@
+// Evaluations over the wire: what is leased, what becomes of it, and that a kill ends it.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "coordinator/service_fixture.hpp"
+
+using namespace germline;
+using namespace germline::testing;
+
+namespace {
+
+struct measured : fixture {
+  measured() {
+    std::ofstream(dir + "/user/genome.toml", std::ios::app)
+        << "[fitness]\ncommand = \"true\"\nevaluations = 2\n";
+    shell("cd " + dir + "/user && git -c user.name=u -c user.email=u@e commit -qam measured");
+  }
+
+  /// The next lease of that kind; others that come before it are kept, and all are held.
+  v1::Lease lease_of(scripted_worker& worker, v1::WorkKind kind) {
+    for (int tries = 0; tries < 300; ++tries) {
+      const auto wanted =
+          std::ranges::find_if(kept, [&](const auto& each) { return each.kind() == kind; });
+      if (wanted != kept.end()) {
+        auto lease = *wanted;
+        kept.erase(wanted);
+        return lease;
+      }
+      take_leases(worker, 100);
+      worker.beat(held);
+    }
+    FAIL("no such lease came");
+    return {};
+  }
+  void take_leases(scripted_worker& worker, int wait_ms) {
+    while (const auto message = worker.expect(v1::CoordinatorMessage::kLease, wait_ms)) {
+      kept.push_back(message->lease());
+      held.push_back(message->lease().attempt_id());
+    }
+  }
+
+  bool score(scripted_worker& worker, const v1::Lease& lease, double value) {
+    take_leases(worker, 20);  // what waits for a reply drops them
+    v1::WorkerMessage message;
+    auto* result = message.mutable_result();
+    result->set_attempt_id(lease.attempt_id());
+    result->set_fence(lease.fence());
+    result->set_ending(v1::ENDING_SCORED);
+    result->mutable_score()->set_score(value);
+    worker.send(message);
+    const auto reply = worker.expect(v1::CoordinatorMessage::kResultReply);
+    REQUIRE(reply);
+    return reply->result_reply().accepted();
+  }
+
+  v1::KillReply kill_all() {
+    grpc::ClientContext context;
+    v1::KillRequest request;
+    request.set_target("all");
+    v1::KillReply reply;
+    const auto status = people->Kill(&context, request, &reply);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+    return reply;
+  }
+
+  std::vector<v1::Lease> kept;
+  std::vector<std::string> held;  // attempts
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(measured, "each generation is measured as often as the seed says") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  const auto second = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(first.number() + second.number() == 3);
+  CHECK(first.random_seed() != second.random_seed());
+  CHECK(first.lineage_id().empty());
+  CHECK_FALSE(first.parent_artefact_id().empty());
+  CHECK(score(worker, first, 1));
+  CHECK(score(worker, second, 2));
+  CHECK_FALSE(score(worker, second, 9));  // it is over
+  evolve(worker, lease_of(worker, v1::WORK_KIND_ITERATE));
+  const auto child = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(child.lineage_id() == lineage_id());
+  CHECK(child.random_seed() == (child.number() == first.number() ? first : second).random_seed());
+  CHECK(score(worker, child, std::numeric_limits<double>::quiet_NaN()));  // taken, as no score
+  CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 4));
+  const auto now = tree();
+  REQUIRE(now.generations_size() == 2);
+  CHECK(now.iterations_size() == 2);  // the founding, and one
+  CHECK(now.generations(0).fitness().mean() == 1.5);
+  CHECK(now.generations(1).fitness().samples() == 1);
+  CHECK(now.generations(1).fitness().failed() == 1);
+  CHECK(now.evaluations_size() == 4);
+}
+
+TEST_CASE_FIXTURE(measured,
+                  "what is measured is taken up again by a coordinator that starts anew") {
+  create(1);
+  v1::Lease running;
+  {
+    scripted_worker worker(service->address(), "w1");
+    found(worker);
+    running = lease_of(worker, v1::WORK_KIND_EVALUATE);
+    lease_of(worker, v1::WORK_KIND_EVALUATE);
+  }
+  kept.clear();
+  held = {running.attempt_id()};
+  restart();
+  scripted_worker worker(service->address(), "w1", held);
+  CHECK(score(worker, running, 3));
+  // The other one was not named: it is leased again.
+  const auto again = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(again.number() != running.number());
+  CHECK(again.fence() == 2);
+  CHECK(score(worker, again, 5));
+  const auto now = tree();
+  CHECK(now.generations(0).fitness().mean() == 4);
+}
+
+TEST_CASE_FIXTURE(measured, "a kill of all ends what is measured, also of a lineage that is done") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  evolve(worker, lease_of(worker, v1::WORK_KIND_ITERATE));
+  wait_tree([](const v1::GetTreeReply& now) {
+    return now.run().lineages(0).pause_reason() == v1::PAUSE_REASON_DONE;
+  });
+  std::vector<v1::Lease> leases;
+  for (int i = 0; i < 4; ++i) leases.push_back(lease_of(worker, v1::WORK_KIND_EVALUATE));
+  worker.beat(held);
+  std::atomic<bool> is_over = false;
+  std::thread killer([&] {
+    const auto reply = kill_all();
+    CHECK(reply.lineages_size() == 1);
+    CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
+    is_over = true;
+  });
+  while (!is_over) {
+    const auto kill = worker.expect(v1::CoordinatorMessage::kKill, 100);
+    if (kill) worker.cleaned(kill->kill().attempt_id());
+  }
+  killer.join();
+  for (const auto& each : leases) CHECK_FALSE(score(worker, each, 1));
+  const auto now = tree();
+  for (const auto& each : now.evaluations()) CHECK(each.ending() == v1::ENDING_KILLED);
+}
+
+TEST_CASE_FIXTURE(measured, "three lost attempts leave an evaluation without a score") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  auto lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  const auto wanted = lease.item_id();
+  for (int lost = 1; lost <= 3; ++lost) {
+    worker.cleaned(lease.attempt_id(), "the machine is on fire");
+    while (lost < 3 && (lease.item_id() != wanted || lease.fence() != lost + 1)) {
+      lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+    }
+  }
+  const auto now = wait_tree([&](const v1::GetTreeReply& tree) {
+    return std::ranges::any_of(tree.evaluations(), [&](const auto& each) {
+      return each.item_id() == wanted && each.reason() == "attempts_lost";
+    });
+  });
+  CHECK(now.generations(0).fitness().failed() == 1);
+  CHECK(now.run().lineages(0).state() == v1::LINEAGE_STATE_ACTIVE);
+}
