@@ -179,7 +179,9 @@ using store_actor = caf::typed_actor<
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
     caf::reacts_to<save_atom, lineage::state>, caf::reacts_to<kill_atom, lineage::state>,
+    /// What a run, or a lineage that is retired, still has that may run.
     caf::reacts_to<kill_atom, run_id, std::string>,
+    caf::reacts_to<kill_atom, lineage_id, std::string>,
     caf::replies_to<records::ancestor_request>::with<records::ancestor>,
     caf::reacts_to<records::rollback>, caf::replies_to<records::new_fork>::with<records::forked>,
     caf::replies_to<records::clade>::with<records::clade_lineages>,

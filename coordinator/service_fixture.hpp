@@ -68,8 +68,10 @@ struct fixture {
 
   v1::GetTreeReply tree() {
     grpc::ClientContext context;
+    v1::GetTreeRequest request;
+    request.set_with_evaluations(true);
     v1::GetTreeReply reply;
-    REQUIRE(people->GetTree(&context, {}, &reply).ok());
+    REQUIRE(people->GetTree(&context, request, &reply).ok());
     return reply;
   }
   /// Waits until the tree is as `holds` says.

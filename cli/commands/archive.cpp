@@ -7,17 +7,19 @@
 namespace germline::cli {
 namespace {
 
-result<v1::GetTreeReply> tree_of(const session& with, const std::string& target) {
+result<v1::GetTreeReply> tree_of(const session& with, const std::string& target,
+                                 bool with_evaluations) {
   control_client client(with.settings, *with.time);
   v1::GetTreeRequest request;
   request.set_target(target);
+  request.set_with_evaluations(with_evaluations);
   return client.get_tree(request);
 }
 
 }  // namespace
 
 exit_code run_archive_top(const session& with, const archive_options& options) {
-  const auto tree = tree_of(with, options.target);
+  const auto tree = tree_of(with, options.target, false);
   if (!tree) return with.fail(tree.error());
   if (tree->run().fitness_direction() == v1::FITNESS_DIRECTION_UNSPECIFIED) {
     return with.fail(error(error_code::failed_precondition,
@@ -35,7 +37,7 @@ exit_code run_archive_top(const session& with, const archive_options& options) {
 }
 
 exit_code run_archive_export(const session& with, const archive_options& options) {
-  const auto tree = tree_of(with, options.target);
+  const auto tree = tree_of(with, options.target, options.format == "jsonl");
   if (!tree) return with.fail(tree.error());
   with.data(options.format == "csv" ? archive_csv(*tree) : archive_lines(*tree));
   return exit_code::done;

@@ -38,8 +38,8 @@ bool is_over(const v1::RunInfo& run) {
 }
 
 bool is_measuring(const v1::GetTreeReply& tree) {
-  return std::ranges::any_of(
-      tree.evaluations(), [](const auto& each) { return each.ending() == v1::ENDING_UNSPECIFIED; });
+  return std::ranges::any_of(tree.generations(),
+                             [](const auto& each) { return each.fitness().open() > 0; });
 }
 
 /// Asks every half second whether the run is over, and then cancels the stream that the main

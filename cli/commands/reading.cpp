@@ -98,6 +98,7 @@ exit_code run_tree(const session& with, const std::string& target) {
   control_client client(with.settings, *with.time);
   v1::GetTreeRequest request;
   request.set_target(target);
+  request.set_with_evaluations(with.json);
   return print(with, client.get_tree(request),
                [&](const auto& reply) { return render_tree(reply, with.how); });
 }

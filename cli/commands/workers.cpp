@@ -44,6 +44,10 @@ std::string left_words(control_client& client, const v1::WorkerInfo& worker) {
     text += "\n  " + short_id(attempt);
     if (!shown || !shown->has_iteration()) continue;
     const auto& iteration = shown->iteration();
+    if (iteration.kind() == v1::WORK_KIND_EVALUATE) {
+      text += ", an evaluation of " + short_id(iteration.parent_generation());
+      continue;
+    }
     text += iteration.lineage_id().empty()
                 ? ", founding"
                 : " of " + short_id(iteration.lineage_id()) + ", " + live_words(iteration);

@@ -17,6 +17,10 @@ std::string exact(double value) {
   return {text, end.ptr};
 }
 
+bool is_whole(const v1::GenerationInfo& generation) {
+  return generation.fitness().failed() == 0 && generation.fitness().open() == 0;
+}
+
 }  // namespace
 
 std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
@@ -32,6 +36,7 @@ std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
     return minimizes ? -of.fitness().mean() : of.fitness().mean();
   };
   std::ranges::stable_sort(ranked, [&](const auto* a, const auto* b) {
+    if (is_whole(*a) != is_whole(*b)) return is_whole(*a);
     if (cautious(*a) != cautious(*b)) return cautious(*a) > cautious(*b);
     return mean(*a) > mean(*b);
   });
@@ -49,14 +54,17 @@ std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked,
                     std::to_string(each.number()), std::to_string(each.depth()),
                     number_words(fitness.mean()), repeated ? number_words(fitness.low()) : "-",
                     repeated ? number_words(fitness.high()) : "-",
-                    std::to_string(fitness.samples()),
+                    std::to_string(fitness.samples()) +
+                        (is_whole(each) ? ""
+                                        : "/" + std::to_string(fitness.samples() +
+                                                               fitness.failed() + fitness.open())),
                     each.lineage_id().empty() ? "-" : short_id(each.lineage_id()),
                     short_commit(each.commit())});
   }
-  return table(how,
-               {"RANK", "GENERATION", "NUMBER", "DEPTH", "FITNESS", "LOW", "HIGH", "SAMPLES",
-                "LINEAGE", "COMMIT"},
-               rows);
+  return fitting_table(how,
+                       {"RANK", "GENERATION", "NUMBER", "DEPTH", "FITNESS", "LOW", "HIGH",
+                        "SAMPLES", "LINEAGE", "COMMIT"},
+                       rows, {9, 8, 3, 5, 6});
 }
 
 std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count) {

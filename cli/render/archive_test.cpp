@@ -50,6 +50,19 @@ TEST_CASE("generations rank by the cautious end of their interval") {
   CHECK(ids(ranking(down)) == std::vector<std::string>{"gen_poor", "gen_sure", "gen_lucky"});
 }
 
+TEST_CASE("who fails some of its evaluations is ahead of nobody who fails none") {
+  auto tree = sample(v1::FITNESS_DIRECTION_MAXIMIZE);
+  add(tree, "gen_choosy", 1, 9, 0).mutable_fitness()->set_failed(4);
+  add(tree, "gen_early", 1, 8, 0).mutable_fitness()->set_open(4);
+  CHECK(ids(ranking(tree)) ==
+        std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor", "gen_choosy", "gen_early"});
+  CHECK(render_ranking(ranking(tree), 9, style{}).find("1/5") != std::string::npos);
+  const style narrow{.terminal = true, .columns = 80};
+  const auto text = render_ranking(ranking(tree), 9, narrow);
+  CHECK(text.find("FITNESS") != std::string::npos);
+  CHECK(text.substr(0, text.find('\n')).size() <= 80);
+}
+
 TEST_CASE("of generations that are alike the older one stands first") {
   v1::GetTreeReply tree;
   add(tree, "gen_b", 1, 3, 0);
@@ -95,6 +108,10 @@ TEST_CASE("fitness is told in a few words") {
   CHECK(words(3, 0, 0, 0.25) == "fitness 2.63599 ±0.25 of 3");
   CHECK(words(1, 1, 1, 0) == "fitness 2.63599, 1 without score, being measured");
   CHECK(words(0, 2, 0, 0) == "no score");
+  auto& failed = add(tree, "gen_a", 0, 0, 0);
+  failed.mutable_fitness()->set_failed(1);
+  failed.mutable_fitness()->set_reason("crash");
+  CHECK(fitness_words(failed, style{}) == "no score (crash)");
   CHECK(words(0, 0, 2, 0) == "being measured");
   CHECK(fitness_words(v1::GenerationInfo(), style{}).empty());
 }

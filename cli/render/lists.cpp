@@ -17,25 +17,6 @@ std::string count_of(std::int64_t done, std::int64_t most) {
   return std::to_string(done) + (most > 0 ? "/" + std::to_string(most) : "");
 }
 
-/// On a terminal columns are left out, in this order, until the rest fits. What is left out is in
-/// `germline show` and in JSON.
-std::string fitting_table(const style& how, std::vector<std::string> header,
-                          std::vector<std::vector<std::string>> rows,
-                          const std::vector<std::size_t>& dispensable) {
-  const style colourless{.terminal = how.terminal, .unicode = how.unicode, .columns = how.columns};
-  std::vector<std::size_t> left_out;
-  for (const auto column : dispensable) {
-    if (!how.terminal || fits(how, table(colourless, header, rows))) break;
-    const auto before = static_cast<std::size_t>(std::count_if(
-        left_out.begin(), left_out.end(), [&](std::size_t other) { return other < column; }));
-    const auto at = static_cast<std::ptrdiff_t>(column - before);
-    header.erase(header.begin() + at);
-    for (auto& row : rows) row.erase(row.begin() + at);
-    left_out.push_back(column);
-  }
-  return table(how, header, rows);
-}
-
 /// The same JSON with what steers a terminal as \uXXXX. Only strings have such characters, and the
 /// writers escape those below U+0020 themselves. No character here has more than three bytes.
 std::string harmless_json(std::string_view json) {

@@ -88,6 +88,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   if (run.required_tags_size() > 0) {
     out.add_text("requires", join_tags({run.required_tags().begin(), run.required_tags().end()}));
   }
+  if (run.random_seed() > 0) out.add("random seed", std::to_string(run.random_seed()));
   out.add_time("created", run.created_ms());
   for (const auto& lineage : run.lineages()) {
     out.add("lineage", safe_line(lineage.lineage_id()) + " " + state_words(lineage));
@@ -156,7 +157,9 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
             short_id(each.item_id()) + " " +
                 (scored ? number_words(each.score().score())
                         : painted(how, colour_of(each.ending()), word(each.ending()))));
-    if (!scored && !reason_of(each).empty()) out.add_more(reason_of(each));
+    if (scored) continue;
+    out.add_more(reason_of(each));
+    out.add_more(each.details().substr(0, each.details().find('\n')));
   }
   return out.take();
 }

@@ -254,4 +254,21 @@ std::string time_of_day(std::int64_t utc_ms) {
   return to_iso8601(utc_ms).substr(11, 8);
 }
 
+std::string fitting_table(const style& how, std::vector<std::string> header,
+                          std::vector<std::vector<std::string>> rows,
+                          const std::vector<std::size_t>& dispensable) {
+  const style colourless{.terminal = how.terminal, .unicode = how.unicode, .columns = how.columns};
+  std::vector<std::size_t> left_out;
+  for (const auto column : dispensable) {
+    if (!how.terminal || fits(how, table(colourless, header, rows))) break;
+    const auto before = static_cast<std::size_t>(std::count_if(
+        left_out.begin(), left_out.end(), [&](std::size_t other) { return other < column; }));
+    const auto at = static_cast<std::ptrdiff_t>(column - before);
+    header.erase(header.begin() + at);
+    for (auto& row : rows) row.erase(row.begin() + at);
+    left_out.push_back(column);
+  }
+  return table(how, header, rows);
+}
+
 }  // namespace germline::cli

@@ -59,6 +59,11 @@ bool fits(const style& how, std::string_view text);
 /// Rows under a header, columns padded to the widest cell. Cells must be safe.
 std::string table(const style& how, const std::vector<std::string>& header,
                   const std::vector<std::vector<std::string>>& rows);
+/// The same; on a terminal columns are left out, in this order, until the rest fits. What is left
+/// out is in `germline show` and in JSON.
+std::string fitting_table(const style& how, std::vector<std::string> header,
+                          std::vector<std::vector<std::string>> rows,
+                          const std::vector<std::size_t>& dispensable);
 
 /// Prefix and 18 digits: enough to tell ids apart and to be accepted as an abbreviation.
 std::string short_id(std::string_view id);

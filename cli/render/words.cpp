@@ -127,7 +127,12 @@ std::string fitness_words(const v1::GenerationInfo& generation, const style& how
     }
   }
   if (fitness.failed() > 0) {
-    text += text.empty() ? "no score" : ", " + std::to_string(fitness.failed()) + " without score";
+    if (text.empty()) {
+      text = "no score";
+      if (!fitness.reason().empty()) text += " (" + safe_line(fitness.reason()) + ")";
+    } else {
+      text += ", " + std::to_string(fitness.failed()) + " without score";
+    }
   }
   if (fitness.open() > 0) text += text.empty() ? "being measured" : ", being measured";
   return text;

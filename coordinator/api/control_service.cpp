@@ -63,7 +63,7 @@ class control_service final : public v1::Control::Service {
   }
   grpc::Status GetTree(grpc::ServerContext*, const v1::GetTreeRequest* request,
                        v1::GetTreeReply* reply) override {
-    return answer(people_.tree(request->target()), reply);
+    return answer(people_.tree(*request), reply);
   }
   grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest* request,
                     v1::ShowReply* reply) override {

@@ -56,14 +56,30 @@ struct measured : fixture {
     return reply->result_reply().accepted();
   }
 
-  v1::KillReply kill_all() {
-    grpc::ClientContext context;
-    v1::KillRequest request;
-    request.set_target("all");
+  /// Kills, while the worker answers each word to end an attempt.
+  v1::KillReply kill_while_heard(scripted_worker& worker, const std::string& target) {
+    worker.beat(held);
+    std::atomic<bool> is_over = false;
     v1::KillReply reply;
-    const auto status = people->Kill(&context, request, &reply);
-    REQUIRE_MESSAGE(status.ok(), status.error_message());
+    std::thread killer([&] {
+      reply = kill(target);
+      is_over = true;
+    });
+    while (!is_over) {
+      const auto word = worker.expect(v1::CoordinatorMessage::kKill, 100);
+      if (word) worker.cleaned(word->kill().attempt_id());
+    }
+    killer.join();
     return reply;
+  }
+
+  void retire(const std::string& lineage) {
+    grpc::ClientContext context;
+    v1::LineageRequest request;
+    request.set_lineage(lineage);
+    v1::LineageReply reply;
+    const auto status = people->Retire(&context, request, &reply);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
   }
 
   std::vector<v1::Lease> kept;
@@ -124,7 +140,7 @@ TEST_CASE_FIXTURE(measured,
   CHECK(now.generations(0).fitness().mean() == 4);
 }
 
-TEST_CASE_FIXTURE(measured, "a kill of all ends what is measured, also of a lineage that is done") {
+TEST_CASE_FIXTURE(measured, "a kill ends what is measured, whatever became of its lineage") {
   create(1);
   scripted_worker worker(service->address(), "w1");
   found(worker);
@@ -134,19 +150,26 @@ TEST_CASE_FIXTURE(measured, "a kill of all ends what is measured, also of a line
   });
   std::vector<v1::Lease> leases;
   for (int i = 0; i < 4; ++i) leases.push_back(lease_of(worker, v1::WORK_KIND_EVALUATE));
-  worker.beat(held);
-  std::atomic<bool> is_over = false;
-  std::thread killer([&] {
-    const auto reply = kill_all();
-    CHECK(reply.lineages_size() == 1);
-    CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
-    is_over = true;
-  });
-  while (!is_over) {
-    const auto kill = worker.expect(v1::CoordinatorMessage::kKill, 100);
-    if (kill) worker.cleaned(kill->kill().attempt_id());
+  std::string target;
+  SUBCASE("all, with a lineage that is done") { target = "all"; }
+  SUBCASE("all, with a lineage that is retired") {
+    retire(lineage_id());
+    target = "all";
   }
-  killer.join();
+  SUBCASE("the run, with a lineage that is retired") {
+    retire(lineage_id());
+    target = created.run_id();
+  }
+  SUBCASE("its last lineage, with which goes what is the run's") { target = lineage_id(); }
+  SUBCASE("the seed's generation, from which all descends") {
+    target = leases[0].parent_generation();
+    for (const auto& each : leases) {
+      if (each.lineage_id().empty()) target = each.parent_generation();
+    }
+  }
+  const auto reply = kill_while_heard(worker, target);
+  REQUIRE(reply.lineages_size() == 1);
+  CHECK(reply.lineages(0).proof() == v1::KILL_PROOF_KILLED);
   for (const auto& each : leases) CHECK_FALSE(score(worker, each, 1));
   const auto now = tree();
   for (const auto& each : now.evaluations()) CHECK(each.ending() == v1::ENDING_KILLED);

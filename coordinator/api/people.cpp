@@ -1,11 +1,13 @@
 #include "coordinator/api/people.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
+#include "common/hash.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
@@ -180,6 +182,7 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   run.budget_nanousd = request.budget_nanousd();
   // SQLite's integers are signed.
   run.random_seed = request.random_seed() & random_seed_max;
+  if (run.random_seed == 0) run.random_seed = 1 + env_.random->below(random_seed_max);
   run.max_iterations = request.max_iterations();
   run.limits = request.limits();
   run.now_ms = env_.time->utc_ms();
@@ -189,6 +192,9 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
     run.measured.direction =
         maximizes ? v1::FITNESS_DIRECTION_MAXIMIZE : v1::FITNESS_DIRECTION_MINIMIZE;
     run.measured.evaluations = genome.fitness.evaluations;
+    std::array<std::uint8_t, 16> key{};
+    env_.random->fill(key);
+    run.measured.key = to_hex(key);
   }
   v1::CreateRunReply reply;
   reply.set_run_id(run.id.str());
@@ -230,7 +236,8 @@ result<v1::ListLineagesReply> people::list_lineages(const std::string& run) {
   return reply;
 }
 
-result<v1::GetTreeReply> people::tree(const std::string& target) {
+result<v1::GetTreeReply> people::tree(const v1::GetTreeRequest& request) {
+  const auto& target = request.target();
   resolved_target found;
   if (target.empty()) {
     GERMLINE_TRY_ASSIGN(found.run, reader_.newest_run());
@@ -264,7 +271,10 @@ result<v1::GetTreeReply> people::tree(const std::string& target) {
     tell_waiting(reply.run(), each);
     *reply.add_iterations() = std::move(each);
   }
-  GERMLINE_TRY_ASSIGN(auto evaluations, reader_.evaluations(found.run));
+  std::vector<v1::IterationInfo> evaluations;
+  if (request.with_evaluations()) {
+    GERMLINE_TRY_ASSIGN(evaluations, reader_.evaluations(found.run));
+  }
   for (auto& each : evaluations) {
     if (!belongs(each.lineage_id())) continue;
     each.set_details(valid_utf8(each.details(), max_overview_bytes));
@@ -449,6 +459,11 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
     } else if (found.what == resolved_target::kind::generation) {
       GERMLINE_TRY_ASSIGN(const auto id, generation_id::parse(found.id));
       target.clade = records::clade{id, {}};
+      GERMLINE_TRY_ASSIGN(const auto generation, reader_.generation(found.id));
+      if (generation.lineage_id().empty()) {  // the seed's, whose evaluations are the run's
+        GERMLINE_TRY_ASSIGN(const auto run, run_id::parse(found.run));
+        target.runs.push_back(run);
+      }
     } else {
       return invalid("'" + request.target() + "' is " + word(found.what) +
                      "; what is killed is a lineage, a run, all that descends from a generation, "
@@ -479,6 +494,31 @@ result<kill_target> people::target_of(const v1::KillRequest& request) {
   return target;
 }
 
+/// The runs of which no lineage goes on any more, while their seed is still measured.
+result<kill_target> people::seeds_left_by(const kill_outcomes& outcomes, const kill_target& by) {
+  kill_target seeds;
+  seeds.why = by.why;
+  std::set<std::string> runs;
+  for (const auto& outcome : outcomes) {
+    if (!outcome.scope.starts_with("lin_")) continue;
+    GERMLINE_TRY_ASSIGN(const auto lineage, reader_.lineage(outcome.scope));
+    runs.insert(lineage.run_id());
+  }
+  for (const auto& run : runs) {
+    GERMLINE_TRY_ASSIGN(const auto lineages, reader_.lineages(run));
+    GERMLINE_TRY_ASSIGN(const auto evaluations, reader_.evaluations(run));
+    const bool goes_on =
+        std::ranges::any_of(lineages, [](const auto& each) { return !is_final(each.state()); });
+    const bool measured = std::ranges::any_of(evaluations, [](const auto& each) {
+      return each.lineage_id().empty() && each.ending() == v1::ENDING_UNSPECIFIED;
+    });
+    if (goes_on || !measured) continue;
+    GERMLINE_TRY_ASSIGN(const auto id, run_id::parse(run));
+    seeds.runs.push_back(id);
+  }
+  return seeds;
+}
+
 result<v1::KillReply> people::kill(const v1::KillRequest& request) {
   GERMLINE_TRY_ASSIGN(const auto target, target_of(request));
   std::map<std::string, v1::LineageInfo> before;
@@ -486,8 +526,15 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
     GERMLINE_TRY_ASSIGN(before[each.str()], reader_.lineage(each.str()));
   }
   const auto wait = std::chrono::milliseconds(kill_wait_ms_) + kill_record_wait;
-  GERMLINE_TRY_ASSIGN(const auto outcomes,
+  GERMLINE_TRY_ASSIGN(auto outcomes,
                       ask<kill_outcomes>(system_, wait, actors_.runs, kill_atom_v, target));
+  // Whoever killed the last of a run's lineages, maybe with others at the same time, sees it now.
+  GERMLINE_TRY_ASSIGN(const auto seeds, seeds_left_by(outcomes, target));
+  if (!seeds.runs.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto more,
+                        ask<kill_outcomes>(system_, wait, actors_.runs, kill_atom_v, seeds));
+    outcomes.insert(outcomes.end(), more.begin(), more.end());
+  }
   v1::KillReply reply;
   for (const auto& outcome : outcomes) {
     if (!outcome.scope.starts_with("lin_")) continue;

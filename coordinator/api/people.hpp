@@ -47,7 +47,7 @@ class people {
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
   result<v1::ListRunsReply> list_runs();
   result<v1::ListLineagesReply> list_lineages(const std::string& run);
-  result<v1::GetTreeReply> tree(const std::string& target);
+  result<v1::GetTreeReply> tree(const v1::GetTreeRequest& request);
   result<v1::ShowReply> show(const std::string& target);
   result<v1::DiffReply> diff(const v1::DiffRequest& request);
   /// The pack that FetchGeneration sends.
@@ -68,6 +68,7 @@ class people {
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
+  result<kill_target> seeds_left_by(const kill_outcomes& outcomes, const kill_target& by);
   result<fleet_status> fleet();
   /// What keeps the coordinator, or a worker that has joined, from its work.
   std::vector<std::string> troubles_of(const fleet_status& known) const;

@@ -130,11 +130,13 @@ class watcher {
     const auto founding = std::find_if(all.rbegin(), all.rend(), [](const auto& each) {
       return each.lineage_id().empty() && !is_evaluation(each.iteration());
     });
-    std::map<std::string, std::int64_t> newest_ms;  // by lineage
+    std::map<std::string, std::int64_t> newest_ms;  // by lineage, or evaluation
     std::vector<std::pair<std::int64_t, const v1::WatchEvent*>> by_time;
     const auto first = founding.base();
     for (auto each = first; each != all.end(); ++each) {
-      auto& its_ms = newest_ms[each->lineage_id()];
+      // What is measured goes on beside its lineage.
+      auto& its_ms = newest_ms[is_evaluation(each->iteration()) ? each->iteration().item_id()
+                                                                : each->lineage_id()];
       its_ms = std::max(its_ms, each->time_ms());
       by_time.emplace_back(its_ms, &*each);
     }

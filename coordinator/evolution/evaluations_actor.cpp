@@ -58,7 +58,9 @@ class measurer {
     end.judged = make_verdict(*result, item, config_.env.time->utc_ms());
     end.judged.commit.clear();
     end.judged.tests.clear();
-    if (end.judged.how == lineage::ending::scored && std::isfinite(result->score().score())) {
+    constexpr double most = 1e100;  // what means and spreads can be computed of
+    const bool is_number = std::abs(result->score().score()) <= most;
+    if (end.judged.how == lineage::ending::scored && is_number) {
       end.score = result->score();
     } else {
       end.judged.how = lineage::ending::failed;

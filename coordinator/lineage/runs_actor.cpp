@@ -308,13 +308,20 @@ class registrar {
   using kill_ptr = std::shared_ptr<gathered_kill>;
 
   void kill_seed(const run_id& run, const kill_ptr& all) const {
-    const auto copy = *this;
     ++all->waiting;
-    self_->request(config_.store, caf::infinite, kill_atom_v, run, all->target.why)
+    kill_items(run, run.str(), all);
+  }
+
+  /// The items of a run or lineage in the record, then what runs of them; one answer is waited for.
+  template <class Id>
+  void kill_items(const Id& id, const std::string& scope, const kill_ptr& all) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, kill_atom_v, id, all->target.why)
         .then(
-            [copy, run, all] {
-              copy.self_->state.runs[run.str()].found_item = {};
-              copy.self_->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, run.str())
+            [copy, scope, all] {
+              const auto run = copy.self_->state.runs.find(scope);
+              if (run != copy.self_->state.runs.end()) run->second.found_item = {};
+              copy.self_->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, scope)
                   .then([copy, all](const kill_outcome& outcome) { copy.take(all, outcome); },
                         [copy, all](const caf::error& failure) { copy.fail(all, failure); });
             },
@@ -326,8 +333,8 @@ class registrar {
     const auto copy = *this;
     ++all->waiting;
     const auto actor = self_->state.lineages.find(id.str());
-    if (actor == self_->state.lineages.end()) {  // retired: keeps no actor and runs nothing
-      return take(all, {id.str(), dispatch::proof::nothing_ran, 0, {}});
+    if (actor == self_->state.lineages.end()) {  // retired: what is left to run are evaluations
+      return kill_items(id, id.str(), all);
     }
     self_->request(actor->second, caf::infinite, kill_atom_v, all->target.why)
         .then([copy, all](const kill_outcome& outcome) { copy.take(all, outcome); },

@@ -18,7 +18,8 @@ using sql::text;
 
 constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
-    " created_ms, found_state, found_details, required_tags, folder, fitness_direction FROM runs";
+    " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
+    " random_seed FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -118,9 +119,10 @@ struct record_reader::impl {
   std::map<std::string, v1::Fitness> fitness_where(const std::string& where,
                                                    const std::string& value) {
     SQLite::Statement row(db,
-                          "SELECT i.parent_generation, i.ending, s.score FROM items i LEFT JOIN"
+                          "SELECT i.parent_generation, i.ending, s.score, i.reason FROM items i"
+                          " LEFT JOIN"
                           " scores s ON s.item_id = i.id WHERE i.kind = 3 AND " +
-                              where);
+                              where + " ORDER BY i.ended_ms, i.id");
     bind_all(row, value);
     std::map<std::string, v1::Fitness> out;
     std::map<std::string, std::vector<double>> scores;
@@ -130,8 +132,9 @@ struct record_reader::impl {
         scores[text(row, 0)].push_back(row.getColumn(2).getDouble());
       } else if (integer(row, 1) == 0) {
         fitness.set_open(fitness.open() + 1);
-      } else {
+      } else if (integer(row, 1) != v1::ENDING_KILLED) {
         fitness.set_failed(fitness.failed() + 1);
+        fitness.set_reason(text(row, 3));
       }
     }
     for (const auto& [generation, values] : scores) {
@@ -259,6 +262,7 @@ struct record_reader::impl {
     for (auto& tag : sql::lines(text(row, 11))) info.add_required_tags(std::move(tag));
     info.set_folder(text(row, 12));
     info.set_fitness_direction(static_cast<v1::FitnessDirection>(integer(row, 13)));
+    info.set_random_seed(static_cast<std::uint64_t>(integer(row, 14)));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }

@@ -20,6 +20,7 @@ namespace germline::records {
 struct measuring {
   v1::FitnessDirection direction = v1::FITNESS_DIRECTION_UNSPECIFIED;  // unspecified: not at all
   int evaluations = 0;                                                 // of each generation
+  std::string key;  // what their random seeds are made from; known to nobody but the record
 };
 
 struct new_run {

@@ -144,6 +144,7 @@ ALTER TABLE workers ADD COLUMN place TEXT NOT NULL DEFAULT '';
 constexpr const char* version_7 = R"sql(
 ALTER TABLE runs ADD COLUMN fitness_direction INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN evaluations INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN evaluation_key TEXT NOT NULL DEFAULT '';
 DROP INDEX one_live_iteration;
 CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0 AND kind = 2;
 CREATE INDEX open_items ON items (run_id) WHERE ending = 0;

@@ -168,14 +168,11 @@ std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64
   return slice;
 }
 
-/// One way: an agent knows its own, and is not to know the run's, nor what it is measured with.
-std::uint64_t seed_for(std::int64_t run_seed, v1::WorkKind kind, std::int64_t lineage_ordinal,
-                       std::int64_t which) {
-  std::string of = "germline random_seed";
-  for (const std::int64_t part : {run_seed, std::int64_t{kind}, lineage_ordinal, which}) {
-    of += ' ' + std::to_string(part);
-  }
-  return std::stoull(sha256_hex(of).substr(0, 16), nullptr, 16) & random_seed_max;
+/// One way, so that nothing that is told tells more: an agent knows its own seed, and not the
+/// run's.
+std::uint64_t seed_from(const std::string& what) {
+  return std::stoull(sha256_hex("germline random_seed " + what).substr(0, 16), nullptr, 16) &
+         random_seed_max;
 }
 
 v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
@@ -198,9 +195,10 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
   lease.set_goal(text(row, 12));
   // Evaluations of all generations have the same seeds, so that their scores can be compared. An
   // iteration has another than the one before it, also where that was not born.
-  const bool measures = lease.kind() == v1::WORK_KIND_EVALUATE;
-  lease.set_random_seed(seed_for(integer(row, 13), lease.kind(), measures ? 0 : integer(row, 18),
-                                 measures ? lease.number() : integer(row, 19)));
+  const auto seed_of = [&](int part, int nth) { return text(row, part) + " " + text(row, nth); };
+  lease.set_random_seed(seed_from(lease.kind() == v1::WORK_KIND_EVALUATE
+                                      ? "evaluation " + seed_of(20, 5)
+                                      : "iteration " + text(row, 13) + " " + seed_of(18, 19)));
   lease.set_genome_toml(text(row, 14));
   SQLite::Statement parent(db, "SELECT artefact_id FROM generations WHERE id = ?");
   bind_all(parent, lease.parent_generation());
@@ -215,7 +213,7 @@ constexpr const char* select_for_lease =
     "SELECT i.ending, i.fence, i.kind, i.run_id, i.lineage_id, i.number, i.parent_generation,"
     " i.parent_commit, r.seed_commit, r.folder, r.limits, r.model, r.goal, r.random_seed,"
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
-    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0) FROM items i"
+    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key FROM items i"
     " JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.id = ?";
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
@@ -260,11 +258,13 @@ result<void> store::create_run(const records::new_run& run) {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
-         " fitness_direction, evaluations) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " fitness_direction, evaluations, evaluation_key)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
-         join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations);
+         join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
+         run.measured.key);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -426,6 +426,17 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
       kill_item(db, item, killed.details, now_ms);
     }
     write_lineage(db, killed, now_ms);
+    return {};
+  });
+}
+
+result<void> store::kill_evaluations(const lineage_id& lineage, const std::string& why,
+                                     std::int64_t now_ms) {
+  auto& db = impl_->db;
+  return impl_->transact([&]() -> result<void> {
+    for (const auto& item : open_items(db, "kind=3 AND lineage_id=?", lineage.str())) {
+      kill_item(db, item, why, now_ms);
+    }
     return {};
   });
 }

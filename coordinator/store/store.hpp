@@ -49,6 +49,9 @@ class store {
   result<void> save_lineage(const lineage::state& state, std::int64_t now_ms);
   /// The fence first: the lineage is killed, its live item ended, the fence advanced.
   result<void> kill_lineage(const lineage::state& killed, std::int64_t now_ms);
+  /// The evaluations of a lineage that is retired, which stays so.
+  result<void> kill_evaluations(const lineage_id& lineage, const std::string& why,
+                                std::int64_t now_ms);
   /// The same for what of a run belongs to no lineage: the founding, and evaluations of the seed.
   result<void> kill_seed(const run_id& run, const std::string& why, std::int64_t now_ms);
   /// The generation that a rollback would go to. failed_precondition: it is no ancestor, or there

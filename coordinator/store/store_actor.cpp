@@ -142,6 +142,9 @@ store_actor::behavior_type store_behavior(self_pointer self,
       [&db, now, done](kill_atom, const lineage::state& killed) {
         return done([&] { return db.kill_lineage(killed, now()); });
       },
+      [&db, now, done](kill_atom, const lineage_id& lineage, const std::string& why) {
+        return done([&] { return db.kill_evaluations(lineage, why, now()); });
+      },
       [&db, now, done](kill_atom, const run_id& run, const std::string& why) {
         return done([&] { return db.kill_seed(run, why, now()); });
       },

@@ -14,7 +14,8 @@ namespace sql {
 /// Two columns of runs: fitness_direction, evaluations.
 inline records::measuring measuring_of(SQLite::Statement& row, int i) {
   return {static_cast<v1::FitnessDirection>(integer(row, i)),
-          static_cast<int>(integer(row, i + 1))};
+          static_cast<int>(integer(row, i + 1)),
+          {}};
 }
 }  // namespace sql
 

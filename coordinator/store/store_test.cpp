@@ -23,6 +23,7 @@ namespace {
 constexpr const char* back_to_6 =
     "DROP TABLE scores; DROP INDEX open_items; DROP INDEX one_live_iteration;"
     "CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0;"
+    "ALTER TABLE runs DROP COLUMN evaluation_key;"
     "ALTER TABLE runs DROP COLUMN evaluations; ALTER TABLE runs DROP COLUMN fitness_direction;";
 
 struct fixture {
@@ -511,7 +512,7 @@ namespace {
 struct measured_fixture : fixture {
   /// A run whose generations are measured twice, with its first lineage at its first iteration.
   lineage::state found() {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2};
+    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key};
     create(0, 2);
     REQUIRE(lease(run.found_item, 1));
     records::seed_end end;
@@ -543,6 +544,17 @@ struct measured_fixture : fixture {
     return end;
   }
 
+  /// The first evaluation's random seed of a run that is alike but for its secret.
+  std::uint64_t measured_with(const std::string& key) {
+    measured_fixture other;
+    other.run.random_seed = run.random_seed;
+    other.key = key;
+    other.found();
+    const auto given = other.lease(other.seed.evaluations[0], 1);
+    REQUIRE(given);
+    return given->random_seed();
+  }
+
   v1::Fitness fitness_of(const generation_id& id) {
     const auto reader = record_reader::open((dir / "record.sqlite").string());
     REQUIRE(reader);
@@ -552,6 +564,7 @@ struct measured_fixture : fixture {
   }
 
   records::birth seed;
+  std::string key = "a secret";
 };
 
 }  // namespace
@@ -588,6 +601,7 @@ TEST_CASE_FIXTURE(measured_fixture, "a birth brings its evaluations, and each gi
   // All generations are measured with the same seeds, which tell nothing of the agents'.
   CHECK(measured->random_seed() == given->random_seed());
   CHECK(second->random_seed() != given->random_seed());
+  CHECK(given->random_seed() != measured_with("another secret"));
   const auto iterates = lease(next.live, 1);
   REQUIRE(iterates);
   CHECK(iterates->random_seed() != given->random_seed());
@@ -627,7 +641,8 @@ TEST_CASE_FIXTURE(measured_fixture, "a paused lineage is measured on; a killed o
   REQUIRE(record->kill_lineage(s, 11));
   CHECK_FALSE(score(item, 1));
   CHECK_FALSE(lease(item, 5));
-  CHECK(fitness_of(end.born->id).failed() == 1);
+  CHECK(fitness_of(end.born->id).failed() == 0);  // nobody knows how it would have ended
+  CHECK(fitness_of(end.born->id).open() == 0);
   // The seed belongs to the run.
   REQUIRE(lease(seed.evaluations[0], 1));
   REQUIRE(record->kill_seed(run.id, "enough", 12));

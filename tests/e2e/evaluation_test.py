@@ -219,6 +219,22 @@ exit 9
             self.assertEqual(attempts, [*lost, "ATTEMPT_STATE_FINISHED"], story)
             self.assertEqual(tree["generations"][0]["fitness"]["samples"], 1)
 
+    def test_a_candidate_whose_sandbox_is_ended_under_it_gives_no_score(self):
+        # To the evaluator it looks like one that has ended by itself, with nothing to say.
+        counts = "#!/bin/sh\nprintf '{\"score\": %d}' \"$(wc -l)\" >&3\n"
+        candidate = "#!/bin/sh\nsleep 5\necho a line\n"
+        run = self.fleet.run(self.with_candidate(counts, candidate))
+        self.await_evaluation(run)
+        # The second sandbox that was made is the candidate's.
+        holders = self.fleet.wait(lambda: len(self.fleet.supervisors()) == 2 and
+                                  self.fleet.supervisors(), "both sandboxes stand")
+        os.kill(max(holders), signal.SIGKILL)
+        evaluation = self.measured(run, 1)["evaluations"][0]
+        story = json.dumps(evaluation, indent=1) + self.fleet.logs()
+        self.assertEqual([a["state"] for a in evaluation["attempts"]],
+                         ["ATTEMPT_STATE_LOST", "ATTEMPT_STATE_FINISHED"], story)
+        self.assertEqual(evaluation["score"]["score"], 1, story)
+
     def test_following_a_run_goes_on_until_it_is_measured(self):
         slow = COUNTS_ROWS.replace("read -r rows", "read -r rows\nsleep 2")
         done = subprocess.run(

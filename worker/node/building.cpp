@@ -143,7 +143,7 @@ refusal explain_agent(const process_outcome& outcome, const model_obstacle& obst
   const auto* what = obstacle.kind == obstacle_kind::budget
                          ? "the model was not asked: "
                          : "the model gave no answer that could be used: ";
-  why.details = what + printable(obstacle.why) + "\n" + why.details;
+  why.details = what + obstacle.why + "\n" + why.details;
   return why;
 }
 

@@ -1,13 +1,12 @@
 #include "worker/node/evaluating.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <utility>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "sandbox/run.hpp"
+#include "worker/node/pipe.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
 
@@ -18,17 +17,8 @@ constexpr std::int64_t default_wall_ms = 10 * 60'000;
 constexpr std::size_t max_output_bytes = 32 * 1024;
 constexpr std::size_t max_told_bytes = 4 * 1024;
 constexpr std::int64_t harness_bytes = 256 << 20;
-
-struct pipe_ends {
-  unique_fd read;
-  unique_fd write;
-};
-
-result<pipe_ends> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe2", errno);
-  return pipe_ends{unique_fd(ends[0]), unique_fd(ends[1])};
-}
+// In which the end of a sandbox is noticed: its supervisor is asked every 10 ms.
+constexpr std::chrono::milliseconds notice_time{100};
 
 process_spec evaluator_of(const evaluation_request& request) {
   process_spec spec;
@@ -111,10 +101,22 @@ result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& re
   auto judged = run_captured(judge->get(), std::move(evaluator), "", judging);
   add_usage(*judge, out);
   add_usage(*body, out);
+  // A candidate whose sandbox was ended under it, by whatever goes wrong on this machine, looks to
+  // its evaluator like one that ended by itself: then what that says is worth nothing.
+  const bool ended = running.wait_for(notice_time) == std::future_status::ready;
   // The evaluation is over: whatever the candidate still does is of no use.
   const auto gone = body->get().kill();
   const auto ran = running.get();
   GERMLINE_TRY(gone);
+  if (ended && !ran && judged) {
+    GERMLINE_TRY_ASSIGN(out.why,
+                        explain_end(ran.error(), *body, sandboxes.time(), "the candidate"));
+    return out;
+  }
+  if (ended && ran && ran->outcome.kind == outcome_kind::setup_error) {
+    out.why = explain_outcome(ran->outcome, "the candidate", ran->err.text(), "crash");
+    return out;
+  }
   if (!judged) {
     if (judged.error().code() != error_code::unavailable) return judged.error();
     GERMLINE_TRY_ASSIGN(out.why,
@@ -130,12 +132,13 @@ result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& re
     out.why = {"score", "the evaluator's report has more than 1 MiB"};
     return out;
   }
+  const auto said = judged->err.text().substr(0, max_told_bytes);
   if (auto score = parse_score(judged->report.head)) {
     out.score = std::move(*score);
+    if (!said.empty()) out.details = said + (out.details.empty() ? "" : "\n" + out.details);
   } else {
     out.why = {"score", score.error().message()};
-    const auto said = judged->err.text();
-    if (!said.empty()) out.why.details += "\n" + said.substr(0, max_told_bytes);
+    if (!said.empty()) out.why.details += "\n" + said;
   }
   return out;
 }

@@ -28,7 +28,8 @@ struct evaluation_request {
 struct evaluation {
   std::optional<evaluation_score> score;
   refusal why;          // without a score
-  std::string details;  // how the candidate ended, and what both said on standard error
+  std::string details;  // what the evaluator said on standard error where it gave a score, and how
+                        // a candidate that went by itself ended, with what it said there
   std::int64_t cpu_ms = 0;
   std::int64_t peak_memory_bytes = 0;  // of the larger of the two
 };

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
+#include "common/text/utf8.hpp"
 
 namespace germline::worker {
 namespace {
@@ -32,7 +33,7 @@ std::string text_of(const nlohmann::json& event, const char* name) {
                   : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > max_text_bytes) text.resize(max_text_bytes);
   // Protobuf strings must be UTF-8, and a cut may have split a character.
-  return printable(text);
+  return valid_utf8(text);
 }
 
 }  // namespace
@@ -83,7 +84,7 @@ void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage
   progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
   progress.mutable_event()->set_step("model request");
   progress.mutable_event()->set_status(problem.empty() ? "done" : "failed");
-  progress.mutable_event()->set_detail(printable(problem.substr(0, max_text_bytes)));
+  progress.mutable_event()->set_detail(valid_utf8(problem, max_text_bytes));
   *progress.mutable_usage() = to_proto(usage);
   report(std::move(progress));
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "sandbox/run.hpp"
+#include "worker/node/pipe.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
 
@@ -19,17 +20,6 @@ constexpr std::int64_t probation_wall_ms = 60'000;
 constexpr std::int64_t protected_wall_ms = 10 * 60'000;
 constexpr int stand_in_port = 8'080;
 constexpr std::int64_t harness_bytes = 256 << 20;
-
-struct pipe_ends {
-  unique_fd read;
-  unique_fd write;
-};
-
-result<pipe_ends> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe2", errno);
-  return pipe_ends{unique_fd(ends[0]), unique_fd(ends[1])};
-}
 
 /// Reads until a newline, the end, or `max_bytes`.
 std::string read_line(int fd, std::size_t max_bytes) {

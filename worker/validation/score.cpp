@@ -15,9 +15,10 @@ error wrong(const std::string& what) {
   return {error_code::invalid_argument, "the evaluator's report " + what};
 }
 
-/// A finite number; none for anything else.
-const json* number_in(const json& value) {
-  return value.is_number() && std::isfinite(value.get<double>()) ? &value : nullptr;
+/// What means and spreads can be computed of.
+bool is_number(const json& value) {
+  constexpr double most = 1e100;
+  return value.is_number() && std::abs(value.get<double>()) <= most;
 }
 
 result<named_numbers> numbers_of(const json& report, const std::string& member,
@@ -34,8 +35,8 @@ result<named_numbers> numbers_of(const json& report, const std::string& member,
       return wrong("has a name in '" + member + "' that is not of 1 to " +
                    std::to_string(name_bytes_max) + " bytes");
     }
-    if (number_in(value) == nullptr) {
-      return wrong("has '" + name + "' in '" + member + "' that is no finite number");
+    if (!is_number(value)) {
+      return wrong("has '" + name + "' in '" + member + "' that is no number of at most 1e100");
     }
     out.emplace_back(name, value.get<double>());
   }
@@ -95,7 +96,7 @@ result<evaluation_score> parse_score(std::string_view report) {
   }
   const auto score = parsed.find("score");
   if (score == parsed.end()) return wrong("has no 'score'" + form);
-  if (number_in(*score) == nullptr) return wrong("has a 'score' that is no finite number");
+  if (!is_number(*score)) return wrong("has a 'score' that is no number of at most 1e100");
   evaluation_score out;
   out.score = score->get<double>();
   GERMLINE_TRY_ASSIGN(out.metrics, numbers_of(parsed, "metrics", 100));

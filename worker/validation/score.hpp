@@ -19,7 +19,7 @@ inline constexpr std::size_t score_bytes_max = 1 << 20;
 using named_numbers = std::vector<std::pair<std::string, double>>;  // in the order of their names
 
 struct evaluation_score {
-  double score = 0;           // this and all others are finite
+  double score = 0;           // this and all others are at most 1e100, of either sign
   named_numbers metrics;      // at most 100
   named_numbers descriptors;  // at most 32
   named_numbers cases;        // at most 1,000

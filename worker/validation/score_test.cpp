@@ -51,8 +51,9 @@ TEST_CASE("what is no score is refused with what is wrong") {
   CHECK(has(why_not(R"({"score": 1, "cases": {"a": 1, "a": 2}})"), "a name twice"));
   CHECK(has(why_not(R"({"score": NaN})"), "is no JSON"));
   CHECK(has(why_not(R"({"score": 1e999})"), "is no JSON"));
-  CHECK(has(why_not(R"({"score": "1"})"), "'score' that is no finite number"));
-  CHECK(has(why_not(R"({"score": true})"), "'score' that is no finite number"));
+  CHECK(has(why_not(R"({"score": "1"})"), "'score' that is no number of at most 1e100"));
+  CHECK(has(why_not(R"({"score": -1.1e100})"), "'score' that is no number of at most 1e100"));
+  CHECK(has(why_not(R"({"score": true})"), "'score' that is no number of at most 1e100"));
   CHECK(has(why_not(R"({"score": 1, "sorce": 1})"), "has 'sorce'"));
   CHECK(has(why_not(R"({"score": 1, "metrics": 1})"), "'metrics' that is no object"));
   CHECK(has(why_not(R"({"score": 1, "metrics": {"a": null}})"), "'a' in 'metrics'"));
