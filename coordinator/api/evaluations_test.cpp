@@ -151,7 +151,9 @@ TEST_CASE_FIXTURE(measured, "a kill ends what is measured, whatever became of it
   std::vector<v1::Lease> leases;
   for (int i = 0; i < 4; ++i) leases.push_back(lease_of(worker, v1::WORK_KIND_EVALUATE));
   std::string target;
-  SUBCASE("all, with a lineage that is done") { target = "all"; }
+  SUBCASE("all, with a lineage that is done") {
+    target = "all";
+  }
   SUBCASE("all, with a lineage that is retired") {
     retire(lineage_id());
     target = "all";
@@ -160,7 +162,9 @@ TEST_CASE_FIXTURE(measured, "a kill ends what is measured, whatever became of it
     retire(lineage_id());
     target = created.run_id();
   }
-  SUBCASE("its last lineage, with which goes what is the run's") { target = lineage_id(); }
+  SUBCASE("its last lineage, with which goes what is the run's") {
+    target = lineage_id();
+  }
   SUBCASE("the seed's generation, from which all descends") {
     target = leases[0].parent_generation();
     for (const auto& each : leases) {

@@ -20,6 +20,7 @@ namespace germline {
 
 class record_reader;
 struct actor_handles;
+struct kill_outcome;
 struct kill_target;
 class health;
 struct fleet_status;
@@ -68,7 +69,8 @@ class people {
  private:
   result<void> add_seed_of(const lineage_id& lineage, kill_target& target);
   result<kill_target> target_of(const v1::KillRequest& request);
-  result<kill_target> seeds_left_by(const kill_outcomes& outcomes, const kill_target& by);
+  result<kill_target> seeds_left_by(const std::vector<kill_outcome>& outcomes,
+                                    const kill_target& by);
   result<fleet_status> fleet();
   /// What keeps the coordinator, or a worker that has joined, from its work.
   std::vector<std::string> troubles_of(const fleet_status& known) const;

@@ -545,10 +545,10 @@ struct measured_fixture : fixture {
   }
 
   /// The first evaluation's random seed of a run that is alike but for its secret.
-  std::uint64_t measured_with(const std::string& key) {
+  std::uint64_t measured_with(const std::string& other_key) {
     measured_fixture other;
     other.run.random_seed = run.random_seed;
-    other.key = key;
+    other.key = other_key;
     other.found();
     const auto given = other.lease(other.seed.evaluations[0], 1);
     REQUIRE(given);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/log.hpp"
 #include "sandbox/run.hpp"
 #include "worker/node/sandbox_git.hpp"
 

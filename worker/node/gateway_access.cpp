@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/log.hpp"
 #include "common/text/utf8.hpp"
 
 namespace germline::worker {
