@@ -65,6 +65,7 @@ iterate() {
       learn "$n"
       grep -q '"failure"' agent_context.json || echo "crash $((n + 1))" > behaviour ;;
     stillborn) learn "$n"; echo "crash $n" > behaviour ;;  # built and tested well; fails when run
+    bloat) learn "$n"; head -c 17825792 /dev/zero > bloat ;;  # a file larger than may be brought in
     swell) swollen=$(head -c 1073741824 /dev/zero | tr '\0' x); echo "${#swollen}" ;;
     flood) yes "a line of a flood" | head -c 268435456; learn "$n" ;;
     *) echo "unknown behaviour: $word" >&2; exit 2 ;;

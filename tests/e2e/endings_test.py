@@ -149,6 +149,9 @@ class Endings(unittest.TestCase):
     def test_a_report_larger_than_a_message_may_be_is_red_and_stops_nothing(self):
         self.ends_as("shout", "ENDING_REJECTED", "test", "failed")
 
+    def test_objects_past_their_bounds_are_refused(self):
+        self.ends_as("bloat", "ENDING_REJECTED", "objects", "17825792 bytes")
+
     def test_a_broken_build_is_refused(self):
         item = self.ends_as("break-build", "ENDING_REJECTED", "build", "exit code 1")
         self.assertIn("+exit 1", self.fleet.call("diff", item).stdout)
