@@ -194,8 +194,7 @@ TEST_CASE("promote says what is wrong with a repository before anything is fetch
   CHECK(none.err.find("none is no git repository; name the one to deliver to") !=
         std::string::npos);
   const auto git = with.place.at(".git");
-  std::ofstream(git + "/config", std::ios::app)
-      << "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha256\n";
+  std::ofstream(git + "/config", std::ios::app) << "[core]\nrepositoryformatversion = 99\n";
   const auto strange = with.run("promote lin_1 --repository " + with.place.at(""));
   CHECK(strange.code == 5);
   CHECK(strange.err.find("cannot be used as a git repository") != std::string::npos);
