@@ -52,6 +52,7 @@ struct attempt_reports {
 struct attempt_settings {
   std::string attempt_id;
   std::string token;
+  bool open_to_anyone = false;  // no token is asked for
   std::string model;
   model_price price;
   gateway_limits limits;
@@ -77,7 +78,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   const model_obstacle& obstacle() const { return obstacle_; }
   const attempt_settings& settings() const { return settings_; }
   gateway_parts& parts() { return parts_; }
-  /// In constant time.
+  /// In constant time. Any does where the attempt is open to anyone.
   bool token_fits(std::string_view shown) const;
 
   budget_effect reserve(const request_bound& bound, std::uint64_t& id);
@@ -95,6 +96,9 @@ class attempt : public std::enable_shared_from_this<attempt> {
   /// more may be judged now.
   std::int64_t refusal_wait_ms() { return refusals_.wait_ms(parts_.time.boot_ms()); }
   void note_refusal() { refusals_.note(parts_.time.boot_ms()); }
+  /// A request that the gateway itself answered with an error.
+  void count_refused() { ++refused_; }
+  std::int64_t refused() const { return refused_; }
   /// What the bodies of its requests and answers may hold of memory.
   byte_pool& bodies() { return bodies_; }
   /// Forwards an event; false: too many.
@@ -122,6 +126,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   model_obstacle obstacle_;
   rate_window refusals_;
   byte_pool bodies_;
+  std::int64_t refused_ = 0;
   std::uint64_t next_reservation_ = 1;
   std::int64_t events_ = 0;
   std::int64_t event_allowance_ = 0;  // a bucket that fills by the clock

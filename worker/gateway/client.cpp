@@ -32,6 +32,7 @@ constexpr int binary_fd = 5;   // in the child, until exec
     ::_exit(126);
   }
   ::close_range(binary_fd + 1, ~0U, 0);
+  ::setsid();  // a terminal's interrupt is for the caller, which then closes what is open here
   if (spec.gid || spec.uid) {
     if (::setgroups(0, nullptr) != 0) ::_exit(126);
     if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) != 0) ::_exit(126);
@@ -143,6 +144,7 @@ result<void> gateway_client::open(gateway_open request, std::chrono::millisecond
   message.op = control_op::open;
   message.attempt_id = std::move(request.attempt_id);
   message.token = std::move(request.token);
+  message.open_to_anyone = request.open_to_anyone;
   message.model = std::move(request.model);
   message.deadline_boot_ms = request.deadline_boot_ms;
   message.limits = request.limits;
@@ -169,7 +171,9 @@ result<gateway_account> gateway_client::close(const std::string& attempt_id,
   message.op = control_op::close;
   message.attempt_id = attempt_id;
   GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
-  if (answer.op == control_op::closed) return gateway_account{answer.usage, answer.obstacle};
+  if (answer.op == control_op::closed) {
+    return gateway_account{answer.usage, answer.obstacle, answer.refused};
+  }
   return error(error_code::not_found, "the gateway refused: " + answer.message);
 }
 

@@ -57,7 +57,10 @@ struct gateway_callbacks {
 struct gateway_open {
   std::string attempt_id;  // att_… ; at most 64 of [A-Za-z0-9_-]
   std::string token;       // what the sandbox shows as its API key; at least 16 characters
-  std::string model;       // the one allowed model; refused if it has no price
+  /// No token is asked for, and `token` is empty: only for a door that no sandbox can reach
+  /// (front.hpp).
+  bool open_to_anyone = false;
+  std::string model;  // the one allowed model; refused if it has no price
   std::int64_t deadline_boot_ms = 0;
   gateway_limits limits;
   unique_fd listener;  // bound and listening in the sandbox's network namespace

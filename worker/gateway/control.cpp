@@ -88,6 +88,7 @@ std::string encode(const control_message& message) {
   switch (message.op) {
     case control_op::open:
       out["token"] = message.token;
+      out["open_to_anyone"] = message.open_to_anyone;
       out["model"] = message.model;
       out["deadline_boot_ms"] = message.deadline_boot_ms;
       out["limits"] = to_json(message.limits);
@@ -99,6 +100,7 @@ std::string encode(const control_message& message) {
       out["usage"] = to_json(message.usage);
       out["obstacle"] = to_string(message.obstacle.kind);
       out["message"] = message.obstacle.why;
+      out["refused"] = message.refused;
       break;
     case control_op::usage:
       out["usage"] = to_json(message.usage);
@@ -126,6 +128,7 @@ result<control_message> decode(std::string_view packet) {
     message.attempt_id = in.at("attempt_id");
     if (message.op == control_op::open) {
       message.token = in.at("token");
+      message.open_to_anyone = in.at("open_to_anyone");
       message.model = in.at("model");
       message.limits = limits_from(in.at("limits"));
     }
@@ -140,6 +143,7 @@ result<control_message> decode(std::string_view packet) {
       GERMLINE_TRY_ASSIGN(obstacle.kind,
                           kind_from<obstacle_kind>(obstacle_names, in.at("obstacle")));
       obstacle.why = in.at("message");
+      message.refused = in.at("refused");
     }
     if (message.op == control_op::event) message.event_json = in.at("event");
     if (message.op == control_op::usage) message.message = in.at("message");

@@ -57,6 +57,7 @@ struct model_obstacle {
 /// What an attempt's door came to: what was used, and what stood in the way at its end.
 struct gateway_account : gateway_usage {
   model_obstacle obstacle;
+  std::int64_t refused = 0;  // requests that the gateway itself answered with an error
 };
 
 enum class control_op { open, renew, close, opened, renewed, closed, refused, event, usage };
@@ -68,11 +69,13 @@ struct control_message {
   std::uint64_t seq = 0;
   std::string attempt_id;
   std::string token;                  // open
+  bool open_to_anyone = false;        // open: no token is asked for, and none is given here
   std::string model;                  // open: the one model that may be asked for
   std::int64_t deadline_boot_ms = 0;  // open, renew: on CLOCK_BOOTTIME
   gateway_limits limits;              // open
   gateway_usage usage;                // closed, usage: totals of the attempt
   model_obstacle obstacle;            // closed
+  std::int64_t refused = 0;           // closed: as in gateway_account
   std::string event_json;             // event: one JSON object, one line
   std::string message;                // refused: why; usage: why the request failed, if it did
   bool lasting = false;               // refused: until a person mends what `message` says

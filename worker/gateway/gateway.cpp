@@ -41,7 +41,9 @@ result<boost::asio::ip::tcp> listener_family(int fd) {
 result<void> check_open(const control_message& message) {
   const auto bad = [](const char* why) { return error(error_code::invalid_argument, why); };
   if (!is_file_name(message.attempt_id)) return bad("attempt_id is no plain name");
-  if (message.token.size() < min_token_bytes || message.token.size() > max_token_bytes) {
+  if (message.open_to_anyone) {
+    if (!message.token.empty()) return bad("a door that is open to anyone has no token");
+  } else if (message.token.size() < min_token_bytes || message.token.size() > max_token_bytes) {
     return bad("the token must have 16 to 512 characters");
   }
   const auto& limits = message.limits;
@@ -154,7 +156,7 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   if (failed) return error(error_code::internal, "taking the listener: " + failed.message());
   fd.release();
   auto secrets = secrets_;
-  secrets.push_back(message.token);
+  if (!message.open_to_anyone) secrets.push_back(message.token);
   GERMLINE_TRY_ASSIGN(auto record,
                       transcript::open(parts_.config.transcripts_directory, message.attempt_id,
                                        parts_.config.transcript_max_bytes, std::move(secrets)));
@@ -175,8 +177,9 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     report.event_json = std::move(event_json);
     send(report, true);
   };
-  attempt_settings settings{message.attempt_id, message.token,           message.model, *price,
-                            message.limits,     message.deadline_boot_ms};
+  attempt_settings settings{message.attempt_id,      message.token, message.open_to_anyone,
+                            message.model,           *price,        message.limits,
+                            message.deadline_boot_ms};
   return attempt::make(parts_, std::move(settings), std::move(record), std::move(reports),
                        std::move(listener));
 }
@@ -195,6 +198,7 @@ void gateway::close(const control_message& message) {
   answer.op = control_op::closed;
   answer.usage = found->second->usage();
   answer.obstacle = found->second->obstacle();
+  answer.refused = found->second->refused();
   log_info("{}: closed after {} requests, {} nano-dollars", message.attempt_id,
            answer.usage.requests, answer.usage.cost_nanousd);
   // Whoever closes may read the transcript then; but no disk may hold a kill up.

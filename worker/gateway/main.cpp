@@ -1,4 +1,5 @@
-// germline-gateway: the trusted LLM endpoint of a worker. Started by the node, never by hand.
+// germline-gateway: the trusted LLM endpoint of a worker. Started by the node, or by
+// `germline gateway` (front.hpp), never by hand.
 // Usage: germline-gateway --config FILE --control-fd N [--key-fd N]
 #include <algorithm>
 #include <boost/asio/io_context.hpp>

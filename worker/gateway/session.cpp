@@ -168,6 +168,11 @@ asio::awaitable<bool> session::route(parser& request) {
     const std::string message = "there is no " + path.substr(0, 100) + " here";
     co_return co_await refuse(404, message);
   }
+  // A page from elsewhere, in a browser on this machine, must not spend the money: of what a page
+  // may send unasked, every POST says where it comes from.
+  if (owner_.settings().open_to_anyone && head.find(http::field::origin) != head.end()) {
+    co_return co_await refuse(403, "web pages are not served where no token is asked for");
+  }
   if (!owner_.token_fits(shown_token(head))) {
     co_return co_await refuse(401, "the token is not this attempt's");
   }
@@ -248,6 +253,7 @@ asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only
 // The rest of a refused request is not read, so the connection cannot go on.
 asio::awaitable<bool> session::refuse(unsigned status, std::string_view message,
                                       std::int64_t retry_after_ms) {
+  owner_.count_refused();
   reply out;
   if (retry_after_ms > 0) out.headers.emplace_back("retry-after", retry_after(retry_after_ms));
   out.status = status;
@@ -288,6 +294,7 @@ asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
   std::optional<reply> refusal = prepare(request, one);
   if (refusal) {
     owner_.note_refusal();
+    owner_.count_refused();
     keep(one, refusal->body);
     finish_record(one, refusal->status);
     co_return co_await answer(std::move(*refusal), keep_alive);

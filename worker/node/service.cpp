@@ -18,14 +18,13 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <filesystem>
-#include <map>
 
 #include "common/grpc_tls.hpp"
 #include "common/log.hpp"
 #include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
-#include "worker/gateway/config.hpp"
+#include "worker/gateway/api_keys.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/bulk_client.hpp"
 #include "worker/node/channel.hpp"
@@ -130,28 +129,6 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
     GERMLINE_TRY(copy_program(libexec, made.programs, name));
   }
   return made;
-}
-
-/// The providers' keys, taken out of this process's environment: of the variables that the
-/// gateway's configuration names. Where it has one upstream, and names none: of ANTHROPIC_API_KEY.
-result<std::vector<gateway_key>> take_api_keys(const std::string& gateway_config) {
-  constexpr const char* common = "ANTHROPIC_API_KEY";
-  std::map<std::string, std::string> variables;  // by the name that the gateway knows
-  if (!gateway_config.empty()) {
-    GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(gateway_config));
-    for (const auto& one : config.upstreams) {
-      if (!one.key_env.empty()) variables[one.key_env] = one.key_env;
-    }
-    if (variables.empty() && config.upstreams.size() == 1) variables[""] = common;
-  }
-  std::vector<gateway_key> keys;
-  for (const auto& [name, variable] : variables) {
-    const char* value = ::getenv(variable.c_str());
-    if (value != nullptr) keys.push_back({name, value});
-    ::unsetenv(variable.c_str());
-  }
-  ::unsetenv(common);
-  return keys;
 }
 
 std::string directory_of_this_program() {

@@ -1,0 +1,105 @@
+#include "worker/gateway/front.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/ids.hpp"
+#include "common/log.hpp"
+#include "worker/gateway/api_keys.hpp"
+#include "worker/gateway/client.hpp"
+#include "worker/gateway/prices.hpp"
+
+namespace germline::worker {
+namespace {
+
+error wrong(const std::string& why) {
+  return {error_code::invalid_argument, why};
+}
+
+/// Every upstream that names a key gets one.
+result<void> check_keys(const gateway_config& config, const std::vector<gateway_key>& keys,
+                        const std::string& file) {
+  for (const auto& one : config.upstreams) {
+    const bool there =
+        one.key_env.empty() || std::any_of(keys.begin(), keys.end(), [&](const gateway_key& key) {
+          return key.name == one.key_env && !key.key.empty();
+        });
+    if (there) continue;
+    return wrong("the environment has no " + one.key_env + ", which " + file +
+                 " names as key_env of '" + one.name + "'; set it to the key");
+  }
+  return {};
+}
+
+/// What the gateway would refuse with a log line, told before it is started.
+result<void> check_model(const gateway_config& config, const front_spec& spec) {
+  GERMLINE_TRY_ASSIGN(const auto prices, price_table::load(config.prices_file));
+  if (prices.find(spec.model)) return {};
+  return wrong("the model '" + spec.model + "' has no price in " + config.prices_file +
+               ", and what cannot be priced is not asked; give it a row there");
+}
+
+/// Returns well when a signal came.
+result<void> wait_for_end(const sigset_t& ends, int gone) {
+  const unique_fd signals(::signalfd(-1, &ends, SFD_CLOEXEC));
+  if (!signals) return errno_error("signalfd", errno);
+  pollfd watched[] = {{signals.get(), POLLIN, 0}, {gone, POLLIN, 0}};
+  while (::poll(watched, std::size(watched), -1) < 0) {
+    if (errno != EINTR) return errno_error("poll", errno);
+  }
+  if (watched[1].revents == 0) return {};
+  return error(error_code::internal, "the gateway ended by itself; its log above says why");
+}
+
+}  // namespace
+
+result<gateway_account> run_front(const front_spec& spec, const clock& time, random_source& random,
+                                  const std::function<void(const front_door&)>& opened) {
+  GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(spec.config_file));
+  GERMLINE_TRY(check_model(config, spec));
+  gateway_spec start;
+  start.binary = spec.binary;
+  start.config_file = spec.config_file;
+  start.uid = spec.uid;
+  start.gid = spec.gid;
+  start.keys = take_api_keys(config);
+  GERMLINE_TRY(check_keys(config, start.keys, spec.config_file));
+  GERMLINE_TRY_ASSIGN(auto listener, listen_on_loopback(spec.listen));
+
+  sigset_t ends;
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGTERM);
+  ::sigaddset(&ends, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before the client's thread starts
+  const unique_fd gone(::eventfd(0, EFD_CLOEXEC));
+  if (!gone) return errno_error("eventfd", errno);
+  gateway_callbacks callbacks;
+  callbacks.on_gone = [fd = gone.get()] { ::eventfd_write(fd, 1); };
+  callbacks.on_usage = [](const std::string&, const gateway_usage&, const std::string& problem) {
+    if (!problem.empty()) log_warning("a request failed: {}", problem);
+  };
+  const auto started = gateway_client::start(std::move(start), std::move(callbacks));
+  if (!started) return error(error_code::internal, started.error().message());
+  const auto& client = *started;
+  gateway_open door;
+  door.attempt_id = attempt_id::make(time, random).str();
+  door.token = spec.token;
+  door.open_to_anyone = spec.token.empty();
+  door.model = spec.model;
+  door.deadline_boot_ms = INT64_MAX;
+  door.limits = spec.limits;
+  door.listener = std::move(listener.socket);
+  const auto id = door.attempt_id;
+  GERMLINE_TRY(client->open(std::move(door)));
+  const auto& folder = config.transcripts_directory;
+  opened({"http://" + listener.at.text(), folder.empty() ? "" : folder + "/" + id + ".jsonl"});
+  GERMLINE_TRY(wait_for_end(ends, gone.get()));
+  return client->close(id);
+}
+
+}  // namespace germline::worker
