@@ -132,6 +132,7 @@ int run_command_line(int argc, char** argv) {
       "`germline COMMAND --help` shows a command's flags and examples.");
   command_line line;
   add_services(app, line);
+  add_gateway(app, line);
   add_starting_commands(app, line);
   add_reading_commands(app, line);
   add_archive_commands(app, line);

@@ -88,6 +88,7 @@ CLI::App* add_client_command(CLI::App& app, command_line& line, const std::strin
 
 // The groups, in the order of the help.
 void add_services(CLI::App& app, command_line& line);
+void add_gateway(CLI::App& app, command_line& line);
 void add_starting_commands(CLI::App& app, command_line& line);
 void add_reading_commands(CLI::App& app, command_line& line);
 void add_archive_commands(CLI::App& app, command_line& line);
