@@ -1,6 +1,8 @@
 // What an upstream may do to the gateway: lose requests, tell too much, answer oddly.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/gateway/canned_upstream.hpp"
 #include "tests/gateway/fixture.hpp"
 
@@ -36,6 +38,35 @@ worker::gateway_usage closed(gateway_fixture& fixture) {
 }
 
 }  // namespace
+
+TEST_CASE("the end of a stream does not wait for the client to acknowledge its beginning") {
+  constexpr std::size_t streams = 15;
+  const std::string events = start + delta(4) + stop;
+  canned_upstream provider(
+      std::vector<canned_answer>(streams, stream_answer(events, start.size())));
+  gateway_fixture fixture(provider.port(), "");
+  fixture.open(plenty);
+  raw_client client(fixture.port());
+  const system_clock_source time;
+  std::vector<std::int64_t> lasted_ms;
+  for (std::size_t i = 1; i <= streams; ++i) {
+    const auto began = time.boot_ms();
+    client.send(gateway_fixture::request(small_body(true)));
+    const auto ended = [&] {
+      const std::string last_chunk = "\r\n0\r\n\r\n";
+      std::size_t count = 0;
+      const auto& got = client.received();
+      for (auto at = got.find(last_chunk); at != got.npos; at = got.find(last_chunk, at + 1))
+        ++count;
+      return count;
+    };
+    while (ended() < i && time.boot_ms() - began < 5'000) client.read_until("\1never\1", 1);
+    REQUIRE(ended() == i);
+    lasted_ms.push_back(time.boot_ms() - began);
+  }
+  std::sort(lasted_ms.begin(), lasted_ms.end());
+  CHECK(lasted_ms[streams / 2] < 35);  // a delayed acknowledgement takes 40
+}
 
 TEST_CASE("a request that is lost on a connection used before goes out once a try") {
   canned_upstream upstream({kept_open(reply), no_answer(), json_answer(reply)});

@@ -56,6 +56,9 @@ void attempt::accept_next() {
       });
       return;
     }
+    // The last piece of a stream would wait for the client to acknowledge the one before: 40 ms.
+    boost::system::error_code ignored;
+    socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
     const auto most = static_cast<std::size_t>(self->parts_.config.max_connections);
     if (self->sessions_.size() < most && self->alive()) serve(self, std::move(socket));
     self->accept_next();

@@ -25,6 +25,8 @@ constexpr std::size_t max_event_bytes = 8 * 1024;
 constexpr std::chrono::seconds write_timeout(60);
 constexpr std::chrono::seconds drain_timeout(2);
 constexpr std::size_t max_drained_bytes = 64 << 20;
+constexpr std::size_t least_read_bytes = 512;
+constexpr std::size_t read_ahead_bytes = 64 * 1024;
 constexpr std::size_t drain_step_bytes = 64 * 1024;
 constexpr std::string_view models_path = "/v1/models";
 constexpr std::string_view one_model_prefix = "/v1/models/";
@@ -220,13 +222,28 @@ asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
     if (failed) co_return false;
   }
   request.eager(true);
+  // Not by http::async_read_some: that takes 512 bytes at a time into a small buffer, and goes on
+  // by itself while the head of a chunk is not whole, however much is held by then.
+  const auto step = static_cast<std::size_t>(std::clamp<std::uint64_t>(
+      request.content_length().value_or(read_ahead_bytes), least_read_bytes, read_ahead_bytes));
+  bool wants_more = buffer_.size() == 0;
   while (!failed && !request.is_done()) {
     if (!held.grow_to(request.get().body().capacity())) {
       co_await refuse(429, no_room, 1000);
       co_return false;
     }
-    co_await http::async_read_some(stream_, buffer_, request, into(failed));
+    if (wants_more) {
+      const auto room = std::min(step, buffer_.max_size() - buffer_.size());
+      if (room == 0) failed = http::error::buffer_overflow;
+      if (failed) break;
+      buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(room), into(failed)));
+      if (failed) break;
+    }
+    buffer_.consume(request.put(buffer_.cdata(), failed));
+    wants_more = failed == http::error::need_more || buffer_.size() == 0;
+    if (failed == http::error::need_more) failed = {};
   }
+  buffer_.shrink_to_fit();  // the answer may last, and many with it
   if (failed == http::error::body_limit || failed == http::error::buffer_overflow) {
     co_await refuse(413, "the request is too large");
     co_return false;

@@ -1,7 +1,6 @@
 #include "worker/gateway/strict_body.hpp"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "common/assert.hpp"
@@ -11,51 +10,63 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int max_depth = 200;
+constexpr std::size_t max_depth = 200;
 
-/// Refuses keys that are there twice, and nesting that is too deep.
-class key_watch final : public json::json_sax_t {
+/// Builds the value, and refuses keys that are there twice, and nesting that is too deep. In one
+/// pass: a long body is read once, and nlohmann's own builder takes a key's last value unasked.
+class builder final : public json::json_sax_t {
  public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    go_deeper();
-    keys_.emplace_back();
-    return true;
-  }
+  /// After a parse that went well.
+  json take() { return std::move(root_); }
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // JSON has none
+  bool start_object(std::size_t) override { return open(json::object()); }
   bool key(string_t& name) override {
-    if (!keys_.back().insert(name).second) refuse("the key " + shown(name) + " is there twice");
+    auto& members = open_.back()->get_ref<json::object_t&>();
+    const auto [place, is_new] = members.try_emplace(std::move(name));
+    if (!is_new) refuse("the key " + shown(place->first) + " is there twice");
+    member_ = &place->second;
     return true;
   }
-  bool end_object() override {
-    keys_.pop_back();
-    --depth_;
-    return true;
-  }
-  bool start_array(std::size_t) override {
-    go_deeper();
-    return true;
-  }
-  bool end_array() override {
-    --depth_;
-    return true;
-  }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool end_array() override { return close(); }
   bool parse_error(std::size_t, const std::string&, const json::exception&) override {
     return false;
   }
 
  private:
-  void go_deeper() {
-    if (++depth_ > max_depth) refuse("the body is nested too deeply");
+  /// Where the next value belongs: the last key's, the array's next, or all of it.
+  json& place() {
+    if (open_.empty()) return root_;
+    if (open_.back()->is_object()) return *member_;
+    return open_.back()->get_ref<json::array_t&>().emplace_back();
+  }
+  bool put(json value) {
+    place() = std::move(value);
+    return true;
+  }
+  bool open(json empty) {
+    if (open_.size() == max_depth) refuse("the body is nested too deeply");
+    auto& here = place();
+    here = std::move(empty);
+    open_.push_back(&here);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
   }
 
-  std::vector<std::set<std::string, std::less<>>> keys_;  // of the objects that are open
-  int depth_ = 0;
+  json root_;
+  std::vector<json*> open_;  // a container stays where it is while one within it is open
+  json* member_ = nullptr;
 };
 
 /// Walks over valid JSON text, for the places of things.
@@ -140,10 +151,9 @@ void only_members(const json& object, names allowed, const std::string& where) {
 json parse(std::string_view body) {
   // Taken for the end of the text here, and perhaps not by the next reader.
   if (body.find('\0') != body.npos) refuse("the body has a NUL byte");
-  // Apart from the parsing proper: watched by a callback it takes quadratic time.
-  key_watch watch;
-  const bool well_formed = json::sax_parse(body, &watch);
-  json request = well_formed ? json::parse(body, nullptr, false) : json();
+  builder built;  // a callback of json::parse would take quadratic time
+  const bool well_formed = json::sax_parse(body, &built);
+  json request = well_formed ? built.take() : json();
   if (!request.is_object()) refuse("the body must be a JSON object");
   return request;
 }

@@ -15,6 +15,16 @@ TEST_CASE("a member is put in or replaced, and every other byte stays") {
         "\xef\xbb\xbf{\"b\":2,\"a\":\"\\\\\"}");
 }
 
+TEST_CASE("what is read is what nlohmann's own parser reads") {
+  for (
+      const char* text :
+      {R"({})", R"({"a":[]})", R"({"a":{"b":[1,-2,3.5,1e3,18446744073709551615,true,false,null]}})",
+       R"({"a":[[{}],[[],{"b":"\u00e4\n\""}]],"":{"c":{"d":{}}},"e":[{"f":1},{"f":2}],"g":"ä"})"}) {
+    CAPTURE(text);
+    CHECK(strict::parse(text) == nlohmann::json::parse(text));
+  }
+}
+
 TEST_CASE("a body that two readers might read as two is refused, however large, in no time") {
   const auto refusal = [](std::string_view body) -> std::string {
     try {

@@ -11,6 +11,7 @@ namespace germline::worker {
 namespace {
 
 constexpr long max_upstream_connections = 1024;
+constexpr long upload_buffer_bytes = 16 * 1024;
 constexpr std::size_t max_header_bytes = 64 * 1024;
 
 std::string lower_case(std::string_view text) {
@@ -201,6 +202,8 @@ void upstream::call::set_up() {
   ::curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &call::on_seek);
   ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request_.body->size()));
+  // Kept as long as the answer lasts: of many streams that is much.
+  ::curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
   ::curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config.connect_ms));
   ::curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(config.total_ms));
   ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
