@@ -42,6 +42,8 @@ soak: build
 	  --minutes $(MINUTES)
 
 bench: build
+	@tools/install-deps bench
+	build/$(PRESET)/bin/gateway_bench
 	build/$(PRESET)/bin/sandbox_bench
 
 format:
