@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <string_view>
 #include <thread>
 
@@ -32,21 +32,19 @@ struct options {
   bool transcripts = false;
 };
 
-/// A conversation of so many bytes.
+/// A conversation of so many bytes, of words.
 std::string request(bool streams, bool holds, std::size_t bytes) {
+  std::string said;
+  while (said.size() < std::min<std::size_t>(900, bytes / 2))
+    said += "some words as people use them, ";
   std::string body = std::string(R"({"stream":)") + (streams ? "true" : "false") +
                      R"(,"model":"bench-1","max_tokens":100,"stop_sequences":[)" +
                      (holds ? held : "\"end\"") + R"(],"messages":[)";
-  for (bool more = true; more;) {
-    const bool last = body.size() + 2 * 1'000 > bytes;
-    body += R"({"role":"user","content":")" +
-            std::string(std::min<std::size_t>(900, bytes / 2), 'q') + "\"}";
-    if (!last) {
-      body += R"(,{"role":"assistant","content":")" + std::string(900, 'a') + R"("},)";
-    }
-    more = !last;
+  while (body.size() + 3 * said.size() < bytes) {
+    body += R"({"role":"user","content":")" + said + R"("},{"role":"assistant","content":")" +
+            said + R"("},)";
   }
-  body += "]}";
+  body += R"({"role":"user","content":")" + said + R"("}]})";
   return "POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
          "anthropic-version: 2023-06-01\r\ncontent-length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -138,14 +136,26 @@ void at_half_load(std::vector<way> ways, std::size_t count) {
   compare(ways);
 }
 
+/// What is still to be done of requests that have ended is not to be counted with the next ones.
+void wait_until_idle(pid_t proxy) {
+  constexpr std::int64_t idle_ns = 2'000'000;
+  for (int i = 0; i < 100; ++i) {
+    const auto before = cpu_ns_of(proxy);
+    ::usleep(100'000);
+    if (cpu_ns_of(proxy) - before < idle_ns) return;
+  }
+}
+
 void with_open_streams(const way& through, std::size_t bytes) {
   const auto before = resident_kib_of(through.proxy);
-  http_load load(through.port, open_streams, request(true, true, bytes));
-  load.begin("message_start");
+  auto load = std::make_unique<http_load>(through.port, open_streams, request(true, true, bytes));
+  load->begin("message_start");
   const auto after = resident_kib_of(through.proxy);
   std::printf("  %-8s bodies of %2zu KB: %6.1f MiB resident, before them %5.1f\n", through.name,
               bytes / 1'000, static_cast<double>(after) / 1'024,
               static_cast<double>(before) / 1'024);
+  load.reset();
+  wait_until_idle(through.proxy);
 }
 
 void say_load(const char* when) {

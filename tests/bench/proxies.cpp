@@ -124,13 +124,14 @@ gateway::gateway(const std::string& binary, const std::string& folder, unsigned 
   if (transcripts) {
     fs::create_directory(folder + "/transcripts");
     ::chmod((folder + "/transcripts").c_str(), 0777);  // as root the gateway has another account
-    config << "[transcripts]\ndirectory = \"" << folder << "/transcripts\"\n";
+    config << "[transcripts]\ndirectory = \"" << folder
+           << "/transcripts\"\nmax_bytes = 1099511627776\n";
   }
   config.close();
   worker::gateway_spec spec;
   spec.binary = binary;
   spec.config_file = folder + "/gateway.toml";
-  spec.keys = {{"", "a-key-of-the-provider-0123456789"}};
+  spec.keys = {{"", "sk-bench-key-0123456789"}};
   if (::geteuid() == 0) {
     spec.uid = gateway_uid;
     spec.gid = gateway_uid;
