@@ -1,0 +1,14 @@
+// random: any candidate, each with the same probability. Drift without selection: what a strategy
+// that selects is to be better than.
+#include "coordinator/evolution/strategies/strategies.hpp"
+
+namespace germline::evolution {
+
+result<chooser> make_random(options&) {
+  return chooser([](const archive& of, random_source& chance) {
+    return choice{of.by_rank(chance.below(of.candidates())),
+                  1.0 / static_cast<double>(of.candidates())};
+  });
+}
+
+}  // namespace germline::evolution
