@@ -8,7 +8,7 @@
 //             store_actor (detached: SQLite) ◀┴▶ refs_actor (detached: libgit2)
 //
 //   evaluations_actor owns what measures the generations, as a lineage does its iterations;
-//   lineages and runs_actor name it what a birth brings.
+//   lineages and runs_actor name it what a birth brings, and it tells them when one is measured.
 //
 // Event-based actors never block; store and refs work in threads of their own. An error in a reply
 // is a caf::error made by caf_error.hpp. Protos travel behind shared_ptr inside this process only;
@@ -119,6 +119,9 @@ CAF_ADD_ATOM(germline_coordinator, germline, pause_atom, "pause")
 CAF_ADD_ATOM(germline_coordinator, germline, resume_atom, "resume")
 CAF_ADD_ATOM(germline_coordinator, germline, rollback_atom, "rollback")
 CAF_ADD_ATOM(germline_coordinator, germline, retire_atom, "retire")
+CAF_ADD_ATOM(germline_coordinator, germline, drain_atom, "drain")
+CAF_ADD_ATOM(germline_coordinator, germline, scored_atom, "scored")
+CAF_ADD_ATOM(germline_coordinator, germline, listen_atom, "listen")
 CAF_ADD_ATOM(germline_coordinator, germline, check_atom, "check")
 CAF_ADD_ATOM(germline_coordinator, germline, left_atom, "left")
 CAF_ADD_ATOM(germline_coordinator, germline, tick_atom, "tick")
@@ -147,6 +150,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::attempt_loss)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::grant_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::parent_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::parent)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::evaluation_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
@@ -162,6 +167,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::move_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::project_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::projection)
@@ -185,6 +191,7 @@ using store_actor = caf::typed_actor<
     caf::replies_to<records::ancestor_request>::with<records::ancestor>,
     caf::reacts_to<records::rollback>, caf::replies_to<records::new_fork>::with<records::forked>,
     caf::replies_to<records::clade>::with<records::clade_lineages>,
+    caf::replies_to<records::parent_request>::with<records::parent>,
     caf::reacts_to<records::dropped_iteration>, caf::reacts_to<records::known_worker>,
     caf::reacts_to<records::cordon>, caf::reacts_to<branch_atom, lineage_id, std::string>,
     caf::reacts_to<event_batch>,
@@ -197,6 +204,8 @@ using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
                                     caf::replies_to<refs::context_request>::with<std::string>,
                                     /// The rollback commit's id.
                                     caf::replies_to<refs::rollback_request>::with<std::string>,
+                                    /// The commit to go on from.
+                                    caf::replies_to<refs::move_request>::with<std::string>,
                                     caf::replies_to<refs::project_request>::with<refs::projection>,
                                     /// Removes the packs of attempts that are over.
                                     caf::reacts_to<tick_atom>>;
@@ -212,9 +221,14 @@ using item_owner = caf::typed_actor<
     /// The item could not be leased: nothing of the run's budget is left.
     caf::reacts_to<budget_atom, item_id>>;
 
+/// Who is told that an evaluation ended. Part of runs_actor and lineage_actor.
+using score_listener = caf::typed_actor<caf::reacts_to<scored_atom>>;
+
 /// Owns evaluations: has them leased and records how they end.
 using evaluations_actor = item_owner::extend<  /// One that was recorded with a birth.
-    caf::reacts_to<offer_atom, item_id>, caf::reacts_to<tick_atom>>;
+    caf::reacts_to<offer_atom, item_id>,
+    /// Of each that ends from now on the listener is told, once it is recorded.
+    caf::reacts_to<listen_atom, score_listener>, caf::reacts_to<tick_atom>>;
 
 /// One lineage. Alone writes its row in the record; deals with one thing at a time.
 using lineage_actor =
@@ -227,19 +241,27 @@ using lineage_actor =
                        /// To an ancestor of the head, or, where it is empty, to the head's parent.
                        caf::reacts_to<rollback_atom, generation_id, std::string>,
                        caf::reacts_to<retire_atom, std::string>,
+                       /// Retires it now, or with the end of the iteration that a worker has.
+                       caf::reacts_to<drain_atom, std::string>,
+                       /// If it waited for its newest generation to be measured, it may be now.
+                       caf::reacts_to<scored_atom>,
                        /// Looks whether the branch is where the record says.
                        caf::reacts_to<check_atom>>;
 
 /// Founds runs (judges found items) and knows every lineage's actor.
-using runs_actor = item_owner::extend<
-    caf::reacts_to<records::new_run>, caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
-    caf::reacts_to<pause_atom, lineage_id, std::string>,
-    caf::reacts_to<resume_atom, lineage_id, std::string>,
-    caf::reacts_to<rollback_atom, lineage_id, generation_id, std::string>,
-    /// Founds a lineage from a generation that is there.
-    caf::reacts_to<records::new_fork>,
-    /// After it the lineage has no actor.
-    caf::reacts_to<retire_atom, lineage_id, std::string>, caf::reacts_to<tick_atom>>;
+using runs_actor =
+    item_owner::extend<caf::reacts_to<records::new_run>,
+                       caf::replies_to<kill_atom, kill_target>::with<kill_outcomes>,
+                       caf::reacts_to<pause_atom, lineage_id, std::string>,
+                       caf::reacts_to<resume_atom, lineage_id, std::string>,
+                       caf::reacts_to<rollback_atom, lineage_id, generation_id, std::string>,
+                       /// Founds a lineage from a generation that is there.
+                       caf::reacts_to<records::new_fork>,
+                       /// After it the lineage has no actor.
+                       caf::reacts_to<retire_atom, lineage_id, std::string>,
+                       caf::reacts_to<drain_atom, lineage_id, std::string>,
+                       /// Passed on to each lineage.
+                       caf::reacts_to<scored_atom>, caf::reacts_to<tick_atom>>;
 
 /// Leases items to workers. See dispatch/dispatch_state.hpp for what it decides.
 using dispatcher_actor =

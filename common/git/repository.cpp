@@ -277,6 +277,11 @@ result<std::string> repository::tree_with_file_from(const std::string& source_co
       [this](std::string_view tree) { return impl_->write_object(object_type::tree, tree); });
 }
 
+result<std::string> repository::tree_of(const std::string& commit) const {
+  GERMLINE_TRY_ASSIGN(const auto root, impl_->tree_of(commit));
+  return root.hex();
+}
+
 result<std::string> repository::source_id_of(const std::string& commit, std::string_view folder,
                                              std::string_view context_path) const {
   GERMLINE_TRY_ASSIGN(const auto root, impl_->tree_of(commit));

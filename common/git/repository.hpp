@@ -98,6 +98,8 @@ class repository {
   result<std::vector<commit_info>> log(const std::string& head, std::size_t count) const;
   /// Whether `ancestor` is `descendant` or reachable from it.
   result<bool> is_ancestor(const std::string& ancestor, const std::string& descendant) const;
+  /// The id of a commit's tree.
+  result<std::string> tree_of(const std::string& commit) const;
   result<std::string> write_commit(const new_commit& what);
   /// The tree of `base` with one file put in place of what is at `path`. Returns the tree's id.
   /// Refuses a path with a part that judge_name refuses: no clone could check it out.

@@ -104,6 +104,10 @@ class control_service final : public v1::Control::Service {
                     v1::LineageReply* reply) override {
     return answer(people_.fork(*request), reply);
   }
+  grpc::Status Scale(grpc::ServerContext*, const v1::ScaleRequest* request,
+                     v1::ScaleReply* reply) override {
+    return answer(people_.scale(*request), reply);
+  }
   grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
                       v1::LineageReply* reply) override {
     return answer(people_.retire(*request), reply);

@@ -2,88 +2,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 
-#include "coordinator/service_fixture.hpp"
+#include "coordinator/measured_fixture.hpp"
 
 using namespace germline;
 using namespace germline::testing;
 
 namespace {
 
-struct measured : fixture {
-  measured() {
-    std::ofstream(dir + "/user/genome.toml", std::ios::app)
-        << "[fitness]\ncommand = \"true\"\nevaluations = 2\n";
-    shell("cd " + dir + "/user && git -c user.name=u -c user.email=u@e commit -qam measured");
-  }
-
-  /// The next lease of that kind; others that come before it are kept, and all are held.
-  v1::Lease lease_of(scripted_worker& worker, v1::WorkKind kind) {
-    for (int tries = 0; tries < 300; ++tries) {
-      const auto wanted =
-          std::ranges::find_if(kept, [&](const auto& each) { return each.kind() == kind; });
-      if (wanted != kept.end()) {
-        auto lease = *wanted;
-        kept.erase(wanted);
-        return lease;
-      }
-      take_leases(worker, 100);
-      worker.beat(held);
-    }
-    FAIL("no such lease came");
-    return {};
-  }
-  void take_leases(scripted_worker& worker, int wait_ms) {
-    while (const auto message = worker.expect(v1::CoordinatorMessage::kLease, wait_ms)) {
-      kept.push_back(message->lease());
-      held.push_back(message->lease().attempt_id());
-    }
-  }
-
-  bool score(scripted_worker& worker, const v1::Lease& lease, double value) {
-    take_leases(worker, 20);  // what waits for a reply drops them
-    v1::WorkerMessage message;
-    auto* result = message.mutable_result();
-    result->set_attempt_id(lease.attempt_id());
-    result->set_fence(lease.fence());
-    result->set_ending(v1::ENDING_SCORED);
-    result->mutable_score()->set_score(value);
-    worker.send(message);
-    const auto reply = worker.expect(v1::CoordinatorMessage::kResultReply);
-    REQUIRE(reply);
-    return reply->result_reply().accepted();
-  }
-
-  /// Kills, while the worker answers each word to end an attempt.
-  v1::KillReply kill_while_heard(scripted_worker& worker, const std::string& target) {
-    worker.beat(held);
-    std::atomic<bool> is_over = false;
-    v1::KillReply reply;
-    std::thread killer([&] {
-      reply = kill(target);
-      is_over = true;
-    });
-    while (!is_over) {
-      const auto word = worker.expect(v1::CoordinatorMessage::kKill, 100);
-      if (word) worker.cleaned(word->kill().attempt_id());
-    }
-    killer.join();
-    return reply;
-  }
-
-  void retire(const std::string& lineage) {
-    grpc::ClientContext context;
-    v1::LineageRequest request;
-    request.set_lineage(lineage);
-    v1::LineageReply reply;
-    const auto status = people->Retire(&context, request, &reply);
-    REQUIRE_MESSAGE(status.ok(), status.error_message());
-  }
-
-  std::vector<v1::Lease> kept;
-  std::vector<std::string> held;  // attempts
+struct measured : measured_fixture {
+  measured() : measured_fixture(2) {}
 };
 
 }  // namespace

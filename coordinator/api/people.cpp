@@ -15,6 +15,7 @@
 #include "coordinator/api/asking.hpp"
 #include "coordinator/api/waiting.hpp"
 #include "coordinator/caf_error.hpp"
+#include "coordinator/evolution/strategy.hpp"
 #include "coordinator/health.hpp"
 #include "coordinator/store/reader.hpp"
 
@@ -187,6 +188,13 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   run.limits = request.limits();
   run.now_ms = env_.time->utc_ms();
   run.found_item = item_id::make(*env_.time, *env_.random);
+  auto strategy = evolution::parse_strategy(request.strategy());
+  if (!strategy) return strategy.error();
+  if (strategy->choose && genome.fitness.command.empty()) {
+    return invalid("strategy " + strategy->text + " chooses parents by their fitness, and " +
+                   place + " has no [fitness]: give it one, or take the strategy chain");
+  }
+  run.measured.strategy = strategy->text;
   if (!genome.fitness.command.empty()) {
     const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
     run.measured.direction =

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,7 @@ class people {
   result<v1::RollbackReply> rollback(const v1::RollbackRequest& request);
   result<v1::LineageReply> fork(const v1::ForkRequest& request);
   result<v1::LineageReply> retire(const v1::LineageRequest& request);
+  result<v1::ScaleReply> scale(const v1::ScaleRequest& request);
   result<v1::CordonReply> cordon(const v1::CordonRequest& request);
 
   /// Calls `emit` with each event of the target from the record on; with `follow` until the target
@@ -78,6 +80,10 @@ class people {
   void tell_waiting(v1::RunInfo& run);
   void tell_waiting(v1::LineageInfo& lineage);
   void tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration);
+  result<void> add_lineages(const v1::RunInfo& run, int count, const std::string& why,
+                            v1::ScaleReply& reply);
+  result<void> let_go(const std::vector<std::string>& lineages, bool kill, const std::string& why,
+                      v1::ScaleReply& reply);
   result<lineage_id> lineage_of(const std::string& given);
   result<lineage_id> steered(const std::string& given, const std::string& why);
   result<generation_id> generation_of(const std::string& given, const std::string& what);
@@ -93,6 +99,7 @@ class people {
   std::string coordinator_id_;
   std::int64_t kill_wait_ms_;  // for a proof, once the kill is recorded
   const health& well_;
+  std::mutex scaling_;  // one at a time: each counts what there is
 };
 
 }  // namespace germline

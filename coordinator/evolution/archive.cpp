@@ -1,7 +1,7 @@
 #include "coordinator/evolution/archive.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "common/assert.hpp"
 #include "coordinator/evolution/fitness.hpp"

@@ -89,10 +89,11 @@ class measurer {
     const auto copy = *this;
     self_->request(config_.store, caf::infinite, end)
         .then(
-            [end, settle] {
+            [self = self_, end, settle] {
               log_info("evaluation {} ended: {} {}", end.judged.item.str(),
                        lineage::to_string(end.judged.how), end.judged.reason);
               settle({true, true, {}});
+              for (const auto& each : self->state.listeners) self->send(each, scored_atom_v);
             },
             [copy, end, settle](const caf::error& failure) {
               if (may_pass(failure)) {
@@ -136,6 +137,7 @@ evaluations_actor::behavior_type evaluations_behavior(self_pointer self,
       },
       [](budget_atom, const item_id&) {},  // an evaluation spends nothing
       [run](offer_atom, const item_id& item) { run.offer(item); },
+      [self](listen_atom, const score_listener& who) { self->state.listeners.push_back(who); },
       [self, run, check_interval](tick_atom) {
         run.try_again();
         self->delayed_send(self, check_interval, tick_atom_v);

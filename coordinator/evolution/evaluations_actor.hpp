@@ -16,6 +16,7 @@ namespace germline {
 
 struct evaluations_actor_state {
   static inline const char* name = "evaluations";
+  std::vector<score_listener> listeners;
   std::vector<std::function<void()>> later;  // tried again at the next check: the disk is full
 };
 

@@ -59,8 +59,8 @@ void conductor::kill(const std::string& why,
     auto& s = copy.self_->state;
     --s.kills_waiting;
     auto t = lineage::apply(s.current, lineage::kill_requested{why});
-    if (!t.refused.empty()) {  // retired: nothing runs, and nothing ever will
-      promise.deliver(kill_outcome{s.current.id.str(), dispatch::proof::nothing_ran, 0, {}});
+    if (!t.refused.empty()) {  // retired
+      copy.kill_evaluations(why, promise);
       return copy.done();
     }
     auto* self = copy.self_;
@@ -82,6 +82,21 @@ void conductor::kill(const std::string& why,
               copy.done();
             });
   });
+}
+
+void conductor::kill_evaluations(const std::string& why,
+                                 caf::typed_response_promise<kill_outcome> promise) const {
+  auto* self = self_;
+  const auto copy = *this;
+  const auto fail = [promise](const caf::error& failure) mutable { promise.deliver(failure); };
+  const auto id = self->state.current.id;
+  self->request(config_.store, caf::infinite, kill_atom_v, id, why)
+      .then(
+          [copy, id, promise, fail] {
+            copy.self_->request(copy.config_.dispatcher, caf::infinite, kill_atom_v, id.str())
+                .then([promise](const kill_outcome& o) mutable { promise.deliver(o); }, fail);
+          },
+          fail);
 }
 
 void conductor::project() const {
@@ -183,42 +198,6 @@ void conductor::adopt(const lineage::transition& t) const {
              lineage::to_string(t.next.why_paused), t.next.details);
   }
   perform(t.effects);
-}
-
-void conductor::one(const lineage::begin_iteration&) const {
-  const auto copy = *this;
-  enqueue([copy] { copy.begin(); });
-}
-
-void conductor::begin() const {
-  const auto copy = *this;
-  const auto& env = config_.env;
-  const item_id item = item_id::make(*env.time, *env.random);
-  auto t = lineage::apply(self_->state.current, lineage::iteration_begun{item});
-  const bool wanted = self_->state.current.at == lineage::status::active;
-  if (!t.refused.empty() || !wanted) return done();
-  self_
-      ->request(config_.store, caf::infinite,
-                records::new_iteration{item, t.next, env.time->utc_ms()})
-      .then(
-          [copy, t] {
-            copy.adopt(t);
-            copy.done();
-          },
-          [copy](const caf::error& failure) {
-            if (may_pass(failure)) {
-              return copy.again_later(
-                  failure, [copy] { copy.begin(); },
-                  [copy] {
-                    copy.enqueue_behind_kills([copy] { copy.begin(); });
-                    copy.done();
-                  });
-            }
-            log_error("an iteration cannot begin: {}", from_caf(failure).message());
-            copy.change_surely(lineage::pause_requested{lineage::pause_reason::policy,
-                                                        from_caf(failure).message()});
-            copy.done();
-          });
 }
 
 void conductor::one(const lineage::offer_item&) const {

@@ -51,6 +51,10 @@ class conductor {
                  std::function<void(result<void>)> settle) const;
   /// Final. The branch is brought to the head first: who retires has nobody left to do it later.
   void retire(const std::string& why, std::function<void(result<void>)> settle) const;
+  /// Retires now, or with the end of the iteration that a worker has.
+  void drain(const std::string& why, std::function<void(result<void>)> settle) const;
+  /// Where the next parent could not be chosen yet.
+  void choose_again() const;
 
   void project() const;
 
@@ -62,6 +66,10 @@ class conductor {
   /// Goes on when no earlier request to move the branch is under way any more: with a kill's proof
   /// it must not move, and requests are dealt with one after the other.
   void once_the_branch_rests(std::function<void()> go_on) const;
+
+  /// What is left to run of a lineage that retired.
+  void kill_evaluations(const std::string& why,
+                        caf::typed_response_promise<kill_outcome> promise) const;
 
   void start_next() const;
   /// The last of a job: applies `what`, saves the lineage, and does what follows.
@@ -85,7 +93,12 @@ class conductor {
 
   void adopt(const lineage::transition& t) const;
   void one(const lineage::begin_iteration&) const;
+  /// Parts of one job: the parent is chosen, the branch brought there, and the iteration recorded.
   void begin() const;
+  void begin_from(const records::parent& parent) const;
+  void record_iteration(const lineage::iteration_begun& what,
+                        const std::optional<records::chosen>& how) const;
+  void begin_later(const caf::error& failure) const;
   void one(const lineage::roll_back&) const;
   void one(const lineage::offer_item&) const;
   void one(const lineage::withdraw_item&) const;

@@ -79,11 +79,18 @@ lineage_actor::behavior_type lineage_behavior(conductor::self_pointer self, line
         run.retire(why, answer(promise));
         return promise;
       },
+      [self, run](drain_atom, const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.drain(why, answer(promise));
+        return promise;
+      },
+      [run](scored_atom) { run.choose_again(); },
       [self, run](check_atom) {
         const auto& s = self->state.current;
         run.try_again();
         if (run.waits_for_storage()) return;
-        if (s.at == lineage::status::active || s.at == lineage::status::paused) run.project();
+        run.choose_again();
+        if (s.at != lineage::status::killed) run.project();
       },
   };
 }

@@ -30,6 +30,8 @@ struct lineage_actor_state {
   std::vector<std::function<void()>> later;
   std::string trouble;  // of the job that is tried again
   int kills_waiting = 0;
+
+  bool waits_for_score = false;  // its next parent is chosen once its newest generation is measured
 };
 
 struct lineage_config {

@@ -26,6 +26,12 @@ void pause(state& s, pause_reason why, std::string details) {
   s.details = std::move(details);
 }
 
+void retire(state& s) {
+  s.at = status::retired;
+  s.why_paused = pause_reason::none;
+  s.draining = false;
+}
+
 /// "1 iteration is", "3 iterations are"
 std::string counted(std::int64_t iterations) {
   return std::to_string(iterations) + (iterations == 1 ? " iteration is" : " iterations are");
@@ -40,6 +46,7 @@ effect next_step(const state& s) {
 /// Begins the next iteration, from an ancestor where the head is no good, or says why none begins.
 void go_on(transition& t) {
   state& s = t.next;
+  if (s.draining && s.live.empty()) return retire(s);
   if (s.at != status::active || s.head_generation.empty() || !s.live.empty()) return;
   if (done(s)) {
     pause(s, pause_reason::done, counted(s.iterations_done) + " done");
@@ -73,6 +80,14 @@ transition on(const state& s, const iteration_begun& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
   transition t{s, {}, {}};
   t.next.live = e.item;
+  if (e.is_chosen) t.next.unproven = false;
+  if (e.parent) {
+    t.next.head_generation = e.parent->generation;
+    t.next.head_commit = e.parent->commit;
+    t.next.depth = e.parent->depth;
+    t.next.own_failures = 0;
+    t.effects.emplace_back(project_branch{});
+  }
   if (s.at == status::active) t.effects.emplace_back(offer_item{});
   return t;
 }
@@ -149,6 +164,7 @@ transition on(const state& s, const kill_requested& e) {
     t.next.why_paused = pause_reason::none;
     t.next.details = e.why;
     t.next.live = {};
+    t.next.draining = false;
   }
   t.effects.emplace_back(prove_killed{});
   return t;
@@ -187,8 +203,26 @@ transition on(const state& s, const retire_requested& e) {
   }
   if (!s.live.empty()) return refuse(s, live_words(s, ", or kill the lineage"));
   transition t{s, {}, {}};
-  t.next.at = status::retired;
-  t.next.why_paused = pause_reason::none;
+  retire(t.next);
+  t.next.details = e.why;
+  return t;
+}
+
+transition on(const state& s, const drain_requested& e) {
+  if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (s.live.empty()) return refuse(s, "no iteration is live");
+  transition t{s, {}, {}};
+  t.next.draining = true;
+  if (s.at == status::active) t.next.details = e.why;  // else: why it is paused
+  return t;
+}
+
+transition on(const state& s, const drained& e) {
+  if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (s.head_generation.empty()) return refuse(s, "the seed is being founded: wait until it is");
+  transition t{s, {}, {}};
+  t.next.live = {};
+  retire(t.next);
   t.next.details = e.why;
   return t;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -50,6 +51,7 @@ struct state {
   item_id live;           // the live iteration's item; empty when there is none
   bool unproven = false;  // the head was born, and every iteration that it carried has failed
   int own_failures = 0;   // of the agent itself, under this head; an unproven head's are in a row
+  bool draining = false;  // it retires when its live iteration ends
 
   bool operator==(const state&) const = default;
 };
@@ -69,9 +71,18 @@ struct founded {
 struct seed_refused {
   std::string details;
 };
+/// Where an iteration starts from that is not the head: `commit` has the head and the generation as
+/// its parents, and the generation's source and context.
+struct new_parent {
+  generation_id generation;
+  std::string commit;
+  std::int64_t depth = 0;
+};
 /// The item that begin_iteration asked for is recorded.
 struct iteration_begun {
   item_id item;
+  bool is_chosen = false;  // by a strategy, which judges by itself whether a generation is any good
+  std::optional<new_parent> parent = std::nullopt;  // which is the head from now on
 };
 /// `commit` is the new head where there is one (evolved: the generation's; else the context's).
 struct iteration_ended {
@@ -104,10 +115,18 @@ struct waiting_dropped {};
 struct retire_requested {
   std::string why;
 };
+/// A worker has the live iteration: with its end the lineage retires.
+struct drain_requested {
+  std::string why;
+};
+/// The same where no worker has any: what waited is ended in the record.
+struct drained {
+  std::string why;
+};
 
-using event =
-    std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
-                 resume_requested, kill_requested, rolled_back, waiting_dropped, retire_requested>;
+using event = std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
+                           resume_requested, kill_requested, rolled_back, waiting_dropped,
+                           retire_requested, drain_requested, drained>;
 
 // Effects.
 /// Record a work item of the next iteration, from the head, and offer it.

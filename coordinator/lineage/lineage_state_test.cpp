@@ -304,3 +304,70 @@ TEST_CASE_FIXTURE(fixture, "a loaded lineage goes on where the record left it") 
   CHECK(has<offer_item>());
   CHECK_FALSE(has<begin_iteration>());
 }
+
+TEST_CASE_FIXTURE(fixture, "an iteration that starts elsewhere takes the head there") {
+  found();
+  begin();
+  end(ending::evolved, "c1");
+  const auto there = generation_id::make(time, random);
+  iteration_begun begun{item_id::make(time, random), true, new_parent{there, "m", 7}};
+  REQUIRE(send(begun));
+  CHECK(s.head_generation == there);
+  CHECK(s.head_commit == "m");
+  CHECK(s.depth == 7);
+  CHECK_FALSE(s.unproven);
+  CHECK(has<project_branch>());
+  CHECK(has<offer_item>());
+  end(ending::evolved, "c2");
+  CHECK(s.depth == 8);
+  CHECK(s.last_number == 2);  // of the lineage's own
+}
+
+TEST_CASE_FIXTURE(fixture, "a head that was chosen is never rolled back: the strategy judges it") {
+  found();
+  begin();
+  end(ending::evolved, "c1");
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(send(iteration_begun{item_id::make(time, random), true}));
+    end(ending::failed, "", "crash");
+    CHECK_FALSE(has<roll_back>());
+  }
+  REQUIRE(send(iteration_begun{item_id::make(time, random), true}));
+  end(ending::failed, "", "crash");
+  CHECK(s.why_paused == pause_reason::policy);
+}
+
+TEST_CASE_FIXTURE(fixture, "a drained lineage retires with its live iteration, or at once") {
+  CHECK_FALSE(send(drained{"fewer"}));  // its seed is being founded
+  found();
+  CHECK_FALSE(send(drain_requested{"fewer"}));  // nothing is live
+  begin();
+  REQUIRE(send(drain_requested{"fewer"}));
+  CHECK(s.draining);
+  CHECK(s.at == status::active);
+  SUBCASE("with a birth") {
+    end(ending::evolved, "c1");
+    CHECK(s.at == status::retired);
+    CHECK_FALSE(s.draining);
+    CHECK(s.details == "fewer");
+    CHECK(has<project_branch>());
+    CHECK_FALSE(has<begin_iteration>());
+  }
+  SUBCASE("while it is paused") {
+    REQUIRE(send(pause_requested{pause_reason::person, "wait"}));
+    end(ending::failed, "c1");
+    CHECK(s.at == status::retired);
+  }
+  SUBCASE("killed meanwhile") {
+    REQUIRE(send(kill_requested{"now"}));
+    CHECK(s.at == status::killed);
+    CHECK_FALSE(s.draining);
+    return;
+  }
+  SUBCASE("what waited is dropped") {
+    REQUIRE(send(drained{"at once"}));
+    CHECK(s.at == status::retired);
+    CHECK(s.live.empty());
+  }
+  CHECK_FALSE(send(drained{"again"}));
+}

@@ -199,6 +199,23 @@ class registrar {
             [promise](const caf::error& failure) mutable { promise.deliver(failure); });
   }
 
+  void drain(const lineage_id& id, const std::string& why,
+             caf::typed_response_promise<void> promise) const {
+    const auto actor = self_->state.lineages.find(id.str());
+    if (actor == self_->state.lineages.end()) {
+      promise.deliver(no_such_lineage());
+      return;
+    }
+    self_->request(actor->second, caf::infinite, drain_atom_v, why)
+        .then([promise]() mutable { deliver_done(promise); },
+              [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
+  void listen() const {
+    self_->send(config_.evaluations, listen_atom_v,
+                caf::actor_cast<score_listener>(runs_actor(self_)));
+  }
+
   void try_again() const {
     for (const auto& each : std::exchange(self_->state.later, {})) each();
   }
@@ -400,6 +417,7 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
     self->quit(ends.reason);
   });
   run.load();
+  run.listen();
   self->delayed_send(self, check_interval, tick_atom_v);
   return {
       [self, run](judge_atom, const item_id& item, const result_ptr& result,
@@ -446,6 +464,14 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         auto promise = self->make_response_promise<void>();
         run.retire(id, why, promise);
         return promise;
+      },
+      [self, run](drain_atom, const lineage_id& id, const std::string& why) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.drain(id, why, promise);
+        return promise;
+      },
+      [self](scored_atom) {
+        for (const auto& [id, actor] : self->state.lineages) self->send(actor, scored_atom_v);
       },
       [self, run, check_interval](tick_atom) {
         run.try_again();

@@ -1,6 +1,5 @@
 // runs_actor: makes runs, judges the results of their found items, and knows every lineage's actor.
-// Each lineage of a run follows the strategy `chain`: the parent of an iteration is always the
-// lineage's own head, which lineage_state holds. See coordinator/actors.hpp for its messages.
+// See coordinator/actors.hpp for its messages.
 #pragma once
 
 #include <caf/stateful_actor.hpp>

@@ -38,6 +38,40 @@ void conductor::retire(const std::string& why, std::function<void(result<void>)>
   });
 }
 
+void conductor::drain(const std::string& why, std::function<void(result<void>)> settle) const {
+  if (waits_for_storage()) return settle(storage_error());
+  const auto copy = *this;
+  enqueue([copy, why, settle] {
+    const auto& now = copy.self_->state.current;
+    const auto t = lineage::apply(now, lineage::drained{why});
+    if (!t.refused.empty()) {
+      settle(error(error_code::failed_precondition, t.refused));
+      return copy.done();
+    }
+    const auto waiting = now.live;
+    copy.self_
+        ->request(copy.config_.store, caf::infinite,
+                  records::dropped_iteration{t.next, "the lineage was drained while it waited",
+                                             copy.config_.env.time->utc_ms()})
+        .then(
+            [copy, t, waiting, settle] {
+              if (!waiting.empty()) {
+                copy.self_->send(copy.config_.dispatcher, withdraw_atom_v, waiting);
+              }
+              copy.adopt(t);
+              settle({});
+              copy.done();
+            },
+            [copy, why, settle](const caf::error& failure) {
+              if (from_caf(failure).code() == error_code::failed_precondition) {
+                return copy.save(lineage::drain_requested{why}, settle);  // a worker has it
+              }
+              settle(from_caf(failure));
+              copy.done();
+            });
+  });
+}
+
 void conductor::drop_waiting(const std::string& why, std::function<void(result<void>)> settle,
                              std::function<void()> go_on) const {
   const auto t = lineage::apply(self_->state.current, lineage::waiting_dropped{});

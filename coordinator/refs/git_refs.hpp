@@ -48,6 +48,16 @@ struct rollback_request {
   std::int64_t now_ms = 0;  // UTC
 };
 
+/// What moves a lineage to another generation: a merge that has nothing of the head but its
+/// history. Its branch so goes on, and shows where its source came from.
+struct move_request {
+  lineage_id lineage;
+  std::string head;  // the lineage's
+  std::string onto;  // the generation's commit, or a context commit after it
+  generation_id generation;
+  std::int64_t now_ms = 0;  // UTC
+};
+
 struct project_request {
   lineage_id lineage;
   std::string target;  // the head that the record has
@@ -101,6 +111,9 @@ class git_refs {
   /// Authors the commit of a rollback, pins it, and returns its id. Once more for the same head it
   /// makes another, which is pinned in place of the first.
   virtual result<std::string> author_rollback(const rollback_request& request) = 0;
+  /// Authors the commit of a move, pins it, and returns its id; that of `onto` where the head is
+  /// among its ancestors. Once more for the same head it makes another, in place of the first.
+  virtual result<std::string> author_move(const move_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
   /// The agent's own commit of an attempt; empty where none was kept.
   virtual result<std::string> raw_commit(const attempt_id& attempt) = 0;

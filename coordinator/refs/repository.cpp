@@ -217,6 +217,26 @@ class repository final : public git_refs {
     return id;
   }
 
+  result<std::string> author_move(const move_request& request) override {
+    const std::lock_guard lock(mutex_);
+    if (request.head == request.onto) return request.onto;
+    GERMLINE_TRY_ASSIGN(const bool is_behind, repo_.is_ancestor(request.head, request.onto));
+    if (is_behind) return request.onto;
+    git::new_commit what;
+    GERMLINE_TRY_ASSIGN(what.tree, repo_.tree_of(request.onto));
+    what.parents = {request.head, request.onto};
+    what.author_name = "Germline";
+    what.author_email = "germline@localhost";
+    what.time_s = request.now_ms / 1'000;
+    what.message = "Go on from " + request.generation.str() + "\n\n" +
+                   "Germline-Lineage: " + request.lineage.str() +
+                   "\nGermline-Generation: " + request.generation.str() + "\n";
+    GERMLINE_TRY_ASSIGN(const auto id, repo_.write_commit(what));
+    GERMLINE_TRY(
+        set(repo_, "refs/germline/moves/" + request.lineage.str() + "/" + request.head, id));
+    return id;
+  }
+
   result<projection> project(const project_request& request) override {
     const std::lock_guard lock(mutex_);
     const std::string name = lineage_branch(request.lineage);

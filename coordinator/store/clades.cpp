@@ -5,19 +5,26 @@
 namespace germline {
 namespace {
 
-// ?1 is the generation. A lineage without a head yet will have the seed.
+// down: the generations of the clade of the generation ?1.
 constexpr const char* of_generation =
     "WITH RECURSIVE down(id) AS (SELECT ?1 UNION SELECT p.generation_id FROM generation_parents p"
-    " JOIN down ON p.parent_id = down.id AND p.role = 'primary')"
+    " JOIN down ON p.parent_id = down.id AND p.role = 'primary')";
+
+// Of the lineage ?1: what it and forks of its generations bore, and what descends from that.
+constexpr const char* of_lineage =
+    "WITH RECURSIVE clade(id) AS (SELECT ?1 UNION SELECT f.id FROM clade JOIN generations g ON"
+    " g.lineage_id = clade.id JOIN lineages f ON f.forked_from = g.id), down(id) AS (SELECT g.id"
+    " FROM generations g JOIN clade ON g.lineage_id = clade.id UNION SELECT p.generation_id FROM"
+    " generation_parents p JOIN down ON p.parent_id = down.id AND p.role = 'primary')";
+
+// A lineage without a head yet will have the seed.
+constexpr const char* lineages_of_generation =
     " SELECT l.id FROM lineages l WHERE (l.head_generation IN (SELECT id FROM down) OR"
     " (l.head_generation = '' AND l.run_id = (SELECT run_id FROM generations WHERE id = ?1 AND"
     " lineage_id IS NULL)))";
-
-// ?1 is the lineage.
-constexpr const char* of_lineage =
-    "WITH RECURSIVE clade(id) AS (SELECT ?1 UNION SELECT f.id FROM clade JOIN generations g ON"
-    " g.lineage_id = clade.id JOIN lineages f ON f.forked_from = g.id)"
-    " SELECT l.id FROM lineages l WHERE l.id IN (SELECT id FROM clade)";
+constexpr const char* lineages_of_lineage =
+    " SELECT l.id FROM lineages l WHERE (l.id IN (SELECT id FROM clade) OR l.head_generation IN"
+    " (SELECT id FROM down))";
 
 constexpr const char* not_over =
     " AND (l.state IN (1, 2) OR EXISTS (SELECT 1 FROM items i JOIN attempts a ON a.item_id = i.id"
@@ -25,12 +32,18 @@ constexpr const char* not_over =
 
 }  // namespace
 
-result<records::clade_lineages> store::lineages_of(const records::clade& clade) {
-  return sql::guarded([&]() -> result<records::clade_lineages> {
-    const bool by_generation = !clade.generation.empty();
-    SQLite::Statement row(impl_->db,
-                          std::string(by_generation ? of_generation : of_lineage) + not_over);
-    sql::bind_all(row, by_generation ? clade.generation.str() : clade.lineage.str());
+result<records::clade_lineages> store::bar_clade(const records::clade& clade) {
+  const bool by_generation = !clade.generation.empty();
+  const std::string of = by_generation ? of_generation : of_lineage;
+  const auto root = by_generation ? clade.generation.str() : clade.lineage.str();
+  return impl_->transact([&]() -> result<records::clade_lineages> {
+    sql::exec(impl_->db,
+              (of + " UPDATE generations SET barred=1 WHERE id IN (SELECT id FROM down)").c_str(),
+              root);
+    impl_->archives.clear();
+    SQLite::Statement row(
+        impl_->db, of + (by_generation ? lineages_of_generation : lineages_of_lineage) + not_over);
+    sql::bind_all(row, root);
     records::clade_lineages found;
     while (row.executeStep()) {
       if (auto id = lineage_id::parse(sql::text(row, 0))) found.of.push_back(*id);

@@ -45,6 +45,7 @@ lineage::state read_lineage(SQLite::Statement& row) {
   if (auto live = item_id::parse(text(row, 11))) s.live = *live;
   s.unproven = integer(row, 12) != 0;
   s.own_failures = static_cast<int>(integer(row, 13));
+  s.draining = integer(row, 16) != 0;
   return s;
 }
 
@@ -101,7 +102,7 @@ result<records::loaded> store::load() {
     SQLite::Statement runs(
         db,
         "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id,"
-        " r.fitness_direction, r.evaluations FROM runs"
+        " r.fitness_direction, r.evaluations, r.strategy FROM runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {
       records::loaded_run run{*run_id::parse(text(runs, 0)),
@@ -119,7 +120,7 @@ result<records::loaded> store::load() {
         db,
         "SELECT id, state, pause_reason, details, head_generation, head_commit, depth,"
         " last_number, iterations_done, max_iterations, failures_in_row, live_item, unproven,"
-        " own_failures, run_id, branch_commit FROM lineages ORDER BY run_id, ordinal");
+        " own_failures, run_id, branch_commit, draining FROM lineages ORDER BY run_id, ordinal");
     while (lineages.executeStep()) {
       out.lineages.push_back(
           {read_lineage(lineages), *run_id::parse(text(lineages, 14)), text(lineages, 15)});

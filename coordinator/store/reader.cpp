@@ -19,23 +19,31 @@ using sql::text;
 constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
-    " random_seed FROM runs";
+    " random_seed, strategy FROM runs";
 constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
     " lineage_changes c WHERE c.lineage_id = lineages.id AND c.rolled_to = '' ORDER BY seq DESC"
     " LIMIT 1), 0), forked_from,"
+    " draining,"
+    // The number of its newest generation, where that is being measured and nothing else is live.
+    " CASE WHEN state = 1 AND live_item = '' THEN (SELECT g.number FROM generations g JOIN items i"
+    " ON i.parent_generation = g.id AND i.kind = 3 AND i.ending = 0 WHERE g.lineage_id ="
+    " lineages.id AND g.number = last_number AND (SELECT r.strategy FROM runs r WHERE r.id ="
+    " lineages.run_id) <> 'chain' LIMIT 1) END,"
     // The first change of a fork is its beginning; of another it is its founding.
     " COALESCE(CASE WHEN forked_from <> '' THEN (SELECT MIN(at_ms) FROM lineage_changes c WHERE"
     " c.lineage_id = lineages.id) END, (SELECT created_ms FROM runs r WHERE r.id = run_id))"
     " FROM lineages";
 constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
-    " g.artefact_id, g.born_ms, g.born_of_item FROM generations g LEFT JOIN generation_parents p"
+    " g.artefact_id, g.born_ms, g.born_of_item, g.barred FROM generations g LEFT JOIN "
+    "generation_parents p"
     " ON p.generation_id = g.id AND p.role = 'primary'";
 constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
-    " generation_id, phase, usage, started_ms, ended_ms, action, kind FROM items";
+    " generation_id, phase, usage, started_ms, ended_ms, action, kind,"
+    " chosen_among, chosen_probability, chosen_unmeasured FROM items";
 
 constexpr std::size_t ambiguous_most = 8;
 
@@ -64,6 +72,18 @@ struct record_reader::impl {
   std::invoke_result_t<Work> locked(Work&& work) {
     const std::lock_guard lock(mutex);
     return sql::guarded(std::forward<Work>(work));
+  }
+
+  /// How many generations of its run were measured while the iteration went on.
+  int measured_during(const v1::IterationInfo& iteration) {
+    SQLite::Statement row(
+        db,
+        "SELECT COUNT(DISTINCT parent_generation) FROM items WHERE run_id = (SELECT run_id FROM"
+        " items WHERE id=?1) AND kind = 3 AND ending <> 0 AND ended_ms > ?2 AND (?3 = 0 OR"
+        " ended_ms < ?3)");
+    bind_all(row, iteration.item_id(), iteration.started_ms(), iteration.ended_ms());
+    row.executeStep();
+    return static_cast<int>(integer(row, 0));
   }
 
   v1::IterationInfo read_item(SQLite::Statement& row) {
@@ -96,6 +116,12 @@ struct record_reader::impl {
       attempt->set_leased_ms(integer(attempts, 4));
       attempt->set_ended_ms(integer(attempts, 5));
       attempt->set_details(text(attempts, 6));
+    }
+    if (integer(row, 15) > 0) {
+      auto& choice = *info.mutable_choice();
+      choice.set_among(static_cast<int>(integer(row, 15)));
+      choice.set_probability(row.getColumn(16).getDouble());
+      choice.set_unmeasured(static_cast<int>(integer(row, 17)));
     }
     if (info.kind() == v1::WORK_KIND_EVALUATE) {
       SQLite::Statement score(db, "SELECT details FROM scores WHERE item_id=?");
@@ -163,7 +189,11 @@ struct record_reader::impl {
     info.set_spent_nanousd(integer(row, 10));
     info.set_changed_ms(integer(row, 12));
     info.set_forked_from(text(row, 13));
-    info.set_created_ms(integer(row, 14));
+    info.set_draining(integer(row, 14) != 0);
+    if (!row.isColumnNull(15)) {
+      info.set_waits_for("generation " + std::to_string(integer(row, 15)) + " to be measured");
+    }
+    info.set_created_ms(integer(row, 16));
     const std::string live = text(row, 11);
     if (!live.empty()) {
       SQLite::Statement item(db, std::string(select_item) + " WHERE id=?");
@@ -263,6 +293,7 @@ struct record_reader::impl {
     info.set_folder(text(row, 12));
     info.set_fitness_direction(static_cast<v1::FitnessDirection>(integer(row, 13)));
     info.set_random_seed(static_cast<std::uint64_t>(integer(row, 14)));
+    info.set_strategy(text(row, 15));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }
@@ -300,6 +331,7 @@ struct record_reader::impl {
     info.set_artefact_id(text(row, 7));
     info.set_born_ms(integer(row, 8));
     info.set_born_of_iteration(text(row, 9));
+    info.set_barred(integer(row, 10) != 0);
     return info;
   }
 
@@ -449,7 +481,11 @@ result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
     SQLite::Statement row(impl_->db, std::string(select_item) + " WHERE id=?");
     bind_all(row, id);
     if (!row.executeStep()) return not_found(id);
-    return impl_->read_item(row);
+    auto info = impl_->read_item(row);
+    if (info.has_choice()) {
+      info.mutable_choice()->set_measured_since(impl_->measured_during(info));
+    }
+    return info;
   });
 }
 
@@ -519,6 +555,16 @@ result<watched_part> record_reader::watched(const resolved_target& target, std::
     out.changes = impl_->changes_of(target, last_change);
     out.events = impl_->events_of(target, last_event, limit);
     return out;
+  });
+}
+
+result<std::string> record_reader::seed_of(const std::string& run) {
+  return impl_->locked([&]() -> result<std::string> {
+    SQLite::Statement row(impl_->db,
+                          "SELECT id FROM generations WHERE run_id=? AND lineage_id IS NULL");
+    bind_all(row, run);
+    if (!row.executeStep()) return not_found("a founded seed of " + run);
+    return text(row, 0);
   });
 }
 

@@ -91,6 +91,8 @@ class record_reader {
   result<std::vector<v1::RollbackInfo>> rollbacks(const std::string& run);
   /// The artefacts of all generations, some maybe twice.
   result<std::vector<std::string>> artefacts();
+  /// A founded run's generation 0.
+  result<std::string> seed_of(const std::string& run);
   result<worker_needs> needs_of(const std::string& run);
   result<genome_place> genome_of(const std::string& run);
   result<std::string> item_of_attempt(const std::string& attempt);

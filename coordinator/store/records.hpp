@@ -16,11 +16,12 @@
 
 namespace germline::records {
 
-/// How the generations of a run are measured.
+/// How the generations of a run are measured, and what is made of it.
 struct measuring {
   v1::FitnessDirection direction = v1::FITNESS_DIRECTION_UNSPECIFIED;  // unspecified: not at all
   int evaluations = 0;                                                 // of each generation
   std::string key;  // what their random seeds are made from; known to nobody but the record
+  std::string strategy = "chain";  // as evolution/strategy.hpp reads it
 };
 
 struct new_run {
@@ -115,10 +116,29 @@ struct seed_end {
   std::string base_digest;
 };
 
+/// Which generation the next iteration of a lineage is to start from.
+struct parent_request {
+  lineage_id lineage;
+};
+/// How a parent was chosen; see ParentChoice in control.proto.
+struct chosen {
+  int among = 0;
+  double probability = 0;  // 0: not known
+  int unmeasured = 0;
+};
+struct parent {
+  bool waits = false;  // the lineage's newest generation is being measured: nothing is chosen yet
+  generation_id generation;  // empty: there is none that could be
+  std::string commit;        // its own, or of the newest context that was added to it
+  std::int64_t depth = 0;
+  std::optional<chosen> how;  // none: it is the head, without a choice
+};
+
 struct new_iteration {
   item_id item;
   lineage::state next;
   std::int64_t now_ms = 0;
+  std::optional<chosen> how = std::nullopt;  // its parent was chosen
 };
 
 /// Which generation is meant by a rollback.
@@ -145,6 +165,7 @@ struct new_fork {
   generation_id from;
   std::optional<std::int64_t> max_iterations;  // none: as the run has it
   std::int64_t now_ms = 0;
+  std::string why = {};  // for people; empty: that it was forked, and from what
 };
 
 struct forked {
@@ -163,7 +184,7 @@ struct clade_lineages {
 };
 
 /// A live iteration that waits, is not leased, and is to be ended, since its lineage goes
-/// elsewhere.
+/// elsewhere or ends.
 struct dropped_iteration {
   lineage::state next;
   std::string why;

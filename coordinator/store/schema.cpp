@@ -155,8 +155,20 @@ CREATE TABLE scores (
 CREATE INDEX scores_of_generation ON scores (generation_id, score);
 )sql";
 
+// Strategies. chosen_among is 0 where the parent is the lineage's head without a choice. A barred
+// generation is no parent of another any more.
+constexpr const char* version_8 = R"sql(
+ALTER TABLE runs ADD COLUMN strategy TEXT NOT NULL DEFAULT 'chain';
+ALTER TABLE items ADD COLUMN chosen_among INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN chosen_probability REAL NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN chosen_unmeasured INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE generations ADD COLUMN barred INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
+UPDATE generations SET barred = 1 WHERE lineage_id IN (SELECT id FROM lineages WHERE state = 3);
+)sql";
+
 constexpr std::array migrations = {version_1, version_2, version_3, version_4,
-                                   version_5, version_6, version_7};
+                                   version_5, version_6, version_7, version_8};
 
 }  // namespace
 

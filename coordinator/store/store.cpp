@@ -10,6 +10,12 @@
 #include "coordinator/store/store_impl.hpp"
 
 namespace germline {
+
+std::uint64_t seed_from(const std::string& what) {
+  return std::stoull(sha256_hex("germline random_seed " + what).substr(0, 16), nullptr, 16) &
+         random_seed_max;
+}
+
 namespace {
 
 using sql::bind_all;
@@ -66,10 +72,10 @@ void write_lineage(SQLite::Database& db, const lineage::state& s, std::int64_t n
   exec(db,
        "UPDATE lineages SET state=?, pause_reason=?, details=?, head_generation=?, head_commit=?,"
        " depth=?, last_number=?, iterations_done=?, max_iterations=?, failures_in_row=?,"
-       " live_item=?, unproven=?, own_failures=? WHERE id=?",
+       " live_item=?, unproven=?, own_failures=?, draining=? WHERE id=?",
        s.at, s.why_paused, s.details, s.head_generation.str(), s.head_commit, s.depth,
        s.last_number, s.iterations_done, s.max_iterations, s.failures_in_row, s.live.str(),
-       s.unproven ? 1 : 0, s.own_failures, s.id.str());
+       s.unproven ? 1 : 0, s.own_failures, s.draining ? 1 : 0, s.id.str());
 }
 
 /// Books what an attempt cost, once. Without `reported` its whole reservation is spent.
@@ -126,9 +132,11 @@ void write_verdict(SQLite::Database& db, const records::verdict& judged,
 
 void write_birth(SQLite::Database& db, const records::birth& born, const std::string& run,
                  const std::string& lineage, const records::verdict& judged) {
-  exec(db, "INSERT INTO generations VALUES (?,?,?,?,?,?,?,?,?,?,?)", born.id.str(), run,
-       sql::nullable{lineage}, born.depth, born.number, born.commit, born.source_id, born.build_id,
-       born.artefact_id, judged.now_ms, judged.item.str());
+  exec(db,
+       "INSERT INTO generations (id, run_id, lineage_id, depth, number, commit_id, source_id,"
+       " build_id, artefact_id, born_ms, born_of_item) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+       born.id.str(), run, sql::nullable{lineage}, born.depth, born.number, born.commit,
+       born.source_id, born.build_id, born.artefact_id, judged.now_ms, judged.item.str());
   if (!born.parent.empty()) {
     exec(db, "INSERT INTO generation_parents VALUES (?,?,'primary')", born.id.str(),
          born.parent.str());
@@ -166,13 +174,6 @@ std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64
       std::max(free / (2 * shares), std::min(free / shares, smallest_slice_nanousd));
   if (limit > 0) slice = std::min(slice, limit);
   return slice;
-}
-
-/// One way, so that nothing that is told tells more: an agent knows its own seed, and not the
-/// run's.
-std::uint64_t seed_from(const std::string& what) {
-  return std::stoull(sha256_hex("germline random_seed " + what).substr(0, 16), nullptr, 16) &
-         random_seed_max;
 }
 
 v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
@@ -258,13 +259,13 @@ result<void> store::create_run(const records::new_run& run) {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
-         " fitness_direction, evaluations, evaluation_key)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " fitness_direction, evaluations, evaluation_key, strategy)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
-         run.measured.key);
+         run.measured.key, run.measured.strategy);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -359,39 +360,67 @@ result<void> store::end_seed(const records::seed_end& end) {
 
 result<void> store::begin_iteration(const records::new_iteration& begin) {
   auto& db = impl_->db;
-  return impl_->transact([&]() -> result<void> {
-    const auto& s = begin.next;
+  const auto& s = begin.next;
+  const auto parent = s.head_generation.str();
+  std::string run;
+  const auto begun = impl_->transact([&]() -> result<void> {
+    SQLite::Statement of(db, "SELECT run_id, barred FROM generations WHERE id=?");
+    bind_all(of, parent);
+    if (!of.executeStep()) return stale("there is no generation " + parent);
+    if (begin.how && integer(of, 1) != 0) return stale("the parent was killed meanwhile");
+    run = text(of, 0);
+    const auto how = begin.how.value_or(records::chosen{});
     exec(db,
          "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
-         " parent_commit, started_ms) SELECT ?, run_id, id, ?, ?, ?, ?, ? FROM lineages"
-         " WHERE id=?",
-         begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, s.head_generation.str(),
-         s.head_commit, begin.now_ms, s.id.str());
+         " parent_commit, started_ms, chosen_among, chosen_probability, chosen_unmeasured)"
+         " SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
+         begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, parent, s.head_commit,
+         begin.now_ms, how.among, how.probability, how.unmeasured, s.id.str());
     write_lineage(db, s, begin.now_ms);
     return {};
   });
+  if (auto* archive = begun ? impl_->known_archive(run) : nullptr) archive->begin(parent);
+  return begun;
 }
 
 result<void> store::end_iteration(const records::iteration_end& end) {
   auto& db = impl_->db;
-  return impl_->transact([&]() -> result<void> {
+  std::string run, parent;
+  const auto ended = impl_->transact([&]() -> result<void> {
     GERMLINE_TRY(check_fence(db, end.judged));
-    SQLite::Statement row(db, "SELECT run_id, state FROM lineages WHERE id=? AND live_item=?");
+    SQLite::Statement row(db,
+                          "SELECT l.run_id, l.state, i.parent_generation FROM lineages l JOIN"
+                          " items i ON i.id = l.live_item WHERE l.id=? AND i.id=?");
     bind_all(row, end.next.id.str(), end.judged.item.str());
     if (!row.executeStep()) return stale("this is not the lineage's live iteration");
     if (integer(row, 1) >= v1::LINEAGE_STATE_KILLED) return stale("the lineage is killed");
-    const std::string run = text(row, 0);
+    run = text(row, 0);
+    parent = text(row, 2);
     write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
     if (end.born) write_birth(db, *end.born, run, end.next.id.str(), end.judged);
     write_lineage(db, end.next, end.judged.now_ms);
     return {};
   });
+  if (auto* archive = ended ? impl_->known_archive(run) : nullptr) {
+    archive->end(parent, end.judged.how == lineage::ending::failed,
+                 lineage::is_agents_own(end.judged.reason));
+    if (end.born) {
+      archive->add({end.born->id.str(), parent, static_cast<int>(end.born->evaluations.size())});
+    }
+  }
+  return ended;
 }
 
 result<void> store::end_evaluation(const records::evaluation_end& end) {
   auto& db = impl_->db;
-  return impl_->transact([&]() -> result<void> {
+  std::string run, generation;
+  const auto ended = impl_->transact([&]() -> result<void> {
     GERMLINE_TRY(check_fence(db, end.judged));
+    SQLite::Statement of(db, "SELECT run_id, parent_generation FROM items WHERE id=?");
+    bind_all(of, end.judged.item.str());
+    of.executeStep();
+    run = text(of, 0);
+    generation = text(of, 1);
     write_verdict(db, end.judged, "");
     if (end.score) {
       exec(db,
@@ -402,6 +431,10 @@ result<void> store::end_evaluation(const records::evaluation_end& end) {
     }
     return {};
   });
+  if (auto* archive = ended ? impl_->known_archive(run) : nullptr) {
+    archive->measure(generation, {end.score ? std::optional(end.score->score()) : std::nullopt});
+  }
+  return ended;
 }
 
 result<void> store::refuse_result(const attempt_id& attempt, std::int64_t now_ms) {
@@ -425,7 +458,9 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
     for (const auto& item : open_items(db, "lineage_id=?", killed.id.str())) {
       kill_item(db, item, killed.details, now_ms);
     }
+    exec(db, "UPDATE generations SET barred=1 WHERE lineage_id=?", killed.id.str());
     write_lineage(db, killed, now_ms);
+    impl_->archives.clear();  // put together again at the next choice
     return {};
   });
 }
@@ -437,6 +472,7 @@ result<void> store::kill_evaluations(const lineage_id& lineage, const std::strin
     for (const auto& item : open_items(db, "kind=3 AND lineage_id=?", lineage.str())) {
       kill_item(db, item, why, now_ms);
     }
+    impl_->archives.clear();
     return {};
   });
 }
@@ -447,6 +483,7 @@ result<void> store::kill_seed(const run_id& run, const std::string& why, std::in
     for (const auto& item : open_items(db, "run_id=? AND lineage_id IS NULL", run.str())) {
       kill_item(db, item, why, now_ms);
     }
+    impl_->archives.erase(run.str());
     exec(db,
          "UPDATE runs SET found_state='refused', found_details=? WHERE id=? AND"
          " found_state='pending'",
@@ -522,7 +559,7 @@ result<void> store::roll_back(const records::rollback& back) {
 }
 
 result<records::forked> store::fork(const records::new_fork& fork) {
-  constexpr int forks_max = 1'024;  // lineages of one run, those that are over among them
+  constexpr int forks_max = 16'384;  // lineages of one run, those that are over among them
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<records::forked> {
     SQLite::Statement from(db,
@@ -530,8 +567,8 @@ result<records::forked> store::fork(const records::new_fork& fork) {
                            " (SELECT COUNT(*) FROM lineages WHERE run_id = g.run_id),"
                            " g.depth > 0 AND NOT EXISTS (SELECT 1 FROM items i WHERE"
                            " i.parent_generation = g.id AND i.kind = 2 AND i.ending IN (1, 2, 3)),"
-                           " r.folder, r.fitness_direction, r.evaluations FROM generations g JOIN "
-                           "runs r ON r.id = g.run_id WHERE g.id=?");
+                           " r.folder, r.fitness_direction, r.evaluations, r.strategy FROM"
+                           " generations g JOIN runs r ON r.id = g.run_id WHERE g.id=?");
     bind_all(from, fork.from.str());
     if (!from.executeStep()) {
       return error(error_code::not_found, "there is no generation " + fork.from.str());
@@ -548,7 +585,10 @@ result<records::forked> store::fork(const records::new_fork& fork) {
     s.last_number = integer(from, 3);
     s.max_iterations = fork.max_iterations.value_or(integer(from, 4));
     s.unproven = integer(from, 6) != 0;
-    s.details = "forked from generation " + std::to_string(s.last_number) + " " + fork.from.str();
+    s.details = fork.why;
+    if (s.details.empty()) {
+      s.details = "forked from generation " + std::to_string(s.last_number) + " " + fork.from.str();
+    }
     exec(db,
          "INSERT INTO lineages (id, run_id, ordinal, state, pause_reason, details,"
          " head_generation, head_commit, depth, last_number, iterations_done, max_iterations,"
@@ -574,6 +614,7 @@ result<void> store::drop_waiting(const records::dropped_iteration& drop) {
                      "): wait for it to end; the lineage is paused, and no other begins");
       }
       kill_item(db, text(live, 0), drop.why, drop.now_ms);
+      impl_->archives.clear();
     }
     write_lineage(db, drop.next, drop.now_ms);
     return {};

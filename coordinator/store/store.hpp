@@ -35,6 +35,10 @@ class store {
 
   /// The seed is founded or refused. `failed_precondition`: the fence does not stand.
   result<void> end_seed(const records::seed_end& end);
+  /// By the run's strategy, from what the record has now; asked again, and nothing else having
+  /// changed, the same.
+  result<records::parent> choose_parent(const records::parent_request& request);
+  /// `failed_precondition`: its parent was chosen, and may not be one any more.
   result<void> begin_iteration(const records::new_iteration& begin);
   /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
   /// `failed_precondition`: the fence does not stand, or the lineage is killed.
@@ -60,8 +64,9 @@ class store {
   result<void> roll_back(const records::rollback& back);
   /// The lineage as it is recorded, with the generation as its head. not_found: no such generation.
   result<records::forked> fork(const records::new_fork& fork);
-  /// As the record is at this moment; a lineage that waits for the founding is of its seed's.
-  result<records::clade_lineages> lineages_of(const records::clade& clade);
+  /// The generations of the clade are no parents of others any more; the lineages of it, as the
+  /// record is at this moment. A lineage that waits for the founding is of its seed's.
+  result<records::clade_lineages> bar_clade(const records::clade& clade);
   /// failed_precondition: a worker has the iteration.
   result<void> drop_waiting(const records::dropped_iteration& drop);
   result<void> set_branch(const lineage_id& lineage, const std::string& commit);

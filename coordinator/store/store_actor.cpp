@@ -153,7 +153,10 @@ store_actor::behavior_type store_behavior(self_pointer self,
         return done([&] { return db.roll_back(back); });
       },
       [&db, done](const records::new_fork& fork) { return done([&] { return db.fork(fork); }); },
-      [&db](const records::clade& clade) { return reply(db.lineages_of(clade)); },
+      [&db, done](const records::clade& clade) {
+        return done([&] { return db.bar_clade(clade); });
+      },
+      [&db](const records::parent_request& request) { return reply(db.choose_parent(request)); },
       [&db, done](const records::dropped_iteration& drop) {
         return done([&] { return db.drop_waiting(drop); });
       },

@@ -2,8 +2,12 @@
 // Internal to coordinator/store.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <type_traits>
+
+#include "coordinator/evolution/archive.hpp"
 
 #include "coordinator/store/sql.hpp"
 #include "coordinator/store/store.hpp"
@@ -11,13 +15,18 @@
 namespace germline {
 
 namespace sql {
-/// Two columns of runs: fitness_direction, evaluations.
+/// Three columns of runs: fitness_direction, evaluations, strategy.
 inline records::measuring measuring_of(SQLite::Statement& row, int i) {
   return {static_cast<v1::FitnessDirection>(integer(row, i)),
           static_cast<int>(integer(row, i + 1)),
-          {}};
+          {},
+          text(row, i + 2)};
 }
 }  // namespace sql
+
+/// A random seed for one thing that is chosen or leased. One way, so that nothing that is told
+/// tells more: an agent knows its own seed, and not the run's.
+std::uint64_t seed_from(const std::string& what);
 
 struct store::impl {
   explicit impl(const std::string& path)
@@ -34,7 +43,17 @@ struct store::impl {
     });
   }
 
+  /// What is put together from the record where it is not there: a choice needs it. Each that
+  /// writes tells it what it wrote, or has it put together anew.
+  evolution::archive& archive_of(const std::string& run, v1::FitnessDirection direction);
+  /// Where one is there.
+  evolution::archive* known_archive(const std::string& run) {
+    const auto known = archives.find(run);
+    return known == archives.end() ? nullptr : known->second.get();
+  }
+
   SQLite::Database db;
+  std::map<std::string, std::unique_ptr<evolution::archive>> archives;  // by run
 };
 
 }  // namespace germline

@@ -1,115 +1,30 @@
 #include "coordinator/store/store.hpp"
 
 #include <SQLiteCpp/Database.h>
-#include <doctest/doctest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
-#include "common/clock.hpp"
-#include "common/random.hpp"
-#include "coordinator/store/reader.hpp"
+#include "coordinator/store/store_fixture.hpp"
 
 using namespace germline;
+using namespace germline::testing;
 
 namespace {
 
-/// What version 7 brought is taken back.
+/// What versions 7 and 8 brought is taken back.
 constexpr const char* back_to_6 =
+    "ALTER TABLE runs DROP COLUMN strategy; ALTER TABLE items DROP COLUMN chosen_among;"
+    "ALTER TABLE items DROP COLUMN chosen_probability;"
+    "ALTER TABLE items DROP COLUMN chosen_unmeasured;"
+    "ALTER TABLE generations DROP COLUMN barred; ALTER TABLE lineages DROP COLUMN draining;"
     "DROP TABLE scores; DROP INDEX open_items; DROP INDEX one_live_iteration;"
     "CREATE UNIQUE INDEX one_live_iteration ON items (lineage_id) WHERE ending = 0;"
     "ALTER TABLE runs DROP COLUMN evaluation_key;"
     "ALTER TABLE runs DROP COLUMN evaluations; ALTER TABLE runs DROP COLUMN fitness_direction;";
-
-struct fixture {
-  fixture() {
-    char name[] = "/tmp/germline-store-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    dir = name;
-    reopen();
-  }
-  ~fixture() { std::filesystem::remove_all(dir); }
-
-  void reopen() {
-    record.reset();
-    auto opened = store::open((dir / "record.sqlite").string());
-    REQUIRE(opened);
-    record = std::move(*opened);
-  }
-
-  void create(std::int64_t budget = 0, int lineages = 1) {
-    run.id = run_id::make(time, random);
-    run.name = "r";
-    run.seed_commit = std::string(40, '1');
-    run.genome_toml = "schema = 1\n";
-    run.budget_nanousd = budget;
-    run.found_item = item_id::make(time, random);
-    for (int i = 0; i < lineages; ++i) run.lineages.push_back(lineage_id::make(time, random));
-    REQUIRE(record->create_run(run));
-  }
-
-  result<v1::Lease> lease(const item_id& item, std::int64_t fence) {
-    attempt = attempt_id::make(time, random);
-    return record->grant({item, attempt, fence, "w1", time.utc_ms()});
-  }
-
-  records::birth make_birth(const generation_id& parent, std::int64_t number) {
-    return {generation_id::make(time, random),
-            parent,
-            number,
-            number,
-            std::string(40, '2'),
-            "src",
-            "bld",
-            "art"};
-  }
-
-  /// Founds the seed and brings the first lineage to its first live iteration.
-  lineage::state first_iteration() {
-    REQUIRE(lease(run.found_item, 1));
-    records::seed_end end;
-    end.run = run.id;
-    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
-    end.born = make_birth({}, 0);
-    end.protected_tests = {"b", "a"};
-    REQUIRE(record->end_seed(end));
-    lineage::state s;
-    s.id = run.lineages.front();
-    s.head_generation = end.born->id;
-    s.head_commit = run.seed_commit;
-    REQUIRE(record->save_lineage(s, 5));
-    return begin(s);
-  }
-
-  lineage::state begin(lineage::state s, std::int64_t now_ms = 7) {
-    s.live = item_id::make(time, random);
-    REQUIRE(record->begin_iteration({s.live, s, now_ms}));
-    return s;
-  }
-
-  records::iteration_end make_end(const lineage::state& s, std::int64_t fence) {
-    records::iteration_end end;
-    end.judged = {s.live, attempt, fence, lineage::ending::evolved, "", "", "did", "c", {}, {}, 9};
-    end.born = make_birth(s.head_generation, s.last_number + 1);
-    end.next = s;
-    end.next.head_generation = end.born->id;
-    end.next.last_number = s.last_number + 1;
-    end.next.live = {};
-    return end;
-  }
-
-  seeded_random random{11};
-  manual_clock time;
-  std::filesystem::path dir;
-  std::unique_ptr<store> record;
-  records::new_run run;
-  attempt_id attempt;
-};
 
 }  // namespace
 
@@ -454,7 +369,7 @@ TEST_CASE_FIXTURE(fixture,
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 7);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 8);
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);
@@ -505,171 +420,4 @@ TEST_CASE_FIXTURE(fixture, "workers that nobody saw for long are forgotten, cord
   CHECK(loaded->workers.size() == 1'000);
   CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "old"; }) == 1);
   CHECK(std::ranges::count_if(loaded->workers, [](const auto& w) { return w.id == "w0"; }) == 0);
-}
-
-namespace {
-
-struct measured_fixture : fixture {
-  /// A run whose generations are measured twice, with its first lineage at its first iteration.
-  lineage::state found() {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key};
-    create(0, 2);
-    REQUIRE(lease(run.found_item, 1));
-    records::seed_end end;
-    end.run = run.id;
-    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
-    seed = make_birth({}, 0);
-    seed.evaluations = {item_id::make(time, random), item_id::make(time, random)};
-    end.born = seed;
-    REQUIRE(record->end_seed(end));
-    lineage::state s;
-    s.id = run.lineages.front();
-    s.head_generation = seed.id;
-    s.head_commit = run.seed_commit;
-    REQUIRE(record->save_lineage(s, 5));
-    return begin(s);
-  }
-
-  result<void> score(const item_id& item, double value, std::int64_t fence = 1) {
-    records::evaluation_end end;
-    end.judged = {item, attempt, fence, lineage::ending::scored, "", "", "", "", {}, {}, 9};
-    end.score.emplace();
-    end.score->set_score(value);
-    return record->end_evaluation(end);
-  }
-
-  records::iteration_end make_measured_end(const lineage::state& s) {
-    auto end = make_end(s, 1);
-    end.born->evaluations = {item_id::make(time, random)};
-    return end;
-  }
-
-  /// The first evaluation's random seed of a run that is alike but for its secret.
-  std::uint64_t measured_with(const std::string& other_key) {
-    measured_fixture other;
-    other.run.random_seed = run.random_seed;
-    other.key = other_key;
-    other.found();
-    const auto given = other.lease(other.seed.evaluations[0], 1);
-    REQUIRE(given);
-    return given->random_seed();
-  }
-
-  v1::Fitness fitness_of(const generation_id& id) {
-    const auto reader = record_reader::open((dir / "record.sqlite").string());
-    REQUIRE(reader);
-    const auto info = (*reader)->generation(id.str());
-    REQUIRE(info);
-    return info->fitness();
-  }
-
-  records::birth seed;
-  std::string key = "a secret";
-};
-
-}  // namespace
-
-TEST_CASE_FIXTURE(measured_fixture, "a birth brings its evaluations, and each gives one score") {
-  const auto s = found();
-  CHECK(fitness_of(seed.id).open() == 2);
-  const auto given = lease(seed.evaluations[0], 1);
-  REQUIRE(given);
-  CHECK(given->kind() == v1::WORK_KIND_EVALUATE);
-  CHECK(given->number() == 1);
-  CHECK(given->parent_generation() == seed.id.str());
-  CHECK(given->parent_artefact_id() == seed.artefact_id);
-  CHECK_FALSE(score(seed.evaluations[0], 1, 2));  // not the fence
-  REQUIRE(score(seed.evaluations[0], 1));
-  CHECK_FALSE(score(seed.evaluations[0], 5));
-  const auto second = lease(seed.evaluations[1], 1);
-  REQUIRE(second);
-  REQUIRE(score(seed.evaluations[1], 3));
-  const auto fitness = fitness_of(seed.id);
-  CHECK(fitness.samples() == 2);
-  CHECK(fitness.open() == 0);
-  CHECK(fitness.mean() == 2);
-  CHECK(fitness.low() < 1);
-
-  // The lineage's iteration and an evaluation of its generation are live side by side.
-  REQUIRE(lease(s.live, 1));
-  const auto end = make_measured_end(s);
-  REQUIRE(record->end_iteration(end));
-  const auto next = begin(end.next);
-  const auto measured = lease(end.born->evaluations[0], 1);
-  REQUIRE(measured);
-  CHECK(measured->lineage_id() == s.id.str());
-  // All generations are measured with the same seeds, which tell nothing of the agents'.
-  CHECK(measured->random_seed() == given->random_seed());
-  CHECK(second->random_seed() != given->random_seed());
-  CHECK(given->random_seed() != measured_with("another secret"));
-  const auto iterates = lease(next.live, 1);
-  REQUIRE(iterates);
-  CHECK(iterates->random_seed() != given->random_seed());
-}
-
-TEST_CASE_FIXTURE(measured_fixture,
-                  "an iteration that failed is followed by one with another seed") {
-  auto s = found();
-  const auto first = lease(s.live, 1);
-  REQUIRE(first);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.next = s;
-  end.next.live = {};
-  ++end.next.iterations_done;
-  REQUIRE(record->end_iteration(end));
-  const auto again = begin(end.next);
-  const auto second = lease(again.live, 1);
-  REQUIRE(second);
-  CHECK(second->number() == first->number());
-  CHECK(second->random_seed() != first->random_seed());
-}
-
-TEST_CASE_FIXTURE(measured_fixture, "a paused lineage is measured on; a killed one is not") {
-  auto s = found();
-  REQUIRE(lease(s.live, 1));
-  const auto end = make_measured_end(s);
-  REQUIRE(record->end_iteration(end));
-  const auto item = end.born->evaluations[0];
-  s = end.next;
-  s.at = lineage::status::paused;
-  REQUIRE(record->save_lineage(s, 10));
-  REQUIRE(lease(item, 1));
-  s.at = lineage::status::killed;
-  s.details = "enough";
-  REQUIRE(record->kill_lineage(s, 11));
-  CHECK_FALSE(score(item, 1));
-  CHECK_FALSE(lease(item, 5));
-  CHECK(fitness_of(end.born->id).failed() == 0);  // nobody knows how it would have ended
-  CHECK(fitness_of(end.born->id).open() == 0);
-  // The seed belongs to the run.
-  REQUIRE(lease(seed.evaluations[0], 1));
-  REQUIRE(record->kill_seed(run.id, "enough", 12));
-  CHECK_FALSE(score(seed.evaluations[0], 1));
-  const auto reader = record_reader::open((dir / "record.sqlite").string());
-  REQUIRE(reader);
-  CHECK((*reader)->run(run.id.str())->found_state() == "founded");
-}
-
-TEST_CASE_FIXTURE(measured_fixture,
-                  "evaluations are taken up again after a start, and are no iterations") {
-  found();
-  REQUIRE(lease(seed.evaluations[0], 1));
-  reopen();
-  const auto loaded = record->load();
-  REQUIRE(loaded);
-  std::map<std::string, records::open_item> open;
-  for (const auto& item : loaded->items) open[item.offer.item.str()] = item;
-  REQUIRE(open.size() == 3);
-  const auto& leased = open.at(seed.evaluations[0].str());
-  CHECK(leased.kind == v1::WORK_KIND_EVALUATE);
-  CHECK(leased.attempt == attempt);
-  CHECK(leased.offer.scope == run.id.str());
-  CHECK(open.at(seed.evaluations[1].str()).attempt.empty());
-  CHECK(loaded->runs.front().measured.evaluations == 2);
-  const auto reader = record_reader::open((dir / "record.sqlite").string());
-  REQUIRE(reader);
-  CHECK((*reader)->iterations(run.id.str())->size() == 2);  // the founding, and one
-  CHECK((*reader)->evaluations(run.id.str())->size() == 2);
 }

@@ -1,0 +1,99 @@
+// The part of `people` that changes how many lineages a run has.
+#include <algorithm>
+
+#include "common/config/run_file.hpp"
+#include "coordinator/api/actor_handles.hpp"
+#include "coordinator/api/asking.hpp"
+#include "coordinator/api/people.hpp"
+
+namespace germline {
+namespace {
+
+/// That has work before it, or may have once a person resumes it.
+bool counts(const v1::LineageInfo& lineage) {
+  const bool goes_on =
+      lineage.state() == v1::LINEAGE_STATE_ACTIVE || lineage.state() == v1::LINEAGE_STATE_PAUSED;
+  return goes_on && !lineage.draining() && lineage.pause_reason() != v1::PAUSE_REASON_DONE;
+}
+
+/// Those to go first: what a person or a policy stopped, then the newest.
+std::vector<std::string> surplus(const v1::RunInfo& run, std::size_t wanted) {
+  std::vector<const v1::LineageInfo*> all;
+  for (const auto& each : run.lineages()) {
+    if (counts(each)) all.push_back(&each);
+  }
+  std::ranges::reverse(all);
+  std::ranges::stable_partition(
+      all, [](const auto* each) { return each->state() == v1::LINEAGE_STATE_PAUSED; });
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i + wanted < all.size(); ++i) names.push_back(all[i]->lineage_id());
+  return names;
+}
+
+}  // namespace
+
+result<v1::ScaleReply> people::scale(const v1::ScaleRequest& request) {
+  GERMLINE_TRY(check_why(request.why()));
+  if (request.lineages() < 0 || request.lineages() > lineages_max) {
+    return invalid("a run is scaled to 0 to " + std::to_string(lineages_max) + " lineages");
+  }
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.run()));
+  if (found.what != resolved_target::kind::run) {
+    return invalid("'" + request.run() + "' is " + word(found.what) + "; what is scaled is a run");
+  }
+  const std::lock_guard lock(scaling_);
+  GERMLINE_TRY_ASSIGN(const auto run, reader_.run(found.id));
+  if (run.found_state() != "founded") {
+    return error(error_code::failed_precondition,
+                 run.found_state() == "pending"
+                     ? "the run's seed is being founded: scale it once it is, or kill the run"
+                     : "the run's seed was refused: it has no lineages, and can have none");
+  }
+  const auto there = std::ranges::count_if(run.lineages(), counts);
+  const auto wanted = request.lineages();
+  const auto why = (request.why().empty() ? std::string() : request.why() + ": ") + "scaled from " +
+                   std::to_string(there) + " to " + std::to_string(wanted) +
+                   (wanted == 1 ? " lineage" : " lineages");
+  v1::ScaleReply reply;
+  if (wanted > there) {
+    GERMLINE_TRY(add_lineages(run, static_cast<int>(wanted - there), why, reply));
+  } else {
+    const auto names = surplus(run, static_cast<std::size_t>(wanted));
+    GERMLINE_TRY(let_go(names, request.kill(), why, reply));
+  }
+  return reply;
+}
+
+/// As the run's first lineages began: from the seed, and with as many iterations before them.
+result<void> people::add_lineages(const v1::RunInfo& run, int count, const std::string& why,
+                                  v1::ScaleReply& reply) {
+  GERMLINE_TRY_ASSIGN(const auto seed, reader_.seed_of(run.run_id()));
+  GERMLINE_TRY_ASSIGN(const auto from, generation_id::parse(seed));
+  for (int i = 0; i < count; ++i) {
+    const records::new_fork fresh{lineage_id::make(*env_.time, *env_.random), from, std::nullopt,
+                                  env_.time->utc_ms(), why};
+    GERMLINE_TRY(tell(system_, short_wait, actors_.runs, fresh));
+    GERMLINE_TRY_ASSIGN(*reply.add_added(), reader_.lineage(fresh.id.str()));
+  }
+  return {};
+}
+
+result<void> people::let_go(const std::vector<std::string>& lineages, bool kill,
+                            const std::string& why, v1::ScaleReply& reply) {
+  for (const auto& each : lineages) {
+    if (kill) {
+      v1::KillRequest one;
+      one.set_target(each);
+      one.set_why(why);
+      GERMLINE_TRY_ASSIGN(const auto killed, this->kill(one));
+      for (const auto& outcome : killed.lineages()) *reply.add_killed() = outcome;
+      continue;
+    }
+    GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(each));
+    GERMLINE_TRY(tell(system_, short_wait, actors_.runs, drain_atom_v, id, why));
+    GERMLINE_TRY_ASSIGN(*reply.add_leaving(), reader_.lineage(each));
+  }
+  return {};
+}
+
+}  // namespace germline

@@ -1,0 +1,96 @@
+// The part of the conductor that begins iterations, from the head or from a parent that the run's
+// strategy chooses.
+#include "common/log.hpp"
+#include "coordinator/caf_error.hpp"
+#include "coordinator/lineage/conductor.hpp"
+
+namespace germline {
+
+void conductor::one(const lineage::begin_iteration&) const {
+  const auto copy = *this;
+  enqueue([copy] { copy.begin(); });
+}
+
+void conductor::choose_again() const {
+  if (self_->state.waits_for_score) one(lineage::begin_iteration{});
+}
+
+void conductor::begin() const {
+  auto& s = self_->state;
+  s.waits_for_score = false;
+  const bool wanted = s.current.at == lineage::status::active && s.current.live.empty();
+  if (!wanted) return done();
+  if (config_.measured.strategy == "chain") {
+    return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {});
+  }
+  const auto copy = *this;
+  self_->request(config_.store, caf::infinite, records::parent_request{s.current.id})
+      .then([copy](const records::parent& parent) { copy.begin_from(parent); },
+            [copy](const caf::error& failure) { copy.begin_later(failure); });
+}
+
+void conductor::begin_from(const records::parent& parent) const {
+  auto& s = self_->state;
+  if (parent.waits) {
+    s.waits_for_score = true;
+    return done();
+  }
+  if (parent.generation.empty()) {
+    change_surely(lineage::pause_requested{
+        lineage::pause_reason::policy, "no generation is left that an iteration could start from"});
+    return done();
+  }
+  lineage::iteration_begun begun{item_id::make(*config_.env.time, *config_.env.random),
+                                 parent.how.has_value()};
+  if (parent.generation == s.current.head_generation) return record_iteration(begun, parent.how);
+  const refs::move_request move{s.current.id, s.current.head_commit, parent.commit,
+                                parent.generation, config_.env.time->utc_ms()};
+  const auto copy = *this;
+  self_->request(config_.refs, caf::infinite, move)
+      .then(
+          [copy, begun, parent](const std::string& commit) {
+            auto moved = begun;
+            moved.parent = lineage::new_parent{parent.generation, commit, parent.depth};
+            copy.record_iteration(moved, parent.how);
+          },
+          [copy](const caf::error& failure) { copy.begin_later(failure); });
+}
+
+void conductor::record_iteration(const lineage::iteration_begun& what,
+                                 const std::optional<records::chosen>& how) const {
+  auto t = lineage::apply(self_->state.current, what);
+  if (!t.refused.empty()) return done();
+  const auto copy = *this;
+  self_
+      ->request(config_.store, caf::infinite,
+                records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how})
+      .then(
+          [copy, t] {
+            copy.adopt(t);
+            copy.done();
+          },
+          [copy, how](const caf::error& failure) {
+            const bool was_killed = from_caf(failure).code() == error_code::failed_precondition;
+            if (!how || !was_killed) return copy.begin_later(failure);
+            copy.one(lineage::begin_iteration{});  // another parent is chosen
+            copy.done();
+          });
+}
+
+void conductor::begin_later(const caf::error& failure) const {
+  const auto copy = *this;
+  if (may_pass(failure)) {
+    return again_later(
+        failure, [copy] { copy.begin(); },
+        [copy] {
+          copy.enqueue_behind_kills([copy] { copy.begin(); });
+          copy.done();
+        });
+  }
+  log_error("an iteration cannot begin: {}", from_caf(failure).message());
+  change_surely(
+      lineage::pause_requested{lineage::pause_reason::policy, from_caf(failure).message()});
+  done();
+}
+
+}  // namespace germline

@@ -1,0 +1,220 @@
+#include <set>
+
+#include "coordinator/store/store_fixture.hpp"
+
+using namespace germline;
+using namespace germline::testing;
+
+namespace {
+
+/// Runs of which each generation is measured once, and parents are chosen.
+struct choosing : measured_fixture {
+  choosing() { strategy = "best"; }
+
+  records::parent choose(const lineage_id& of) {
+    auto chosen = record->choose_parent({of});
+    REQUIRE(chosen);
+    return *chosen;
+  }
+
+  /// A generation of the lineage's live iteration, that scored so; the lineage after it.
+  lineage::state bear(const lineage::state& s, double value) {
+    REQUIRE(lease(s.live, 1));
+    auto end = make_measured_end(s);
+    end.born->depth = end.next.depth = s.depth + 1;
+    REQUIRE(record->end_iteration(end));
+    REQUIRE(lease(end.born->evaluations[0], 1));
+    REQUIRE(score(end.born->evaluations[0], value));
+    return end.next;
+  }
+
+  /// As the lineage's actor goes on from what was chosen.
+  lineage::state begin_from(lineage::state s, const records::parent& parent) {
+    s.head_generation = parent.generation;
+    s.head_commit = parent.commit;
+    s.depth = parent.depth;
+    s.live = item_id::make(time, random);
+    REQUIRE(record->begin_iteration({s.live, s, 7, parent.how}));
+    return s;
+  }
+
+  void score_seed(double value) {
+    for (const auto& item : seed.evaluations) {
+      REQUIRE(lease(item, 1));
+      REQUIRE(score(item, value));
+    }
+  }
+
+  lineage::state of(int i, const generation_id& head) {
+    lineage::state s;
+    s.id = run.lineages[std::size_t(i)];
+    s.head_generation = head;
+    s.head_commit = run.seed_commit;
+    return s;
+  }
+
+  v1::IterationInfo info_of(const item_id& item) {
+    const auto reader = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(reader);
+    const auto info = (*reader)->iteration(item.str());
+    REQUIRE(info);
+    return *info;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(choosing, "where nothing is measured yet, the seed is the parent") {
+  found(2);
+  const auto chosen = choose(run.lineages[1]);
+  CHECK(chosen.generation == seed.id);
+  CHECK(chosen.commit == seed.commit);
+  REQUIRE(chosen.how);
+  CHECK(chosen.how->among == 1);
+  CHECK(chosen.how->unmeasured == 1);
+}
+
+TEST_CASE_FIXTURE(choosing,
+                  "a lineage goes on from the best, whoever bore it, also after a start") {
+  const auto first = found(2);
+  score_seed(1);
+  const auto after = bear(first, 5);
+  const auto best = after.head_generation;
+  for (int start = 0; start < 2; ++start) {
+    const auto chosen = choose(run.lineages[1]);
+    CHECK(chosen.generation == best);
+    REQUIRE(chosen.how);
+    CHECK(chosen.how->among == 2);
+    CHECK(chosen.how->probability == 1);
+    CHECK(chosen.depth == 1);
+    reopen();
+  }
+  const auto begun = begin_from(of(1, seed.id), choose(run.lineages[1]));
+  CHECK(info_of(begun.live).parent_generation() == best.str());
+  CHECK(info_of(begun.live).choice().among() == 2);
+
+  // A worse child of the best changes nothing; a better one does.
+  const auto worse = bear(begun, 3);
+  CHECK(choose(run.lineages[1]).generation == best);
+  const auto better = bear(begin_from(worse, choose(run.lineages[1])), 9);
+  CHECK(choose(run.lineages[0]).generation == better.head_generation);
+}
+
+TEST_CASE_FIXTURE(choosing, "nothing is chosen while the lineage's own newborn is measured") {
+  const auto first = found(2);
+  score_seed(1);
+  REQUIRE(lease(first.live, 1));
+  const auto end = make_measured_end(first);
+  REQUIRE(record->end_iteration(end));
+  CHECK(choose(run.lineages[0]).waits);
+  CHECK_FALSE(choose(run.lineages[1]).waits);
+  CHECK(choose(run.lineages[1]).how->unmeasured == 1);
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  CHECK((*reader)->lineage(run.lineages[0].str())->waits_for() == "generation 1 to be measured");
+  REQUIRE(lease(end.born->evaluations[0], 1));
+  REQUIRE(score(end.born->evaluations[0], 2));
+  CHECK_FALSE(choose(run.lineages[0]).waits);
+  CHECK((*reader)->lineage(run.lineages[0].str())->waits_for().empty());
+}
+
+TEST_CASE_FIXTURE(choosing, "who begins from a generation has the newest context of it") {
+  auto first = found(2);
+  score_seed(1);
+  REQUIRE(lease(first.live, 1));
+  auto end = make_end(first, 1);
+  end.born.reset();
+  end.judged.how = lineage::ending::rejected;
+  end.judged.commit = std::string(40, '7');
+  end.next = first;
+  end.next.live = {};
+  end.next.head_commit = end.judged.commit;
+  REQUIRE(record->end_iteration(end));
+  // Of the other one, whose head the seed is not, it is where the first left off.
+  auto other = bear(begin_from(of(1, seed.id), choose(run.lineages[1])), 0);
+  const auto chosen = choose(run.lineages[1]);
+  CHECK(chosen.generation == seed.id);
+  CHECK(chosen.commit == end.judged.commit);
+  // Whose head it is goes on from what it has.
+  CHECK(choose(run.lineages[0]).commit == end.judged.commit);
+}
+
+TEST_CASE_FIXTURE(choosing, "what a killed lineage bore is no parent, at the last moment too") {
+  const auto first = found(3);
+  score_seed(1);
+  auto good = bear(first, 5);
+  const auto chosen = choose(run.lineages[1]);
+  REQUIRE(chosen.generation == good.head_generation);
+  SUBCASE("its lineage") {
+    good.at = lineage::status::killed;
+    REQUIRE(record->kill_lineage(good, 20));
+  }
+  SUBCASE("the clade of its generation") {
+    const auto clade = record->bar_clade({good.head_generation, {}});
+    REQUIRE(clade);
+    CHECK(clade->of == std::vector{run.lineages[0]});
+  }
+  SUBCASE("the clade of its lineage, with a child that another one bore") {
+    const auto second = bear(begin_from(of(1, seed.id), chosen), 9);
+    const auto clade = record->bar_clade({{}, run.lineages[0]});
+    REQUIRE(clade);
+    CHECK(clade->of == std::vector{run.lineages[0], run.lineages[1]});
+    CHECK(choose(run.lineages[2]).generation == seed.id);
+  }
+  auto late = of(2, chosen.generation);
+  late.live = item_id::make(time, random);
+  const auto refused = record->begin_iteration({late.live, late, 7, chosen.how});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == error_code::failed_precondition);
+  CHECK(choose(run.lineages[2]).generation == seed.id);
+  reopen();
+  CHECK(choose(run.lineages[2]).generation == seed.id);
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  CHECK((*reader)->generation(chosen.generation.str())->barred());
+  // With the seed's clade nothing is left.
+  REQUIRE(record->bar_clade({seed.id, {}}));
+  CHECK(choose(run.lineages[2]).generation.empty());
+}
+
+TEST_CASE_FIXTURE(choosing, "a fork begins where it was forked, and is chosen for from then on") {
+  const auto first = found(1);
+  score_seed(1);
+  const auto good = bear(first, 5);
+  const auto better = bear(begin_from(good, choose(run.lineages[0])), 9);
+  const auto id = lineage_id::make(time, random);
+  const auto fork = record->fork({id, good.head_generation, {}, 30});
+  REQUIRE(fork);
+  CHECK(fork->measured.strategy == "best");
+  auto chosen = choose(id);
+  CHECK(chosen.generation == good.head_generation);
+  CHECK_FALSE(chosen.how);
+  auto s = fork->state;
+  ++s.iterations_done;
+  REQUIRE(record->save_lineage(s, 31));
+  chosen = choose(id);
+  CHECK(chosen.generation == better.head_generation);
+  CHECK(chosen.how);
+}
+
+TEST_CASE_FIXTURE(choosing, "the same record gives the same choices, another seed gives others") {
+  strategy = "random";
+  run.random_seed = 77;
+  auto s = found(2);
+  score_seed(1);
+  for (int i = 0; i < 30; ++i) s = begin(bear(s, i));
+  const auto choices = [&] {
+    std::vector<generation_id> out;
+    auto other = of(1, seed.id);
+    for (int i = 0; i < 20; ++i) {
+      out.push_back(choose(other.id).generation);
+      ++other.iterations_done;
+      REQUIRE(record->save_lineage(other, 40));
+    }
+    other.iterations_done = 0;
+    REQUIRE(record->save_lineage(other, 41));
+    return out;
+  };
+  const auto once = choices();
+  CHECK(std::set(once.begin(), once.end()).size() > 5);
+  reopen();
+  CHECK(choices() == once);
+}
