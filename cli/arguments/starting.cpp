@@ -12,11 +12,15 @@ void add_run(CLI::App& app, command_line& line) {
       app, line, "run", "Found a run from a repository and let its lineages evolve",
       "  germline run ./agent --iterations 4 --follow\n"
       "  germline run ./agent --goal 'learn to search files' --model NAME --budget '$5'\n"
-      "  germline run --file run.toml --lineages 3\n\n"
+      "  germline run --file run.toml --lineages 3\n"
+      "  germline run ./packing --lineages 4 --strategy archive-sampling,form=median\n\n"
       "The branch is read as it is committed; your repository is never written. Ctrl-C ends\n"
       "--follow, not the run. It ends with 1 where the seed was refused; with 0 else, also where "
       "a\n"
-      "lineage was paused or killed, and says why. Flags win over the file.");
+      "lineage was paused or killed, and says why. Flags win over the file. A --strategy but "
+      "chain\n"
+      "lets a lineage go on from any generation of the run that is measured: chain, best, random,\n"
+      "archive-sampling (docs/cli.md).");
   add_text(command, "REPO", given->repository, "folder of a git repository; default: this one",
            path_bytes_max);
   add_text(command, "--file", given->file, "run.toml to take what is not said here from",
@@ -30,6 +34,10 @@ void add_run(CLI::App& app, command_line& line) {
                            "lines of descent, default 1");
   add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
                            "of each lineage; default and 0: no end but budget and person");
+  add_text(command, "--strategy", given->strategy,
+           "how each iteration's parent is chosen: NAME[,KEY=VALUE...]; default: chain, its "
+           "lineage's own newest generation",
+           std::string::npos);  // its bound and form are told where they are checked
   add_text(command, "--model", given->model, "as the upstream knows it; needs --budget",
            name_bytes_max);
   add_text(command, "--budget", given->budget, "dollars for the whole run: '$5', 0.50",

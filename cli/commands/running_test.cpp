@@ -129,6 +129,24 @@ TEST_CASE("6: a kill without proof says who still has what, and what to do") {
   CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
 }
 
+TEST_CASE("a strategy is passed on as it was said, the flag over the file") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\nstrategy = \"random\"\n";
+  const auto file = "run --file " + with.place.at("run.toml");
+  CHECK(with.run("run " + with.place.at("")).code == 0);
+  CHECK(with.control.created.strategy().empty());
+  CHECK(with.run(file).code == 0);
+  CHECK(with.control.created.strategy() == "random");
+  CHECK(with.run(file + " --strategy archive-sampling,form=median").code == 0);
+  CHECK(with.control.created.strategy() == "archive-sampling,form=median");
+  const auto wrong = with.run(file + " --strategy best,,");
+  CHECK(wrong.code == 2);
+  CHECK(wrong.err ==
+        "germline: 'best,,' is no strategy: write its name, and options behind it as KEY=VALUE, "
+        "each after a comma, such as best or archive-sampling,form=median\n");
+}
+
 TEST_CASE("rollback, fork and retire say what became of it") {
   fixture with;
   CHECK(with.run("rollback lin_1 --to gen_2 --why slow").out ==

@@ -45,6 +45,7 @@ result<run_file> read_run(const run_options& options) {
   lay_over(run.name, options.name);
   lay_over(run.branch, options.branch);
   lay_over(run.folder, options.folder);
+  lay_over(run.strategy, options.strategy);
   lay_over(run.model, options.model);
   lay_over(run.goal, options.goal);
   lay_over(run.lineages, options.lineages);
@@ -80,6 +81,7 @@ v1::CreateRunRequest request_of(const run_file& run) {
   request.set_folder(run.folder);
   request.set_lineages(static_cast<std::int32_t>(run.lineages));
   request.set_max_iterations(run.iterations);
+  request.set_strategy(run.strategy);
   request.set_model(run.model);
   request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
   request.set_goal(run.goal);

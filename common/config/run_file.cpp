@@ -1,5 +1,6 @@
 #include "common/config/run_file.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -85,14 +86,15 @@ result<void> set_required_tags(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 19>& known_keys() {
-  static const std::array<known_key, 19> keys{{
+const std::array<known_key, 20>& known_keys() {
+  static const std::array<known_key, 20> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
       {"run.folder", text_into(&run_file::folder)},
       {"run.lineages", count_into(&run_file::lineages, 1, lineages_max)},
       {"run.iterations", count_into(&run_file::iterations, 0, iterations_max)},
+      {"run.strategy", text_into(&run_file::strategy)},
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
       {"run.require", set_required_tags},
@@ -120,6 +122,28 @@ result<void> apply(run_file& run, const toml_value& value) {
     names.push_back(key.name);
   }
   return error(error_code::invalid_argument, unknown_key_message(value.key, names));
+}
+
+/// A word of visible ASCII, without what parts a strategy's words.
+bool is_word(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char letter) {
+    return letter > ' ' && letter <= '~' && letter != ',' && letter != '=';
+  });
+}
+
+/// NAME[,KEY=VALUE...]. Which names and keys there are is the coordinator's to say.
+bool has_form_of_strategy(std::string_view text) {
+  auto comma = std::min(text.find(','), text.size());
+  if (!is_word(text.substr(0, comma))) return false;
+  while (comma < text.size()) {
+    text.remove_prefix(comma + 1);
+    comma = std::min(text.find(','), text.size());
+    const auto option = text.substr(0, comma);
+    const auto equals = option.find('=');
+    if (equals == std::string_view::npos) return false;
+    if (!is_word(option.substr(0, equals)) || !is_word(option.substr(equals + 1))) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -175,6 +199,13 @@ result<void> check_run_texts(const run_texts& texts) {
   GERMLINE_TRY(check_size("the model's name", texts.model, name_bytes_max, ""));
   GERMLINE_TRY(check_size("the goal", texts.goal, goal_bytes_max,
                           ": put the rest into a file of the genome, and name it in the goal"));
+  GERMLINE_TRY(check_size("the strategy", texts.strategy, strategy_bytes_max, ""));
+  if (!texts.strategy.empty() && !has_form_of_strategy(texts.strategy)) {
+    return error(error_code::invalid_argument,
+                 "'" + std::string(texts.strategy) +
+                     "' is no strategy: write its name, and options behind it as KEY=VALUE, each "
+                     "after a comma, such as best or archive-sampling,form=median");
+  }
   auto folder = texts.folder;
   while (folder.size() > 1 && folder.back() == '/') folder.remove_suffix(1);
   if (folder.empty() || is_clean_relative_path(folder)) return {};
@@ -185,7 +216,8 @@ result<void> check_run_texts(const run_texts& texts) {
 }
 
 result<void> check_run(const run_file& run) {
-  GERMLINE_TRY(check_run_texts({run.name, run.branch, run.folder, run.model, run.goal}));
+  GERMLINE_TRY(
+      check_run_texts({run.name, run.branch, run.folder, run.model, run.goal, run.strategy}));
   if (!run.model.empty() && run.budget_nanousd < 0) {
     return error(error_code::invalid_argument,
                  "a model costs money: say how much at most with --budget (or budget in [model]), "

@@ -22,6 +22,7 @@ inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as t
 inline constexpr std::size_t goal_bytes_max = 8 * 1024;
 inline constexpr std::size_t name_bytes_max = 256;  // of a run, a model
 inline constexpr std::size_t branch_bytes_max = 1'024;
+inline constexpr std::size_t strategy_bytes_max = 256;
 
 struct run_file {
   std::string name;
@@ -30,6 +31,7 @@ struct run_file {
   std::string folder;      // of the genome in the repository; empty: its root
   std::int64_t lineages = 1;
   std::int64_t iterations = 0;  // per lineage; 0: no end but the budget and the person
+  std::string strategy;         // by which parents are chosen; empty: the lineage's own head
   std::string goal;
   std::uint64_t random_seed = 0;
   std::vector<std::string> required_tags;  // that a worker must have
@@ -53,10 +55,11 @@ struct run_file {
 /// `name` and the line.
 result<run_file> parse_run_file(std::string_view text, std::string_view name);
 
-/// The texts of a run, wherever they were said: within their bounds, and the folder one inside the
-/// repository.
+/// The texts of a run, wherever they were said: within their bounds, the folder one inside the
+/// repository, and the strategy of the form that strategies have.
 struct run_texts {
   std::string_view name, branch, folder, model, goal;
+  std::string_view strategy = {};
 };
 result<void> check_run_texts(const run_texts& texts);
 

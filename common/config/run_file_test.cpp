@@ -13,6 +13,7 @@ branch = "main"
 folder = "worker/agent"
 lineages = 2
 iterations = 4
+strategy = "archive-sampling,form=median"
 goal = "learn to count"
 random_seed = 7
 [model]
@@ -38,6 +39,7 @@ budget = "0.10"
   CHECK(run->folder == "worker/agent");
   CHECK(run->lineages == 2);
   CHECK(run->iterations == 4);
+  CHECK(run->strategy == "archive-sampling,form=median");
   CHECK(run->goal == "learn to count");
   CHECK(run->random_seed == 7);
   CHECK(run->model == "some-model");
@@ -110,6 +112,34 @@ TEST_CASE("the texts of a run have bounds, and its folder lies in the repository
   run.goal.clear();
   run.name = std::string(name_bytes_max + 1, 'n');
   CHECK(!check_run(run));
+}
+
+TEST_CASE("a strategy is a name with options, and which there are is not judged here") {
+  run_file run;
+  for (const char* strategy :
+       {"", "chain", "best", "archive-sampling,form=median", "x_1,a=b,c=0.5"}) {
+    CAPTURE(strategy);
+    run.strategy = strategy;
+    CHECK(check_run(run));
+  }
+  for (const char* strategy : {",", "best,", "best,,", "best,form", "best,=median", "best,form=",
+                               "best,form=a=b", "form=median", " best", "best, form=median",
+                               "best,form=median,", "be\x1bst", "b\xc3\xa9st"}) {
+    CAPTURE(strategy);
+    run.strategy = strategy;
+    REQUIRE(!check_run(run));
+    CHECK(check_run(run).error().code() == error_code::invalid_argument);
+    CHECK(check_run(run).error().message().find("is no strategy: write its name") !=
+          std::string::npos);
+  }
+  run.strategy = std::string(strategy_bytes_max, 's');
+  CHECK(check_run(run));
+  run.strategy += 's';
+  REQUIRE(!check_run(run));
+  CHECK(check_run(run).error().message() == "the strategy has 257 bytes; at most 256 are taken");
+  const auto wrong = parse_run_file("schema = 1\n[run]\nstrategy = 3\n", "run.toml");
+  REQUIRE(!wrong);
+  CHECK(wrong.error().message() == "run.toml:3: `run.strategy`: must be a string");
 }
 
 TEST_CASE("CPUs are read exactly") {
