@@ -139,6 +139,7 @@ class fake_control final : public v1::Control::Service {
     run.set_found_details("the build is red");
     run.set_repository("/srv/it's mine");
     run.set_folder("a/b");
+    run.set_strategy(strategy);
     run.set_model("m");
     run.set_budget_nanousd(2'000'000'000);
     run.add_required_tags("gpu");
@@ -158,6 +159,7 @@ class fake_control final : public v1::Control::Service {
   v1::ForkRequest forked;
   std::string found_state = "founded";
   std::string head;
+  std::string strategy = "chain";
   bool nothing_to_kill = false;
   v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
   std::atomic<int> streams{0};

@@ -241,6 +241,8 @@ TEST_CASE("a resume of what is done names the way on") {
                       "germline/gen_1 --folder a/b --model m --budget '$2.00' --require gpu\n") !=
         std::string::npos);
   CHECK(with.run("resume lin_1 --json").out.find("germline fork gen_1") != std::string::npos);
+  with.control.strategy = "best";
+  CHECK(with.run("resume lin_1").err.find(" --strategy best --require gpu\n") != std::string::npos);
   with.control.pause_reason = v1::PAUSE_REASON_PERSON;
   CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
 }

@@ -3,6 +3,7 @@
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
+#include "cli/render/words.hpp"
 #include "common/money.hpp"
 
 namespace germline::cli {
@@ -37,6 +38,7 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
     command +=
         " --model " + quoted(run.model()) + " --budget " + quoted(format_usd(run.budget_nanousd()));
   }
+  if (moves_lineages(run)) command += " --strategy " + quoted(run.strategy());
   for (const auto& tag : run.required_tags()) command += " --require " + quoted(tag);
   return command;
 }

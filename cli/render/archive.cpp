@@ -45,6 +45,12 @@ std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
 
 std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count,
                            const style& how) {
+  std::vector<std::string> header{"RANK", "GENERATION", "NUMBER",  "DEPTH",   "FITNESS",
+                                  "LOW",  "HIGH",       "SAMPLES", "LINEAGE", "COMMIT"};
+  const bool some_barred = std::any_of(
+      ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(std::min(count, ranked.size())),
+      [](const auto* each) { return each->barred(); });
+  if (some_barred) header.emplace_back("KILLED");
   std::vector<std::vector<std::string>> rows;
   for (std::size_t i = 0; i < ranked.size() && i < count; ++i) {
     const auto& each = *ranked[i];
@@ -60,11 +66,9 @@ std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked,
                                                                fitness.failed() + fitness.open())),
                     each.lineage_id().empty() ? "-" : short_id(each.lineage_id()),
                     short_commit(each.commit())});
+    if (some_barred) rows.back().emplace_back(each.barred() ? "yes" : "-");
   }
-  return fitting_table(how,
-                       {"RANK", "GENERATION", "NUMBER", "DEPTH", "FITNESS", "LOW", "HIGH",
-                        "SAMPLES", "LINEAGE", "COMMIT"},
-                       rows, {9, 8, 3, 5, 6});
+  return fitting_table(how, std::move(header), std::move(rows), {9, 8, 3, 5, 6});
 }
 
 std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count) {
@@ -98,7 +102,7 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
 std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
-      "mean,low,high\r\n";
+      "mean,low,high,barred\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -109,7 +113,8 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
     const bool repeated = fitness.samples() > 1;
     text += "," + (fitness.samples() > 0 ? exact(fitness.mean()) : "");
     text += "," + (repeated ? exact(fitness.low()) : "");
-    text += "," + (repeated ? exact(fitness.high()) : "") + "\r\n";
+    text += "," + (repeated ? exact(fitness.high()) : "");
+    text += std::string(",") + (each.barred() ? "true" : "false") + "\r\n";
   }
   return text;
 }

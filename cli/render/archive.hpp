@@ -11,12 +11,12 @@
 namespace germline::cli {
 
 /// Those that have a score, the best first: by the cautious end of the confidence interval, then by
-/// the mean, then the older one. Who lacks a score of one of its evaluations stands behind all that
-/// lack none, whatever the others say: a candidate could choose which ones it fails. Point into
-/// `tree`.
+/// the mean, then the older one. Those that were killed are among them. Who lacks a score of one of
+/// its evaluations stands behind all that lack none, whatever the others say: a candidate could
+/// choose which ones it fails. Point into `tree`.
 std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree);
 
-/// The first `count` of a ranking.
+/// The first `count` of a ranking; where one of them is barred, with a column that says so.
 std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count,
                            const style& how);
 std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count);

@@ -87,13 +87,31 @@ TEST_CASE("the archive is a line a generation, and a row") {
   auto& evaluation = *tree.add_evaluations();
   evaluation.set_parent_generation("gen_sure");
   evaluation.mutable_score()->set_score(0.1);
+  tree.mutable_generations(3)->set_barred(true);
   const auto lines = archive_lines(tree);
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 4);
   const auto first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
   CHECK(first["evaluations"][0]["score"]["score"] == 0.1);
+  CHECK(first["generation"]["barred"] == false);
   const auto csv = archive_csv(tree);
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1\r\n") != std::string::npos);
-  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,\r\n") != std::string::npos);
+  CHECK(csv.substr(0, csv.find('\r')).ends_with(",low,high,barred"));
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false\r\n") != std::string::npos);
+  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true\r\n") != std::string::npos);
+}
+
+TEST_CASE("what was killed keeps its rank, and is marked where it is among those that are told") {
+  auto tree = sample(v1::FITNESS_DIRECTION_MAXIMIZE);
+  tree.mutable_generations(1)->set_barred(true);
+  const auto ranked = ranking(tree);
+  CHECK(ids(ranked) == std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor"});
+  CHECK(render_ranking(ranked, 1, style{}).find("KILLED") == std::string::npos);
+  const auto text = render_ranking(ranked, 9, style{.terminal = true, .columns = 80});
+  CAPTURE(text);
+  CHECK(text.substr(0, text.find('\n')).ends_with("KILLED"));
+  const auto lucky = text.substr(text.find("gen_lucky"));
+  CHECK(lucky.substr(0, lucky.find('\n')).ends_with("  yes"));
+  CHECK(text.ends_with("  -\n"));
+  CHECK(nlohmann::json::parse(ranking_json(ranked, 2))[1]["barred"] == true);
 }
 
 TEST_CASE("fitness is told in a few words") {

@@ -91,7 +91,9 @@ std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t n
       rows.push_back({short_id(run.run_id()), name_of(run, how), short_id(lineage->lineage_id()),
                       waits ? "founding" : state_words(*lineage), std::to_string(lineage->depth()),
                       count_of(lineage->iterations_done(), lineage->max_iterations()),
-                      lineage->has_live() ? live_words(lineage->live()) : "-",
+                      lineage->has_live()             ? live_words(lineage->live())
+                      : !idle_words(*lineage).empty() ? "waiting"
+                                                      : "-",
                       format_usd(lineage->spent_nanousd()),
                       lineage->created_ms() > 0 ? age(lineage->created_ms(), now_ms) : created});
     }
@@ -150,7 +152,7 @@ std::string render_waiting(const v1::ListRunsReply& reply) {
   std::map<std::string, std::vector<std::string>> waiting;  // lineages, by what they wait for
   for (const auto& run : reply.runs()) {
     for (const auto& lineage : run.lineages()) {
-      const auto& what = lineage.live().waits_for();
+      const auto what = lineage.has_live() ? lineage.live().waits_for() : idle_words(lineage);
       if (!what.empty() && what != usual_wait) waiting[what].push_back(lineage.lineage_id());
     }
   }

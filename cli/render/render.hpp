@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,18 +32,29 @@ std::string render_show(const v1::ShowReply& reply, const style& how);
 /// For a terminal coloured and neutralised; else the patch as it is, so that it can be applied.
 std::string render_diff(const v1::DiffReply& reply, const style& how);
 /// With its line end. One line; on a terminal a reason that does not fit goes on in a few more. The
-/// lineage is named where `names_lineage`.
-std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage = true);
-/// The events of one target as text. Where all are of one lineage it is not named in each line.
+/// lineage is named where `names_lineage`. Of an iteration that begins `parent`, safe, says from
+/// what; empty: that goes without saying.
+std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage = true,
+                         const std::string& parent = {});
+/// The events of one target as text. Where all are of one lineage it is not named in each line; of
+/// an iteration whose parent was chosen, and is not where its lineage stood, the parent is.
 class event_story {
  public:
   event_story(const style& how, bool of_several) : how_(how), names_lineages_(of_several) {}
   std::string tell(const v1::WatchEvent& event);
 
  private:
+  /// "generation 3 gen_..." where it is to be told; else empty.
+  std::string parent_words(const v1::IterationInfo& iteration) const;
+  /// Where the event leaves its lineage.
+  void note(const v1::WatchEvent& event);
+
   style how_;
   bool names_lineages_;
   std::string lineage_;  // the first that was told of
+  // By lineage: the generation that was last told to be its head; by "" the seed.
+  std::map<std::string, std::string> heads_;
+  std::map<std::string, std::int64_t> births_;  // the numbers of those whose births were told
 };
 std::string render_killed(const v1::KillReply& reply, const style& how);
 bool is_proved(const v1::KilledLineage& killed);

@@ -81,6 +81,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add_text("folder", run.folder());
   out.add("seed", safe_line(run.seed_commit()));
   out.add("founding", safe_line(found_words(run)));
+  out.add_text("strategy", run.strategy());
   out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
@@ -118,6 +119,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
     out.add("live", safe_line(lineage.live().item_id()) + " " + live_words(lineage.live()));
     out.add_text("waits for", lineage.live().waits_for());
   }
+  out.add_text("waits for", idle_words(lineage));
   return out.take();
 }
 
@@ -144,6 +146,7 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   out.add("artefact", safe_line(generation.artefact_id()));
   out.add("born of", safe_line(generation.born_of_iteration()));
   out.add_time("born", generation.born_ms());
+  if (generation.barred()) out.add("killed", "it can be no parent any more");
   const auto words = fitness_words(generation, how);
   out.add("fitness", words.starts_with("fitness ") ? words.substr(8) : words);
   const auto& fitness = generation.fitness();
@@ -164,12 +167,25 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   return out.take();
 }
 
+/// Whole, also where the parent was the lineage's own head.
+void add_choice(sheet& out, const v1::IterationInfo& iteration) {
+  if (!iteration.has_choice()) return;
+  const auto& choice = iteration.choice();
+  out.add("chosen among", std::to_string(choice.among()) + ", with probability " +
+                              number_words(choice.probability()));
+  out.add("unmeasured", std::to_string(choice.unmeasured()) + " at the choice");
+  out.add("measured",
+          std::to_string(choice.measured_since()) +
+              (iteration.ended_ms() > 0 ? " between the choice and the end" : " since the choice"));
+}
+
 std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how) {
   sheet out(how);
   const bool measures = iteration.kind() == v1::WORK_KIND_EVALUATE;
   out.add(measures ? "evaluation" : "iteration", safe_line(iteration.item_id()));
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add(measures ? "of" : "parent", safe_line(iteration.parent_generation()));
+  add_choice(out, iteration);
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", live_words(iteration));
   out.add_text("waits for", iteration.waits_for());

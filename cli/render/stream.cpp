@@ -89,7 +89,8 @@ void add_progress(event_line& line, const v1::ProgressEvent& progress) {
   line.add_reason(progress.detail());
 }
 
-void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
+void add_beginning(event_line& line, const v1::IterationInfo& iteration,
+                   const std::string& parent) {
   if (!iteration.waits_for().empty()) {
     line.add(" waits for " + safe_line(iteration.waits_for()), paint::yellow);
     return;
@@ -102,6 +103,7 @@ void add_beginning(event_line& line, const v1::IterationInfo& iteration) {
     return;
   }
   line.add(" began");
+  if (!parent.empty()) line.add(" from " + parent);
   const auto waited = first_wait_ms(iteration);
   if (waited >= long_wait_ms) line.add(", having waited " + duration(waited) + " for a slot");
 }
@@ -118,7 +120,8 @@ void add_evaluation(event_line& line, const v1::IterationInfo& evaluation) {
 }
 
 /// Only births have numbers; until then an iteration is told by its id.
-void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
+void add_iteration(event_line& line, const v1::IterationInfo& iteration,
+                   const std::string& parent) {
   if (iteration.kind() == v1::WORK_KIND_EVALUATE) return add_evaluation(line, iteration);
   const bool founding = iteration.kind() == v1::WORK_KIND_FOUND;
   if (founding && iteration.ending() == v1::ENDING_EVOLVED) {
@@ -126,7 +129,9 @@ void add_iteration(event_line& line, const v1::IterationInfo& iteration) {
     return line.add_reason(iteration.action());
   }
   line.add(founding ? "founding" : short_id(iteration.item_id()));
-  if (iteration.ending() == v1::ENDING_UNSPECIFIED) return add_beginning(line, iteration);
+  if (iteration.ending() == v1::ENDING_UNSPECIFIED) {
+    return add_beginning(line, iteration, parent);
+  }
   line.add(" " + word(iteration.ending()), colour_of(iteration.ending()));
   if (iteration.ending() == v1::ENDING_EVOLVED) {
     line.add(", generation " + std::to_string(iteration.number()));
@@ -150,7 +155,8 @@ paint colour_of_patch_line(std::string_view line) {
 
 }  // namespace
 
-std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage) {
+std::string render_event(const v1::WatchEvent& event, const style& how, bool names_lineage,
+                         const std::string& parent) {
   event_line line(how);
   // The founding is of all lineages.
   const bool named = names_lineage && !event.lineage_id().empty();
@@ -161,7 +167,7 @@ std::string render_event(const v1::WatchEvent& event, const style& how, bool nam
       add_progress(line, event.progress());
       break;
     case v1::WatchEvent::kIteration:
-      add_iteration(line, event.iteration());
+      add_iteration(line, event.iteration(), parent);
       break;
     case v1::WatchEvent::kLineage:
       line.add("lineage ");
@@ -180,7 +186,37 @@ std::string event_story::tell(const v1::WatchEvent& event) {
     if (lineage_.empty()) lineage_ = event.lineage_id();
     names_lineages_ = names_lineages_ || lineage_ != event.lineage_id();
   }
-  return render_event(event, how_, names_lineages_);
+  const auto text = render_event(event, how_, names_lineages_,
+                                 event.has_iteration() ? parent_words(event.iteration()) : "");
+  note(event);
+  return text;
+}
+
+std::string event_story::parent_words(const v1::IterationInfo& iteration) const {
+  // Where nothing was chosen it is the head.
+  if (!iteration.has_choice()) return {};
+  const auto& parent = iteration.parent_generation();
+  auto head = heads_.find(iteration.lineage_id());
+  // One of which nothing was born yet stands on the seed, but for a fork, of which no event says
+  // where it began: there one that comes from the seed is not told.
+  if (head == heads_.end()) head = heads_.find("");
+  if (head != heads_.end() && head->second == parent) return {};
+  const auto born = births_.find(parent);
+  const auto number = born == births_.end() ? "" : std::to_string(born->second) + " ";
+  return "generation " + number + short_id(parent);
+}
+
+void event_story::note(const v1::WatchEvent& event) {
+  if (event.has_lineage() && !event.lineage().rolled_back_to().empty()) {
+    heads_[event.lineage_id()] = event.lineage().rolled_back_to();
+  }
+  const auto& iteration = event.iteration();
+  if (!event.has_iteration() || iteration.generation_id().empty() ||
+      iteration.kind() == v1::WORK_KIND_EVALUATE || iteration.ending() != v1::ENDING_EVOLVED) {
+    return;
+  }
+  births_[iteration.generation_id()] = iteration.number();
+  heads_[iteration.lineage_id()] = iteration.generation_id();
 }
 
 std::string render_diff(const v1::DiffReply& reply, const style& how) {

@@ -36,6 +36,9 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
     const auto tags = join_tags({run.required_tags().begin(), run.required_tags().end()});
     text += "  requires " + summary(how, tags, how.columns - 11) + "\n";
   }
+  if (moves_lineages(run)) {
+    text += "  strategy " + summary(how, run.strategy(), how.columns - 11) + "\n";
+  }
   if (run.found_state() == "pending") text += "  the seed is being founded\n";
   if (run.found_state() == "refused") {
     const auto what = refusal_words(run);
@@ -75,8 +78,6 @@ std::string iteration_line(const v1::IterationInfo& iteration, const v1::Generat
   if (iteration.ended_ms() > 0 && iteration.attempts_size() > 0) {
     text += "  " + duration(time_of(iteration).ran_ms);
   }
-  const auto fitness = born == nullptr ? "" : fitness_words(*born, how);
-  if (!fitness.empty()) text += "  " + painted(how, paint::bold, fitness);
   return text;
 }
 
@@ -87,6 +88,17 @@ void add_notes(std::vector<std::string>& notes, const style& how, paint colour,
   for (const auto& line : reason_lines(how, text, room, room)) {
     notes.push_back(painted(how, colour, line));
   }
+}
+
+/// What is told of a generation behind its names: how good it is, and whether it was killed.
+std::vector<std::pair<paint, std::string>> marks_of(const v1::GenerationInfo& generation,
+                                                    const style& how) {
+  std::vector<std::pair<paint, std::string>> marks;
+  if (auto words = fitness_words(generation, how); !words.empty()) {
+    marks.emplace_back(paint::bold, std::move(words));
+  }
+  if (generation.barred()) marks.emplace_back(paint::magenta, "killed");
+  return marks;
 }
 
 /// What was done and, where it was not born, why not; at most a few lines each.
@@ -111,6 +123,9 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
   }
   return notes;
 }
+
+/// The strokes before one: the lineage's and its own.
+constexpr std::size_t leaf_margin = 6;
 
 /// One thing that happened in a lineage, with its notes.
 struct leaf {
@@ -137,15 +152,26 @@ class tree_text {
   }
 
   std::string seed(const v1::GenerationInfo& generation) const {
-    const auto fitness = fitness_words(generation, how_);
-    return std::string(marks_.dot) + " " + name_of(generation) + "  the seed" +
-           (fitness.empty() ? "" : ", " + painted(how_, paint::bold, fitness)) + "\n";
+    auto text = std::string(marks_.dot) + " " + name_of(generation) + "  the seed";
+    auto used = std::string_view("*   the seed").size() + width(plain_name_of(generation));
+    std::string more;  // what does not fit behind it
+    for (const auto& [colour, words] : marks_of(generation, how_)) {
+      used += 2 + width(words);
+      if (how_.terminal && used > static_cast<std::size_t>(how_.columns)) {
+        std::vector<std::string> lines;
+        add_notes(lines, how_, colour, words);
+        for (const auto& line : lines) more += "    " + line + "\n";
+      } else {
+        text += ", " + painted(how_, colour, words);
+      }
+    }
+    return text + "\n" + more;
   }
 
   std::string lineage(const v1::LineageInfo& lineage, bool last_lineage) const {
     const std::string indent = last_lineage ? marks_.gap : marks_.bar;
     auto text = (last_lineage ? marks_.corner : marks_.tee) + lineage_line(lineage, how_) + "\n";
-    const auto leaves = leaves_of(lineage.lineage_id());
+    const auto leaves = leaves_of(lineage);
     if (!lineage.forked_from().empty()) {
       text += indent + (leaves.empty() ? marks_.gap : marks_.bar) + "forked from " +
               origin(lineage.forked_from()) + "\n";
@@ -161,40 +187,103 @@ class tree_text {
   }
 
  private:
-  std::string name_of(const v1::GenerationInfo& generation) const {
+  std::string name_of(const v1::GenerationInfo& generation, const style& how) const {
     return "generation " + std::to_string(generation.number()) + " " +
-           painted(how_, paint::dim,
+           painted(how, paint::dim,
                    short_id(generation.generation_id()) + " " + short_commit(generation.commit()));
+  }
+  std::string name_of(const v1::GenerationInfo& generation) const {
+    return name_of(generation, how_);
+  }
+  std::string plain_name_of(const v1::GenerationInfo& generation) const {
+    return name_of(generation, colourless_);
   }
   std::string origin(const std::string& id) const {
     const auto known = by_id_.find(id);
     return known == by_id_.end() ? "generation " + short_id(id) : name_of(*known->second);
   }
 
-  leaf iteration(const v1::IterationInfo& each) const {
+  /// `head`: where its lineage stood before it.
+  leaf iteration(const v1::IterationInfo& each, const std::string& head) const {
     const auto born = by_id_.find(each.generation_id());
     const bool evolved = each.ending() == v1::ENDING_EVOLVED && born != by_id_.end();
-    return {iteration_line(each, evolved ? born->second : nullptr, how_),
-            iteration_notes(each, how_)};
+    const auto* generation = evolved ? born->second : nullptr;
+    leaf out{iteration_line(each, generation, how_), {}};
+    if (generation != nullptr) add_marks(out, *generation, each);
+    const auto& parent = each.parent_generation();
+    if (!parent.empty() && !head.empty() && parent != head) {
+      add_notes(out.notes, how_, paint::plain, "from " + parent_words(parent, each.lineage_id()));
+      if (each.has_choice()) {
+        add_notes(out.notes, how_, paint::plain, choice_words(each.choice()));
+      }
+    }
+    for (auto& note : iteration_notes(each, how_)) out.notes.push_back(std::move(note));
+    return out;
   }
 
-  /// A lineage's iterations and rollbacks, in the order in which they happened.
-  std::vector<leaf> leaves_of(const std::string& lineage) const {
+  /// Behind the line of its birth, and on a terminal beneath it where that has no room.
+  void add_marks(leaf& out, const v1::GenerationInfo& born, const v1::IterationInfo& each) const {
+    auto used = leaf_margin + width(iteration_line(each, &born, colourless_));
+    for (const auto& [colour, words] : marks_of(born, how_)) {
+      used += 2 + width(words);
+      if (how_.terminal && used > static_cast<std::size_t>(how_.columns)) {
+        add_notes(out.notes, how_, colour, words);
+      } else {
+        out.line += "  " + painted(how_, colour, words);
+      }
+    }
+  }
+
+  /// "generation 3 gen_... of lin_...", where it is another lineage's.
+  std::string parent_words(const std::string& id, const std::string& lineage) const {
+    const auto known = by_id_.find(id);
+    if (known == by_id_.end()) return "generation " + short_id(id);
+    const auto& parent = *known->second;
+    auto text = "generation " + std::to_string(parent.number()) + " " + short_id(id);
+    if (parent.parent().empty()) return text + ", the seed";
+    return parent.lineage_id() == lineage ? text : text + " of " + short_id(parent.lineage_id());
+  }
+
+  /// Where a lineage stood before anything happened in it.
+  std::string start_of(const v1::LineageInfo& lineage) const {
+    if (!lineage.forked_from().empty()) return lineage.forked_from();
+    for (const auto& each : reply_.generations()) {
+      if (each.parent().empty()) return each.generation_id();
+    }
+    return {};
+  }
+
+  /// A lineage's iterations and rollbacks, in the order in which they happened, and what it waits
+  /// for since.
+  std::vector<leaf> leaves_of(const v1::LineageInfo& lineage) const {
+    const auto& id = lineage.lineage_id();
+    auto head = start_of(lineage);
     std::vector<leaf> leaves;
     for (const auto& each : reply_.iterations()) {
       const bool founding = each.kind() == v1::WORK_KIND_FOUND;
-      if (!founding && each.lineage_id() != lineage) continue;
-      if (!founding) leaves.push_back(iteration(each));
-      for (const auto& back : reply_.rollbacks()) {
-        if (back.lineage_id() != lineage || back.after_iteration() != each.item_id()) continue;
-        leaves.push_back(rollback_leaf(back, how_));
+      if (!founding && each.lineage_id() != id) continue;
+      if (!founding) {
+        leaves.push_back(iteration(each, head));
+        if (each.ending() == v1::ENDING_EVOLVED) head = each.generation_id();
       }
+      for (const auto& back : reply_.rollbacks()) {
+        if (back.lineage_id() != id || back.after_iteration() != each.item_id()) continue;
+        leaves.push_back(rollback_leaf(back, how_));
+        head = back.generation_id();
+      }
+    }
+    if (const auto idle = idle_words(lineage); !idle.empty()) {
+      std::vector<std::string> lines;
+      add_notes(lines, how_, paint::yellow, "waits for " + idle);
+      leaves.push_back({lines.front(), {lines.begin() + 1, lines.end()}});
     }
     return leaves;
   }
 
   const v1::GetTreeReply& reply_;
   const style& how_;
+  const style colourless_{
+      .terminal = how_.terminal, .unicode = how_.unicode, .columns = how_.columns};
   const strokes marks_ = strokes_of(how_);
   std::map<std::string, const v1::GenerationInfo*> by_id_;
 };

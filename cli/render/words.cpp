@@ -72,7 +72,8 @@ std::string word(v1::PauseReason reason) {
 }
 
 std::string state_words(const v1::LineageInfo& lineage) {
-  return state_words(lineage.state(), lineage.pause_reason());
+  const auto text = state_words(lineage.state(), lineage.pause_reason());
+  return lineage.draining() && !is_over(lineage) ? text + ", draining" : text;
 }
 
 std::string change_words(const v1::LineageChange& change) {
@@ -175,6 +176,29 @@ paint colour_of(v1::LineageState state, v1::PauseReason why) {
     default:
       return paint::dim;
   }
+}
+
+bool moves_lineages(const v1::RunInfo& run) {
+  return !run.strategy().empty() && run.strategy() != "chain";
+}
+
+std::string idle_words(const v1::LineageInfo& lineage) {
+  const bool idle = lineage.state() == v1::LINEAGE_STATE_ACTIVE && !lineage.has_live();
+  return idle ? lineage.waits_for() : "";
+}
+
+std::string choice_words(const v1::ParentChoice& choice) {
+  std::string text = "the only one that could be";
+  if (choice.among() > 1) {
+    char probability[32];
+    std::snprintf(probability, sizeof probability, "%.2g", choice.probability());
+    text = "chosen among " + std::to_string(choice.among()) + " with probability " + probability;
+  }
+  if (choice.unmeasured() > 0) {
+    text += "; " + std::to_string(choice.unmeasured()) +
+            (choice.unmeasured() == 1 ? " was" : " were") + " not measured yet";
+  }
+  return text;
 }
 
 bool is_settled(const v1::LineageInfo& lineage) {

@@ -15,7 +15,8 @@ std::string word(v1::AttemptState state);
 std::string word(v1::KillProof proof);
 std::string word(v1::LineageState state);
 std::string word(v1::PauseReason reason);
-/// "active", "paused (budget)", "killed"; "done" of what is paused since all its iterations are.
+/// "active", "active, draining", "paused (budget)", "killed"; "done" of what is paused since all
+/// its iterations are.
 std::string state_words(const v1::LineageInfo& lineage);
 /// The same of a change; what goes on after a pause is "resumed"; or to what it was rolled back.
 std::string change_words(const v1::LineageChange& change);
@@ -42,6 +43,13 @@ std::string number_words(double value);
 /// "fitness 2.41", "fitness 2.41 ±0.03 of 5", "no score", "being measured"; empty where the run
 /// measures none.
 std::string fitness_words(const v1::GenerationInfo& generation, const style& how);
+
+/// Whether a run's strategy lets an iteration start from elsewhere than its lineage's head.
+bool moves_lineages(const v1::RunInfo& run);
+/// What an active lineage of which nothing is live waits for; empty where it is none.
+std::string idle_words(const v1::LineageInfo& lineage);
+/// "chosen among 12 with probability 0.083; 2 were not measured yet".
+std::string choice_words(const v1::ParentChoice& choice);
 
 /// Whether nothing more will happen to it by itself: paused, killed or retired.
 bool is_settled(const v1::LineageInfo& lineage);
