@@ -26,8 +26,11 @@ constexpr int create_limit_s = 120;
 constexpr int bulk_limit_s = 1'800;
 // Longer than the coordinator waits for the lineage, which may have objects to write.
 constexpr int steer_limit_s = 25;
-// Longer than the coordinator waits for a proof: kill_wait_s is at most 50 (common/config).
-constexpr int kill_limit_s = 60;
+// Longer than the coordinator waits for its proofs. With the last of a run's lineages it may wait
+// twice, for them and then for what measures the run's seed: each time kill_wait_s, which is at
+// most 50 (common/config), and 8 s for the record. It answers by itself before this, and only its
+// answer tells what was killed and with which proof: who hangs up earlier has neither.
+constexpr int kill_limit_s = 120;
 constexpr std::size_t seed_chunk_bytes = 1 << 20;
 constexpr int most_reconnect_ms = 2'000;
 constexpr int max_message_bytes = 16 * 1024 * 1024;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <grpc/support/time.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -76,10 +77,11 @@ class fake_control final : public v1::Control::Service {
     while (request->follow() && !context->IsCancelled()) ::usleep(10'000);
     return grpc::Status::OK;
   }
-  grpc::Status Kill(grpc::ServerContext*, const v1::KillRequest* request,
+  grpc::Status Kill(grpc::ServerContext* context, const v1::KillRequest* request,
                     v1::KillReply* reply) override {
     const std::lock_guard lock(mutex);
     killed = *request;
+    patience_s = patience_of(*context);
     if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
     if (nothing_to_kill) return grpc::Status::OK;
     auto& one = *reply->add_lineages();
@@ -131,6 +133,10 @@ class fake_control final : public v1::Control::Service {
     return grpc::Status::OK;
   }
 
+  static std::int64_t patience_of(const grpc::ServerContext& context) {
+    const auto until = gpr_convert_clock_type(context.raw_deadline(), GPR_CLOCK_REALTIME);
+    return gpr_time_sub(until, gpr_now(GPR_CLOCK_REALTIME)).tv_sec;
+  }
   void fill(v1::RunInfo& run) {
     const std::lock_guard lock(mutex);
     run.set_run_id("run_1");
@@ -155,6 +161,7 @@ class fake_control final : public v1::Control::Service {
   std::string seed;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
+  std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;
   v1::ForkRequest forked;
   std::string found_state = "founded";

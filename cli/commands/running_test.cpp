@@ -129,6 +129,14 @@ TEST_CASE("6: a kill without proof says who still has what, and what to do") {
   CHECK(value["lineages"][0]["remaining"][0]["worker_id"] == "wrk_1");
 }
 
+TEST_CASE("a kill is waited for longer than a coordinator takes to answer") {
+  fixture with;
+  // Two waits of kill_wait_s at its most, 50, with 8 s each for the record.
+  constexpr int slowest_answer_s = 2 * (50 + 8);
+  CHECK(with.run("kill lin_1").code == 0);
+  CHECK(with.control.patience_s > slowest_answer_s);
+}
+
 TEST_CASE("a strategy is passed on as it was said, the flag over the file") {
   fixture with;
   std::ofstream(with.place.at("run.toml"))
