@@ -64,6 +64,14 @@ TEST_CASE("2: usage, before anything is asked of a coordinator") {
                                 "run . --strategy ''",
                                 "run . --strategy best,,",
                                 "run . --strategy $(head -c 300 /dev/zero | tr '\\0' s)",
+                                "scale",
+                                "scale run_1",
+                                "scale run_1 65",
+                                "scale run_1 -1",
+                                "scale run_1 many",
+                                "scale run_1 1 2",
+                                "scale '' 1",
+                                "scale run_1 1 --why ''",
                                 "run . --random-seed -1",
                                 "run . --folder /",
                                 "run . --folder ../agents",
@@ -184,7 +192,7 @@ TEST_CASE("on a terminal settings, checks and errors fit its width") {
   const auto deep = place.at("a-folder-with-a-long-name/and-another-one/and-a-third-one/socket");
   for (const auto& words :
        {"config show --origin", "doctor", "ps", "--help", "up --help", "run --help",
-        "promote --help", "pause --help", "kill --help", "rollback --help"}) {
+        "promote --help", "pause --help", "kill --help", "scale --help", "rollback --help"}) {
     CAPTURE(words);
     const auto command = "export GERMLINE_COORDINATOR=unix:" + deep + "; stty cols 80 rows 24; " +
                          GERMLINE_BINARY + " " + words;

@@ -250,6 +250,11 @@ result<v1::LineageReply> control_client::retire(const v1::LineageRequest& reques
   return call(&v1::Control::Stub::Retire, request, steer_limit_s);
 }
 
+result<v1::ScaleReply> control_client::scale(const v1::ScaleRequest& request) {
+  // With or without a kill: it may be of many lineages, each of which is asked.
+  return call(&v1::Control::Stub::Scale, request, kill_limit_s);
+}
+
 result<v1::CordonReply> control_client::cordon(const v1::CordonRequest& request) {
   return call(&v1::Control::Stub::Cordon, request, read_limit_s);
 }

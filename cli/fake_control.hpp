@@ -84,17 +84,26 @@ class fake_control final : public v1::Control::Service {
     patience_s = patience_of(*context);
     if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
     if (nothing_to_kill) return grpc::Status::OK;
-    auto& one = *reply->add_lineages();
-    one.set_lineage_id("lin_1");
-    one.set_proof(v1::KILL_PROOF_KILLED);
-    one.set_took_ms(42);
-    if (!without_proof) return grpc::Status::OK;
-    one.set_proof(v1::KILL_PROOF_NONE);
-    auto& left = *one.add_remaining();
-    left.set_attempt_id("att_1");
-    left.set_worker_id("wrk_1");
-    left.set_connected(true);
-    left.set_last_named_ms(1);
+    fill(*reply->add_lineages());
+    return grpc::Status::OK;
+  }
+  grpc::Status Scale(grpc::ServerContext* context, const v1::ScaleRequest* request,
+                     v1::ScaleReply* reply) override {
+    const std::lock_guard lock(mutex);
+    scaled = *request;
+    patience_s = patience_of(*context);
+    if (request->run() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
+    if (request->lineages() == 1) return grpc::Status::OK;  // as many as there are
+    if (request->kill()) {
+      fill(*reply->add_killed());
+    } else if (request->lineages() == 0) {
+      auto& drains = *reply->add_leaving();
+      drains.set_lineage_id("lin_1");
+      drains.set_state(v1::LINEAGE_STATE_ACTIVE);
+      drains.set_draining(true);
+    } else {
+      reply->add_added()->set_lineage_id("lin_2");
+    }
     return grpc::Status::OK;
   }
   grpc::Status Pause(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
@@ -137,6 +146,18 @@ class fake_control final : public v1::Control::Service {
     const auto until = gpr_convert_clock_type(context.raw_deadline(), GPR_CLOCK_REALTIME);
     return gpr_time_sub(until, gpr_now(GPR_CLOCK_REALTIME)).tv_sec;
   }
+  /// With the mutex held.
+  void fill(v1::KilledLineage& one) const {
+    one.set_lineage_id("lin_1");
+    one.set_proof(without_proof ? v1::KILL_PROOF_NONE : v1::KILL_PROOF_KILLED);
+    one.set_took_ms(42);
+    if (!without_proof) return;
+    auto& left = *one.add_remaining();
+    left.set_attempt_id("att_1");
+    left.set_worker_id("wrk_1");
+    left.set_connected(true);
+    left.set_last_named_ms(1);
+  }
   void fill(v1::RunInfo& run) {
     const std::lock_guard lock(mutex);
     run.set_run_id("run_1");
@@ -161,6 +182,7 @@ class fake_control final : public v1::Control::Service {
   std::string seed;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
+  v1::ScaleRequest scaled;
   std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;
   v1::ForkRequest forked;

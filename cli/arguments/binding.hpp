@@ -42,11 +42,11 @@ CLI::Option* add_text(CLI::App* command, const std::string& name, Text& into,
   return command->add_option(name, into, help)->check(said(name, bytes_max));
 }
 
-/// `--flag NUMBER`: decimal digits only, from `lowest` to `highest`.
+/// `--flag NUMBER`, or a number by its place: decimal digits only, from `lowest` to `highest`.
 template <class Number>
-void add_number(CLI::App* command, const std::string& flag, std::optional<Number>& into,
-                Number lowest, Number highest, const std::string& help) {
-  command->add_option_function<std::string>(
+CLI::Option* add_number(CLI::App* command, const std::string& flag, std::optional<Number>& into,
+                        Number lowest, Number highest, const std::string& help) {
+  return command->add_option_function<std::string>(
       flag,
       [flag, &into, lowest, highest](const std::string& text) {
         Number number = 0;

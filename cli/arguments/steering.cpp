@@ -139,6 +139,28 @@ void add_retire(CLI::App& app, command_line& line) {
   });
 }
 
+void add_scale(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<scale_options>();
+  auto* command = add_client_command(
+      app, line, "scale", "Give a run as many lineages as said: more of them, or fewer",
+      "  germline scale run_0193a 8\n"
+      "  germline scale run_0193a 2 --why 'the others found nothing'\n"
+      "  germline scale run_0193a 0 --kill\n\n"
+      "Counted are the lineages that are not over and not draining. New ones begin from the run's\n"
+      "seed. Of those that are too many the newest leave: one retires at once where nothing of it\n"
+      "is live, else it drains, and retires when its iteration ends. With --kill they are killed,\n"
+      "and it returns with the proof for each, or ends with 6, as `germline kill` does.");
+  add_text(command, "RUN", given->run, std::string("run: ") + naming, name_bytes_max)->required();
+  add_number<std::int64_t>(command, "N", given->lineages, 0, lineages_max,
+                           "how many lineages it is to have")
+      ->required();
+  command->add_flag("--kill", given->kill, "end those that are too many now, for good");
+  add_text(command, "--why", given->why, "recorded with it", why_bytes_max);
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_scale(with, *given); };
+  });
+}
+
 constexpr const char* worker_naming = "worker, by id or a unique beginning of it";
 
 void add_cordon_and_uncordon(CLI::App& app, command_line& line) {
@@ -200,6 +222,7 @@ void add_steering_commands(CLI::App& app, command_line& line) {
   add_rollback(app, line);
   add_fork(app, line);
   add_retire(app, line);
+  add_scale(app, line);
   add_cordon_and_uncordon(app, line);
   add_drain(app, line);
 }

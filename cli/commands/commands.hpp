@@ -47,6 +47,15 @@ exit_code run_fork(const session& with, const std::string& generation,
                    std::optional<std::int64_t> iterations);
 exit_code run_retire(const session& with, const std::string& lineage, const std::string& why);
 
+struct scale_options {
+  std::string run;
+  std::optional<std::int64_t> lineages;  // always said
+  bool kill = false;                     // those that are too many, and not let them end
+  std::string why;
+};
+/// Says what was added, what leaves and what was killed; unproved as `kill` is.
+exit_code run_scale(const session& with, const scale_options& options);
+
 /// `worker`: its id or a unique beginning of it.
 exit_code run_cordon(const session& with, const std::string& worker, bool cordoned,
                      const std::string& why);

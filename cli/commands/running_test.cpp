@@ -135,6 +135,47 @@ TEST_CASE("a kill is waited for longer than a coordinator takes to answer") {
   constexpr int slowest_answer_s = 2 * (50 + 8);
   CHECK(with.run("kill lin_1").code == 0);
   CHECK(with.control.patience_s > slowest_answer_s);
+  CHECK(with.run("scale run_1 0 --kill").code == 0);
+  CHECK(with.control.patience_s > slowest_answer_s);
+}
+
+TEST_CASE("scale says what was added, what leaves, and what was killed with which proof") {
+  fixture with;
+  const auto more = with.run("scale run_1 64 --why 'more of it'");
+  CHECK(more.code == 0);
+  CHECK(more.out == "lin_2 added\n");
+  CHECK(more.err.empty());
+  CHECK(with.control.scaled.run() == "run_1");
+  CHECK(with.control.scaled.lineages() == 64);
+  CHECK(with.control.scaled.why() == "more of it");
+  CHECK_FALSE(with.control.scaled.kill());
+  CHECK(with.run("scale run_1 0").out == "lin_1 drains: it retires when its live iteration ends\n");
+  const auto killed = with.run("scale run_1 0 --kill");
+  CHECK(killed.code == 0);
+  CHECK(killed.out == "LINEAGE  PROOF   TOOK\nlin_1    killed  42ms\n");
+  CHECK(with.control.scaled.kill());
+  const auto same = with.run("scale run_1 1");
+  CHECK(same.code == 0);
+  CHECK(same.out.empty());
+  CHECK(same.err == "germline: the run has as many lineages already\n");
+  const auto json = with.run("scale run_1 1 --json");
+  CHECK(json.err.empty());
+  CHECK(nlohmann::json::parse(json.out) ==
+        nlohmann::json::parse(R"({"added": [], "leaving": [], "killed": []})"));
+  CHECK(with.run("scale nope 1").code == 3);
+}
+
+TEST_CASE("6: what is scaled down by a kill without proof is told as by `kill`") {
+  fixture with;
+  with.control.without_proof = true;
+  const auto killed = with.run("scale run_1 0 --kill");
+  CHECK(killed.code == 6);
+  CHECK(killed.out.find("no proof  42ms") != std::string::npos);
+  CHECK(killed.err.find("lin_1 is killed, and there is no proof") != std::string::npos);
+  CHECK(killed.err.find("germline kill lin_1\n") != std::string::npos);
+  const auto json = with.run("scale run_1 0 --kill --json");
+  CHECK(json.code == 6);
+  CHECK(nlohmann::json::parse(json.out)["killed"][0]["proof"] == "KILL_PROOF_NONE");
 }
 
 TEST_CASE("a strategy is passed on as it was said, the flag over the file") {

@@ -15,6 +15,14 @@ exit_code print_lineage(const session& with, const result<v1::LineageReply>& rep
   return exit_code::done;
 }
 
+/// What was killed without proof is told to people; then the code says so too.
+exit_code tell_unproved(const session& with, const v1::KillReply& reply, exit_code code) {
+  const auto unproved = render_unproved(reply, with.time->utc_ms());
+  if (unproved.empty()) return code;
+  with.message("germline: " + unproved.substr(0, unproved.size() - 1));
+  return exit_code::unproved;
+}
+
 /// As one word of a shell's.
 std::string quoted(const std::string& text) {
   constexpr std::string_view plain =
@@ -92,10 +100,7 @@ exit_code run_kill(const session& with, const std::vector<std::string>& targets,
   } else if (failures.empty()) {
     with.message("germline: nothing was running");
   }
-  const auto unproved = render_unproved(all, with.time->utc_ms());
-  if (unproved.empty()) return code;
-  with.message("germline: " + unproved.substr(0, unproved.size() - 1));
-  return exit_code::unproved;
+  return tell_unproved(with, all, code);
 }
 
 exit_code run_pause(const session& with, const std::string& lineage, const std::string& why) {
@@ -157,6 +162,28 @@ exit_code run_retire(const session& with, const std::string& lineage, const std:
   request.set_lineage(lineage);
   request.set_why(why);
   return print_lineage(with, client.retire(request));
+}
+
+exit_code run_scale(const session& with, const scale_options& options) {
+  control_client client(with.settings, *with.time);
+  v1::ScaleRequest request;
+  request.set_run(options.run);
+  request.set_lineages(static_cast<std::int32_t>(options.lineages.value_or(0)));
+  request.set_kill(options.kill);
+  request.set_why(options.why);
+  const auto reply = client.scale(request);
+  if (!reply) return with.fail(reply.error());
+  const auto text = render_scaled(*reply, with.how);
+  if (with.json) {
+    with.data(to_json(*reply));
+  } else if (!text.empty()) {
+    with.data(text);
+  } else {
+    with.message("germline: the run has as many lineages already");
+  }
+  v1::KillReply killed;
+  *killed.mutable_lineages() = reply->killed();
+  return tell_unproved(with, killed, exit_code::done);
 }
 
 }  // namespace germline::cli

@@ -27,6 +27,26 @@ std::string render_killed(const v1::KillReply& reply, const style& how) {
   return table(how, {"LINEAGE", "PROOF", "TOOK"}, rows);
 }
 
+std::string render_scaled(const v1::ScaleReply& reply, const style& how) {
+  std::string text;
+  for (const auto& each : reply.added()) {
+    text += short_id(each.lineage_id()) + " " + painted(how, paint::green, "added") + "\n";
+  }
+  for (const auto& each : reply.leaving()) {
+    const bool drains = each.draining() && !is_over(each);
+    text +=
+        short_id(each.lineage_id()) + " " +
+        (drains
+             ? painted(how, paint::yellow, "drains") + ": it retires when its live iteration ends"
+             : painted(how, colour_of(each.state(), each.pause_reason()), state_words(each))) +
+        "\n";
+  }
+  if (reply.killed().empty()) return text;
+  v1::KillReply killed;
+  *killed.mutable_lineages() = reply.killed();
+  return text + render_killed(killed, how);
+}
+
 bool is_proved(const v1::KilledLineage& killed) {
   return killed.proof() == v1::KILL_PROOF_NOTHING_RAN || killed.proof() == v1::KILL_PROOF_KILLED ||
          killed.proof() == v1::KILL_PROOF_LEASE_EXPIRED;

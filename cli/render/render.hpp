@@ -57,6 +57,8 @@ class event_story {
   std::map<std::string, std::int64_t> births_;  // the numbers of those whose births were told
 };
 std::string render_killed(const v1::KillReply& reply, const style& how);
+/// What was added, what leaves, and the proofs for what was killed; empty where nothing changed.
+std::string render_scaled(const v1::ScaleReply& reply, const style& how);
 bool is_proved(const v1::KilledLineage& killed);
 /// Of the lineages without proof: who says that what still runs, what that means, and what to do.
 /// Empty where all is proved.

@@ -303,4 +303,25 @@ TEST_CASE("a log that does not know where a lineage stood names what was chosen"
   CHECK(story.tell(event) == "--:--:-- itm_3 began, having waited 2.5s for a slot\n");
 }
 
+TEST_CASE("of a run that was scaled each lineage that came or goes is told") {
+  v1::ScaleReply reply;
+  CHECK(render_scaled(reply, plain).empty());
+  reply.add_added()->set_lineage_id("lin_4");
+  auto& retired = *reply.add_leaving();
+  retired.set_lineage_id("lin_3");
+  retired.set_state(v1::LINEAGE_STATE_RETIRED);
+  auto& drains = *reply.add_leaving();
+  drains.set_lineage_id("lin_2");
+  drains.set_state(v1::LINEAGE_STATE_ACTIVE);
+  drains.set_draining(true);
+  CHECK(render_scaled(reply, plain) ==
+        "lin_4 added\nlin_3 retired\nlin_2 drains: it retires when its live iteration ends\n");
+  auto& killed = *reply.add_killed();
+  killed.set_lineage_id("lin_1");
+  killed.set_proof(v1::KILL_PROOF_NOTHING_RAN);
+  CHECK(render_scaled(reply, plain)
+            .ends_with("ends\nLINEAGE  PROOF        TOOK\nlin_1    nothing ran  0ms\n"));
+  CHECK(render_scaled(reply, plain).find('\x1b') == std::string::npos);
+}
+
 }  // namespace germline::cli
