@@ -44,6 +44,7 @@ soak: build
 bench: build
 	@tools/install-deps bench
 	build/$(PRESET)/bin/gateway_bench
+	build/$(PRESET)/bin/choosing_bench
 	build/$(PRESET)/bin/sandbox_bench
 
 format:

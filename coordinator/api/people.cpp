@@ -38,8 +38,8 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
     return invalid("iterations and budget must not be negative");
   }
-  GERMLINE_TRY(check_run_texts(
-      {request.name(), request.branch(), request.folder(), request.model(), request.goal()}));
+  GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
+                                request.goal(), request.strategy()}));
   if (!request.model().empty() && request.budget_nanousd() == 0) {
     return invalid("a model needs a budget: give --budget");
   }
@@ -261,15 +261,16 @@ result<v1::GetTreeReply> people::tree(const v1::GetTreeRequest& request) {
   tell_waiting(*reply.mutable_run());
   GERMLINE_TRY_ASSIGN(auto generations, reader_.generations(found.run));
   GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(found.run));
-  // What a fork starts from is another lineage's.
-  const auto is_origin = [&](const v1::GenerationInfo& each) {
-    const auto& lineages = reply.run().lineages();
-    return std::any_of(lineages.begin(), lineages.end(), [&](const auto& lineage) {
-      return belongs(lineage.lineage_id()) && lineage.forked_from() == each.generation_id();
-    });
-  };
+  // What a fork starts from is another lineage's, and so may be what a strategy chose.
+  std::set<std::string> origins;
+  for (const auto& each : reply.run().lineages()) {
+    if (belongs(each.lineage_id())) origins.insert(each.forked_from());
+  }
+  for (const auto& each : iterations) {
+    if (belongs(each.lineage_id())) origins.insert(each.parent_generation());
+  }
   for (auto& each : generations) {
-    if (belongs(each.lineage_id()) || is_origin(each)) {
+    if (belongs(each.lineage_id()) || origins.contains(each.generation_id())) {
       *reply.add_generations() = std::move(each);
     }
   }

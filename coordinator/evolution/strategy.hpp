@@ -37,7 +37,7 @@ struct strategy {
 result<strategy> parse_strategy(std::string_view text);
 
 /// Of strategies that may say a probability by going through all candidates: up to so many.
-inline constexpr std::size_t exact_candidates_max = 4'096;
+inline constexpr std::size_t exact_candidates_max = 1'024;
 
 /// Uniform in [0, 1), with 53 bits.
 double uniform(random_source& chance);

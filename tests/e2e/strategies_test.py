@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""End to end on one machine: a strategy chooses parents across lineages, with a coordinator that is
+killed half way; runs are scaled up and down while they go on.
+
+Usage: strategies_test.py GERMLINE_BINARY. Needs root. Everything it starts it ends, by pid.
+"""
+import json
+import os
+import signal
+import sys
+import unittest
+
+from fleet import FleetApart, iterations_of, sandbox_pids
+
+GERMLINE = sys.argv.pop(1)
+
+
+class Strategies(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.fleet = FleetApart(GERMLINE)
+        cls.addClassCleanup(cls.fleet.stop)
+        cls.fleet.start()
+
+    def measured(self, run, iterations, seconds=150):
+        self.fleet.settled(run, iterations, seconds)
+
+        def holds():
+            tree = self.fleet.tree(run)
+            done = tree and all(e["ending"] != "ENDING_UNSPECIFIED" for e in tree["evaluations"])
+            return tree if done else None
+        return self.fleet.wait(holds, f"all of {run} is measured", seconds)
+
+    def genome(self, pauses=""):
+        """The two-second genome, measured by how many squares it knows."""
+        place = self.fleet.genome("evolve", pauses)
+        self.fleet.write(place, "protected/evaluate",
+                         "#!/bin/sh\nread -r rows\nprintf '{\"score\": %d}' \"$rows\" >&3\n")
+        os.chmod(place + "/protected/evaluate", 0o755)
+        with open(place + "/genome.toml", "a") as file:
+            file.write('\n[fitness]\ncommand = "protected/evaluate"\nrun = "build/evolve rows"\n')
+        self.fleet.commit(place, "measured")
+        return place
+
+    def test_lineages_go_on_from_each_others_generations(self):
+        fleet = self.fleet
+        run = fleet.run(fleet.example("circle-packing"), 4, "--lineages", "2", "--strategy",
+                        "best")
+        fleet.settled(run, 3)
+        fleet.kill_and_restart("coordinator")
+        fleet.await_worker()
+        tree = self.measured(run, 8)
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        self.assertEqual(tree["run"]["strategy"], "best")
+        means = {g["generation_id"]: g["fitness"].get("mean") for g in tree["generations"]}
+        of = {g["generation_id"]: g for g in tree["generations"]}
+        crossed = 0
+        for iteration in iterations_of(tree):
+            parent = of[iteration["parent_generation"]]
+            self.assertGreaterEqual(iteration["choice"]["among"], 1, story)
+            crossed += parent["lineage_id"] not in ("", iteration["lineage_id"])
+        self.assertGreater(crossed, 0, story)
+        best = max(means.values())
+        seed = next(g for g in tree["generations"] if not g["parent"])
+        self.assertGreater(best, means[seed["generation_id"]] + 0.05, story)
+        # Each birth's commit stands on its parent's source, by a merge where its lineage moved.
+        for generation in tree["generations"]:
+            if not generation["parent"]:
+                continue
+            base = fleet.objects("merge-base", generation["commit"],
+                                 of[generation["parent"]]["commit"]).strip()
+            self.assertEqual(base, of[generation["parent"]]["commit"], story)
+        for lineage in tree["run"]["lineages"]:
+            head = fleet.objects("rev-parse", "refs/heads/lineages/" + lineage["lineage_id"])
+            self.assertEqual(head.strip(), lineage["head_commit"], story)
+        fleet.objects("fsck", "--strict")
+        told = fleet.call("tree", run).stdout
+        self.assertIn("strategy best", told)
+        self.assertIn("from generation", told)
+
+    def test_a_run_is_scaled_while_it_goes_on(self):
+        fleet = self.fleet
+        run = fleet.run(self.genome(), 0, "--strategy", "archive-sampling")
+        fleet.settled(run, 1)
+        added = fleet.asked("scale", run, "2")["added"]
+        self.assertEqual(len(added), 1)
+        lineage = added[0]["lineage_id"]
+
+        def bore():
+            tree = fleet.tree(run)
+            return any(g["lineage_id"] == lineage for g in tree["generations"])
+        fleet.wait(bore, "the new lineage has borne")
+        # The newest goes, once its iteration has ended.
+        leaving = fleet.asked("scale", run, "1")["leaving"]
+        self.assertEqual([each["lineage_id"] for each in leaving], [lineage])
+
+        def state(of):
+            return {each["lineage_id"]: each["state"]
+                    for each in fleet.tree(run)["run"]["lineages"]}[of]
+        fleet.wait(lambda: state(lineage) == "LINEAGE_STATE_RETIRED", "it is retired")
+        killed = fleet.asked("scale", run, "0", "--kill")["killed"]
+        self.assertEqual(len(killed), 1)
+        self.assertIn(killed[0]["proof"], ("KILL_PROOF_KILLED", "KILL_PROOF_NOTHING_RAN"))
+        # Evaluations of what the retired one bore may go on; a kill of all ends them.
+        fleet.call("kill", "--all")
+        self.assertEqual(sandbox_pids(), [])
+
+    def test_what_is_killed_is_no_parent(self):
+        fleet = self.fleet
+        run = fleet.run(self.genome(), 0, "--lineages", "2", "--strategy", "best")
+        fleet.settled(run, 4)
+        first, second = [each["lineage_id"] for each in fleet.tree(run)["run"]["lineages"]]
+        killed = fleet.asked("kill", first)
+        self.assertEqual(len(killed["lineages"]), 1)
+        before = {i["item_id"] for i in iterations_of(fleet.tree(run))}
+        tree, _ = fleet.settled(run, len(before) + 2)
+        barred = {g["generation_id"] for g in tree["generations"] if g["barred"]}
+        self.assertEqual(barred, {g["generation_id"] for g in tree["generations"]
+                                  if g["lineage_id"] == first})
+        for iteration in iterations_of(tree):
+            if iteration["item_id"] not in before:
+                self.assertEqual(iteration["lineage_id"], second)
+                self.assertNotIn(iteration["parent_generation"], barred)
+        fleet.call("kill", run)
+        self.assertEqual(sandbox_pids(), [])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    unittest.main(verbosity=2)
