@@ -27,6 +27,14 @@ inline error from_caf(const caf::error& failure) {
   return {error_code::internal, "an actor did not answer (" + std::to_string(failure.code()) + ")"};
 }
 
+/// Whether it is the coordinator's own storage that failed: the same may succeed later.
+inline bool may_pass(const error& failure) {
+  return failure.code() == error_code::unavailable;
+}
+inline bool may_pass(const caf::error& failure) {
+  return may_pass(from_caf(failure));
+}
+
 /// Answers a request that returns nothing.
 inline void deliver_done(caf::typed_response_promise<void>& promise) {
   static_cast<caf::response_promise&>(promise).deliver(caf::unit);

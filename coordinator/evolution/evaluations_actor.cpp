@@ -16,11 +16,6 @@ namespace {
 using self_pointer = evaluations_actor::stateful_pointer<evaluations_actor_state>;
 using settler = std::function<void(const judgement&)>;
 
-/// Whether it is the coordinator's own storage that failed: the same may succeed later.
-bool may_pass(const caf::error& failure) {
-  return from_caf(failure).code() == error_code::unavailable;
-}
-
 /// A copy is held by each handler.
 class measurer {
  public:

@@ -5,10 +5,6 @@
 
 namespace germline {
 
-bool may_pass(const caf::error& failure) {
-  return from_caf(failure).code() == error_code::unavailable;
-}
-
 void conductor::enqueue(std::function<void()> job) const {
   self_->state.waiting.push_back(std::move(job));
   start_next();

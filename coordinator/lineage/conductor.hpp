@@ -17,9 +17,6 @@
 
 namespace germline {
 
-/// Whether it is the coordinator's own storage that failed: the same may succeed later.
-bool may_pass(const caf::error& failure);
-
 class conductor {
  public:
   using self_pointer = lineage_actor::stateful_pointer<lineage_actor_state>;

@@ -21,11 +21,6 @@ caf::error no_such_lineage() {
   return to_caf(error(error_code::not_found, "no such lineage goes on"));
 }
 
-/// Whether it is the coordinator's own storage that failed: the same may succeed later.
-bool may_pass(const caf::error& failure) {
-  return from_caf(failure).code() == error_code::unavailable;
-}
-
 class registrar {
  public:
   registrar(self_pointer self, runs_config config) : self_(self), config_(std::move(config)) {}

@@ -23,10 +23,6 @@ caf::result<void> log_failure(const result<void>& outcome) {
   return caf::unit;
 }
 
-bool may_pass(const error& failure) {
-  return failure.code() == error_code::unavailable;
-}
-
 /// Writes in order: what is owed first. A copy is held by each handler.
 class writer {
  public:
