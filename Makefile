@@ -45,6 +45,7 @@ bench: build
 	@tools/install-deps bench
 	build/$(PRESET)/bin/gateway_bench
 	build/$(PRESET)/bin/choosing_bench
+	build/$(PRESET)/bin/strategies_sim
 	build/$(PRESET)/bin/sandbox_bench
 
 format:

@@ -1,0 +1,140 @@
+// strategies_sim: compares the strategies in simulation, on landscapes that are stated here, 20
+// seeds each: how good the generation truly is that ranks first after 400 births by four lineages,
+// which choose, bear and measure beside each other. In process; nothing of it is a sandbox or an
+// agent.
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <numbers>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/evolution/fitness.hpp"
+#include "coordinator/evolution/strategy.hpp"
+
+namespace germline::bench {
+namespace {
+
+using namespace germline::evolution;
+
+constexpr int seeds = 20;
+constexpr int births = 400;
+constexpr int lanes = 4;
+
+/// N(0, 1), by Box and Muller.
+double normal(random_source& chance) {
+  const double radius = std::sqrt(-2 * std::log(1 - uniform(chance)));
+  return radius * std::cos(2 * std::numbers::pi * uniform(chance));
+}
+
+using genome = std::array<double, 8>;
+
+struct landscape {
+  const char* name;
+  double step = 0;   // of a mutation, in each number
+  double noise = 0;  // of one measurement
+  double (*value)(const genome&);
+};
+
+/// One hill: every step uphill leads to the top, 0.
+double hill(const genome& at) {
+  double sum = 0;
+  for (const double x : at) sum -= x * x;
+  return sum;
+}
+
+/// Rastrigin's function, negative: a hill with a valley around each whole number; the top is 0.
+double valleys(const genome& at) {
+  double sum = 0;
+  for (const double x : at) sum -= x * x + 10 * (1 - std::cos(2 * std::numbers::pi * x));
+  return sum;
+}
+
+constexpr std::array landscapes{
+    landscape{"hill", 0.25, 0, hill},
+    landscape{"hill, noise of 2", 0.25, 2, hill},
+    landscape{"valleys", 0.35, 0, valleys},
+};
+
+class population {
+ public:
+  population(const landscape& land, const std::string& strategy, std::uint64_t seed)
+      : land_(land), chance_(seed) {
+    // `chain` has no chooser: each lane goes on from what it bore itself.
+    choose_ = parse_strategy(strategy)->choose;
+    genome start;
+    start.fill(2.5);
+    bear(start, "");
+    measure(0);
+    own_.fill(0);
+  }
+
+  /// What ranks first at the end, as it truly is.
+  double run() {
+    // Each lane's iteration, with the measurement of what it bears, takes from 1 to 2.
+    using event = std::pair<double, int>;
+    std::priority_queue<event, std::vector<event>, std::greater<>> next;
+    std::array<std::size_t, lanes> parents{};
+    const auto begin = [&](double now, int lane) {
+      const auto i = static_cast<std::size_t>(lane);
+      parents[i] = choose_ && all_.candidates() > 0 ? choose_(all_, chance_).slot : own_[i];
+      all_.begin(all_.at(parents[i]).id);
+      next.emplace(now + 1 + uniform(chance_), lane);
+    };
+    for (int lane = 0; lane < lanes; ++lane) begin(0, lane);
+    while (static_cast<int>(places_.size()) <= births) {
+      const auto [now, lane] = next.top();
+      next.pop();
+      const auto parent = parents[static_cast<std::size_t>(lane)];
+      auto child = places_[parent];
+      for (double& x : child) x += land_.step * normal(chance_);
+      all_.end(all_.at(parent).id, false, false);
+      own_[static_cast<std::size_t>(lane)] = bear(child, all_.at(parent).id);
+      measure(own_[static_cast<std::size_t>(lane)]);
+      begin(now, lane);
+    }
+    return land_.value(places_[all_.best()]);
+  }
+
+ private:
+  std::size_t bear(const genome& at, const std::string& parent) {
+    all_.add({std::to_string(places_.size()), parent, 1});
+    places_.push_back(at);
+    return places_.size() - 1;
+  }
+  void measure(std::size_t slot) {
+    all_.measure(std::to_string(slot),
+                 {land_.value(places_[slot]) + land_.noise * normal(chance_)});
+  }
+
+  const landscape& land_;
+  seeded_random chance_;
+  chooser choose_;
+  archive all_{false};
+  std::vector<genome> places_;
+  std::array<std::size_t, lanes> own_{};
+};
+
+}  // namespace
+}  // namespace germline::bench
+
+int main() {
+  using namespace germline::bench;
+  std::printf(
+      "true value of what ranks first after %d births by %d lineages; the top is 0; mean of "
+      "%d seeds, 95 %% interval\n",
+      births, lanes, seeds);
+  for (const auto& land : landscapes) {
+    std::printf("%s\n", land.name);
+    for (const auto* name : {"chain", "seed", "random", "best", "archive-sampling"}) {
+      std::vector<double> reached;
+      for (int seed = 1; seed <= seeds; ++seed) {
+        reached.push_back(population(land, name, static_cast<std::uint64_t>(seed)).run());
+      }
+      const auto over = germline::evolution::estimate(reached);
+      std::printf("  %-18s %8.2f  (%.2f to %.2f)\n", name, over.mean, over.low, over.high);
+    }
+  }
+}
