@@ -120,6 +120,7 @@ CAF_ADD_ATOM(germline_coordinator, germline, resume_atom, "resume")
 CAF_ADD_ATOM(germline_coordinator, germline, rollback_atom, "rollback")
 CAF_ADD_ATOM(germline_coordinator, germline, retire_atom, "retire")
 CAF_ADD_ATOM(germline_coordinator, germline, drain_atom, "drain")
+CAF_ADD_ATOM(germline_coordinator, germline, unwanted_atom, "unwanted")
 CAF_ADD_ATOM(germline_coordinator, germline, scored_atom, "scored")
 CAF_ADD_ATOM(germline_coordinator, germline, listen_atom, "listen")
 CAF_ADD_ATOM(germline_coordinator, germline, check_atom, "check")
@@ -163,7 +164,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::forked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::dropped_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::known_worker)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::cordon)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::bar_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_kill)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
@@ -190,7 +192,8 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<kill_atom, lineage_id, std::string>,
     caf::replies_to<records::ancestor_request>::with<records::ancestor>,
     caf::reacts_to<records::rollback>, caf::replies_to<records::new_fork>::with<records::forked>,
-    caf::replies_to<records::clade>::with<records::clade_lineages>,
+    caf::replies_to<records::clade_kill>::with<records::clade_lineages>,
+    caf::reacts_to<records::bar_request>,
     caf::replies_to<records::parent_request>::with<records::parent>,
     caf::reacts_to<records::dropped_iteration>, caf::reacts_to<records::known_worker>,
     caf::reacts_to<records::cordon>, caf::reacts_to<branch_atom, lineage_id, std::string>,
@@ -218,6 +221,8 @@ using item_owner = caf::typed_actor<
     caf::reacts_to<given_up_atom, item_id, std::string>,
     /// No worker can serve the item before a person mends what is said.
     caf::reacts_to<held_atom, item_id, std::string>,
+    /// The item is open, and was not leased, since nobody is to run it any more; why, for people.
+    caf::reacts_to<unwanted_atom, item_id, std::string>,
     /// The item could not be leased: nothing of the run's budget is left.
     caf::reacts_to<budget_atom, item_id>>;
 

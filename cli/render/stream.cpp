@@ -211,6 +211,7 @@ void event_story::note(const v1::WatchEvent& event) {
     heads_[event.lineage_id()] = event.lineage().rolled_back_to();
   }
   const auto& iteration = event.iteration();
+  if (iteration.has_choice()) heads_[iteration.lineage_id()] = iteration.parent_generation();
   if (!event.has_iteration() || iteration.generation_id().empty() ||
       iteration.kind() == v1::WORK_KIND_EVALUATE || iteration.ending() != v1::ENDING_EVOLVED) {
     return;

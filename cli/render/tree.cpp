@@ -264,7 +264,11 @@ class tree_text {
       if (!founding && each.lineage_id() != id) continue;
       if (!founding) {
         leaves.push_back(iteration(each, head));
-        if (each.ending() == v1::ENDING_EVOLVED) head = each.generation_id();
+        if (each.ending() == v1::ENDING_EVOLVED) {
+          head = each.generation_id();
+        } else if (each.has_choice()) {
+          head = each.parent_generation();
+        }
       }
       for (const auto& back : reply_.rollbacks()) {
         if (back.lineage_id() != id || back.after_iteration() != each.item_id()) continue;

@@ -529,7 +529,21 @@ result<kill_target> people::seeds_left_by(const kill_outcomes& outcomes, const k
 }
 
 result<v1::KillReply> people::kill(const v1::KillRequest& request) {
+  stop_adding();
   GERMLINE_TRY_ASSIGN(const auto target, target_of(request));
+  return carry_out(target, request.target() == "all");
+}
+
+/// Once it is done, no lineage that was asked for before is still on its way to the record; but for
+/// one that the record cannot take now, for which a kill does not wait.
+void people::stop_adding() {
+  constexpr auto longest = std::chrono::seconds(2);
+  ++kills_;
+  if (adding_.try_lock_for(longest)) adding_.unlock();
+}
+
+/// `all`: what was over before is left out.
+result<v1::KillReply> people::carry_out(const kill_target& target, bool all) {
   std::map<std::string, v1::LineageInfo> before;
   for (const auto& each : target.lineages) {
     GERMLINE_TRY_ASSIGN(before[each.str()], reader_.lineage(each.str()));
@@ -546,10 +560,17 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
   }
   v1::KillReply reply;
   for (const auto& outcome : outcomes) {
-    if (!outcome.scope.starts_with("lin_")) continue;
+    const bool is_evaluation = outcome.scope.starts_with("itm_");
+    if (!outcome.scope.starts_with("lin_") && !is_evaluation) continue;
     v1::KilledLineage killed;
     killed.set_lineage_id(outcome.scope);
     add_remaining(outcome, killed);
+    if (is_evaluation) {
+      killed.set_proof(to_wire(outcome.how));
+      killed.set_took_ms(outcome.took_ms);
+      *reply.add_lineages() = std::move(killed);
+      continue;
+    }
     dispatch::proof how = outcome.how;
     std::int64_t took_ms = outcome.took_ms;
     if (!before.contains(outcome.scope)) {  // found by its descent
@@ -565,7 +586,7 @@ result<v1::KillReply> people::kill(const v1::KillRequest& request) {
     }
     // "All" are those that there still was something to kill of, not all that ever were.
     const bool was_over = is_final(info.state()) && how == dispatch::proof::nothing_ran;
-    if (was_over && request.target() == "all") continue;
+    if (was_over && all) continue;
     killed.set_proof(to_wire(how));
     killed.set_took_ms(took_ms);
     *reply.add_lineages() = std::move(killed);

@@ -3,6 +3,7 @@
 // answers. Blocking: called from the server's handler threads, never from an actor.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -80,10 +81,14 @@ class people {
   void tell_waiting(v1::RunInfo& run);
   void tell_waiting(v1::LineageInfo& lineage);
   void tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration);
+  void stop_adding();
+  result<v1::KillReply> carry_out(const kill_target& target, bool all);
   result<void> add_lineages(const v1::RunInfo& run, int count, const std::string& why,
                             v1::ScaleReply& reply);
-  result<void> let_go(const std::vector<std::string>& lineages, bool kill, const std::string& why,
-                      v1::ScaleReply& reply);
+  result<void> kill_all(const std::vector<std::string>& lineages, const std::string& why,
+                        v1::ScaleReply& reply);
+  result<void> drain_all(const std::vector<std::string>& lineages, const std::string& why,
+                         v1::ScaleReply& reply);
   result<lineage_id> lineage_of(const std::string& given);
   result<lineage_id> steered(const std::string& given, const std::string& why);
   result<generation_id> generation_of(const std::string& given, const std::string& what);
@@ -99,7 +104,9 @@ class people {
   std::string coordinator_id_;
   std::int64_t kill_wait_ms_;  // for a proof, once the kill is recorded
   const health& well_;
-  std::mutex scaling_;  // one at a time: each counts what there is
+  std::mutex scaling_;                    // one at a time: each counts what there is
+  std::timed_mutex adding_;               // while a lineage is added
+  std::atomic<std::uint64_t> kills_ = 0;  // that were asked for; whoever adds lineages stops then
 };
 
 }  // namespace germline

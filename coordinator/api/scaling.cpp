@@ -9,15 +9,18 @@
 namespace germline {
 namespace {
 
-/// That has work before it, or may have once a person resumes it.
-bool counts(const v1::LineageInfo& lineage) {
-  const bool goes_on =
-      lineage.state() == v1::LINEAGE_STATE_ACTIVE || lineage.state() == v1::LINEAGE_STATE_PAUSED;
-  return goes_on && !lineage.draining() && lineage.pause_reason() != v1::PAUSE_REASON_DONE;
+bool goes_on(const v1::LineageInfo& lineage) {
+  return lineage.state() == v1::LINEAGE_STATE_ACTIVE || lineage.state() == v1::LINEAGE_STATE_PAUSED;
 }
 
-/// Those to go first: what a person or a policy stopped, then the newest.
-std::vector<std::string> surplus(const v1::RunInfo& run, std::size_t wanted) {
+/// That has work before it, or may have once a person resumes it.
+bool counts(const v1::LineageInfo& lineage) {
+  return goes_on(lineage) && !lineage.draining() && lineage.pause_reason() != v1::PAUSE_REASON_DONE;
+}
+
+/// Those to go first: what a person or a policy stopped, then the newest. By a kill those go, too,
+/// that are to go with the end of their iteration.
+std::vector<std::string> surplus(const v1::RunInfo& run, std::size_t wanted, bool by_kill) {
   std::vector<const v1::LineageInfo*> all;
   for (const auto& each : run.lineages()) {
     if (counts(each)) all.push_back(&each);
@@ -27,6 +30,9 @@ std::vector<std::string> surplus(const v1::RunInfo& run, std::size_t wanted) {
       all, [](const auto* each) { return each->state() == v1::LINEAGE_STATE_PAUSED; });
   std::vector<std::string> names;
   for (std::size_t i = 0; i + wanted < all.size(); ++i) names.push_back(all[i]->lineage_id());
+  for (const auto& each : run.lineages()) {
+    if (by_kill && goes_on(each) && each.draining()) names.push_back(each.lineage_id());
+  }
   return names;
 }
 
@@ -58,8 +64,8 @@ result<v1::ScaleReply> people::scale(const v1::ScaleRequest& request) {
   if (wanted > there) {
     GERMLINE_TRY(add_lineages(run, static_cast<int>(wanted - there), why, reply));
   } else {
-    const auto names = surplus(run, static_cast<std::size_t>(wanted));
-    GERMLINE_TRY(let_go(names, request.kill(), why, reply));
+    const auto names = surplus(run, static_cast<std::size_t>(wanted), request.kill());
+    GERMLINE_TRY(request.kill() ? kill_all(names, why, reply) : drain_all(names, why, reply));
   }
   return reply;
 }
@@ -69,7 +75,14 @@ result<void> people::add_lineages(const v1::RunInfo& run, int count, const std::
                                   v1::ScaleReply& reply) {
   GERMLINE_TRY_ASSIGN(const auto seed, reader_.seed_of(run.run_id()));
   GERMLINE_TRY_ASSIGN(const auto from, generation_id::parse(seed));
+  const auto kills = kills_.load();
   for (int i = 0; i < count; ++i) {
+    const std::lock_guard lock(adding_);
+    if (kills_ != kills) {
+      return error(error_code::cancelled, "a kill was asked for when " + std::to_string(i) +
+                                              " of " + std::to_string(count) +
+                                              " lineages had been added: no more are");
+    }
     const records::new_fork fresh{lineage_id::make(*env_.time, *env_.random), from, std::nullopt,
                                   env_.time->utc_ms(), why};
     GERMLINE_TRY(tell(system_, short_wait, actors_.runs, fresh));
@@ -78,22 +91,32 @@ result<void> people::add_lineages(const v1::RunInfo& run, int count, const std::
   return {};
 }
 
-result<void> people::let_go(const std::vector<std::string>& lineages, bool kill,
-                            const std::string& why, v1::ScaleReply& reply) {
+/// All at once: none goes on while another is being killed.
+result<void> people::kill_all(const std::vector<std::string>& lineages, const std::string& why,
+                              v1::ScaleReply& reply) {
+  if (lineages.empty()) return {};
+  kill_target target;
+  target.why = why;
   for (const auto& each : lineages) {
-    if (kill) {
-      v1::KillRequest one;
-      one.set_target(each);
-      one.set_why(why);
-      GERMLINE_TRY_ASSIGN(const auto killed, this->kill(one));
-      for (const auto& outcome : killed.lineages()) *reply.add_killed() = outcome;
-      continue;
-    }
     GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(each));
-    GERMLINE_TRY(tell(system_, short_wait, actors_.runs, drain_atom_v, id, why));
+    target.lineages.push_back(id);
+  }
+  GERMLINE_TRY_ASSIGN(const auto killed, carry_out(target, false));
+  *reply.mutable_killed() = killed.lineages();
+  return {};
+}
+
+/// Whatever keeps one of them from it, the others are asked.
+result<void> people::drain_all(const std::vector<std::string>& lineages, const std::string& why,
+                               v1::ScaleReply& reply) {
+  result<void> outcome;
+  for (const auto& each : lineages) {
+    GERMLINE_TRY_ASSIGN(const auto id, lineage_id::parse(each));
+    const auto drained = tell(system_, short_wait, actors_.runs, drain_atom_v, id, why);
+    if (!drained) outcome = drained.error().within("draining " + each);
     GERMLINE_TRY_ASSIGN(*reply.add_leaving(), reader_.lineage(each));
   }
-  return {};
+  return outcome;
 }
 
 }  // namespace germline

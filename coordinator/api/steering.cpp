@@ -58,6 +58,14 @@ result<v1::LineageReply> people::resume(const v1::LineageRequest& request) {
 
 result<v1::RollbackReply> people::rollback(const v1::RollbackRequest& request) {
   GERMLINE_TRY_ASSIGN(const auto id, steered(request.lineage(), request.why()));
+  GERMLINE_TRY_ASSIGN(const auto lineage, reader_.lineage(id.str()));
+  GERMLINE_TRY_ASSIGN(const auto run, reader_.run(lineage.run_id()));
+  if (run.strategy() != "chain") {
+    return error(error_code::failed_precondition,
+                 "the strategy " + run.strategy() +
+                     " chooses what each iteration starts from: kill a generation, and neither it "
+                     "nor what descends from it is chosen any more");
+  }
   generation_id to;
   if (!request.to().empty()) {
     GERMLINE_TRY_ASSIGN(to, generation_of(request.to(), "what a lineage is rolled back to"));
@@ -84,7 +92,10 @@ result<v1::LineageReply> people::fork(const v1::ForkRequest& request) {
   GERMLINE_TRY_ASSIGN(fresh.from, generation_of(request.generation(), "what is forked"));
   fresh.id = lineage_id::make(*env_.time, *env_.random);
   fresh.now_ms = env_.time->utc_ms();
-  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, fresh));
+  {
+    const std::lock_guard lock(adding_);
+    GERMLINE_TRY(tell(system_, short_wait, actors_.runs, fresh));
+  }
   v1::LineageReply reply;
   GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(fresh.id.str()));
   return reply;

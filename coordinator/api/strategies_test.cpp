@@ -37,6 +37,21 @@ struct breeding : measured_fixture {
     REQUIRE_MESSAGE(status.ok(), status.error_message());
     return reply;
   }
+  std::string commit_of(const std::string& generation) {
+    const auto now = tree();
+    for (const auto& each : now.generations()) {
+      if (each.generation_id() == generation) return each.commit();
+    }
+    return {};
+  }
+  void cordon(const std::string& worker, bool cordoned) {
+    grpc::ClientContext context;
+    v1::CordonRequest request;
+    request.set_worker(worker);
+    request.set_cordoned(cordoned);
+    v1::CordonReply reply;
+    REQUIRE(people->Cordon(&context, request, &reply).ok());
+  }
   /// Bears the lease's generation, and scores it; its commit.
   std::string bear(scripted_worker& worker, const v1::Lease& lease, double value) {
     take_leases(worker, 20);
@@ -225,4 +240,96 @@ TEST_CASE_FIXTURE(breeding, "scaled down by killing, with proof") {
   REQUIRE(reply.killed_size() == 1);
   CHECK(reply.killed(0).lineage_id() == created.lineage_ids(1));  // the newest
   CHECK(reply.killed(0).proof() == v1::KILL_PROOF_KILLED);
+}
+
+TEST_CASE_FIXTURE(breeding, "what waits to start from what is killed starts elsewhere") {
+  create_with("best", 2);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  REQUIRE(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1));
+  const auto first = lease_of(worker, v1::WORK_KIND_ITERATE);
+  const auto second = lease_of(worker, v1::WORK_KIND_ITERATE);
+  bear(worker, first, 9);
+  lease_of(worker, v1::WORK_KIND_ITERATE);
+  const auto own = evolve(worker, second);
+  const auto evaluation = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  cordon("w1", true);
+  REQUIRE(score(worker, evaluation, 2));
+  const auto waiting = wait_tree(
+      [&](const v1::GetTreeReply& now) { return now.run().lineages(1).live().has_choice(); });
+  const auto item = waiting.run().lineages(1).live().item_id();
+  SUBCASE("by a kill of its lineage") {
+    kill_while_heard(worker, first.lineage_id());
+  }
+  SUBCASE("after a restart, too") {
+    kill_while_heard(worker, first.lineage_id());
+    cordon("w1", false);
+    restart();
+    scripted_worker again(service->address(), "w1");
+    held.clear();
+    CHECK(commit_of(lease_of(again, v1::WORK_KIND_ITERATE).parent_generation()) == own);
+    return;
+  }
+  cordon("w1", false);
+  const auto next = lease_of(worker, v1::WORK_KIND_ITERATE);
+  CHECK(next.lineage_id() == second.lineage_id());
+  CHECK(commit_of(next.parent_generation()) == own);
+  CHECK(next.item_id() != item);
+}
+
+TEST_CASE_FIXTURE(breeding,
+                  "what drains can be killed, and does not begin again where it is lost") {
+  create_with("chain", 1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  REQUIRE(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1));
+  const auto running = lease_of(worker, v1::WORK_KIND_ITERATE);
+  CHECK(scale(0).leaving(0).draining());
+  SUBCASE("killed") {
+    v1::ScaleReply reply;
+    while_heard(worker, [&] {
+      const auto status = scale(created.run_id(), 0, true, reply);
+      CHECK_MESSAGE(status.ok(), status.error_message());
+    });
+    REQUIRE(reply.killed_size() == 1);
+    CHECK(reply.killed(0).proof() == v1::KILL_PROOF_KILLED);
+  }
+  SUBCASE("lost") {
+    worker.cleaned(running.attempt_id(), "the machine is on fire");
+    wait_tree([](const v1::GetTreeReply& now) {
+      return now.run().lineages(0).state() == v1::LINEAGE_STATE_RETIRED;
+    });
+    take_leases(worker, 300);
+    CHECK(kept.empty());
+  }
+}
+
+TEST_CASE_FIXTURE(breeding, "a kill of a run reaches what is being added to it") {
+  create_with("chain", 1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  REQUIRE(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1));
+  v1::ScaleReply added;
+  std::thread person([&] { static_cast<void>(scale(created.run_id(), 64, false, added)); });
+  wait_tree([](const v1::GetTreeReply& now) { return now.run().lineages_size() > 2; });
+  kill_while_heard(worker, created.run_id());
+  person.join();
+  const auto now = tree();
+  for (const auto& each : now.run().lineages()) {
+    CHECK(each.state() == v1::LINEAGE_STATE_KILLED);
+  }
+}
+
+TEST_CASE_FIXTURE(breeding, "a rollback is refused where the strategy chooses") {
+  create_with("best", 1);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  grpc::ClientContext context;
+  v1::RollbackRequest request;
+  request.set_lineage(lineage_id());
+  v1::RollbackReply reply;
+  const auto status = people->Rollback(&context, request, &reply);
+  CHECK(status.error_code() == grpc::StatusCode::FAILED_PRECONDITION);
+  CHECK(status.error_message().find("chooses what each iteration starts from") !=
+        std::string::npos);
 }

@@ -20,17 +20,31 @@ item_entry* by_attempt(state& s, const std::string& attempt) {
   return nullptr;
 }
 
+/// A kill may name one item, too.
+bool is_of(const item_entry& entry, const std::string& scope) {
+  return entry.offer.scope == scope || entry.offer.item.str() == scope;
+}
+
 /// Ends the kill of `scope` once nothing of it is left.
 void prove_if_gone(state& s, const std::string& scope, effects& out) {
   const auto kill = s.kills.find(scope);
   if (kill == s.kills.end()) return;
   for (const auto& [id, entry] : s.items) {
-    if (entry.offer.scope == scope) return;
+    if (is_of(entry, scope)) return;
   }
   for (std::size_t i = 0; i < kill->second.asked_ms.size(); ++i) {
     out.push_back(kill_proved{scope, kill->second.how});
   }
   s.kills.erase(kill);
+}
+
+/// The item is over, as far as leases go.
+void forget(state& s, const item_entry& entry, effects& out) {
+  const std::string scope = entry.offer.scope;
+  const std::string item = entry.offer.item.str();
+  s.items.erase(item);
+  prove_if_gone(s, scope, out);
+  prove_if_gone(s, item, out);
 }
 
 void note_proof(state& s, const std::string& scope, proof how) {
@@ -91,7 +105,7 @@ void assign(state& s, effects& out) {
 std::vector<remaining_attempt> remaining_of(const state& s, const std::string& scope) {
   std::vector<remaining_attempt> out;
   for (const auto& [id, entry] : s.items) {
-    if (entry.offer.scope != scope || entry.attempt.empty()) continue;
+    if (!is_of(entry, scope) || entry.attempt.empty()) continue;
     const auto worker = s.workers.find(entry.worker);
     const bool connected = worker != s.workers.end() && worker->second.connected;
     out.push_back({entry.attempt.str(), entry.worker, connected, entry.named_ms});
@@ -154,21 +168,18 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out) {
 /// The same where it makes no sense to lease it again before a person has mended something.
 void hold(state& s, const item_entry& entry, const departure& how, effects& out) {
   const item_id item = entry.offer.item;
-  const std::string scope = entry.offer.scope;
   out.push_back(record_lost{item, entry.attempt, how});
-  s.items.erase(item.str());
   out.push_back(item_held{item, how.why});
-  prove_if_gone(s, scope, out);
+  forget(s, entry, out);
 }
 
 /// The killed attempt of `entry` is known to be gone.
 void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> cost_nanousd,
           effects& out) {
-  const std::string scope = entry.offer.scope;
   if (!entry.attempt.empty()) out.push_back(attempt_gone{entry.attempt, {"killed", cost_nanousd}});
-  note_proof(s, scope, how);
-  s.items.erase(entry.offer.item.str());
-  prove_if_gone(s, scope, out);
+  note_proof(s, entry.offer.scope, how);
+  note_proof(s, entry.offer.item.str(), how);
+  forget(s, entry, out);
 }
 
 void on(state& s, const item_offered& e, effects&) {
@@ -294,9 +305,7 @@ void on(state& s, const grant_refused& e, effects& out) {
     entry.wait_for = e.why;
     return;
   }
-  const std::string scope = entry.offer.scope;
-  s.items.erase(found);
-  prove_if_gone(s, scope, out);
+  forget(s, entry, out);
 }
 
 void on(state& s, const leasing_held& e, effects&) {
@@ -330,9 +339,7 @@ void on(state& s, const result_judged& e, effects& out) {
     lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost_nanousd}, out);
     return;
   }
-  const std::string scope = entry.offer.scope;
-  s.items.erase(found);
-  prove_if_gone(s, scope, out);
+  forget(s, entry, out);
 }
 
 void on(state& s, const attempt_cleaned& e, effects& out) {
@@ -356,7 +363,7 @@ void on(state& s, const kill_requested& e, effects& out) {
   std::vector<item_id> queued;
   std::vector<item_entry*> judged;
   for (auto& [id, entry] : s.items) {
-    if (entry.offer.scope != e.scope) continue;
+    if (!is_of(entry, e.scope)) continue;
     switch (entry.at) {
       case phase::queued:
         queued.push_back(entry.offer.item);
@@ -377,7 +384,7 @@ void on(state& s, const kill_requested& e, effects& out) {
         break;
     }
   }
-  for (const auto& item : queued) s.items.erase(item.str());
+  for (const auto& item : queued) forget(s, s.items.at(item.str()), out);
   for (item_entry* entry : judged) bury(s, *entry, proof::killed, entry->cost_nanousd, out);
   prove_if_gone(s, e.scope, out);
 }

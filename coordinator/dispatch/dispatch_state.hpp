@@ -36,7 +36,7 @@ struct timing {
 };
 
 /// What is asked to be leased. `scope` is what a kill names: the lineage, or the run of a found
-/// item. `base_digest` is empty where any worker will do.
+/// item. A kill may name the item itself, too. `base_digest` is empty where any worker will do.
 struct item_offer {
   item_id item;
   std::string scope;

@@ -204,11 +204,13 @@ class executor {
             });
   }
 
-  /// Only that the budget is spent, and that there is no such item or fence, is an answer for good.
+  /// That the budget is spent, that nobody is to run it, and that there is no such item or fence,
+  /// are answers for good.
   void grant_failed(const item_id& item, const error& why) const {
     log_warning("item {} is not leased: {}", item.str(), why.message());
     const bool is_final = why.code() == error_code::resource_exhausted ||
                           why.code() == error_code::failed_precondition ||
+                          why.code() == error_code::cancelled ||
                           why.code() == error_code::not_found;
     if (!is_final) {
       return send_event(dispatch::grant_refused{
@@ -218,6 +220,8 @@ class executor {
     if (owner != self_->state.owners.end()) {
       if (why.code() == error_code::resource_exhausted) {
         self_->send(owner->second, budget_atom_v, item);
+      } else if (why.code() == error_code::cancelled) {
+        self_->send(owner->second, unwanted_atom_v, item, why.message());
       }
       self_->state.owners.erase(owner);
     }

@@ -42,6 +42,9 @@ class conductor {
   void judge(const item_id& item, const result_ptr& result,
              caf::typed_response_promise<judgement> promise) const;
   void give_up(const item_id& item, const std::string& why) const;
+  /// The live iteration is not to be run any more, and was not: it is no iteration of the
+  /// lineage's.
+  void give_back(const item_id& item, const std::string& why) const;
   void kill(const std::string& why, caf::typed_response_promise<kill_outcome> promise) const;
   /// By a person.
   void roll_back(const generation_id& to, const std::string& why,

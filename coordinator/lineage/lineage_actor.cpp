@@ -43,6 +43,9 @@ lineage_actor::behavior_type lineage_behavior(conductor::self_pointer self, line
       [run](held_atom, const item_id&, const std::string& why) {
         run.change_surely(lineage::pause_requested{lineage::pause_reason::policy, why});
       },
+      [run](unwanted_atom, const item_id& item, const std::string& why) {
+        run.give_back(item, why);
+      },
       [run](budget_atom, const item_id&) {
         run.change_surely(lineage::pause_requested{
             lineage::pause_reason::budget, "the run's budget is spent or held by other attempts"});

@@ -177,6 +177,15 @@ transition on(const state& s, const waiting_dropped&) {
   return t;
 }
 
+transition on(const state& s, const given_back&) {
+  if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
+  if (s.live.empty()) return refuse(s, "no iteration is live");
+  transition t{s, {}, {}};
+  t.next.live = {};
+  go_on(t);
+  return t;
+}
+
 transition on(const state& s, const rolled_back& e) {
   if (auto why = why_no_rollback(s); !why.empty()) return refuse(s, std::move(why));
   if (e.to.empty() || e.commit.empty()) {

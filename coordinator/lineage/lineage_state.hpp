@@ -112,6 +112,8 @@ struct rolled_back {
 /// Of a paused lineage: its live iteration, which waited and was not leased, is ended in the
 /// record.
 struct waiting_dropped {};
+/// The live iteration was not leased, and is ended in the record: nobody is to run it.
+struct given_back {};
 struct retire_requested {
   std::string why;
 };
@@ -126,7 +128,7 @@ struct drained {
 
 using event = std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
                            resume_requested, kill_requested, rolled_back, waiting_dropped,
-                           retire_requested, drain_requested, drained>;
+                           given_back, retire_requested, drain_requested, drained>;
 
 // Effects.
 /// Record a work item of the next iteration, from the head, and offer it.

@@ -42,7 +42,10 @@ class registrar {
       if (iterates && !item.attempt.empty()) leased[item.lineage] = true;
     }
     for (const auto& known : config_.loaded.lineages) {
-      if (known.state.at == lineage::status::retired) continue;
+      if (known.state.at == lineage::status::retired) {
+        catch_up(known);
+        continue;
+      }
       const auto& its = *runs.at(known.run.str());
       const auto actor = spawn(known.state, known.branch_commit, its.folder, its.measured, true,
                                leased.contains(known.state.id.str()));
@@ -151,7 +154,7 @@ class registrar {
     all->target = target;
     all->waiting = 1;
     for (const auto& run : target.runs) kill_seed(run, all);
-    for (const auto& id : target.lineages) kill_one(id, all);
+    if (!target.lineages.empty()) bar_and_kill(all);
     if (target.clade) {
       self_->state.clade_kills.push_back(all);
       kill_clade(all);
@@ -317,6 +320,24 @@ class registrar {
     }
   }
 
+  /// Brings the branch of a lineage that has no actor any more to its head.
+  void catch_up(const records::loaded_lineage& known) const {
+    const auto& s = known.state;
+    if (s.head_commit.empty() || s.head_commit == known.branch_commit) return;
+    const refs::project_request request{s.id, s.head_commit, known.branch_commit};
+    auto* self = self_;
+    self->request(config_.refs, caf::infinite, request)
+        .then(
+            [self, request, store = config_.store](const refs::projection& p) {
+              if (p.how == refs::standing::diverged) return;
+              self->send(store, branch_atom_v, request.lineage, request.target);
+            },
+            [request](const caf::error& failure) {
+              log_error("branch of {} lags: {}", request.lineage.str(),
+                        from_caf(failure).message());
+            });
+  }
+
   using kill_ptr = std::shared_ptr<gathered_kill>;
 
   void kill_seed(const run_id& run, const kill_ptr& all) const {
@@ -353,15 +374,40 @@ class registrar {
               [copy, all](const caf::error& failure) { copy.fail(all, failure); });
   }
 
+  /// What a person names is no parent of others any more, whatever becomes of the kill.
+  void bar_and_kill(const kill_ptr& all) const {
+    const auto copy = *this;
+    ++all->waiting;
+    self_->request(config_.store, caf::infinite, records::bar_request{all->target.lineages})
+        .then(
+            [copy, all] {
+              for (const auto& id : all->target.lineages) copy.kill_one(id, all);
+              copy.one_less(all);
+            },
+            [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+  }
+
+  /// An evaluation in a lineage that goes on; it has ended in the record.
+  void kill_evaluation(const item_id& id, const kill_ptr& all) const {
+    if (!all->asked.insert(id.str()).second) return;
+    const auto copy = *this;
+    ++all->waiting;
+    self_->request(config_.dispatcher, caf::infinite, kill_atom_v, id.str())
+        .then([copy, all](const kill_outcome& outcome) { copy.take(all, outcome); },
+              [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+  }
+
   /// What the record has of the clade now. Forks go through this actor to the record, as this
   /// question does: the answer has each that was answered before it.
   void kill_clade(const kill_ptr& all) const {
     const auto copy = *this;
     ++all->waiting;
-    self_->request(config_.store, caf::infinite, *all->target.clade)
+    const records::clade_kill what{*all->target.clade, all->target.why, config_.env.time->utc_ms()};
+    self_->request(config_.store, caf::infinite, what)
         .then(
             [copy, all](const records::clade_lineages& found) {
               for (const auto& id : found.of) copy.kill_one(id, all);
+              for (const auto& id : found.evaluations) copy.kill_evaluation(id, all);
               copy.one_less(all);
             },
             [copy, all](const caf::error& failure) { copy.fail(all, failure); });
@@ -423,7 +469,8 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
       },
       [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
       [run](held_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
-      [](budget_atom, const item_id&) {},  // founding spends nothing
+      [](unwanted_atom, const item_id&, const std::string&) {},  // a founding is wanted
+      [](budget_atom, const item_id&) {},                        // founding spends nothing
       [self, run](const records::new_run& fresh) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();
         run.create(fresh, promise);

@@ -72,6 +72,31 @@ void conductor::drain(const std::string& why, std::function<void(result<void>)> 
   });
 }
 
+void conductor::give_back(const item_id& item, const std::string& why) const {
+  const auto copy = *this;
+  enqueue([copy, item, why] {
+    const auto& now = copy.self_->state.current;
+    if (now.live != item) return copy.done();
+    const auto t = lineage::apply(now, lineage::given_back{});
+    if (!t.refused.empty()) return copy.done();
+    copy.self_
+        ->request(copy.config_.store, caf::infinite,
+                  records::dropped_iteration{t.next, why, copy.config_.env.time->utc_ms()})
+        .then(
+            [copy, t] {
+              copy.adopt(t);
+              copy.done();
+            },
+            [copy, item, why](const caf::error& failure) {
+              log_error("{} is not given back: {}", item.str(), from_caf(failure).message());
+              if (may_pass(failure)) {
+                copy.self_->state.later.push_back([copy, item, why] { copy.give_back(item, why); });
+              }
+              copy.done();
+            });
+  });
+}
+
 void conductor::drop_waiting(const std::string& why, std::function<void(result<void>)> settle,
                              std::function<void()> go_on) const {
   const auto t = lineage::apply(self_->state.current, lineage::waiting_dropped{});

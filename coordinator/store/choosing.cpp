@@ -11,14 +11,14 @@ using sql::bind_all;
 using sql::integer;
 using sql::text;
 
-/// A parent has a smaller depth than its child.
+/// In the order of their births, as they become known to one that is there.
 void load_births(SQLite::Database& db, const std::string& run, evolution::archive& into) {
   SQLite::Statement row(
       db,
       "SELECT g.id, p.parent_id, g.barred, (SELECT COUNT(*) FROM items i WHERE i.kind = 3 AND"
       " i.parent_generation = g.id) FROM generations g LEFT JOIN generation_parents p ON"
       " p.generation_id = g.id AND p.role = 'primary' WHERE g.run_id=?"
-      " ORDER BY g.depth, g.born_ms, g.id");
+      " ORDER BY g.rowid");
   bind_all(row, run);
   while (row.executeStep()) {
     into.add({text(row, 0), text(row, 1), static_cast<int>(integer(row, 3))});

@@ -146,16 +146,17 @@ TEST_CASE_FIXTURE(choosing, "what a killed lineage bore is no parent, at the las
   REQUIRE(chosen.generation == good.head_generation);
   SUBCASE("its lineage") {
     good.at = lineage::status::killed;
+    REQUIRE(record->bar_lineages({{good.id}}));
     REQUIRE(record->kill_lineage(good, 20));
   }
   SUBCASE("the clade of its generation") {
-    const auto clade = record->bar_clade({good.head_generation, {}});
+    const auto clade = record->bar_clade({{good.head_generation, {}}, "enough", 20});
     REQUIRE(clade);
     CHECK(clade->of == std::vector{run.lineages[0]});
   }
   SUBCASE("the clade of its lineage, with a child that another one bore") {
     const auto second = bear(begin_from(of(1, seed.id), chosen), 9);
-    const auto clade = record->bar_clade({{}, run.lineages[0]});
+    const auto clade = record->bar_clade({{{}, run.lineages[0]}, "enough", 20});
     REQUIRE(clade);
     CHECK(clade->of == std::vector{run.lineages[0], run.lineages[1]});
     CHECK(choose(run.lineages[2]).generation == seed.id);
@@ -171,7 +172,7 @@ TEST_CASE_FIXTURE(choosing, "what a killed lineage bore is no parent, at the las
   const auto reader = record_reader::open((dir / "record.sqlite").string());
   CHECK((*reader)->generation(chosen.generation.str())->barred());
   // With the seed's clade nothing is left.
-  REQUIRE(record->bar_clade({seed.id, {}}));
+  REQUIRE(record->bar_clade({{seed.id, {}}, "enough", 20}));
   CHECK(choose(run.lineages[2]).generation.empty());
 }
 
@@ -217,4 +218,46 @@ TEST_CASE_FIXTURE(choosing, "the same record gives the same choices, another see
   CHECK(std::set(once.begin(), once.end()).size() > 5);
   reopen();
   CHECK(choices() == once);
+}
+
+TEST_CASE_FIXTURE(choosing, "what waits to start from a killed generation is not leased any more") {
+  const auto first = found(2);
+  score_seed(1);
+  auto good = bear(first, 5);
+  const auto waiting = begin_from(of(1, seed.id), choose(run.lineages[1]));
+  REQUIRE(record->bar_lineages({{good.id}}));
+  const auto refused = lease(waiting.live, 1);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == error_code::cancelled);
+  // Nor what drains and nobody has.
+  auto draining = begin_from(good, {false, seed.id, run.seed_commit, 0, std::nullopt});
+  draining.draining = true;
+  REQUIRE(record->save_lineage(draining, 21));
+  CHECK(lease(draining.live, 1).error().code() == error_code::cancelled);
+  reopen();
+  CHECK(record->load()->lineages[0].state.draining);
+}
+
+TEST_CASE_FIXTURE(choosing, "with a clade goes what measures it in a lineage that goes on") {
+  const auto first = found(2);
+  score_seed(1);
+  REQUIRE(lease(first.live, 1));
+  auto end = make_measured_end(first);
+  REQUIRE(record->end_iteration(end));
+  // Its lineage has gone back to the seed meanwhile.
+  end.next.head_generation = seed.id;
+  REQUIRE(record->save_lineage(end.next, 20));
+  const auto evaluation = end.born->evaluations[0];
+  bool is_leased = false;
+  SUBCASE("a worker has it") {
+    is_leased = true;
+  }
+  SUBCASE("it waits") {}
+  if (is_leased) REQUIRE(lease(evaluation, 1));
+  const auto clade = record->bar_clade({{end.born->id, {}}, "enough", 21});
+  REQUIRE(clade);
+  CHECK(clade->of.empty());
+  CHECK(clade->evaluations == std::vector{evaluation});
+  CHECK_FALSE(score(evaluation, 9));
+  CHECK_FALSE(lease(evaluation, 2));
 }

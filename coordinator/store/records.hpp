@@ -179,8 +179,17 @@ struct clade {
   generation_id generation;  // lineages whose head is it or descends from it by primary
   lineage_id lineage;        // where no generation is given: it, and forks of its generations
 };
+struct bar_request {
+  std::vector<lineage_id> of;
+};
+struct clade_kill {
+  clade what;
+  std::string why;
+  std::int64_t now_ms = 0;
+};
 struct clade_lineages {
-  std::vector<lineage_id> of;  // those that are not over, or of which something may still run
+  std::vector<lineage_id> of;        // those that are not over, or of which something may still run
+  std::vector<item_id> evaluations;  // of the clade's generations, in other lineages; ended by it
 };
 
 /// A live iteration that waits, is not leased, and is to be ended, since its lineage goes

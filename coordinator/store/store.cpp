@@ -29,6 +29,11 @@ error stale(const std::string& why) {
   return {error_code::failed_precondition, why};
 }
 
+/// Of an item that is open, and that nobody is to run any more.
+error unwanted(const std::string& why) {
+  return {error_code::cancelled, why};
+}
+
 /// What a lineage's row has before it is written.
 struct lineage_before {
   std::int64_t state = 0, pause_reason = 0;
@@ -214,8 +219,10 @@ constexpr const char* select_for_lease =
     "SELECT i.ending, i.fence, i.kind, i.run_id, i.lineage_id, i.number, i.parent_generation,"
     " i.parent_commit, r.seed_commit, r.folder, r.limits, r.model, r.goal, r.random_seed,"
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
-    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key FROM items i"
-    " JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.id = ?";
+    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
+    " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
+    " i.kind = 2 FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id ="
+    " i.lineage_id LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
                                     const std::string& value) {
@@ -226,7 +233,8 @@ std::vector<std::string> open_items(SQLite::Database& db, const std::string& whe
   return ids;
 }
 
-/// Ends an open item as killed and moves its fence past every attempt.
+}  // namespace
+
 void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
                std::int64_t now_ms) {
   exec(db,
@@ -236,8 +244,6 @@ void kill_item(SQLite::Database& db, const std::string& item, const std::string&
   exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE item_id=? AND state=?",
        v1::ATTEMPT_STATE_KILLED, now_ms, item, v1::ATTEMPT_STATE_LEASED);
 }
-
-}  // namespace
 
 store::store(std::unique_ptr<impl> opened) : impl_(std::move(opened)) {}
 store::~store() = default;
@@ -290,6 +296,8 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     if (!row.executeStep()) return stale("no such item");
     if (integer(row, 0) != 0) return stale("the iteration has ended already");
     if (integer(row, 1) >= request.fence) return stale("the fence is not newer than the last");
+    if (integer(row, 21) != 0) return unwanted("its parent was killed while it waited");
+    if (integer(row, 22) != 0) return unwanted("its lineage drains, and no worker has it");
     // What was born is measured, whatever its lineage does next; unless it is killed.
     const bool measures = integer(row, 2) == v1::WORK_KIND_EVALUATE;
     const auto state = integer(row, 17);
@@ -458,9 +466,8 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
     for (const auto& item : open_items(db, "lineage_id=?", killed.id.str())) {
       kill_item(db, item, killed.details, now_ms);
     }
-    exec(db, "UPDATE generations SET barred=1 WHERE lineage_id=?", killed.id.str());
     write_lineage(db, killed, now_ms);
-    impl_->archives.clear();  // put together again at the next choice
+    impl_->forget_archive(killed.id);
     return {};
   });
 }
@@ -472,7 +479,7 @@ result<void> store::kill_evaluations(const lineage_id& lineage, const std::strin
     for (const auto& item : open_items(db, "kind=3 AND lineage_id=?", lineage.str())) {
       kill_item(db, item, why, now_ms);
     }
-    impl_->archives.clear();
+    impl_->forget_archive(lineage);
     return {};
   });
 }
@@ -614,7 +621,7 @@ result<void> store::drop_waiting(const records::dropped_iteration& drop) {
                      "): wait for it to end; the lineage is paused, and no other begins");
       }
       kill_item(db, text(live, 0), drop.why, drop.now_ms);
-      impl_->archives.clear();
+      impl_->forget_archive(drop.next.id);
     }
     write_lineage(db, drop.next, drop.now_ms);
     return {};

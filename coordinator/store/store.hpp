@@ -26,6 +26,8 @@ class store {
   /// Records an attempt with a new fence and reserves its money. What is returned is complete but
   /// for lease_ms. `resource_exhausted`: the run's budget leaves nothing to lease with.
   /// `failed_precondition`: the item has ended, or the fence is not newer than the last.
+  /// `cancelled`: it is open, and nobody is to run it: what it starts from was killed, or its
+  /// lineage drains.
   result<v1::Lease> grant(const records::grant_request& request);
   /// The attempt ended without a verdict: it is `lost`. Without a known cost its whole reservation
   /// counts as spent.
@@ -64,9 +66,12 @@ class store {
   result<void> roll_back(const records::rollback& back);
   /// The lineage as it is recorded, with the generation as its head. not_found: no such generation.
   result<records::forked> fork(const records::new_fork& fork);
-  /// The generations of the clade are no parents of others any more; the lineages of it, as the
-  /// record is at this moment. A lineage that waits for the founding is of its seed's.
-  result<records::clade_lineages> bar_clade(const records::clade& clade);
+  /// What the lineages bore is no parent of others any more.
+  result<void> bar_lineages(const records::bar_request& request);
+  /// The generations of the clade are no parents of others any more, and are not measured; the
+  /// lineages of it, as the record is at this moment. A lineage that waits for the founding is of
+  /// its seed's.
+  result<records::clade_lineages> bar_clade(const records::clade_kill& kill);
   /// failed_precondition: a worker has the iteration.
   result<void> drop_waiting(const records::dropped_iteration& drop);
   result<void> set_branch(const lineage_id& lineage, const std::string& commit);

@@ -149,8 +149,11 @@ store_actor::behavior_type store_behavior(self_pointer self,
         return done([&] { return db.roll_back(back); });
       },
       [&db, done](const records::new_fork& fork) { return done([&] { return db.fork(fork); }); },
-      [&db, done](const records::clade& clade) {
-        return done([&] { return db.bar_clade(clade); });
+      [&db, done](const records::clade_kill& kill) {
+        return done([&] { return db.bar_clade(kill); });
+      },
+      [&db, done](const records::bar_request& request) {
+        return done([&] { return db.bar_lineages(request); });
       },
       [&db](const records::parent_request& request) { return reply(db.choose_parent(request)); },
       [&db, done](const records::dropped_iteration& drop) {

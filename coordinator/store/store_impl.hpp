@@ -28,6 +28,10 @@ inline records::measuring measuring_of(SQLite::Statement& row, int i) {
 /// tells more: an agent knows its own seed, and not the run's.
 std::uint64_t seed_from(const std::string& what);
 
+/// Ends an open item as killed and moves its fence past every attempt.
+void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
+               std::int64_t now_ms);
+
 struct store::impl {
   explicit impl(const std::string& path)
       : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}
@@ -50,6 +54,13 @@ struct store::impl {
   evolution::archive* known_archive(const std::string& run) {
     const auto known = archives.find(run);
     return known == archives.end() ? nullptr : known->second.get();
+  }
+
+  /// Of the lineage's run: it is put together again at the next choice.
+  void forget_archive(const lineage_id& of) {
+    SQLite::Statement row(db, "SELECT run_id FROM lineages WHERE id=?");
+    sql::bind_all(row, of.str());
+    if (row.executeStep()) archives.erase(sql::text(row, 0));
   }
 
   SQLite::Database db;

@@ -22,6 +22,9 @@ class Strategies(unittest.TestCase):
         cls.addClassCleanup(cls.fleet.stop)
         cls.fleet.start()
 
+    def tearDown(self):
+        self.fleet.call("kill", "--all", check=False)
+
     def measured(self, run, iterations, seconds=150):
         self.fleet.settled(run, iterations, seconds)
 
@@ -80,7 +83,7 @@ class Strategies(unittest.TestCase):
 
     def test_a_run_is_scaled_while_it_goes_on(self):
         fleet = self.fleet
-        run = fleet.run(self.genome(), 0, "--strategy", "archive-sampling")
+        run = fleet.run(fleet.example("circle-packing"), 0, "--strategy", "archive-sampling")
         fleet.settled(run, 1)
         added = fleet.asked("scale", run, "2")["added"]
         self.assertEqual(len(added), 1)
