@@ -384,7 +384,10 @@ class registrar {
               for (const auto& id : all->target.lineages) copy.kill_one(id, all);
               copy.one_less(all);
             },
-            [copy, all](const caf::error& failure) { copy.fail(all, failure); });
+            [copy, all](const caf::error& failure) {
+              for (const auto& id : all->target.lineages) copy.kill_one(id, all);
+              copy.fail(all, failure);  // all of them are asked all the same
+            });
   }
 
   /// An evaluation in a lineage that goes on; it has ended in the record.
