@@ -204,7 +204,7 @@ TEST_CASE("a model goes to who serves it, and one that nobody serves cannot be o
 TEST_CASE("each upstream gets the cap by the name that it knows") {
   canned_upstream a({json_answer(problem, "529 Overloaded")});
   canned_upstream b({json_answer(R"({"usage":{"prompt_tokens":1,"completion_tokens":1}})")});
-  const std::string chat = "dialects = [\"chat_completions\"]\n";
+  const std::string chat = "dialects = [\"chat_completions\"]\ntranslate = false\n";
   gateway_fixture fixture(
       table("a", a.port(), chat + "chat_store_false = true\n") +
           table("b", b.port(), chat + "priority = 1\nchat_cap = \"max_tokens\"\n"),

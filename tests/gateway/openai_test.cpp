@@ -169,7 +169,7 @@ TEST_CASE("responses: a stream passes byte for byte and is settled by its last e
 
 TEST_CASE("what is refused never goes out, and is told in the form of OpenAI") {
   canned_upstream upstream({});
-  gateway_fixture fixture(upstream.port(), both);
+  gateway_fixture fixture(upstream.port(), both + "translate = false\n");
   auto limits = plenty;
   limits.budget_nanousd = 1000;
   fixture.open(limits);

@@ -30,6 +30,8 @@ class answer_reader {
   bool settles() const { return closed_ && counted_ && !broken_; }
   /// Whether an event said that the stream is whole.
   bool ended() const { return ended_; }
+  /// What it told so far, of which the last may be the final counts.
+  token_counts told() const { return broken_ ? token_counts() : counts_; }
   /// The final counts, after the last feed(). None: the answer was cut, or does not tell them; then
   /// the bound is what may be charged.
   std::optional<token_counts> finish();

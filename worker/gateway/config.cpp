@@ -179,6 +179,7 @@ result<upstream_config> read_upstream(toml::table* table, const std::string& whe
   from.text("auth", one.auth);
   from.text("chat_cap", one.chat_cap);
   const bool says_store = from.flag("chat_store_false", one.chat_store_false);
+  from.flag("translate", one.translate);
   from.text("ca_file", one.ca_file);
   from.texts("models", one.models);
   from.number("priority", one.priority, 0, 1000);

@@ -24,6 +24,8 @@ struct upstream_config {
   /// Whether "store": false is put into Chat Completions that leave it out. Some servers do not
   /// know the field; OpenAI's does, and by default it is its alone that gets it.
   bool chat_store_false = false;
+  /// Whether it is asked what clients of another dialect ask, in its own.
+  bool translate = true;
   std::string ca_file;  // PEM of the authorities that are trusted alone; empty: the system's
   // Among several:
   std::vector<std::string> models;  // that it serves: names, or beginnings with a '*'; empty: all

@@ -1,7 +1,8 @@
 // dialect: what the gateway must know of one API that agents and upstreams speak: its routes, which
 // bodies may go out and what they cost at most, how an answer tells its usage, and how errors look.
 // Sessions know dialects by this interface only; a new one is a file pair and a line in
-// dialect.cpp. A dialect does not translate: the upstream speaks what the agent speaks.
+// dialect.cpp. A dialect does not translate: where agent and upstream speak different ones, a
+// translator (translation/) stands between two of them.
 // Stateless singletons; any thread.
 #pragma once
 

@@ -48,6 +48,10 @@ class held_bytes {
     bytes_ += more;
     return true;
   }
+  /// So many more.
+  bool grow_by(std::uint64_t bytes) {
+    return bytes <= INT64_MAX && grow_to(static_cast<std::uint64_t>(bytes_) + bytes);
+  }
 
  private:
   byte_pool& from_;

@@ -182,9 +182,12 @@ asio::awaitable<bool> session::route(parser& request) {
   if (models) co_return co_await serve_models(request, path);
   const auto& roster = owner_.parts().roster;
   const auto& model = owner_.settings().model;
-  if (!roster.serves(speaks->name(), model)) {
+  const auto* by = translation::translator_for(*speaks);
+  const bool translates =
+      by && !roster.translating(speaks->name(), by->upstream().name(), model).empty();
+  if (!translates && !roster.serves(speaks->name(), model)) {
     std::string message = "the upstream does not speak '" + std::string(speaks->name()) +
-                          "', and nothing is translated; it speaks";
+                          "', and nothing is translated for it; it speaks";
     for (const dialect* each : all_dialects()) {
       if (roster.serves(each->name(), model)) message += " '" + std::string(each->name()) + "'";
     }

@@ -15,10 +15,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "worker/gateway/attempt.hpp"
 #include "worker/gateway/dialect.hpp"
 #include "worker/gateway/pending_answer.hpp"
+#include "worker/gateway/translation/translator.hpp"
 
 namespace germline::worker {
 
@@ -51,7 +54,11 @@ class session {
   struct form {
     request_facts facts;
     std::shared_ptr<const std::string> body;
+    const translation::translator* by = nullptr;  // null: the client's own dialect is spoken
+    translation::answer_traits traits;
   };
+  /// Upstreams that get the same: by chat_cap, chat_store_false, and whether it is translated.
+  using form_key = std::tuple<std::string_view, bool, bool>;
   /// Where a request may go next.
   struct next_try {
     std::optional<std::size_t> index;  // of the upstream; none: none is free
@@ -71,6 +78,7 @@ class session {
     request_bound bound;
     std::int64_t began_ms = 0;
     std::optional<std::uint64_t> reservation;
+    std::uint64_t serial = 0;  // of the last one: no other request of the attempt has it
     std::string_view outcome = "refused";
     std::string problem = "it was cut off";  // told where no whole answer comes
     token_counts tokens;
@@ -79,10 +87,14 @@ class session {
     std::string kept;                      // the answer, for the transcript
     bool kept_cut = false;
     // Where it was, and may still go (session_upstream.cpp).
-    std::map<std::pair<std::string_view, bool>, form> forms;  // by chat_cap and chat_store_false
-    std::optional<upstream_roster::turn> turn;                // at the upstream being asked
-    std::optional<pending_answer> from;                       // and its answer
-    std::string_view upstream;                                // and its name
+    std::vector<std::size_t> direct;      // upstreams that speak the client's dialect
+    std::vector<std::size_t> translated;  // that are asked in another, if none of these can be
+    std::map<form_key, form> forms;
+    const form* as = nullptr;                   // of what is being asked
+    std::shared_ptr<const std::string> client;  // the client's body, where it may be translated
+    std::optional<upstream_roster::turn> turn;  // at the upstream being asked
+    std::optional<pending_answer> from;         // and its answer
+    std::string_view upstream;                  // and its name
     std::set<std::size_t> tried;
     std::set<std::size_t> spent;      // of those: no wait helps
     std::optional<std::size_t> only;  // the one that may have begun to answer
@@ -110,15 +122,29 @@ class session {
   boost::asio::awaitable<bool> write_chunk(std::string bytes);
   boost::asio::awaitable<void> wait_change();
   boost::asio::awaitable<void> stop_watching();
+  boost::asio::awaitable<bool> count_here(exchange& one, bool keep_alive);
+  static translation::answer_traits traits_of(const exchange& one);
+  std::string translate_piece(exchange& one, translation::stream_translator& by,
+                              std::string_view bytes);
+  /// Of an answer that is whole: as the client reads it. False: it cannot be read.
+  bool translate_answer(const exchange& one, const std::optional<token_counts>& used, reply& out);
 
   /// What to answer instead where there is none.
   boost::asio::awaitable<std::optional<reply>> pick_upstream(exchange& one);
   boost::asio::awaitable<void> pause(std::int64_t for_ms);
   std::optional<reply> shape_forms(exchange& one, const request_limits& bounds);
+  std::optional<reply> shape_direct(exchange& one, const request_limits& bounds);
+  std::optional<reply> shape_translated(exchange& one, const request_limits& bounds);
+  /// Judges the client's body; fills in `facts`, or tells what to answer instead.
+  std::optional<reply> judge_client(const exchange& one, const request_limits& limits,
+                                    request_facts& facts);
+  static void raise_bound(exchange& one, const request_facts& facts);
   next_try next(const exchange& one);
   bool may_go_on(const exchange& one);
   static bool worth_waiting(const exchange& one, const next_try& for_it);
   void take(exchange& one, std::size_t index);
+  form_key key_of(const exchange& one, std::size_t index);
+  static reply no_room(const exchange& one);
   reply no_upstream(exchange& one, const next_try& found);
   /// Of an answer that is no success. Whether another try may help.
   bool note_answer(exchange& one, const upstream_head& head);
@@ -132,6 +158,8 @@ class session {
   void account_late(exchange& one, const std::optional<token_counts>& tokens);
   void give_back(exchange& one);
   void release(exchange& one);
+  /// Of the request, in all its forms.
+  static std::size_t request_bytes(const exchange& one);
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
   static std::string retry_after(std::int64_t wait_ms);

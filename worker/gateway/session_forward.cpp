@@ -20,6 +20,7 @@ using boost::system::error_code;
 
 constexpr std::size_t kept_bytes = 4 << 20;  // of an answer, for the transcript
 constexpr std::size_t max_problem_bytes = 1'000;
+constexpr std::size_t max_told_bytes = 64'000;      // of an error, where it is translated
 constexpr std::size_t max_answer_bytes = 32 << 20;  // of an answer that does not stream
 
 auto into(error_code& failed) {
@@ -99,7 +100,7 @@ std::optional<session::reply> session::reserve(exchange& one) {
     out.headers.emplace_back("retry-after", retry_after(wait->retry_after_ms));
     return out;
   }
-  one.reservation = id;
+  one.reservation = one.serial = id;
   return std::nullopt;
 }
 
@@ -156,10 +157,18 @@ void session::release(exchange& one) {
   one.outcome = "not_billed";
 }
 
+std::size_t session::request_bytes(const exchange& one) {
+  if (!one.client) return one.body ? one.body->size() : 0;
+  auto all = one.client->size();
+  for (const auto& [key, form] : one.forms) {
+    if (form.body && form.body != one.client) all += form.body->size();
+  }
+  return all;
+}
+
 void session::keep(exchange& one, std::string_view bytes) {
   auto room = kept_bytes - one.kept.size();
-  const auto body_bytes = one.body ? one.body->size() : 0;
-  const auto with_it = body_bytes + one.kept.size() + std::min(room, bytes.size());
+  const auto with_it = request_bytes(one) + one.kept.size() + std::min(room, bytes.size());
   if (!one.held.grow_to(with_it)) room = 0;
   one.kept_cut = one.kept_cut || bytes.size() > room;
   one.kept += bytes.substr(0, room);
@@ -172,7 +181,10 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
   entry.path = one.path;
   entry.upstream = one.upstream;
-  entry.request = one.body;
+  // In the client's own words, as the answer is.
+  const bool is_translated = one.as && one.as->by;
+  entry.request = is_translated ? one.client : one.body;
+  if (is_translated) entry.translated = one.as->by->upstream().name();
   entry.status = status;
   entry.response = std::move(one.kept);
   entry.response_cut = one.kept_cut;
@@ -187,6 +199,9 @@ bool session::cannot_answer(unsigned status) {
 }
 
 asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
+  if (one.direct.empty() && one.kind == route_kind::count) {
+    co_return co_await count_here(one, keep_alive);
+  }
   reply failure{502, ""};
   signal_.expires_at(timer::time_point::max());
   watch_client();
@@ -200,7 +215,14 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     }
     pending_answer& from = one.from.emplace(signal_);
     auto& provider = *owner_.parts().upstreams[one.turn->index()];
-    call_ = provider.send({one.path, one.body, one.headers}, from);
+    const auto* by = one.as->by;
+    upstream_request request{one.path, one.body, one.headers};
+    if (by) {  // of the client's headers nothing means anything in another dialect
+      request.path = by->path();
+      request.headers = by->upstream().headers([](std::string_view) { return std::string_view(); },
+                                               owner_.parts().config);
+    }
+    call_ = provider.send(std::move(request), from);
     while (!gone() && !from.head && !from.end) co_await wait_change();
     if (gone()) co_return false;
     if (from.head && is_success(from.head->status)) {
@@ -230,8 +252,39 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
   co_return co_await answer(std::move(failure), keep_alive);
 }
 
+// No upstream of this model can count.
+asio::awaitable<bool> session::count_here(exchange& one, bool keep_alive) {
+  const nlohmann::json counted = {{"input_tokens", translation::estimated_tokens(*one.body)}};
+  reply out;
+  out.body = counted.dump();
+  account(one, std::nullopt);  // of a bound of nothing
+  keep(one, out.body);
+  finish_record(one, out.status);
+  co_return co_await answer(std::move(out), keep_alive);
+}
+
+translation::answer_traits session::traits_of(const exchange& one) {
+  auto traits = one.as->traits;
+  traits.id = "germline_" + std::to_string(one.serial);
+  return traits;
+}
+
+bool session::translate_answer(const exchange& one, const std::optional<token_counts>& used,
+                               reply& out) {
+  if (is_success(out.status)) {
+    auto translated = one.as->by->answer(out.body, traits_of(one), used.value_or(token_counts()));
+    if (translated) out.body = std::move(*translated);
+    return translated.has_value();
+  }
+  auto message = translation::error_message(out.body);
+  if (message.empty()) message = "the upstream answers HTTP " + std::to_string(out.status);
+  out.body = one.speaks.error(out.status, message.substr(0, max_told_bytes));
+  return true;
+}
+
 asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, bool keep_alive) {
-  const auto usage = one.speaks.reader(false, one.facts);
+  const auto& upstream_speaks = one.as->by ? one.as->by->upstream() : one.speaks;
+  const auto usage = upstream_speaks.reader(false, one.facts);
   reply out;
   out.status = from.head->status;
   const auto& secrets = owner_.parts().secrets;
@@ -241,7 +294,7 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
     if (gone()) co_return false;
     out.body += std::exchange(from.data, {});
     if (out.body.size() > max_answer_bytes) break;
-    if (!one.held.grow_to(one.body->size() + out.body.size())) break;
+    if (!one.held.grow_to(request_bytes(one) + out.body.size())) break;
     if (from.paused) {
       from.paused = false;
       call_->resume();
@@ -261,22 +314,42 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
                           : problem_of(out.status, out.body);
   const bool overloaded = out.status == 429 || cannot_answer(out.status);
   if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
+  std::optional<token_counts> used;
   if (success) {
-    account(one, whole ? usage->finish() : std::nullopt);
+    if (whole) used = usage->finish();
+    account(one, used);
   } else if (one.reservation) {
     release(one);
   }
+  const bool readable = !whole || !one.as->by || translate_answer(one, used, out);
+  out.body = without_secrets(out.body, secrets);
   if (refuses_key(out.status)) {
     log_error("the upstream '{}' refuses the gateway's own key ({})", one.upstream, out.status);
     out.status = 400;
     out.body = one.speaks.error(400, key_refused);
   } else if (!whole) {
     out = reply{502, one.speaks.error(502, "the upstream's answer was cut off")};
+  } else if (!readable) {
+    std::string why = "the upstream's answer cannot be read";
+    // Some routers tell of an error with status 200.
+    if (const auto told = translation::error_message(out.body); !told.empty()) {
+      why = "the upstream: " + told.substr(0, max_told_bytes);
+    }
+    out = reply{502, one.speaks.error(502, why)};
   }
   keep(one, out.body);
   finish_record(one, out.status);
   co_await stop_watching();
   co_return co_await answer(std::move(out), keep_alive);
+}
+
+std::string session::translate_piece(exchange& one, translation::stream_translator& by,
+                                     std::string_view bytes) {
+  auto shown = by.feed(bytes, one.usage->told());
+  if (!one.held.grow_to(request_bytes(one) + one.kept.size() + by.held_bytes())) {
+    shown += by.fail("requests under way hold as many bytes as may be held at a time");
+  }
+  return shown;
 }
 
 asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
@@ -292,7 +365,9 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   stream_.expires_after(std::chrono::seconds(60));
   co_await http::async_write_header(stream_, serializer, into(failed));
   if (failed) hung_up_ = true;
-  one.usage = one.speaks.reader(true, one.facts);
+  const auto* const by = one.as->by;
+  one.usage = (by ? by->upstream() : one.speaks).reader(true, one.facts);
+  const auto translator = by ? by->stream(traits_of(one)) : nullptr;
   auto* const usage = one.usage.get();
   secret_filter filter(secrets);
   while (!gone()) {
@@ -301,6 +376,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
       usage->feed(bytes);
       // Before the client can know that it ended, so that its next request finds the money free.
       if (usage->settles()) account(one, usage->finish());
+      if (translator) bytes = translate_piece(one, *translator, bytes);
       filter.feed(bytes);
       keep(one, bytes);
       if (!bytes.empty() && !co_await write_chunk(std::move(bytes))) break;
@@ -319,13 +395,18 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   const auto used = usage->finish();
   account(one, used);
   account_late(one, used);
-  const bool whole = *from.end == upstream_end::complete && usage->ended();
+  bool whole = *from.end == upstream_end::complete && usage->ended();
   std::string last = usage->rest();
+  if (translator) {
+    last = whole ? translator->finish(usage->told()) : std::string();
+    whole = whole && translator->ended();
+  }
   filter.feed(last);
   last += filter.rest();
   if (!whole) {
     owner_.obstructed(one.problem);
-    last += one.speaks.stream_error("the upstream's stream was cut off");
+    const bool told = translator && translator->failed();
+    if (!told) last += one.speaks.stream_error("the upstream's stream was cut off");
   }
   keep(one, last);
   finish_record(one, one.status);

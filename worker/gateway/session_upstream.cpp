@@ -31,43 +31,20 @@ std::optional<std::int64_t> seconds_to_rest(const upstream_head& head) {
 }  // namespace
 
 std::optional<session::reply> session::shape_forms(exchange& one, const request_limits& bounds) {
-  const auto& parts = owner_.parts();
   const auto& settings = owner_.settings();
-  const auto original = one.body;
-  std::size_t bytes = original->size();
-  const auto refusal = [&](unsigned status, std::string_view message) {
-    return reply{status, one.speaks.error(status, message)};
-  };
-  for (const auto index : parts.roster.serving(one.speaks.name(), settings.model)) {
-    const auto& upstream = parts.config.upstreams[index];
-    const auto [place, is_new] =
-        one.forms.try_emplace({upstream.chat_cap, upstream.chat_store_false});
-    if (!is_new) continue;
-    auto limits = bounds;
-    limits.chat_cap = upstream.chat_cap;
-    limits.chat_store_false = upstream.chat_store_false;
-    auto judged = one.speaks.judge(*original, one.kind, limits);
-    if (const auto* refused = std::get_if<request_refusal>(&judged)) {
-      return refusal(400, refused->message);
-    }
-    auto& [facts, body] = place->second;
-    facts = std::get<request_facts>(std::move(judged));
-    body = original;
-    if (facts.model != settings.model) {
-      return refusal(400, "the model of this attempt is '" + settings.model + "', and no other");
-    }
-    if (facts.rewritten) {
-      body = std::make_shared<const std::string>(std::move(*facts.rewritten));
-      facts.rewritten.reset();
-      if (bytes > original->size() && !one.held.grow_to(bytes + body->size())) {
-        return refusal(429, "requests under way hold as many bytes as may be held at a time");
-      }
-      bytes += body->size();
-    }
-    if (one.kind == route_kind::count) continue;  // costs nothing
-    one.bound.input_tokens = std::max(one.bound.input_tokens, facts.input_bound_tokens);
-    one.bound.output_tokens = std::max(one.bound.output_tokens, facts.max_output_tokens);
+  const auto& roster = owner_.parts().roster;
+  one.direct = roster.serving(one.speaks.name(), settings.model);
+  const auto* by = translation::translator_for(one.speaks);
+  if (by && one.kind == route_kind::create) {
+    one.translated = roster.translating(one.speaks.name(), by->upstream().name(), settings.model);
   }
+  if (!one.translated.empty()) one.client = one.body;
+  if (one.direct.empty() && one.kind == route_kind::count) {
+    request_facts facts;
+    return judge_client(one, bounds, facts);
+  }
+  if (auto refusal = shape_direct(one, bounds)) return refusal;
+  if (auto refusal = shape_translated(one, bounds)) return refusal;
   if (one.kind == route_kind::create) {
     one.bound.cost_nanousd =
         bound_nanousd(settings.price, one.bound.input_tokens, one.bound.output_tokens);
@@ -75,17 +52,119 @@ std::optional<session::reply> session::shape_forms(exchange& one, const request_
   return std::nullopt;
 }
 
+std::optional<session::reply> session::judge_client(const exchange& one,
+                                                    const request_limits& limits,
+                                                    request_facts& facts) {
+  const auto& model = owner_.settings().model;
+  auto judged = one.speaks.judge(one.client ? *one.client : *one.body, one.kind, limits);
+  std::string why;
+  if (const auto* refused = std::get_if<request_refusal>(&judged)) {
+    why = refused->message;
+  } else {
+    facts = std::get<request_facts>(std::move(judged));
+    if (facts.model == model) return std::nullopt;
+    why = "the model of this attempt is '" + model + "', and no other";
+  }
+  return reply{400, one.speaks.error(400, why)};
+}
+
+void session::raise_bound(exchange& one, const request_facts& facts) {
+  one.bound.input_tokens = std::max(one.bound.input_tokens, facts.input_bound_tokens);
+  one.bound.output_tokens = std::max(one.bound.output_tokens, facts.max_output_tokens);
+}
+
+session::form_key session::key_of(const exchange& one, std::size_t index) {
+  const auto& upstream = owner_.parts().config.upstreams[index];
+  const bool translates = std::ranges::find(one.translated, index) != one.translated.end();
+  return {upstream.chat_cap, upstream.chat_store_false, translates};
+}
+
+std::optional<session::reply> session::shape_direct(exchange& one, const request_limits& bounds) {
+  const auto original = one.body;
+  for (const auto index : one.direct) {
+    const auto& upstream = owner_.parts().config.upstreams[index];
+    const auto [place, is_new] = one.forms.try_emplace(key_of(one, index));
+    if (!is_new) continue;
+    auto limits = bounds;
+    limits.chat_cap = upstream.chat_cap;
+    limits.chat_store_false = upstream.chat_store_false;
+    auto& [facts, body, by, traits] = place->second;
+    if (auto refusal = judge_client(one, limits, facts)) return refusal;
+    body = original;
+    if (facts.rewritten) {
+      body = std::make_shared<const std::string>(std::move(*facts.rewritten));
+      facts.rewritten.reset();
+      // The first takes the place of the original, unless that is kept.
+      const bool is_more = one.client || one.forms.size() > 1;
+      if (is_more && !one.held.grow_by(body->size())) return no_room(one);
+    }
+    if (one.kind == route_kind::create) raise_bound(one, facts);
+  }
+  return std::nullopt;
+}
+
+std::optional<session::reply> session::shape_translated(exchange& one,
+                                                        const request_limits& bounds) {
+  if (one.translated.empty()) return std::nullopt;
+  const auto& by = *translation::translator_for(one.speaks);
+  request_facts asked;
+  if (auto refusal = judge_client(one, bounds, asked)) return refusal;
+  for (const auto index : one.translated) {
+    const auto& upstream = owner_.parts().config.upstreams[index];
+    const auto key = key_of(one, index);
+    if (one.forms.contains(key)) continue;
+    auto limits = bounds;
+    limits.chat_cap = upstream.chat_cap;
+    limits.chat_store_false = upstream.chat_store_false;
+    auto made = by.request(*one.client, limits);
+    auto* request = std::get_if<translation::translated_request>(&made);
+    // As strictly as what an agent says in that dialect itself.
+    auto judged = request ? by.upstream().judge(request->body, one.kind, limits)
+                          : judgement(std::get<request_refusal>(made));
+    if (const auto* refused = std::get_if<request_refusal>(&judged)) {
+      if (one.direct.empty()) return reply{400, one.speaks.error(400, refused->message)};
+      one.translated.clear();  // then it is for the others alone
+      return std::nullopt;
+    }
+    form shaped{std::get<request_facts>(std::move(judged)), nullptr, &by, {}};
+    shaped.facts.hides_usage = false;  // the translator wants it
+    if (shaped.facts.rewritten) request->body = std::move(*shaped.facts.rewritten);
+    shaped.facts.rewritten.reset();
+    if (!one.held.grow_by(request->body.size())) return no_room(one);
+    shaped.body = std::make_shared<const std::string>(std::move(request->body));
+    shaped.traits.model = asked.model;
+    shaped.traits.created_s = one.began_ms / 1000;
+    shaped.traits.shows_usage = asked.stream && !asked.hides_usage;
+    // No upstream that signs its thinking may get what another did not sign.
+    shaped.traits.shows_thinking = request->wants_thinking && one.direct.empty();
+    raise_bound(one, shaped.facts);
+    one.forms.emplace(key, std::move(shaped));
+  }
+  return std::nullopt;
+}
+
+session::reply session::no_room(const exchange& one) {
+  return {429,
+          one.speaks.error(429, "requests under way hold as many bytes as may be held at a time")};
+}
+
 session::next_try session::next(const exchange& one) {
   auto& roster = owner_.parts().roster;
   const auto& model = owner_.settings().model;
   const auto choose = [&](const std::set<std::size_t>& but_not, bool again) {
-    const auto choice = roster.choose(one.speaks.name(), model, but_not);
+    auto choice = roster.choose_among(one.direct, model, but_not);
+    if (!choice.index) {
+      const auto other = roster.choose_among(one.translated, model, but_not);
+      const bool sooner =
+          other.wait_ms > 0 && (choice.wait_ms == 0 || other.wait_ms < choice.wait_ms);
+      if (other.index || sooner) choice = other;
+    }
     return next_try{choice.index, choice.wait_ms, choice.broken, again};
   };
   const bool once_more = one.retries < max_retries;
   if (one.only) {  // it may have begun to answer: none but it is asked the same
-    std::set<std::size_t> others;
-    for (const auto index : roster.serving(one.speaks.name(), model)) others.insert(index);
+    std::set<std::size_t> others(one.direct.begin(), one.direct.end());
+    others.insert(one.translated.begin(), one.translated.end());
     others.erase(*one.only);
     return once_more ? choose(others, true) : next_try{};
   }
@@ -139,9 +218,9 @@ void session::take(exchange& one, std::size_t index) {
   const auto& upstream = parts.config.upstreams[index];
   one.turn.emplace(parts.roster.take(index));
   if (!one.tried.insert(index).second) ++one.retries;
-  const auto& [facts, body] = one.forms.at({upstream.chat_cap, upstream.chat_store_false});
-  one.facts = facts;
-  one.body = body;
+  one.as = &one.forms.at(key_of(one, index));
+  one.facts = one.as->facts;
+  one.body = one.as->body;
   one.upstream = upstream.name;
 }
 

@@ -91,6 +91,7 @@ result<void> transcript::append(const transcript_entry& entry) {
                    {"cache_write_tokens", entry.tokens.cache_write},
                    {"cache_read_tokens", entry.tokens.cache_read}};
   if (!entry.upstream.empty()) line["upstream"] = entry.upstream;
+  if (!entry.translated.empty()) line["translated"] = entry.translated;
   if (request_cut) line["request_cut"] = true;
   if (entry.response_cut) line["response_cut"] = true;
   const bool is_free = entry.cost_nanousd == 0 && entry.tokens == token_counts();

@@ -22,7 +22,8 @@ struct transcript_entry {
   std::int64_t at_utc_ms = 0;
   std::int64_t duration_ms = 0;
   std::string path;
-  std::string_view upstream;  // that was asked last; empty: none. Outlives the entry
+  std::string_view upstream;    // that was asked last; empty: none. Outlives the entry
+  std::string_view translated;  // the dialect that was spoken upstream, if another than the path's
   std::shared_ptr<const std::string> request;  // null: none
   unsigned status = 0;                         // what the sandbox was answered; 0: nothing
   std::string response;

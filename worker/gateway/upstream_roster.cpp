@@ -63,6 +63,16 @@ std::vector<std::size_t> upstream_roster::serving(std::string_view dialect,
   return found;
 }
 
+std::vector<std::size_t> upstream_roster::translating(std::string_view dialect,
+                                                      std::string_view other,
+                                                      std::string_view model) const {
+  auto found = serving(other, model);
+  std::erase_if(found, [&](std::size_t index) {
+    return speaks_dialect(upstreams_[index], dialect) || !upstreams_[index].translate;
+  });
+  return found;
+}
+
 std::int64_t upstream_roster::wait_of(std::size_t index, std::string_view model,
                                       std::int64_t now_ms, bool& broken) const {
   const auto& one = members_[index];
@@ -77,10 +87,16 @@ std::int64_t upstream_roster::wait_of(std::size_t index, std::string_view model,
 
 upstream_roster::choice upstream_roster::choose(std::string_view dialect, std::string_view model,
                                                 const std::set<std::size_t>& but_not) {
+  return choose_among(serving(dialect, model), model, but_not);
+}
+
+upstream_roster::choice upstream_roster::choose_among(const std::vector<std::size_t>& upstreams,
+                                                      std::string_view model,
+                                                      const std::set<std::size_t>& but_not) {
   const auto now_ms = time_.boot_ms();
   choice out;
   std::vector<std::size_t> free;
-  for (const auto index : serving(dialect, model)) {
+  for (const auto index : upstreams) {
     if (but_not.contains(index)) continue;
     bool broken = false;
     const auto wait = wait_of(index, model, now_ms, broken);

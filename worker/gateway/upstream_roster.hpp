@@ -58,6 +58,10 @@ class upstream_roster {
   bool serves(std::string_view model) const;
   /// All that are for this dialect and model.
   std::vector<std::size_t> serving(std::string_view dialect, std::string_view model) const;
+  /// All that are for this model and do not speak `dialect`, but speak `other`, and for which may
+  /// be translated.
+  std::vector<std::size_t> translating(std::string_view dialect, std::string_view other,
+                                       std::string_view model) const;
 
   struct choice {
     std::optional<std::size_t> index;
@@ -66,6 +70,9 @@ class upstream_roster {
   };
   choice choose(std::string_view dialect, std::string_view model,
                 const std::set<std::size_t>& but_not);
+  /// Among those alone.
+  choice choose_among(const std::vector<std::size_t>& upstreams, std::string_view model,
+                      const std::set<std::size_t>& but_not);
   /// REQUIRES that choose() just returned it.
   turn take(std::size_t index);
   /// The upstream asked for it, of this model: at most longest_rest_ms.

@@ -93,3 +93,21 @@ TEST_CASE("what is full, rests or failed too often is passed over, and told how 
   with.roster.take(0).tell(breaker_told::answered);
   CHECK(*with.chosen() == 0);
 }
+
+TEST_CASE("who is translated for speaks the other dialect, not this one, and lets it be") {
+  auto both = upstream(0);
+  both.dialects = {"messages", "chat_completions"};
+  auto chat = upstream(0);
+  chat.dialects = {"chat_completions"};
+  auto unwilling = chat;
+  unwilling.translate = false;
+  auto elsewhere = chat;
+  elsewhere.models = {"other"};
+  world with({upstream(0), both, chat, unwilling, elsewhere});
+  const auto translating = with.roster.translating("messages", "chat_completions", "m");
+  CHECK(translating == std::vector<std::size_t>{2});
+  CHECK(with.roster.translating("chat_completions", "messages", "m") ==
+        std::vector<std::size_t>{0});
+  CHECK(with.roster.choose_among({2, 3}, "m", {2}).index == 3);
+  CHECK_FALSE(with.roster.choose_among({}, "m", {}).index);
+}
