@@ -9,6 +9,9 @@ import mutation
 import packing
 
 TRIES = 4000
+# True: each iteration draws a packing afresh and goes on from that, not from its own. Then nothing is
+# inherited, which is random search, to compare evolution with.
+AFRESH = False
 LEAST_GAIN = 1e-5
 
 
@@ -18,7 +21,10 @@ def iterate():
     place = "src/packing.py"  # it is started in the genome's folder
     with open(place, encoding="utf-8") as file:
         text = file.read()
-    changed, before, after = mutation.improve(text, random.Random(task["random_seed"]), TRIES)
+    chance = random.Random(task["random_seed"])
+    if AFRESH:
+        text = mutation.afresh(text, chance)
+    changed, before, after = mutation.improve(text, chance, TRIES)
     if after - before < LEAST_GAIN:
         print(f"nothing better than {before:.9f} in {TRIES} tries")
         return 0

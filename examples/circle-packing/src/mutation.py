@@ -5,7 +5,7 @@ import re
 import circles
 
 TERMS = ("border", "x", "y", "x + y", "x - y", "abs(x - 0.5)", "abs(y - 0.5)",
-         "math.hypot(x - 0.5, y - 0.5)", "x * y")
+         "(x - 0.5) ** 2 + (y - 0.5) ** 2", "x * y")
 
 
 class Genes:
@@ -23,7 +23,7 @@ class Genes:
                         for row in rows]
 
     def key(self):
-        return eval(f"lambda x, y, border: {self.expression}", {"math": math})  # its own source
+        return eval(f"lambda x, y, border: {self.expression}", {})  # its own source
 
     def score(self):
         return sum(circles.radii(self.centres, self.key()))
@@ -40,6 +40,14 @@ def new_expression(chance):
     if chance.random() < 0.5:
         term = f"{chance.uniform(-1, 1):.3f} * ({term}) + ({chance.choice(TERMS)})"
     return term if chance.random() < 0.5 else f"-({term})"
+
+
+def afresh(text, chance):
+    """The text with a packing and an expression that are drawn by chance, whatever it has."""
+    genes = Genes(text)
+    genes.centres = [(round(chance.random(), 9), round(chance.random(), 9)) for _ in genes.centres]
+    genes.expression = new_expression(chance)
+    return genes.render()
 
 
 def moved(place, chance, step):

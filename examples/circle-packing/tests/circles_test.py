@@ -57,10 +57,16 @@ class Mutations(unittest.TestCase):
         changes = {mutation.improve(TEXT, random.Random(3), 100)[0] for _ in range(2)}
         self.assertEqual(len(changes), 1)
 
-    def test_expressions_are_source(self):
+    def test_expressions_are_source_that_needs_no_import(self):
         chance = random.Random(4)
         for _ in range(200):
-            eval(mutation.new_expression(chance), {"math": math, "x": 0.1, "y": 0.2, "border": 0.1})
+            eval(mutation.new_expression(chance), {"x": 0.1, "y": 0.2, "border": 0.1})
+
+    def test_what_is_drawn_afresh_inherits_no_place(self):
+        drawn = [mutation.Genes(mutation.afresh(TEXT, random.Random(seed))) for seed in (5, 6)]
+        of_text = mutation.Genes(TEXT)
+        self.assertEqual([len(genes.centres) for genes in drawn], [2, 2])
+        self.assertFalse(set(drawn[0].centres) & set(drawn[1].centres + of_text.centres))
 
 
 if __name__ == "__main__":
