@@ -2,9 +2,13 @@
 // seeds each: how good the generation truly is that ranks first after 400 births by four lineages,
 // which choose, bear and measure beside each other. In process; nothing of it is a sandbox or an
 // agent.
+//
+// Usage: strategies_sim [FILE]. Into the file goes a line of JSON for each run: landscape,
+// strategy, seed, and that value after 0, 1, 2 ... births, for draw_curves.py.
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <numbers>
 #include <queue>
 #include <string>
@@ -71,8 +75,8 @@ class population {
     own_.fill(0);
   }
 
-  /// What ranks first at the end, as it truly is.
-  double run() {
+  /// What ranks first after 0, 1, 2 ... births, as it truly is.
+  std::vector<double> run() {
     // Each lane's iteration, with the measurement of what it bears, takes from 1 to 2.
     using event = std::pair<double, int>;
     std::priority_queue<event, std::vector<event>, std::greater<>> next;
@@ -84,6 +88,7 @@ class population {
       next.emplace(now + 1 + uniform(chance_), lane);
     };
     for (int lane = 0; lane < lanes; ++lane) begin(0, lane);
+    std::vector<double> first{land_.value(places_[all_.best()])};
     while (static_cast<int>(places_.size()) <= births) {
       const auto [now, lane] = next.top();
       next.pop();
@@ -93,9 +98,10 @@ class population {
       all_.end(all_.at(parent).id, false, false);
       own_[static_cast<std::size_t>(lane)] = bear(child, all_.at(parent).id);
       measure(own_[static_cast<std::size_t>(lane)]);
+      first.push_back(land_.value(places_[all_.best()]));
       begin(now, lane);
     }
-    return land_.value(places_[all_.best()]);
+    return first;
   }
 
  private:
@@ -117,11 +123,27 @@ class population {
   std::array<std::size_t, lanes> own_{};
 };
 
+void write(std::ostream& out, const landscape& land, const char* strategy, int seed,
+           const std::vector<double>& first) {
+  out << R"({"landscape": ")" << land.name << R"(", "strategy": ")" << strategy << R"(", "seed": )"
+      << seed << R"(, "first": [)";
+  for (std::size_t i = 0; i < first.size(); ++i) out << (i > 0 ? ", " : "") << first[i];
+  out << "]}\n";
+}
+
 }  // namespace
 }  // namespace germline::bench
 
-int main() {
+int main(int argc, char** argv) {
   using namespace germline::bench;
+  std::ofstream curves;
+  if (argc > 1) {
+    curves.open(argv[1]);
+    if (!curves) {
+      std::fprintf(stderr, "%s cannot be written\n", argv[1]);
+      return 2;
+    }
+  }
   std::printf(
       "true value of what ranks first after %d births by %d lineages; the top is 0; mean of "
       "%d seeds, 95 %% interval\n",
@@ -131,10 +153,16 @@ int main() {
     for (const auto* name : {"chain", "seed", "random", "best", "archive-sampling"}) {
       std::vector<double> reached;
       for (int seed = 1; seed <= seeds; ++seed) {
-        reached.push_back(population(land, name, static_cast<std::uint64_t>(seed)).run());
+        const auto first = population(land, name, static_cast<std::uint64_t>(seed)).run();
+        if (curves.is_open()) write(curves, land, name, seed, first);
+        reached.push_back(first.back());
       }
       const auto over = germline::evolution::estimate(reached);
       std::printf("  %-18s %8.2f  (%.2f to %.2f)\n", name, over.mean, over.low, over.high);
     }
+  }
+  if (curves.is_open() && (curves.close(), !curves)) {
+    std::fprintf(stderr, "%s is not whole\n", argv[1]);
+    return 1;
   }
 }
