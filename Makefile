@@ -41,12 +41,23 @@ soak: build
 	python3 tests/e2e/soak_test.py build/$(PRESET)/bin/germline deploy/prices.json \
 	  --minutes $(MINUTES)
 
+# Of real evolution the short form. The long one is that of docs/evolution.md:
+# make bench REPEATS=5 ITERATIONS=12
+REPEATS ?= 2
+ITERATIONS ?= 4
+EVOLUTION = build/bench/evolution-$(ITERATIONS)
 bench: build
 	@tools/install-deps bench
+	@mkdir -p build/bench
 	build/$(PRESET)/bin/gateway_bench
 	build/$(PRESET)/bin/choosing_bench
-	build/$(PRESET)/bin/strategies_sim
+	build/$(PRESET)/bin/strategies_sim build/bench/simulation.jsonl
+	/usr/bin/python3 tests/bench/draw_curves.py simulation build/bench/simulation.jsonl build/bench/simulation.svg
 	build/$(PRESET)/bin/sandbox_bench
+	python3 tests/bench/evolution_curve.py build/$(PRESET)/bin/germline $(EVOLUTION) \
+	  --repeats $(REPEATS) --iterations $(ITERATIONS)
+	/usr/bin/python3 tests/bench/draw_curves.py curve $(EVOLUTION) $(EVOLUTION)/curve.svg
+	/usr/bin/python3 tests/bench/draw_curves.py tree $(EVOLUTION) best $(EVOLUTION)/tree.svg
 
 format:
 	tools/format --fix

@@ -71,9 +71,22 @@ class Fleet:
         self.processes = {}
         self.environment = {}  # of the services, beside the test's own
         self.genomes = 0
+        self.gateway_config = ""
 
-    def start(self):
-        self.launch("up", "up", "--state-dir", self.state, "--coordinator", self.address)
+    def use_gateway(self, prices):
+        """The worker starts with a gateway, whose upstream nobody serves."""
+        copied = os.path.join(self.root, "prices.json")
+        shutil.copy(prices, copied)
+        os.chmod(copied, 0o644)
+        self.write(self.root, "gateway.toml",
+                   f'schema = 1\n[upstream]\nurl = "http://127.0.0.1:1"\n[prices]\nfile = '
+                   f'"{copied}"\n')
+        self.gateway_config = os.path.join(self.root, "gateway.toml")
+
+    def start(self, *words):
+        if self.gateway_config:
+            words += ("--gateway-config", self.gateway_config)
+        self.launch("up", "up", "--state-dir", self.state, "--coordinator", self.address, *words)
         self.await_worker()
 
     def launch(self, name, *words):
@@ -195,17 +208,6 @@ class FleetApart(Fleet):
     def __init__(self, germline):
         super().__init__(germline)
         self.address = f"127.0.0.1:{free_port()}"
-        self.gateway_config = ""
-
-    def use_gateway(self, prices):
-        """The worker starts with a gateway, whose upstream nobody serves."""
-        copied = os.path.join(self.root, "prices.json")
-        shutil.copy(prices, copied)
-        os.chmod(copied, 0o644)
-        self.write(self.root, "gateway.toml",
-                   f'schema = 1\n[upstream]\nurl = "http://127.0.0.1:1"\n[prices]\nfile = '
-                   f'"{copied}"\n')
-        self.gateway_config = os.path.join(self.root, "gateway.toml")
 
     def start(self):
         self.start_coordinator()
