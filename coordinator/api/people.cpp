@@ -152,10 +152,6 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
                                                          run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
-  if (genome.model == model_kind::openai) {
-    return invalid("model = \"openai\" in " + place +
-                   " is not served yet: the gateway speaks the Messages API, \"anthropic\"");
-  }
   if (genome.model == model_kind::none && !request.model().empty()) {
     return invalid("this genome declares model = \"none\": it takes no model");
   }

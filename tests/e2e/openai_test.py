@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""An agent that speaks OpenAI's Chat Completions, from its manifest to its model and back.
+
+Usage: openai_test.py GERMLINE_BINARY. Needs root. The model is this test's own, on loopback: asked
+in the agent's dialect first and, once it does not answer in that one any more, in Anthropic's, into
+which the gateway then translates.
+"""
+import http.server
+import json
+import os
+import sys
+import threading
+import unittest
+
+from fleet import FleetApart
+
+GERMLINE = sys.argv.pop(1)
+
+GENOME = """\
+schema = 1
+
+[genome]
+name = "speaks-openai"
+
+[agent]
+build = "mkdir -p build && cp agent.py build/agent && chmod 755 build/agent"
+artefact = ["build/agent"]
+run = "build/agent"
+result = "worktree"
+model = "openai"
+
+[protect]
+paths = ["protected/**"]
+tests = "protected/run"
+
+[sandbox]
+memory = "256MiB"
+wall_time = "60s"
+"""
+
+AGENT = """\
+#!/usr/bin/python3
+import json
+import os
+import urllib.request
+
+with open("/germline/task.json") as file:
+    MODEL = json.load(file)["model"]
+TOOL = {"type": "function", "function": {"name": "note", "parameters": {
+    "type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}}}
+
+
+def ask(messages):
+    request = urllib.request.Request(
+        os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+        json.dumps({"model": MODEL, "messages": messages, "tools": [TOOL]}).encode(),
+        {"content-type": "application/json",
+         "authorization": "Bearer " + os.environ["OPENAI_API_KEY"]})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["choices"][0]
+
+
+messages = [{"role": "user", "content": "What shall I note?"}]
+choice = ask(messages)
+while choice["finish_reason"] == "tool_calls":
+    messages.append(choice["message"])
+    for call in choice["message"]["tool_calls"]:
+        with open("notes", "a") as notes:
+            notes.write(json.loads(call["function"]["arguments"])["text"] + "\\n")
+        messages.append({"role": "tool", "tool_call_id": call["id"], "content": "noted"})
+    choice = ask(messages)
+"""
+
+PROTECTED = """\
+#!/bin/sh
+printf '<testsuite name="protected"><testcase classname="protected" name="is_there"/></testsuite>' \\
+  >&"${GERMLINE_REPORT_FD:?}"
+"""
+
+
+class Model:
+    """Has one thing to note, and then no more, in the dialect in which it is asked."""
+
+    def __init__(self):
+        self.asked = []  # path and body
+        self.speaks_chat = True
+        model = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                model.asked.append((self.path, body))
+                answers = {"/v1/chat/completions": model.chat, "/v1/messages": model.messages}
+                status, answer = answers[self.path](body)
+                text = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def chat(self, body):
+        if not self.speaks_chat:
+            return 503, {"error": {"message": "not in this dialect"}}
+        message, finish = {"role": "assistant", "content": "done"}, "stop"
+        if body["messages"][-1]["role"] == "user":
+            call = {"name": "note", "arguments": '{"text": "in chat"}'}
+            message = {"role": "assistant", "content": None,
+                       "tool_calls": [{"id": "call_1", "type": "function", "function": call}]}
+            finish = "tool_calls"
+        return 200, {"id": "c", "model": "m", "choices": [
+            {"index": 0, "message": message, "finish_reason": finish}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5}}
+
+    def messages(self, body):
+        content, stop = [{"type": "text", "text": "done"}], "end_turn"
+        if body["messages"][-1]["content"][0]["type"] == "text":
+            content = [{"type": "tool_use", "id": "toolu_1", "name": "note",
+                        "input": {"text": "in messages"}}]
+            stop = "tool_use"
+        return 200, {"id": "m", "model": "m", "type": "message", "role": "assistant",
+                     "content": content, "stop_reason": stop,
+                     "usage": {"input_tokens": 10, "output_tokens": 5}}
+
+
+class SpeaksOpenai(unittest.TestCase):
+    def setUp(self):
+        self.model = Model()
+        self.addCleanup(self.model.server.server_close)
+        self.addCleanup(self.model.server.shutdown)
+        self.fleet = fleet = FleetApart(GERMLINE)
+        self.addCleanup(fleet.stop)
+        price = {"model": "scripted-1", "input": 1_000_000_000, "output": 2_000_000_000,
+                 "cache_write": 1_000_000_000, "cache_write_1h": 1_000_000_000,
+                 "cache_read": 1_000_000_000}
+        fleet.write(fleet.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
+        upstream = '[[upstream]]\nname = "{0}"\nurl = "http://127.0.0.1:{1}"\ndialects = ["{0}"]\n'
+        fleet.write(fleet.root, "gateway.toml", "schema = 1\n" +
+                    upstream.format("chat_completions", self.model.port) +
+                    upstream.format("messages", self.model.port) +
+                    f'[prices]\nfile = "{fleet.root}/prices.json"\n')
+        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
+        fleet.start()
+
+    def genome(self):
+        place = self.fleet.example("two-second")
+        files = {"genome.toml": GENOME, "agent.py": AGENT, "protected/run": PROTECTED}
+        for name, text in files.items():
+            self.fleet.write(place, name, text)
+        self.fleet.commit(place, "an agent that speaks OpenAI's dialect")
+        return place
+
+    def evolve(self, expected):
+        fleet = self.fleet
+        self.model.asked.clear()
+        run = fleet.run(self.genome(), 1, "--model", "scripted-1", "--budget", "$1")
+        tree, ended = fleet.settled(run, 1)
+        story = json.dumps(tree, indent=1) + json.dumps(self.model.asked) + fleet.logs()
+        self.assertEqual([one["ending"] for one in ended], ["ENDING_EVOLVED"], story)
+        self.assertIn(f"+{expected}", fleet.call("diff", ended[0]["item_id"]).stdout)
+        # Of two answers, each of ten tokens and five.
+        self.assertEqual(int(tree["run"]["spent_nanousd"]), 2 * (10 * 1000 + 5 * 2000), story)
+        return [path for path, _ in self.model.asked]
+
+    def test_it_is_served_in_its_own_dialect_and_by_translation(self):
+        self.assertEqual(self.evolve("in chat"), ["/v1/chat/completions"] * 2)
+        self.model.speaks_chat = False
+        asked = self.evolve("in messages")
+        self.assertEqual(asked.count("/v1/messages"), 2, asked)
+        results = [block for path, body in self.model.asked if path == "/v1/messages"
+                   for block in body["messages"][-1]["content"] if block["type"] == "tool_result"]
+        self.assertEqual([block["tool_use_id"] for block in results], ["toolu_1"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
