@@ -215,6 +215,13 @@ TEST_CASE("to messages: parallel calls, one after the other or mixed") {
     CHECK(message["content"] == expected);
     CHECK(message["stop_reason"] == "tool_use");
   }
+  // The second begins while the first is open, and not whole.
+  const auto late =
+      chunk(R"({"tool_calls":[{"index":0,"id":"f.ls:0","function":{"name":"ls"}}]})") +
+      piece(0, "{") + chunk(R"({"tool_calls":[{"index":1,"id":"c1","function":{"name":"pwd"}}]})") +
+      piece(1, "{") + piece(0, "\"at\":1}") + piece(1, "}");
+  const auto calls = content_of(late + chat_end);
+  CHECK(calls == json::array({expected[1], expected[2]}));
 }
 
 TEST_CASE("to messages: calls that come whole, without a number or an id") {
