@@ -151,7 +151,7 @@ void fuzz_streams(const translator& by, const std::string& seed) {
   seeded_random random(random_seed());
   CHECK(through(by, seed, seed.size(), random).ended);
   std::size_t ended = 0;
-  constexpr std::size_t rounds = 20'000;
+  constexpr std::size_t rounds = 5'000;
   for (std::size_t i = 0; i < rounds; ++i) {
     INFO("random_seed " << random_seed() << ", round " << i);
     const auto stream = mutate(seed, random);
@@ -170,7 +170,7 @@ void fuzz_bodies(const std::string& seed, Read read) {
   seeded_random random(random_seed());
   REQUIRE(read(seed));
   std::size_t taken = 0;
-  constexpr std::size_t rounds = 20'000;
+  constexpr std::size_t rounds = 5'000;
   for (std::size_t i = 0; i < rounds; ++i) {
     INFO("random_seed " << random_seed() << ", round " << i);
     if (read(mutate(seed, random))) ++taken;
