@@ -255,6 +255,10 @@ result<v1::ScaleReply> control_client::scale(const v1::ScaleRequest& request) {
   return call(&v1::Control::Stub::Scale, request, kill_limit_s);
 }
 
+result<v1::TestPolicyReply> control_client::test_policy(const v1::TestPolicyRequest& request) {
+  return call(&v1::Control::Stub::TestPolicy, request, read_limit_s);
+}
+
 result<v1::CordonReply> control_client::cordon(const v1::CordonRequest& request) {
   return call(&v1::Control::Stub::Cordon, request, read_limit_s);
 }

@@ -40,6 +40,14 @@ class fake_control final : public v1::Control::Service {
                          v1::CreateRunReply* reply) override {
     const std::lock_guard lock(mutex);
     created = *request;
+    if (request->only_plan()) {
+      auto& plan = *reply->mutable_plan();
+      plan.set_genome("tiny");
+      plan.set_lineages(request->lineages());
+      plan.set_max_iterations(request->lineages() * request->max_iterations());
+      plan.set_max_cost_nanousd(1'500'000'000);
+      return grpc::Status::OK;
+    }
     reply->set_run_id("run_1");
     reply->add_lineage_ids("lin_1");
     return grpc::Status::OK;
@@ -126,6 +134,20 @@ class fake_control final : public v1::Control::Service {
     reply->mutable_lineage()->set_lineage_id("lin_2");
     return grpc::Status::OK;
   }
+  grpc::Status TestPolicy(grpc::ServerContext*, const v1::TestPolicyRequest* request,
+                          v1::TestPolicyReply* reply) override {
+    const std::lock_guard lock(mutex);
+    judged = *request;
+    reply->set_lineages(2);
+    reply->set_iterations(7);
+    *reply->mutable_policy() = request->policy();
+    auto& finding = *reply->add_findings();
+    finding.set_lineage_id("lin_1");
+    finding.set_item_id("itm_1");
+    finding.set_rule("failure-streak 2 pause");
+    finding.set_words("2 iterations in a row failed");
+    return grpc::Status::OK;
+  }
   grpc::Status Retire(grpc::ServerContext*, const v1::LineageRequest* request,
                       v1::LineageReply* reply) override {
     reply->mutable_lineage()->set_lineage_id(request->lineage());
@@ -183,6 +205,7 @@ class fake_control final : public v1::Control::Service {
   v1::CreateRunRequest created;
   v1::KillRequest killed;
   v1::ScaleRequest scaled;
+  v1::TestPolicyRequest judged;
   std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;
   v1::ForkRequest forked;

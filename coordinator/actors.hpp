@@ -153,6 +153,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::seed_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::new_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::parent_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::parent)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::policy_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::findings)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::iteration_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::evaluation_end)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::open_item)
@@ -170,6 +172,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::move_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::size_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::sizes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::project_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::projection)
@@ -183,6 +187,8 @@ using store_actor = caf::typed_actor<
     /// A killed attempt is gone: its reservation becomes spending.
     caf::reacts_to<settle_atom, records::attempt_loss>, caf::reacts_to<records::seed_end>,
     caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
+    /// What the run's policy says of an ending that is recorded next.
+    caf::replies_to<records::policy_request>::with<records::findings>,
     caf::reacts_to<records::evaluation_end>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
@@ -209,6 +215,7 @@ using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
                                     caf::replies_to<refs::rollback_request>::with<std::string>,
                                     /// The commit to go on from.
                                     caf::replies_to<refs::move_request>::with<std::string>,
+                                    caf::replies_to<refs::size_request>::with<refs::sizes>,
                                     caf::replies_to<refs::project_request>::with<refs::projection>,
                                     /// Removes the packs of attempts that are over.
                                     caf::reacts_to<tick_atom>>;

@@ -233,12 +233,13 @@ class scripted_worker {
 /// A commit on the lease's parent, made in the repository at `path` as a worker would, and its
 /// pack.
 inline std::string make_commit(const std::string& path, scripted_worker& worker,
-                               const v1::Lease& lease, std::string& pack) {
+                               const v1::Lease& lease, std::string& pack,
+                               const std::string& more = {}) {
   auto repo = git::repository::init_bare(path);
   REQUIRE(repo);
   REQUIRE(repo->ingest_pack(worker.fetch_objects(lease.parent_commit()), {}));
   const auto tree_id = repo->replace_file(lease.parent_commit(), "agent",
-                                          "#!/bin/sh\n# " + lease.attempt_id() + "\n");
+                                          "#!/bin/sh\n# " + lease.attempt_id() + "\n" + more);
   REQUIRE(tree_id);
   const auto commit = repo->write_commit(
       {*tree_id, {lease.parent_commit()}, "worker", "w@e", "an iteration\n", 1'700'000'000});

@@ -114,12 +114,15 @@ struct fixture {
     REQUIRE(worker.report(lease, v1::ENDING_EVOLVED, lease.seed_commit(), art).accepted());
   }
 
-  std::string make_commit(scripted_worker& worker, const v1::Lease& lease, std::string& pack) {
-    return testing::make_commit(dir + "/worker.git", worker, lease, pack);
+  std::string make_commit(scripted_worker& worker, const v1::Lease& lease, std::string& pack,
+                          const std::string& more = {}) {
+    return testing::make_commit(dir + "/worker.git", worker, lease, pack, more);
   }
-  std::string evolve(scripted_worker& worker, const v1::Lease& lease) {
+  /// With `more` behind its source.
+  std::string evolve(scripted_worker& worker, const v1::Lease& lease,
+                     const std::string& more = {}) {
     std::string pack;
-    const auto commit = make_commit(worker, lease, pack);
+    const auto commit = make_commit(worker, lease, pack, more);
     REQUIRE(worker.put_objects(lease, pack).ok());
     const auto art = worker.put_artefact(lease, "next " + lease.attempt_id());
     const auto reply = worker.report(lease, v1::ENDING_EVOLVED, commit, art);

@@ -48,8 +48,17 @@ void add_run(CLI::App& app, command_line& line) {
                             "makes choices repeatable");
   add_tags(command, "--require", given->require,
            "lease it to workers with this tag alone; repeat it for more");
-  command->add_flag("-f,--follow", given->follow,
-                    "print progress until every lineage is paused, killed or retired");
+  add_text(command, "--policy", given->policy,
+           "RULE against runaways: MEASURE LIMIT ACTION, such as 'failure-streak 3 pause'; repeat "
+           "it for more (see `germline policy --help`)",
+           rule_bytes_max);
+  auto* follow = command->add_flag("-f,--follow", given->follow,
+                                   "print progress until every lineage is paused, killed or "
+                                   "retired");
+  command
+      ->add_flag("--dry-run", given->dry_run,
+                 "check all, print the plan with the most that it can cost, and start nothing")
+      ->excludes(follow);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_run(with, *given); };
   });

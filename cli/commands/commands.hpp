@@ -56,6 +56,14 @@ struct scale_options {
 /// Says what was added, what leaves and what was killed; unproved as `kill` is.
 exit_code run_scale(const session& with, const scale_options& options);
 
+struct policy_options {
+  std::string target;              // run or lineage
+  std::vector<std::string> rules;  // none, and no file: the run's own
+  std::string file;                // run.toml whose rules are taken
+};
+/// Says what the rules would have done in what is recorded.
+exit_code run_policy_test(const session& with, const policy_options& options);
+
 /// `worker`: its id or a unique beginning of it.
 exit_code run_cordon(const session& with, const std::string& worker, bool cordoned,
                      const std::string& why);
@@ -69,8 +77,8 @@ struct run_options {
   std::string repository, file, name, branch, folder, strategy, model, budget, goal;
   std::optional<std::int64_t> lineages, iterations;
   std::optional<std::uint64_t> random_seed;
-  std::vector<std::string> require;
-  bool follow = false;
+  std::vector<std::string> require, policy;
+  bool follow = false, dry_run = false;
 };
 exit_code run_run(const session& with, const run_options& options);
 

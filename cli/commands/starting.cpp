@@ -54,6 +54,7 @@ result<run_file> read_run(const run_options& options) {
   if (!options.require.empty()) {
     GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags(options.require));
   }
+  if (!options.policy.empty()) run.policy = options.policy;
   if (!options.budget.empty()) {
     const auto budget = parse_usd(options.budget);
     if (!budget) return budget.error().within("--budget");
@@ -87,6 +88,7 @@ v1::CreateRunRequest request_of(const run_file& run) {
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);
   for (const auto& tag : run.required_tags) request.add_required_tags(tag);
+  for (const auto& rule : run.policy) request.add_policy(rule);
   auto& limits = *request.mutable_limits();
   limits.set_memory_bytes(run.memory_bytes);
   limits.set_cpu_milli(static_cast<std::int32_t>(run.cpu_milli));
@@ -173,8 +175,14 @@ exit_code run_run(const session& with, const run_options& options) {
   auto request = request_of(*run);
   if (const auto sent = send_seed(with, client, *run, request); !sent)
     return with.fail(sent.error());
+  request.set_only_plan(options.dry_run);
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());
+  if (options.dry_run) {
+    with.data(with.json ? to_json(created->plan())
+                        : render_plan(created->plan(), request, with.how));
+    return exit_code::done;
+  }
   if (with.json) {
     with.data(to_json(*created, options.follow));
   } else {

@@ -47,6 +47,7 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
         " --model " + quoted(run.model()) + " --budget " + quoted(format_usd(run.budget_nanousd()));
   }
   if (moves_lineages(run)) command += " --strategy " + quoted(run.strategy());
+  for (const auto& rule : run.policy()) command += " --policy " + quoted(rule);
   for (const auto& tag : run.required_tags()) command += " --require " + quoted(tag);
   return command;
 }

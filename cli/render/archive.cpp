@@ -102,7 +102,7 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
 std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
-      "mean,low,high,barred\r\n";
+      "mean,low,high,barred,source_bytes,context_bytes\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -114,7 +114,9 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
     text += "," + (fitness.samples() > 0 ? exact(fitness.mean()) : "");
     text += "," + (repeated ? exact(fitness.low()) : "");
     text += "," + (repeated ? exact(fitness.high()) : "");
-    text += std::string(",") + (each.barred() ? "true" : "false") + "\r\n";
+    text += std::string(",") + (each.barred() ? "true" : "false") + "," +
+            std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) +
+            "\r\n";
   }
   return text;
 }

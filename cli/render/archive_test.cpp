@@ -94,9 +94,9 @@ TEST_CASE("the archive is a line a generation, and a row") {
   CHECK(first["evaluations"][0]["score"]["score"] == 0.1);
   CHECK(first["generation"]["barred"] == false);
   const auto csv = archive_csv(tree);
-  CHECK(csv.substr(0, csv.find('\r')).ends_with(",low,high,barred"));
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false\r\n") != std::string::npos);
-  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true\r\n") != std::string::npos);
+  CHECK(csv.substr(0, csv.find('\r')).ends_with(",high,barred,source_bytes,context_bytes"));
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0\r\n") != std::string::npos);
+  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0\r\n") != std::string::npos);
 }
 
 TEST_CASE("what was killed keeps its rank, and is marked where it is among those that are told") {

@@ -29,6 +29,11 @@ std::string render_waiting(const v1::ListRunsReply& reply);
 /// A run's lineages with their generations, iterations, endings, and why.
 std::string render_tree(const v1::GetTreeReply& reply, const style& how);
 std::string render_show(const v1::ShowReply& reply, const style& how);
+/// What the request would start, were it no dry run.
+std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& request,
+                        const style& how);
+/// What a policy would have done, a line for each finding.
+std::string render_policy_test(const v1::TestPolicyReply& reply, const style& how);
 /// For a terminal coloured and neutralised; else the patch as it is, so that it can be applied.
 std::string render_diff(const v1::DiffReply& reply, const style& how);
 /// With its line end. One line; on a terminal a reason that does not fit goes on in a few more. The

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cli/render/render.hpp"
+#include "cli/render/sheet.hpp"
 #include "cli/render/words.hpp"
 #include "common/clock.hpp"
 #include "common/money.hpp"
@@ -9,47 +10,6 @@
 
 namespace germline::cli {
 namespace {
-
-/// "key        value" lines; empty values are left out.
-class sheet {
- public:
-  explicit sheet(const style& how) : how_(how) {}
-
-  /// `value` is trusted or safe.
-  void add(std::string_view key, std::string_view value) {
-    if (value.empty()) return;
-    text_ += painted(how_, paint::bold, key);
-    text_.append(key.size() < column ? column - key.size() : 1, ' ');
-    text_ += std::string(value) + "\n";
-  }
-  /// A value from elsewhere, in as many lines as it takes.
-  void add_text(std::string_view key, std::string_view value) {
-    if (value.empty()) return;
-    const auto lines = indented(how_, value, column);
-    text_ += painted(how_, paint::bold, key);
-    text_.append(column - std::min(key.size(), column), ' ');
-    text_ += lines.substr(column);
-  }
-  void add_more(std::string_view value) { text_ += indented(how_, value, column); }
-  void add_time(std::string_view key, std::int64_t utc_ms) {
-    if (utc_ms > 0) add(key, to_iso8601(utc_ms));
-  }
-  void add_block(std::string_view key, std::string_view value) {
-    if (value.empty()) return;
-    text_ += painted(how_, paint::bold, key) + "\n" + indented(how_, value, 2);
-  }
-  /// What is to be copied as it is: its lines are not broken.
-  void add_verbatim(std::string_view key, std::string_view value) {
-    if (value.empty()) return;
-    text_ += painted(how_, paint::bold, key) + "\n" + indented({}, value, 2);
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  static constexpr std::size_t column = 14;
-  const style& how_;
-  std::string text_;
-};
 
 void add_usage(sheet& out, const v1::Usage& usage) {
   if (usage.requests() > 0) {
@@ -82,6 +42,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add("seed", safe_line(run.seed_commit()));
   out.add("founding", safe_line(found_words(run)));
   out.add_text("strategy", run.strategy());
+  for (const auto& rule : run.policy()) out.add_text("policy", rule);
   out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
@@ -98,7 +59,20 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   return out.take();
 }
 
-std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
+/// What happened to a lineage, a line each; the reasons are cut.
+std::string history_lines(const v1::ShowReply& reply, const style& how) {
+  std::string text;
+  for (const auto& each : reply.history()) {
+    const auto& change = each.lineage();
+    text += to_iso8601(each.time_ms()).substr(0, 19) + "Z " + change_words(change);
+    if (!change.why().empty()) text += ": " + summary(how, change.why(), 400);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string lineage_sheet(const v1::ShowReply& reply, const style& how) {
+  const auto& lineage = reply.lineage();
   sheet out(how);
   out.add("lineage", safe_line(lineage.lineage_id()));
   out.add("run", safe_line(lineage.run_id()));
@@ -120,6 +94,7 @@ std::string lineage_sheet(const v1::LineageInfo& lineage, const style& how) {
     out.add_text("waits for", lineage.live().waits_for());
   }
   out.add_text("waits for", idle_words(lineage));
+  out.add_block("history", history_lines(reply, how));
   return out.take();
 }
 
@@ -144,6 +119,10 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   out.add("commit", safe_line(generation.commit()));
   out.add("source_id", safe_line(generation.source_id()));
   out.add("artefact", safe_line(generation.artefact_id()));
+  if (generation.source_bytes() > 0) {
+    out.add("size", rough_size(generation.source_bytes()) + " of source, " +
+                        rough_size(generation.context_bytes()) + " of context");
+  }
   out.add("born of", safe_line(generation.born_of_iteration()));
   out.add_time("born", generation.born_ms());
   if (generation.barred()) out.add("killed", "it can be no parent any more");
@@ -231,7 +210,7 @@ std::string render_show(const v1::ShowReply& reply, const style& how) {
       text = run_sheet(reply.run(), how);
       break;
     case v1::ShowReply::kLineage:
-      text = lineage_sheet(reply.lineage(), how);
+      text = lineage_sheet(reply, how);
       break;
     case v1::ShowReply::kGeneration:
       text = generation_sheet(reply, how);

@@ -39,6 +39,9 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   if (moves_lineages(run)) {
     text += "  strategy " + summary(how, run.strategy(), how.columns - 11) + "\n";
   }
+  for (const auto& rule : run.policy()) {
+    text += "  policy " + summary(how, rule, how.columns - 9) + "\n";
+  }
   if (run.found_state() == "pending") text += "  the seed is being founded\n";
   if (run.found_state() == "refused") {
     const auto what = refusal_words(run);

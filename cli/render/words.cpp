@@ -81,6 +81,7 @@ std::string change_words(const v1::LineageChange& change) {
     return "rolled back to generation " + std::to_string(change.rolled_back_number()) + " " +
            short_id(change.rolled_back_to());
   }
+  if (!change.rule().empty()) return "passed " + safe_line(change.rule());
   if (change.state() == v1::LINEAGE_STATE_ACTIVE && change.was() == v1::LINEAGE_STATE_PAUSED) {
     return "resumed";
   }
@@ -160,7 +161,7 @@ paint colour_of(v1::Ending ending) {
 }
 
 paint colour_of(const v1::LineageChange& change) {
-  if (!change.rolled_back_to().empty()) return paint::yellow;
+  if (!change.rolled_back_to().empty() || !change.rule().empty()) return paint::yellow;
   return colour_of(change.state(), change.pause_reason());
 }
 
@@ -235,6 +236,10 @@ time_spent time_of(const v1::IterationInfo& iteration) {
 std::int64_t first_wait_ms(const v1::IterationInfo& iteration) {
   if (iteration.attempts_size() == 0 || iteration.started_ms() <= 0) return 0;
   return std::max<std::int64_t>(iteration.attempts(0).leased_ms() - iteration.started_ms(), 0);
+}
+
+std::string counted(std::int64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 }  // namespace germline::cli

@@ -67,4 +67,7 @@ std::int64_t first_wait_ms(const v1::IterationInfo& iteration);
 /// Waiting is told from here on.
 inline constexpr std::int64_t long_wait_ms = 1'000;
 
+/// "1 worker", "3 workers".
+std::string counted(std::int64_t count, const std::string& what);
+
 }  // namespace germline::cli

@@ -86,8 +86,15 @@ result<void> set_required_tags(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 20>& known_keys() {
-  static const std::array<known_key, 20> keys{{
+result<void> set_policy(run_file& run, const toml_value& value) {
+  const auto* list = std::get_if<std::vector<std::string>>(&value.value);
+  if (list == nullptr) return wrong_type("a list of rules, such as [\"failure-streak 3 pause\"]");
+  run.policy = *list;
+  return {};
+}
+
+const std::array<known_key, 21>& known_keys() {
+  static const std::array<known_key, 21> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -95,6 +102,7 @@ const std::array<known_key, 20>& known_keys() {
       {"run.lineages", count_into(&run_file::lineages, 1, lineages_max)},
       {"run.iterations", count_into(&run_file::iterations, 0, iterations_max)},
       {"run.strategy", text_into(&run_file::strategy)},
+      {"run.policy", set_policy},
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
       {"run.require", set_required_tags},

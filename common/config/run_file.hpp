@@ -23,6 +23,7 @@ inline constexpr std::size_t goal_bytes_max = 8 * 1024;
 inline constexpr std::size_t name_bytes_max = 256;  // of a run, a model
 inline constexpr std::size_t branch_bytes_max = 1'024;
 inline constexpr std::size_t strategy_bytes_max = 256;
+inline constexpr std::size_t rule_bytes_max = 256;  // of a policy
 
 struct run_file {
   std::string name;
@@ -30,8 +31,9 @@ struct run_file {
   std::string branch;      // empty: the repository's HEAD
   std::string folder;      // of the genome in the repository; empty: its root
   std::int64_t lineages = 1;
-  std::int64_t iterations = 0;  // per lineage; 0: no end but the budget and the person
-  std::string strategy;         // by which parents are chosen; empty: the lineage's own head
+  std::int64_t iterations = 0;      // per lineage; 0: no end but the budget and the person
+  std::string strategy;             // by which parents are chosen; empty: the lineage's own head
+  std::vector<std::string> policy;  // rules; what each may say is the coordinator's to judge
   std::string goal;
   std::uint64_t random_seed = 0;
   std::vector<std::string> required_tags;  // that a worker must have

@@ -1,21 +1,16 @@
 #include "coordinator/api/people.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 
-#include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
-#include "common/hash.hpp"
 #include "common/manifest/genome_manifest.hpp"
-#include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/asking.hpp"
 #include "coordinator/api/waiting.hpp"
 #include "coordinator/caf_error.hpp"
-#include "coordinator/evolution/strategy.hpp"
 #include "coordinator/health.hpp"
 #include "coordinator/store/reader.hpp"
 
@@ -27,38 +22,8 @@ constexpr int max_have = 64;
 constexpr std::size_t max_overview_bytes = 2 * 1024;        // of one iteration's details, in a tree
 constexpr auto kill_record_wait = std::chrono::seconds(8);  // beside the wait for a proof
 
-result<void> check_request(const v1::CreateRunRequest& request) {
-  if (request.repository().empty()) return invalid("a run needs a repository: give its path");
-  if (request.seed_id().empty() && request.repository().front() != '/') {
-    return invalid("the repository's path must be absolute: '" + request.repository() + "'");
-  }
-  if (request.lineages() < 0 || request.lineages() > lineages_max) {
-    return invalid("lineages must be 1 to " + std::to_string(lineages_max));
-  }
-  if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
-    return invalid("iterations and budget must not be negative");
-  }
-  GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
-                                request.goal(), request.strategy()}));
-  if (!request.model().empty() && request.budget_nanousd() == 0) {
-    return invalid("a model needs a budget: give --budget");
-  }
-  const auto& l = request.limits();
-  if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
-      l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
-      l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0) {
-    return invalid("limits must not be negative");
-  }
-  return {};
-}
-
 std::string inside(const std::string& folder, const std::string& path) {
   return folder.empty() ? path : folder + "/" + path;
-}
-
-std::string without_slashes(std::string folder) {
-  while (!folder.empty() && folder.back() == '/') folder.pop_back();
-  return folder;
 }
 
 v1::KillProof to_wire(dispatch::proof how) {
@@ -89,128 +54,7 @@ void add_remaining(const kill_outcome& outcome, v1::KilledLineage& killed) {
   }
 }
 
-/// Whether `path` is a program in the seed's tree. `named_by`: "`tests` in [protect]".
-result<void> check_program(refs::git_refs& repository, const std::string& commit,
-                           const std::string& path, const std::string& named_by) {
-  GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, path));
-  const std::string what = path + ", which " + named_by + " of genome.toml names, ";
-  switch (kind) {
-    case git::path_kind::executable:
-      return {};
-    case git::path_kind::none:
-      return invalid(what + "is not in the commit; is it committed?");
-    case git::path_kind::file:
-      return invalid(what + "is not executable; make it so with `git update-index --chmod=+x " +
-                     path + "`, then commit it");
-    case git::path_kind::folder:
-    case git::path_kind::other:
-      break;
-  }
-  return invalid(what + "is not a regular file");
-}
-
-/// Whether the seed's tree has what the manifest says that it has, and room for the context. What
-/// is wrong here would cost each attempt to found the run, or each evaluation.
-result<void> check_places(refs::git_refs& repository, const std::string& commit,
-                          const std::string& folder, const genome_manifest& genome) {
-  const std::string context = inside(folder, genome.context);
-  for (auto slash = context.find('/'); slash != std::string::npos;
-       slash = context.find('/', slash + 1)) {
-    const std::string above = context.substr(0, slash);
-    GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, above));
-    if (kind == git::path_kind::none) break;
-    if (kind != git::path_kind::folder) {
-      return invalid(context + ", the context, cannot be written: " + above + " is no folder");
-    }
-  }
-  if (!genome.protected_tests.empty()) {
-    GERMLINE_TRY(check_program(repository, commit, inside(folder, genome.protected_tests),
-                               "`tests` in [protect]"));
-  }
-  // A word without a folder, or an absolute one, is a program of the base.
-  auto evaluator = genome.fitness.command.substr(0, genome.fitness.command.find(' '));
-  if (evaluator.starts_with("./")) evaluator.erase(0, 2);
-  if (evaluator.find('/') == std::string::npos || evaluator.front() == '/') return {};
-  return check_program(repository, commit, inside(folder, evaluator), "`command` in [fitness]");
-}
-
 }  // namespace
-
-result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
-  v1::PutSeedReply reply;
-  GERMLINE_TRY_ASSIGN(*reply.mutable_seed_id(), repository_.keep_seed(pack));
-  return reply;
-}
-
-result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& request) {
-  GERMLINE_TRY(check_request(request));
-  records::new_run run;
-  run.id = run_id::make(*env_.time, *env_.random);
-  run.folder = without_slashes(request.folder());
-  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed({request.repository(), request.branch(),
-                                                          request.seed_id(), request.seed_commit()},
-                                                         run.folder, run.id));
-  const std::string place = inside(run.folder, std::string(genome_manifest_path));
-  GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
-  if (genome.model == model_kind::none && !request.model().empty()) {
-    return invalid("this genome declares model = \"none\": it takes no model");
-  }
-  if (genome.model != model_kind::none && request.model().empty()) {
-    return invalid("this genome needs a model: give --model and --budget");
-  }
-  GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
-  const std::string context_path = inside(run.folder, genome.context);
-  const context_limits limits;
-  const auto context =
-      repository_.read_file(seed.commit, context_path, limits.bytes + context_reserve_bytes);
-  if (context) {
-    const auto sound = check_context(*context, limits);
-    if (!sound) return invalid(context_path + ": " + sound.error().message());
-  } else if (context.error().code() != error_code::not_found) {
-    return invalid(context_path + ": " + context.error().message());
-  }
-  run.name = request.name().empty() ? genome.name : request.name();
-  run.repository = request.repository();
-  run.branch = seed.branch;
-  run.seed_commit = seed.commit;
-  run.genome_toml = seed.genome_toml;
-  run.model = request.model();
-  run.goal = request.goal();
-  run.budget_nanousd = request.budget_nanousd();
-  // SQLite's integers are signed.
-  run.random_seed = request.random_seed() & random_seed_max;
-  if (run.random_seed == 0) run.random_seed = 1 + env_.random->below(random_seed_max);
-  run.max_iterations = request.max_iterations();
-  run.limits = request.limits();
-  run.now_ms = env_.time->utc_ms();
-  run.found_item = item_id::make(*env_.time, *env_.random);
-  auto strategy = evolution::parse_strategy(request.strategy());
-  if (!strategy) return strategy.error();
-  if (strategy->choose && genome.fitness.command.empty()) {
-    return invalid("strategy " + strategy->text + " chooses parents by their fitness, and " +
-                   place + " has no [fitness]: give it one, or take the strategy chain");
-  }
-  run.measured.strategy = strategy->text;
-  if (!genome.fitness.command.empty()) {
-    const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
-    run.measured.direction =
-        maximizes ? v1::FITNESS_DIRECTION_MAXIMIZE : v1::FITNESS_DIRECTION_MINIMIZE;
-    run.measured.evaluations = genome.fitness.evaluations;
-    std::array<std::uint8_t, 16> key{};
-    env_.random->fill(key);
-    run.measured.key = to_hex(key);
-  }
-  v1::CreateRunReply reply;
-  reply.set_run_id(run.id.str());
-  for (int i = 0; i < std::max(1, request.lineages()); ++i) {
-    run.lineages.push_back(lineage_id::make(*env_.time, *env_.random));
-    reply.add_lineage_ids(run.lineages.back().str());
-  }
-  GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags({request.required_tags().begin(),
-                                                       request.required_tags().end()}));
-  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, run));
-  return reply;
-}
 
 result<v1::ListRunsReply> people::list_runs() {
   GERMLINE_TRY_ASSIGN(auto runs, reader_.runs());
@@ -321,6 +165,8 @@ result<v1::ShowReply> people::show(const std::string& target) {
     case resolved_target::kind::lineage: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
       tell_waiting(*reply.mutable_lineage());
+      GERMLINE_TRY_ASSIGN(auto history, reader_.history(found.id));
+      for (auto& each : history) *reply.add_history() = std::move(each);
       commit = reply.lineage().head_commit();
       break;
     }
@@ -347,6 +193,24 @@ result<v1::ShowReply> people::show(const std::string& target) {
     }
   }
   GERMLINE_TRY_ASSIGN(*reply.mutable_context_json(), context_at(found.run, commit));
+  return reply;
+}
+
+result<v1::TestPolicyReply> people::test_policy(const v1::TestPolicyRequest& request) {
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.target()));
+  const bool judged =
+      found.what == resolved_target::kind::run || found.what == resolved_target::kind::lineage;
+  if (!judged) {
+    return invalid("'" + request.target() + "' is " + word(found.what) +
+                   "; what a policy judges is a run or a lineage");
+  }
+  GERMLINE_TRY_ASSIGN(
+      auto reply, reader_.test_policy(found, {request.policy().begin(), request.policy().end()}));
+  if (reply.policy().empty()) {
+    return invalid(
+        "the run has no policy: name rules to judge it by, such as "
+        "'failure-streak 3 pause'");
+  }
   return reply;
 }
 

@@ -12,6 +12,7 @@
 #include "common/ids.hpp"
 #include "common/result.hpp"
 #include "coordinator/environment.hpp"
+#include "coordinator/store/records.hpp"
 #include "germline/v1/control.pb.h"
 
 namespace caf {
@@ -62,6 +63,7 @@ class people {
   result<v1::LineageReply> fork(const v1::ForkRequest& request);
   result<v1::LineageReply> retire(const v1::LineageRequest& request);
   result<v1::ScaleReply> scale(const v1::ScaleRequest& request);
+  result<v1::TestPolicyReply> test_policy(const v1::TestPolicyRequest& request);
   result<v1::CordonReply> cordon(const v1::CordonRequest& request);
 
   /// Calls `emit` with each event of the target from the record on; with `follow` until the target
@@ -74,6 +76,8 @@ class people {
   result<kill_target> target_of(const v1::KillRequest& request);
   result<kill_target> seeds_left_by(const std::vector<kill_outcome>& outcomes,
                                     const kill_target& by);
+  result<records::new_run> prepare_run(const v1::CreateRunRequest& request, const run_id& id);
+  result<v1::RunPlan> plan_of(const records::new_run& run, int lineages);
   result<fleet_status> fleet();
   /// What keeps the coordinator, or a worker that has joined, from its work.
   std::vector<std::string> troubles_of(const fleet_status& known) const;

@@ -9,6 +9,7 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,6 +101,7 @@ class conductor {
                         const std::optional<records::chosen>& how) const;
   void begin_later(const caf::error& failure) const;
   void one(const lineage::roll_back&) const;
+  void one(const lineage::kill_by_policy&) const;
   void one(const lineage::offer_item&) const;
   void one(const lineage::withdraw_item&) const;
   void one(const lineage::project_branch&) const { project(); }
@@ -124,8 +126,21 @@ class conductor {
   records::verdict unusable(records::verdict verdict, const std::string& why) const;
   records::birth make_birth(const v1::AttemptResult& result) const;
   void measure(const records::birth& born) const;
+  /// What is to be recorded of an ending, complete but for what the last steps add: how much there
+  /// is of it, and what the run's policy says.
+  struct ended_iteration {
+    records::verdict verdict;
+    std::optional<records::birth> born;
+    std::function<void(const judgement&)> settle;
+    records::tree_sizes sizes = {};
+    records::findings found = {};
+  };
+  using ended_ptr = std::shared_ptr<ended_iteration>;
   void commit(records::verdict verdict, std::optional<records::birth> born,
               std::function<void(const judgement&)> settle) const;
+  void weigh(const ended_ptr& ended) const;
+  void judge_by_policy(const ended_ptr& ended) const;
+  void record(const ended_ptr& ended) const;
 
   void projected(const refs::project_request& request, const refs::projection& p) const;
 

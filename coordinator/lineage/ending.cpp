@@ -136,31 +136,90 @@ void conductor::measure(const records::birth& born) const {
 
 void conductor::commit(records::verdict verdict, std::optional<records::birth> born,
                        std::function<void(const judgement&)> settle) const {
-  lineage::iteration_ended ended{verdict.how, verdict.commit, {}, verdict.reason};
-  if (born) ended.generation = born->id;
-  auto t = lineage::apply(self_->state.current, ended);
+  weigh(std::make_shared<ended_iteration>(
+      ended_iteration{std::move(verdict), std::move(born), std::move(settle)}));
+}
+
+void conductor::weigh(const ended_ptr& ended) const {
+  if (ended->verdict.commit.empty()) return judge_by_policy(ended);
+  const auto copy = *this;
+  self_
+      ->request(config_.refs, caf::infinite,
+                refs::size_request{ended->verdict.commit, config_.folder})
+      .then(
+          [copy, ended](const refs::sizes& found) {
+            ended->sizes = {found.source_bytes, found.context_bytes};
+            copy.judge_by_policy(ended);
+          },
+          [copy, ended](const caf::error& failure) {
+            log_error("how much {} has is not known: {}", ended->verdict.commit,
+                      from_caf(failure).message());
+            copy.judge_by_policy(ended);
+          });
+}
+
+void conductor::judge_by_policy(const ended_ptr& ended) const {
+  if (config_.measured.policy.empty()) return record(ended);
+  const auto copy = *this;
+  self_
+      ->request(config_.store, caf::infinite,
+                records::policy_request{
+                    ended->verdict, ended->born ? ended->born->id : generation_id(), ended->sizes})
+      .then(
+          [copy, ended](const records::findings& found) {
+            ended->found = found;
+            copy.record(ended);
+          },
+          [copy, ended](const caf::error& failure) {
+            if (may_pass(failure)) {
+              return copy.again_later(
+                  failure, [copy, ended] { copy.judge_by_policy(ended); },
+                  [copy, ended, failure] { copy.give_way(failure, ended->settle); });
+            }
+            copy.give_way(failure, ended->settle);
+          });
+}
+
+void conductor::record(const ended_ptr& ended) const {
+  const auto& verdict = ended->verdict;
+  lineage::iteration_ended what{verdict.how, verdict.commit, {}, verdict.reason};
+  if (ended->born) what.generation = ended->born->id;
+  for (const auto& each : ended->found) {
+    log_warning("lineage {} passed {}: {}", self_->state.current.id.str(), each.rule, each.words);
+    if (!each.is_done) continue;
+    what.act = each.action;
+    what.act_why = each.words + " (policy: " + each.rule + ")";
+  }
+  auto t = lineage::apply(self_->state.current, what);
   if (!t.refused.empty()) {
-    settle({false, true, t.refused});
+    ended->settle({false, true, t.refused});
     return done();
   }
+  auto found = ended->found;
+  for (auto& each : found) {
+    // Else nothing tells of it: a person had paused the lineage already, or it retires.
+    each.is_done = each.is_done && (t.next.details == what.act_why || !t.next.due_why.empty());
+  }
   const auto copy = *this;
-  self_->request(config_.store, caf::infinite, records::iteration_end{verdict, t.next, born})
+  self_
+      ->request(config_.store, caf::infinite,
+                records::iteration_end{verdict, t.next, ended->born, ended->sizes, found})
       .then(
-          [copy, t, verdict, born, settle] {
-            log_info("iteration {} ended: {} {}", verdict.item.str(),
-                     lineage::to_string(verdict.how), verdict.reason);
-            settle({true, true, {}});
-            if (born) copy.measure(*born);
+          [copy, t, ended] {
+            log_info("iteration {} ended: {} {}", ended->verdict.item.str(),
+                     lineage::to_string(ended->verdict.how), ended->verdict.reason);
+            ended->settle({true, true, {}});
+            if (ended->born) copy.measure(*ended->born);
             copy.adopt(t);
             copy.done();
           },
-          [copy, verdict, born, settle](const caf::error& failure) {
+          [copy, ended](const caf::error& failure) {
             if (may_pass(failure)) {
               return copy.again_later(
-                  failure, [copy, verdict, born, settle] { copy.commit(verdict, born, settle); },
-                  [copy, failure, settle] { copy.give_way(failure, settle); });
+                  failure, [copy, ended] { copy.record(ended); },
+                  [copy, failure, ended] { copy.give_way(failure, ended->settle); });
             }
-            copy.give_way(failure, settle);
+            copy.give_way(failure, ended->settle);
           });
 }
 

@@ -40,6 +40,7 @@ struct lineage_config {
   refs_actor refs;
   dispatcher_actor dispatcher;
   evaluations_actor evaluations;
+  caf::weak_actor_ptr runs;  // the runs_actor that made it, and has it killed by policy
   records::measuring measured;
   lineage::state state;
   std::string branch_commit;

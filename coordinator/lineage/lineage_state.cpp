@@ -26,7 +26,13 @@ void pause(state& s, pause_reason why, std::string details) {
   s.details = std::move(details);
 }
 
+void nothing_due(state& s) {
+  s.due = policy_action::none;
+  s.due_why.clear();
+}
+
 void retire(state& s) {
+  nothing_due(s);
   s.at = status::retired;
   s.why_paused = pause_reason::none;
   s.draining = false;
@@ -39,16 +45,24 @@ std::string counted(std::int64_t iterations) {
 
 /// What comes next where nothing is live.
 effect next_step(const state& s) {
-  if (must_roll_back(s)) return roll_back{};
+  if (must_roll_back(s) || s.due == policy_action::roll_back) return roll_back{};
   return begin_iteration{};
+}
+
+bool is_kill(policy_action what) {
+  return what == policy_action::kill || what == policy_action::kill_clade;
 }
 
 /// Begins the next iteration, from an ancestor where the head is no good, or says why none begins.
 void go_on(transition& t) {
   state& s = t.next;
+  if (is_kill(s.due)) {
+    t.effects.emplace_back(kill_by_policy{s.due == policy_action::kill_clade});
+    return;
+  }
   if (s.draining && s.live.empty()) return retire(s);
   if (s.at != status::active || s.head_generation.empty() || !s.live.empty()) return;
-  if (done(s)) {
+  if (done(s) && s.due != policy_action::roll_back) {
     pause(s, pause_reason::done, counted(s.iterations_done) + " done");
     return;
   }
@@ -92,6 +106,18 @@ transition on(const state& s, const iteration_begun& e) {
   return t;
 }
 
+/// What the run's policy does about a lineage whose iteration ended just now.
+void obey(state& next, const iteration_ended& e) {
+  if (e.act <= policy_action::warn) return;
+  if (e.act == policy_action::pause) {
+    if (next.at == status::active) pause(next, pause_reason::policy, e.act_why);
+    return;
+  }
+  next.due = e.act;
+  next.due_why = e.act_why;
+  if (is_kill(e.act)) pause(next, pause_reason::policy, e.act_why);
+}
+
 transition on(const state& s, const iteration_ended& e) {
   if (s.live.empty()) return refuse(s, "no iteration is live");
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
@@ -124,6 +150,7 @@ transition on(const state& s, const iteration_ended& e) {
     pause(next, pause_reason::policy,
           std::to_string(next.failures_in_row) + " iterations failed in a row");
   }
+  obey(next, e);
   go_on(t);
   return t;
 }
@@ -134,6 +161,7 @@ transition on(const state& s, const pause_requested& e) {
   if (s.at == status::paused) return {s, {}, {}};
   transition t{s, {}, {}};
   pause(t.next, e.why, e.details);
+  if (e.why == pause_reason::policy) nothing_due(t.next);  // a rollback that cannot be
   if (!s.live.empty()) t.effects.emplace_back(withdraw_item{});
   return t;
 }
@@ -141,6 +169,7 @@ transition on(const state& s, const pause_requested& e) {
 transition on(const state& s, const resume_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
   if (s.at == status::active) return {s, {}, {}};
+  if (is_kill(s.due)) return refuse(s, "the run's policy kills the lineage: " + s.due_why);
   if (s.live.empty() && done(s)) {
     return refuse(s,
                   (s.max_iterations == 1 ? "its " : "all ") + counted(s.max_iterations) + " done");
@@ -165,6 +194,7 @@ transition on(const state& s, const kill_requested& e) {
     t.next.details = e.why;
     t.next.live = {};
     t.next.draining = false;
+    nothing_due(t.next);
   }
   t.effects.emplace_back(prove_killed{});
   return t;
@@ -197,6 +227,7 @@ transition on(const state& s, const rolled_back& e) {
   next.head_commit = e.commit;
   next.depth = e.depth;
   next.unproven = false;  // it bore what was rolled back
+  nothing_due(next);
   next.failures_in_row = 0;
   next.own_failures = 0;
   if (next.at == status::active) next.details = e.details;  // else: why it is paused
@@ -266,6 +297,9 @@ transition apply(const state& current, const event& what) {
 std::vector<effect> after_load(const state& loaded) {
   if (is_final(loaded) || loaded.head_generation.empty()) return {};
   std::vector<effect> effects{project_branch{}};
+  if (is_kill(loaded.due)) {
+    effects.emplace_back(kill_by_policy{loaded.due == policy_action::kill_clade});
+  }
   if (loaded.at != status::active) return effects;
   effects.push_back(loaded.live.empty() ? next_step(loaded) : effect(offer_item{}));
   return effects;
@@ -321,6 +355,24 @@ const char* to_string(ending value) {
       return "killed";
     case ending::scored:
       return "scored";
+  }
+  return "unknown";
+}
+
+const char* to_string(policy_action value) {
+  switch (value) {
+    case policy_action::none:
+      return "";
+    case policy_action::warn:
+      return "warn";
+    case policy_action::pause:
+      return "pause";
+    case policy_action::roll_back:
+      return "rollback";
+    case policy_action::kill:
+      return "kill";
+    case policy_action::kill_clade:
+      return "kill-clade";
   }
   return "unknown";
 }

@@ -36,6 +36,16 @@ enum class ending {
   scored = 6,
 };
 
+/// What a rule of the run's policy does about a lineage, the mildest first.
+enum class policy_action {
+  none = 0,
+  warn = 1,  // it is put into the record, and nothing else
+  pause = 2,
+  roll_back = 3,   // to the parent of the head
+  kill = 4,        // the lineage
+  kill_clade = 5,  // and all that descends from it
+};
+
 struct state {
   lineage_id id;
   status at = status::active;
@@ -52,6 +62,10 @@ struct state {
   bool unproven = false;  // the head was born, and every iteration that it carried has failed
   int own_failures = 0;   // of the agent itself, under this head; an unproven head's are in a row
   bool draining = false;  // it retires when its live iteration ends
+  // What the run's policy decided and is not done yet: roll_back, kill or kill_clade. It is paused
+  // while a kill is due.
+  policy_action due = policy_action::none;
+  std::string due_why;
 
   bool operator==(const state&) const = default;
 };
@@ -90,6 +104,8 @@ struct iteration_ended {
   std::string commit;
   generation_id generation;  // evolved only
   std::string reason;
+  policy_action act = policy_action::none;  // that the run's policy takes for it
+  std::string act_why;
 };
 struct pause_requested {
   pause_reason why = pause_reason::person;
@@ -135,6 +151,10 @@ using event = std::variant<founded, seed_refused, iteration_begun, iteration_end
 struct begin_iteration {};
 /// Take the lineage back to the parent of its head.
 struct roll_back {};
+/// Have the lineage killed, or with all that descends from it: as the run's policy says.
+struct kill_by_policy {
+  bool clade = false;
+};
 /// Offer the live item to the dispatcher (again).
 struct offer_item {};
 /// Take the live item back if it is not leased.
@@ -144,8 +164,8 @@ struct project_branch {};
 /// Prove that nothing runs.
 struct prove_killed {};
 
-using effect = std::variant<begin_iteration, roll_back, offer_item, withdraw_item, project_branch,
-                            prove_killed>;
+using effect = std::variant<begin_iteration, roll_back, kill_by_policy, offer_item, withdraw_item,
+                            project_branch, prove_killed>;
 
 struct transition {
   state next;
@@ -170,5 +190,7 @@ std::vector<effect> after_load(const state& loaded);
 const char* to_string(status value);
 const char* to_string(pause_reason value);
 const char* to_string(ending value);
+/// As people write it: "kill-clade".
+const char* to_string(policy_action value);
 
 }  // namespace germline::lineage

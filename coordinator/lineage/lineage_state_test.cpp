@@ -371,3 +371,108 @@ TEST_CASE_FIXTURE(fixture, "a drained lineage retires with its live iteration, o
   }
   CHECK_FALSE(send(drained{"again"}));
 }
+
+namespace {
+
+/// Whose run's policy says something of the ending.
+struct policed : newborn {
+  void end_so(policy_action act, ending how = ending::stalled) {
+    begin();
+    REQUIRE(send(iteration_ended{how, "ctx", {}, "", act, "too much (policy: rule)"}));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(policed, "a policy that warns changes nothing") {
+  end_so(policy_action::warn);
+  CHECK(has<begin_iteration>());
+  CHECK(s.at == status::active);
+}
+
+TEST_CASE_FIXTURE(policed, "a policy pauses, and a person may resume") {
+  end_so(policy_action::pause);
+  CHECK_FALSE(has<begin_iteration>());
+  CHECK(s.at == status::paused);
+  CHECK(s.why_paused == pause_reason::policy);
+  CHECK(s.details == "too much (policy: rule)");
+  REQUIRE(send(resume_requested{}));
+  CHECK(has<begin_iteration>());
+}
+
+TEST_CASE_FIXTURE(policed, "a policy takes the lineage back before anything else begins") {
+  end_so(policy_action::roll_back);
+  CHECK(has<roll_back>());
+  CHECK_FALSE(has<begin_iteration>());
+  out = after_load(s);  // a crash before it is recorded
+  CHECK(has<roll_back>());
+  CHECK_FALSE(has<begin_iteration>());
+  SUBCASE("it is") {
+    REQUIRE(send(back()));
+    CHECK(has<begin_iteration>());
+    CHECK(s.due == policy_action::none);
+    CHECK(s.due_why.empty());
+  }
+  SUBCASE("it cannot be: it pauses, and a person may resume") {
+    REQUIRE(send(pause_requested{pause_reason::policy, "cannot"}));
+    REQUIRE(send(resume_requested{}));
+    CHECK(has<begin_iteration>());
+    CHECK_FALSE(has<roll_back>());
+  }
+  SUBCASE("a person's pause comes first, and it is done after it") {
+    REQUIRE(send(pause_requested{pause_reason::person, ""}));
+    REQUIRE(send(resume_requested{}));
+    CHECK(has<roll_back>());
+    CHECK_FALSE(has<begin_iteration>());
+  }
+}
+
+TEST_CASE_FIXTURE(policed,
+                  "a rollback is also done where the lineage has made all its iterations") {
+  s.max_iterations = s.iterations_done + 1;
+  end_so(policy_action::roll_back);
+  CHECK(has<roll_back>());
+  REQUIRE(send(back()));
+  CHECK(s.at == status::paused);
+  CHECK(s.why_paused == pause_reason::done);
+}
+
+TEST_CASE_FIXTURE(policed, "a policy kills, over a crash too, and nobody resumes meanwhile") {
+  bool clade = false;
+  SUBCASE("the lineage") {}
+  SUBCASE("with all that descends from it") {
+    clade = true;
+  }
+  end_so(clade ? policy_action::kill_clade : policy_action::kill);
+  CHECK_FALSE(has<begin_iteration>());
+  CHECK(has<kill_by_policy>());
+  CHECK(s.at == status::paused);
+  CHECK_FALSE(send(resume_requested{}));
+  out = after_load(s);
+  REQUIRE(has<kill_by_policy>());
+  for (const auto& each : out) {
+    if (const auto* kill = std::get_if<kill_by_policy>(&each)) CHECK(kill->clade == clade);
+  }
+  REQUIRE(send(kill_requested{"by policy"}));
+  CHECK(s.at == status::killed);
+  CHECK(s.due == policy_action::none);
+  CHECK(after_load(s).empty());
+}
+
+TEST_CASE_FIXTURE(policed,
+                  "what a person paused while the iteration ended is killed all the same") {
+  begin();
+  REQUIRE(send(pause_requested{pause_reason::person, "wait"}));
+  REQUIRE(send(iteration_ended{ending::failed, "ctx", {}, "crash", policy_action::kill, "why"}));
+  CHECK(has<kill_by_policy>());
+  CHECK(s.why_paused == pause_reason::policy);
+}
+
+TEST_CASE_FIXTURE(policed,
+                  "what drains is killed where a policy kills, and does not retire before") {
+  begin();
+  REQUIRE(send(drain_requested{"fewer"}));
+  REQUIRE(send(iteration_ended{ending::failed, "ctx", {}, "crash", policy_action::kill, "why"}));
+  CHECK(has<kill_by_policy>());
+  CHECK(s.at == status::paused);
+}

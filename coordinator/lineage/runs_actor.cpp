@@ -270,6 +270,7 @@ class registrar {
                           config_.refs,
                           config_.dispatcher,
                           config_.evaluations,
+                          caf::actor_cast<caf::weak_actor_ptr>(runs_actor(self_)),
                           measured,
                           state,
                           branch,

@@ -186,13 +186,42 @@ void conductor::record_rollback(const records::ancestor& to, const std::string& 
           });
 }
 
+void conductor::one(const lineage::kill_by_policy& what) const {
+  const auto runs =
+      caf::actor_cast<runs_actor>(caf::actor_cast<caf::strong_actor_ptr>(config_.runs));
+  if (!runs) return;  // it ends, and so does all of it
+  const auto& now = self_->state.current;
+  kill_target target;
+  target.why = now.due_why;
+  target.lineages = {now.id};
+  if (what.clade) target.clade = records::clade{{}, now.id};
+  const auto copy = *this;
+  self_->request(runs, caf::infinite, kill_atom_v, target)
+      .then(
+          [copy](const kill_outcomes& outcomes) {
+            log_info("lineage {} was killed by its run's policy, {} proofs",
+                     copy.self_->state.current.id.str(), outcomes.size());
+          },
+          [copy, what](const caf::error& failure) {
+            log_error("lineage {} is not killed yet: {}", copy.self_->state.current.id.str(),
+                      from_caf(failure).message());
+            copy.self_->state.later.push_back([copy, what] {
+              const bool due = copy.self_->state.current.due != lineage::policy_action::none;
+              if (due) copy.one(what);
+            });
+          });
+}
+
 void conductor::one(const lineage::roll_back&) const {
   const auto copy = *this;
   enqueue([copy] {
     const auto& now = copy.self_->state.current;
     const bool wanted = now.at == lineage::status::active && now.live.empty();
-    if (!wanted || !lineage::must_roll_back(now)) return copy.done();
-    const auto reason = [failures = now.own_failures](const records::ancestor& to) {
+    const bool by_policy = now.due == lineage::policy_action::roll_back;
+    if (!wanted || !(by_policy || lineage::must_roll_back(now))) return copy.done();
+    const auto reason = [failures = now.own_failures, by_policy,
+                         why = now.due_why](const records::ancestor& to) {
+      if (by_policy) return why;
       return "generation " + std::to_string(to.of_number) + " failed " + std::to_string(failures) +
              " iterations in a row";
     };
@@ -203,8 +232,9 @@ void conductor::one(const lineage::roll_back&) const {
                   outcome.error().message());
         return copy.self_->state.later.push_back([copy] { copy.one(lineage::roll_back{}); });
       }
-      const auto why = "the head failed again and again, and cannot be rolled back: " +
-                       outcome.error().message();
+      const auto& due = copy.self_->state.current.due_why;
+      const auto why = (due.empty() ? "the head failed again and again" : due) +
+                       ", and cannot be rolled back: " + outcome.error().message();
       log_error("lineage {}: {}", copy.self_->state.current.id.str(), why);
       copy.change_surely(lineage::pause_requested{lineage::pause_reason::policy, why});
     });

@@ -58,6 +58,16 @@ struct move_request {
   std::int64_t now_ms = 0;  // UTC
 };
 
+/// How much the files of a commit are.
+struct size_request {
+  std::string commit;
+  std::string folder;  // of the genome
+};
+struct sizes {
+  std::int64_t source_bytes = 0;   // of all files but the context
+  std::int64_t context_bytes = 0;  // of the context; 0: there is none
+};
+
 struct project_request {
   lineage_id lineage;
   std::string target;  // the head that the record has
@@ -99,6 +109,8 @@ class git_refs {
   /// with the input.
   virtual result<imported_seed> import_seed(const seed_source& source, const std::string& folder,
                                             const run_id& run) = 0;
+  /// The seed of a run that came to nothing is pinned no more. What cannot be done is logged.
+  virtual void forget_seed(const run_id& run) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
   /// Removes the quarantined packs of attempts that are over; `is_leased` says of each by its id.
   /// That of a leased one stays, however old: its result may come yet.
@@ -114,6 +126,7 @@ class git_refs {
   /// Authors the commit of a move, pins it, and returns its id; that of `onto` where the head is
   /// among its ancestors. Once more for the same head it makes another, in place of the first.
   virtual result<std::string> author_move(const move_request& request) = 0;
+  virtual result<sizes> sizes_at(const size_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
   /// The agent's own commit of an attempt; empty where none was kept.
   virtual result<std::string> raw_commit(const attempt_id& attempt) = 0;

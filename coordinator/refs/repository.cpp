@@ -16,6 +16,7 @@
 #include "common/context/agent_context.hpp"
 #include "common/git/repository.hpp"
 #include "common/hash.hpp"
+#include "common/log.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "common/unique_fd.hpp"
 #include "coordinator/durable_file.hpp"
@@ -108,6 +109,15 @@ class repository final : public git_refs {
     }
     GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed->commit));
     return imported_seed{seed->commit, seed->branch, *text};
+  }
+
+  void forget_seed(const run_id& run) override {
+    const std::lock_guard lock(mutex_);
+    const auto name = "refs/germline/runs/" + run.str() + "/seed";
+    const auto at = repo_.resolve(name);
+    if (!at || !*at) return;
+    const auto gone = repo_.delete_ref(name, **at);
+    if (!gone) log_warning("{} stays: {}", name, gone.error().message());
   }
 
   result<void> ingest(const ingest_request& request) override {
@@ -235,6 +245,23 @@ class repository final : public git_refs {
     GERMLINE_TRY(
         set(repo_, "refs/germline/moves/" + request.lineage.str() + "/" + request.head, id));
     return id;
+  }
+
+  result<sizes> sizes_at(const size_request& request) override {
+    constexpr std::size_t entries_max = git::object_limits{}.walked_entries;
+    GERMLINE_TRY_ASSIGN(const auto reading, git::repository::open(places_.objects));
+    const std::string folder = request.folder.empty() ? "" : request.folder + "/";
+    GERMLINE_TRY_ASSIGN(
+        const auto toml,
+        reading.read_file_at(request.commit, folder + "genome.toml", genome_manifest_bytes_max));
+    GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(toml));
+    GERMLINE_TRY_ASSIGN(const auto files, reading.list_tree(request.commit, entries_max));
+    sizes out;
+    for (const auto& file : files) {
+      (file.path == folder + genome.context ? out.context_bytes : out.source_bytes) +=
+          file.size_bytes;
+    }
+    return out;
   }
 
   result<projection> project(const project_request& request) override {

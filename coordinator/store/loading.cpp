@@ -46,6 +46,8 @@ lineage::state read_lineage(SQLite::Statement& row) {
   s.unproven = integer(row, 12) != 0;
   s.own_failures = static_cast<int>(integer(row, 13));
   s.draining = integer(row, 16) != 0;
+  s.due = static_cast<lineage::policy_action>(integer(row, 17));
+  s.due_why = text(row, 18);
   return s;
 }
 
@@ -102,7 +104,7 @@ result<records::loaded> store::load() {
     SQLite::Statement runs(
         db,
         "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id,"
-        " r.fitness_direction, r.evaluations, r.strategy FROM runs"
+        " r.fitness_direction, r.evaluations, r.strategy, r.policy FROM runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {
       records::loaded_run run{*run_id::parse(text(runs, 0)),
@@ -120,7 +122,8 @@ result<records::loaded> store::load() {
         db,
         "SELECT id, state, pause_reason, details, head_generation, head_commit, depth,"
         " last_number, iterations_done, max_iterations, failures_in_row, live_item, unproven,"
-        " own_failures, run_id, branch_commit, draining FROM lineages ORDER BY run_id, ordinal");
+        " own_failures, run_id, branch_commit, draining, due, due_why FROM lineages ORDER BY "
+        "run_id, ordinal");
     while (lineages.executeStep()) {
       out.lineages.push_back(
           {read_lineage(lineages), *run_id::parse(text(lineages, 14)), text(lineages, 15)});

@@ -89,6 +89,11 @@ class record_reader {
   result<std::vector<v1::IterationInfo>> evaluations_of(const std::string& generation);
   /// All of a run, in the order in which they happened.
   result<std::vector<v1::RollbackInfo>> rollbacks(const std::string& run);
+  /// What happened to a lineage, the newest 50, the eldest first.
+  result<std::vector<v1::WatchEvent>> history(const std::string& lineage);
+  /// Judges all endings of a run, or of one lineage, by the rules; of none, by the run's own.
+  result<v1::TestPolicyReply> test_policy(const resolved_target& target,
+                                          const std::vector<std::string>& policy);
   /// The artefacts of all generations, some maybe twice.
   result<std::vector<std::string>> artefacts();
   /// A founded run's generation 0.

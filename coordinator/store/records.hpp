@@ -21,7 +21,14 @@ struct measuring {
   v1::FitnessDirection direction = v1::FITNESS_DIRECTION_UNSPECIFIED;  // unspecified: not at all
   int evaluations = 0;                                                 // of each generation
   std::string key;  // what their random seeds are made from; known to nobody but the record
-  std::string strategy = "chain";  // as evolution/strategy.hpp reads it
+  std::string strategy = "chain";        // as evolution/strategy.hpp reads it
+  std::vector<std::string> policy = {};  // rules, as evolution/run_policy.hpp reads them
+};
+
+/// Bytes of files at a commit; 0: not known.
+struct tree_sizes {
+  std::int64_t source = 0;   // all but the context
+  std::int64_t context = 0;  // the context file
 };
 
 struct new_run {
@@ -36,6 +43,7 @@ struct new_run {
   std::vector<lineage_id> lineages;
   std::vector<std::string> required_tags;  // sorted
   measuring measured;
+  tree_sizes seed_sizes;
 };
 
 /// A worker that is here or was; what it said of itself when it joined last.
@@ -102,10 +110,27 @@ struct evaluation_end {
   std::optional<v1::Score> score;
 };
 
+/// Asks what the run's policy says of an ending, before it is recorded.
+struct policy_request {
+  verdict judged;
+  generation_id born;  // empty: none
+  tree_sizes sizes;    // of the commit that it ends with
+};
+/// A rule of the run's policy that an ending brought about.
+struct finding {
+  std::string rule;
+  lineage::policy_action action = lineage::policy_action::warn;
+  std::string words;     // "3 iterations in a row failed"
+  bool is_done = false;  // it is this one whose action is taken: it says so by itself
+};
+using findings = std::vector<finding>;
+
 struct iteration_end {
   verdict judged;
   lineage::state next;        // of the lineage, written whole
   std::optional<birth> born;  // evolved only
+  tree_sizes sizes = {};
+  findings found = {};
 };
 
 struct seed_end {

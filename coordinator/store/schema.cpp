@@ -167,8 +167,21 @@ ALTER TABLE lineages ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
 UPDATE generations SET barred = 1 WHERE lineage_id IN (SELECT id FROM lineages WHERE state = 3);
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3, version_4,
-                                   version_5, version_6, version_7, version_8};
+// Policies. `policy` has one rule a line. The sizes are of the commit that an item ended with; 0:
+// not known. `due` is an action that a policy decided and that is not done. A change with a `rule`
+// is none of the lineage's state: the rule was passed.
+constexpr const char* version_9 = R"sql(
+ALTER TABLE runs ADD COLUMN policy TEXT NOT NULL DEFAULT '';
+ALTER TABLE items ADD COLUMN source_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN context_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN due_why TEXT NOT NULL DEFAULT '';
+ALTER TABLE lineage_changes ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+CREATE INDEX items_of_lineage ON items (lineage_id, kind);
+)sql";
+
+constexpr std::array migrations = {version_1, version_2, version_3, version_4, version_5,
+                                   version_6, version_7, version_8, version_9};
 
 }  // namespace
 

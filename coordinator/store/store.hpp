@@ -42,6 +42,9 @@ class store {
   result<records::parent> choose_parent(const records::parent_request& request);
   /// `failed_precondition`: its parent was chosen, and may not be one any more.
   result<void> begin_iteration(const records::new_iteration& begin);
+  /// What the run's policy says of an ending of the lineage's live iteration, were it recorded now.
+  /// Nothing is written.
+  result<records::findings> judge_by_policy(const records::policy_request& request);
   /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
   /// `failed_precondition`: the fence does not stand, or the lineage is killed.
   result<void> end_iteration(const records::iteration_end& end);

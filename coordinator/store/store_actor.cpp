@@ -126,6 +126,7 @@ store_actor::behavior_type store_behavior(self_pointer self,
       [&db, done](const records::iteration_end& end) {
         return done([&] { return db.end_iteration(end); });
       },
+      [&db](const records::policy_request& request) { return reply(db.judge_by_policy(request)); },
       [&db, done](const records::evaluation_end& end) {
         return done([&] { return db.end_evaluation(end); });
       },

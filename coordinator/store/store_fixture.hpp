@@ -104,7 +104,7 @@ struct fixture {
 struct measured_fixture : fixture {
   /// A run whose generations are measured twice, with its first lineage at its first iteration.
   lineage::state found(int lineages = 2) {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy};
+    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy};
     create(0, lineages);
     REQUIRE(lease(run.found_item, 1));
     records::seed_end end;
@@ -158,6 +158,7 @@ struct measured_fixture : fixture {
   records::birth seed;
   std::string key = "a secret";
   std::string strategy = "chain";
+  std::vector<std::string> policy;
 };
 
 }  // namespace germline::testing

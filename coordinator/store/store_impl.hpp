@@ -4,29 +4,46 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 
 #include "coordinator/evolution/archive.hpp"
-
+#include "coordinator/evolution/run_policy.hpp"
 #include "coordinator/store/sql.hpp"
 #include "coordinator/store/store.hpp"
 
 namespace germline {
 
 namespace sql {
-/// Three columns of runs: fitness_direction, evaluations, strategy.
+/// Four columns of runs: fitness_direction, evaluations, strategy, policy.
 inline records::measuring measuring_of(SQLite::Statement& row, int i) {
   return {static_cast<v1::FitnessDirection>(integer(row, i)),
           static_cast<int>(integer(row, i + 1)),
           {},
-          text(row, i + 2)};
+          text(row, i + 2),
+          lines(text(row, i + 3))};
 }
 }  // namespace sql
 
 /// A random seed for one thing that is chosen or leased. One way, so that nothing that is told
 /// tells more: an agent knows its own seed, and not the run's.
 std::uint64_t seed_from(const std::string& what);
+
+/// What a lineage's row has before it is written.
+struct lineage_before {
+  std::int64_t state = 0, pause_reason = 0;
+  bool is_founded = false;
+};
+std::optional<lineage_before> read_before(SQLite::Database& db, const std::string& id);
+
+/// One thing that happened to a lineage, which is in the state of `s`, with its place: after the
+/// newest event and the newest item of the lineage. `rule`: of the run's policy, which was passed.
+void write_change(SQLite::Database& db, const lineage::state& s, std::int64_t was,
+                  const std::string& details, const std::string& rolled_to, std::int64_t now_ms,
+                  const std::string& rule = {});
+/// The whole row; where the lineage comes into another state, or begins, with a change.
+void write_lineage(SQLite::Database& db, const lineage::state& s, std::int64_t now_ms);
 
 /// Ends an open item as killed and moves its fence past every attempt.
 void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
@@ -63,8 +80,21 @@ struct store::impl {
     if (row.executeStep()) archives.erase(sql::text(row, 0));
   }
 
+  /// What the lineage did until its last iteration that ended; none where it has not begun.
+  std::optional<evolution::tally> tally_of(const std::string& lineage);
+  /// The ending of the item is recorded: what was made of it is true from now on.
+  void keep_tally(const std::string& item);
+
   SQLite::Database db;
   std::map<std::string, std::unique_ptr<evolution::archive>> archives;  // by run
+
+  /// Of an ending that was judged and may be recorded next.
+  struct judged_ending {
+    std::string item, lineage;
+    evolution::tally done;
+  };
+  std::map<std::string, evolution::tally> tallies;  // by lineage, of runs with a policy
+  std::optional<judged_ending> judged;
 };
 
 }  // namespace germline

@@ -1,0 +1,83 @@
+#include "cli/render/render.hpp"
+#include "cli/render/sheet.hpp"
+#include "common/money.hpp"
+#include "common/text/tags.hpp"
+#include "common/text/units.hpp"
+
+namespace germline::cli {
+namespace {
+
+/// What one iteration may take, as far as the run says it.
+std::string limits_words(const v1::IterationLimits& limits) {
+  std::string text;
+  const auto add = [&](const std::string& words) { text += (text.empty() ? "" : ", ") + words; };
+  if (limits.wall_time_ms() > 0) add(format_duration_ms(limits.wall_time_ms()));
+  if (limits.memory_bytes() > 0) add(format_size_bytes(limits.memory_bytes()) + " of memory");
+  if (limits.cpu_milli() > 0) {
+    add(number_words(static_cast<double>(limits.cpu_milli()) / 1'000) + " CPUs");
+  }
+  if (limits.pids() > 0)
+    add(std::to_string(limits.pids()) + (limits.pids() == 1 ? " process" : " processes"));
+  if (limits.disk_bytes() > 0) add(format_size_bytes(limits.disk_bytes()) + " of disk");
+  if (limits.max_requests() > 0) add(counted(limits.max_requests(), "request"));
+  if (limits.max_output_tokens() > 0) {
+    add(counted(limits.max_output_tokens(), "token") + " of output");
+  }
+  if (limits.budget_nanousd() > 0) add(format_usd(limits.budget_nanousd()));
+  return text.empty() ? "the workers' defaults" : text + "; else the workers' defaults";
+}
+
+std::string iterations_words(const v1::RunPlan& plan) {
+  if (plan.max_iterations() == 0) {
+    return plan.max_cost_nanousd() > 0 ? "no end but the budget, a policy and the person"
+                                       : "no end but a policy and the person";
+  }
+  return "at most " + std::to_string(plan.max_iterations());
+}
+
+std::string evaluations_words(const v1::RunPlan& plan) {
+  if (plan.evaluations() == 0) return "none: the genome has no [fitness]";
+  auto text = std::to_string(plan.evaluations()) + " of each generation";
+  if (plan.max_iterations() == 0) return text;
+  return text + ", at most " + std::to_string(plan.evaluations() * (plan.max_iterations() + 1));
+}
+
+std::string workers_words(const v1::RunPlan& plan, const v1::CreateRunRequest& request) {
+  const bool wants_tags = request.required_tags_size() > 0;
+  const std::string tagged = wants_tags ? " with its tags" : "";
+  if (plan.workers() == 0)
+    return "none that has joined" + tagged + " can be leased it: it would wait";
+  return counted(plan.workers(), "worker") + tagged + ", " + counted(plan.slots(), "slot");
+}
+
+}  // namespace
+
+std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& request,
+                        const style& how) {
+  sheet out(how);
+  out.add_text("plan of", request.name() + ", of which nothing was started");
+  out.add_text("genome", plan.genome());
+  out.add_text("branch", plan.branch());
+  out.add("seed", safe_line(plan.seed_commit()));
+  out.add("lineages", std::to_string(plan.lineages()));
+  out.add("iterations", iterations_words(plan));
+  out.add("evaluations", evaluations_words(plan));
+  out.add_text("strategy", plan.strategy());
+  for (const auto& rule : plan.policy()) out.add_text("policy", rule);
+  out.add_text("an iteration", limits_words(request.limits()));
+  out.add_text("model", request.model().empty() ? "none" : request.model());
+  if (!request.model().empty()) {
+    out.add("cost", "at most " + format_usd(plan.max_cost_nanousd()) + ", of a budget of " +
+                        format_usd(request.budget_nanousd()));
+  } else {
+    out.add("cost", "nothing: there is no model");
+  }
+  if (request.required_tags_size() > 0) {
+    out.add_text("requires",
+                 join_tags({request.required_tags().begin(), request.required_tags().end()}));
+  }
+  out.add("workers", workers_words(plan, request));
+  return out.take();
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,268 @@
+// The part of `people` that founds runs: what is asked for is checked against the seed before a
+// worker has it, and recorded, or told as a plan.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "common/config/run_file.hpp"
+#include "common/context/agent_context.hpp"
+#include "common/hash.hpp"
+#include "common/manifest/genome_manifest.hpp"
+#include "common/text/tags.hpp"
+#include "coordinator/api/actor_handles.hpp"
+#include "coordinator/api/asking.hpp"
+#include "coordinator/api/people.hpp"
+#include "coordinator/evolution/run_policy.hpp"
+#include "coordinator/evolution/strategy.hpp"
+
+namespace germline {
+namespace {
+
+result<void> check_request(const v1::CreateRunRequest& request) {
+  if (request.repository().empty()) return invalid("a run needs a repository: give its path");
+  if (request.seed_id().empty() && request.repository().front() != '/') {
+    return invalid("the repository's path must be absolute: '" + request.repository() + "'");
+  }
+  if (request.lineages() < 0 || request.lineages() > lineages_max) {
+    return invalid("lineages must be 1 to " + std::to_string(lineages_max));
+  }
+  if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
+    return invalid("iterations and budget must not be negative");
+  }
+  GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
+                                request.goal(), request.strategy()}));
+  if (!request.model().empty() && request.budget_nanousd() == 0) {
+    return invalid("a model needs a budget: give --budget");
+  }
+  const auto& l = request.limits();
+  if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
+      l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
+      l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0) {
+    return invalid("limits must not be negative");
+  }
+  return {};
+}
+
+std::string inside(const std::string& folder, const std::string& path) {
+  return folder.empty() ? path : folder + "/" + path;
+}
+
+std::string without_slashes(std::string folder) {
+  while (!folder.empty() && folder.back() == '/') folder.pop_back();
+  return folder;
+}
+
+/// Whether `path` is a program in the seed's tree. `named_by`: "`tests` in [protect]".
+result<void> check_program(refs::git_refs& repository, const std::string& commit,
+                           const std::string& path, const std::string& named_by) {
+  GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, path));
+  const std::string what = path + ", which " + named_by + " of genome.toml names, ";
+  switch (kind) {
+    case git::path_kind::executable:
+      return {};
+    case git::path_kind::none:
+      return invalid(what + "is not in the commit; is it committed?");
+    case git::path_kind::file:
+      return invalid(what + "is not executable; make it so with `git update-index --chmod=+x " +
+                     path + "`, then commit it");
+    case git::path_kind::folder:
+    case git::path_kind::other:
+      break;
+  }
+  return invalid(what + "is not a regular file");
+}
+
+/// Whether the seed's tree has what the manifest says that it has, and room for the context. What
+/// is wrong here would cost each attempt to found the run, or each evaluation.
+result<void> check_places(refs::git_refs& repository, const std::string& commit,
+                          const std::string& folder, const genome_manifest& genome) {
+  const std::string context = inside(folder, genome.context);
+  for (auto slash = context.find('/'); slash != std::string::npos;
+       slash = context.find('/', slash + 1)) {
+    const std::string above = context.substr(0, slash);
+    GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, above));
+    if (kind == git::path_kind::none) break;
+    if (kind != git::path_kind::folder) {
+      return invalid(context + ", the context, cannot be written: " + above + " is no folder");
+    }
+  }
+  if (!genome.protected_tests.empty()) {
+    GERMLINE_TRY(check_program(repository, commit, inside(folder, genome.protected_tests),
+                               "`tests` in [protect]"));
+  }
+  // A word without a folder, or an absolute one, is a program of the base.
+  auto evaluator = genome.fitness.command.substr(0, genome.fitness.command.find(' '));
+  if (evaluator.starts_with("./")) evaluator.erase(0, 2);
+  if (evaluator.find('/') == std::string::npos || evaluator.front() == '/') return {};
+  return check_program(repository, commit, inside(folder, evaluator), "`command` in [fitness]");
+}
+
+/// The rules, as they are written in full.
+result<std::vector<std::string>> policy_of(const v1::CreateRunRequest& request,
+                                           const evolution::strategy& by,
+                                           const genome_manifest& genome,
+                                           const std::string& place) {
+  GERMLINE_TRY_ASSIGN(const auto policy,
+                      evolution::parse_policy({request.policy().begin(), request.policy().end()}));
+  std::vector<std::string> texts;
+  for (const auto& rule : policy) {
+    if (rule.action == lineage::policy_action::roll_back && by.choose) {
+      return invalid("the rule '" + rule.text + "' takes a lineage back, and the strategy " +
+                     by.text +
+                     " chooses by itself what each iteration starts from: take another "
+                     "action, or the strategy chain");
+    }
+    if (rule.what == evolution::measure::no_improvement && genome.fitness.command.empty()) {
+      return invalid("the rule '" + rule.text + "' is about scores, and " + place +
+                     " has no [fitness]: give it one, or leave the rule out");
+    }
+    texts.push_back(rule.text);
+  }
+  return texts;
+}
+
+/// Leaves nothing of a seed whose run is not recorded.
+class kept_seed {
+ public:
+  kept_seed(refs::git_refs& repository, const run_id& run) : repository_(repository), run_(run) {}
+  ~kept_seed() {
+    if (!wanted_) repository_.forget_seed(run_);
+  }
+  kept_seed(const kept_seed&) = delete;
+  kept_seed& operator=(const kept_seed&) = delete;
+  void keep() { wanted_ = true; }
+
+ private:
+  refs::git_refs& repository_;
+  const run_id& run_;
+  bool wanted_ = false;
+};
+
+/// No more than the run's budget; less where the iterations that there may be cannot spend it.
+std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations) {
+  constexpr std::int64_t attempts = 3;  // of one iteration, of which those before were lost
+  const auto each = run.limits.budget_nanousd();
+  if (each == 0 || iterations == 0) return run.budget_nanousd;
+  const auto most = std::numeric_limits<std::int64_t>::max() / each / attempts;
+  if (iterations > most) return run.budget_nanousd;
+  return std::min(run.budget_nanousd, iterations * attempts * each);
+}
+
+}  // namespace
+
+result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
+  v1::PutSeedReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_seed_id(), repository_.keep_seed(pack));
+  return reply;
+}
+
+/// All of the run but its lineages.
+result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request,
+                                             const run_id& id) {
+  records::new_run run;
+  run.id = id;
+  run.folder = without_slashes(request.folder());
+  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed({request.repository(), request.branch(),
+                                                          request.seed_id(), request.seed_commit()},
+                                                         run.folder, run.id));
+  const std::string place = inside(run.folder, std::string(genome_manifest_path));
+  GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
+  if (genome.model == model_kind::none && !request.model().empty()) {
+    return invalid("this genome declares model = \"none\": it takes no model");
+  }
+  if (genome.model != model_kind::none && request.model().empty()) {
+    return invalid("this genome needs a model: give --model and --budget");
+  }
+  GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
+  const std::string context_path = inside(run.folder, genome.context);
+  const context_limits limits;
+  const auto context =
+      repository_.read_file(seed.commit, context_path, limits.bytes + context_reserve_bytes);
+  if (context) {
+    const auto sound = check_context(*context, limits);
+    if (!sound) return invalid(context_path + ": " + sound.error().message());
+  } else if (context.error().code() != error_code::not_found) {
+    return invalid(context_path + ": " + context.error().message());
+  }
+  run.name = request.name().empty() ? genome.name : request.name();
+  run.repository = request.repository();
+  run.branch = seed.branch;
+  run.seed_commit = seed.commit;
+  run.genome_toml = seed.genome_toml;
+  run.model = request.model();
+  run.goal = request.goal();
+  run.budget_nanousd = request.budget_nanousd();
+  // SQLite's integers are signed.
+  run.random_seed = request.random_seed() & random_seed_max;
+  if (run.random_seed == 0) run.random_seed = 1 + env_.random->below(random_seed_max);
+  run.max_iterations = request.max_iterations();
+  run.limits = request.limits();
+  run.now_ms = env_.time->utc_ms();
+  run.found_item = item_id::make(*env_.time, *env_.random);
+  auto strategy = evolution::parse_strategy(request.strategy());
+  if (!strategy) return strategy.error();
+  if (strategy->choose && genome.fitness.command.empty()) {
+    return invalid("strategy " + strategy->text + " chooses parents by their fitness, and " +
+                   place + " has no [fitness]: give it one, or take the strategy chain");
+  }
+  run.measured.strategy = strategy->text;
+  GERMLINE_TRY_ASSIGN(run.measured.policy, policy_of(request, *strategy, genome, place));
+  GERMLINE_TRY_ASSIGN(const auto sizes, repository_.sizes_at({seed.commit, run.folder}));
+  run.seed_sizes = {sizes.source_bytes, sizes.context_bytes};
+  if (!genome.fitness.command.empty()) {
+    const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
+    run.measured.direction =
+        maximizes ? v1::FITNESS_DIRECTION_MAXIMIZE : v1::FITNESS_DIRECTION_MINIMIZE;
+    run.measured.evaluations = genome.fitness.evaluations;
+    std::array<std::uint8_t, 16> key{};
+    env_.random->fill(key);
+    run.measured.key = to_hex(key);
+  }
+  GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags({request.required_tags().begin(),
+                                                       request.required_tags().end()}));
+  return run;
+}
+
+result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& request) {
+  GERMLINE_TRY(check_request(request));
+  const auto id = run_id::make(*env_.time, *env_.random);
+  kept_seed seed(repository_, id);
+  GERMLINE_TRY_ASSIGN(auto run, prepare_run(request, id));
+  const int lineages = std::max(1, request.lineages());
+  v1::CreateRunReply reply;
+  if (request.only_plan()) {
+    GERMLINE_TRY_ASSIGN(*reply.mutable_plan(), plan_of(run, lineages));
+    return reply;
+  }
+  reply.set_run_id(run.id.str());
+  for (int i = 0; i < lineages; ++i) {
+    run.lineages.push_back(lineage_id::make(*env_.time, *env_.random));
+    reply.add_lineage_ids(run.lineages.back().str());
+  }
+  seed.keep();  // also where nobody knows whether it was recorded
+  GERMLINE_TRY(tell(system_, short_wait, actors_.runs, run));
+  return reply;
+}
+
+result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
+  v1::RunPlan plan;
+  GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(run.genome_toml));
+  plan.set_genome(genome.name);
+  plan.set_seed_commit(run.seed_commit);
+  plan.set_branch(run.branch);
+  plan.set_strategy(run.measured.strategy);
+  *plan.mutable_policy() = {run.measured.policy.begin(), run.measured.policy.end()};
+  plan.set_lineages(lineages);
+  plan.set_max_iterations(run.max_iterations * lineages);
+  plan.set_evaluations(run.measured.evaluations);
+  plan.set_max_cost_nanousd(largest_cost(run, plan.max_iterations()));
+  GERMLINE_TRY_ASSIGN(const auto known, fleet());
+  for (const auto& worker : known.workers) {
+    if (!worker.connected || worker.cordoned || !has_tags(worker.tags, run.required_tags)) continue;
+    plan.set_workers(plan.workers() + 1);
+    plan.set_slots(plan.slots() + worker.slots);
+  }
+  return plan;
+}
+
+}  // namespace germline

@@ -1,0 +1,213 @@
+#include <SQLiteCpp/Database.h>
+
+#include <map>
+
+#include "coordinator/evolution/run_policy.hpp"
+#include "coordinator/store/store_fixture.hpp"
+
+using namespace germline;
+using namespace germline::testing;
+using lineage::ending;
+using lineage::policy_action;
+
+namespace {
+
+constexpr std::int64_t dollar = 1'000'000'000;
+
+/// A run with a policy, whose first lineage does what the test says, each thing a second later.
+struct policed : measured_fixture {
+  policed() {
+    run.seed_sizes = {100'000, 500};
+    now_ms = 1'000;
+  }
+
+  struct outcome {
+    ending how = ending::stalled;
+    std::string reason, action;
+    std::int64_t cost_nanousd = 0;
+    records::tree_sizes sizes = {};
+  };
+
+  /// Ends the live iteration as the coordinator does, and begins the next. What was found.
+  records::findings end(lineage::state& s, const outcome& what, policy_action act = {}) {
+    if (attempt.empty() || !is_leased) REQUIRE(lease(s.live, ++fence));
+    is_leased = false;
+    now_ms += 1'000;
+    records::iteration_end ended = make_end(s, fence);
+    ended.judged.how = what.how;
+    ended.judged.reason = what.reason;
+    ended.judged.action = what.action;
+    ended.judged.usage.set_cost_nanousd(what.cost_nanousd);
+    ended.judged.now_ms = now_ms;
+    if (what.how == ending::evolved) {
+      ended.born->evaluations = {item_id::make(time, random)};
+      unmeasured[ended.born->id] = ended.born->evaluations[0];
+    } else {
+      ended.born.reset();
+      ended.next = s;
+      ended.next.live = {};
+    }
+    ++ended.next.iterations_done;
+    ended.sizes = what.sizes;
+    const auto found = record->judge_by_policy(
+        {ended.judged, ended.born ? ended.born->id : generation_id(), what.sizes});
+    REQUIRE_MESSAGE(found, (found ? "" : found.error().message()));
+    ended.found = *found;
+    ended.next.due = act;
+    REQUIRE(record->end_iteration(ended));
+    s = begin(ended.next, now_ms);
+    return *found;
+  }
+  void measure(const generation_id& generation, std::optional<double> value) {
+    now_ms += 1'000;
+    const auto item = unmeasured.at(generation);
+    unmeasured.erase(generation);
+    REQUIRE(lease(item, ++fence));
+    records::evaluation_end end;
+    end.judged = {item, attempt, fence, value ? ending::scored : ending::failed, "", "", "", "",
+                  {},   {},      now_ms};
+    if (value) end.score.emplace().set_score(*value);
+    REQUIRE(record->end_evaluation(end));
+  }
+
+  std::unique_ptr<record_reader> reader() {
+    auto opened = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(opened);
+    return std::move(*opened);
+  }
+  v1::TestPolicyReply hindsight(const std::vector<std::string>& rules = {}) {
+    resolved_target target;
+    target.id = target.run = run.id.str();
+    const auto reply = reader()->test_policy(target, rules);
+    REQUIRE_MESSAGE(reply, (reply ? "" : reply.error().message()));
+    return *reply;
+  }
+
+  std::int64_t now_ms = 0;
+  std::int64_t fence = 0;
+  bool is_leased = false;
+  std::map<generation_id, item_id> unmeasured;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(policed, "what is found when it happens is what is found in the record later") {
+  policy = {"failure-streak 2 warn",  "barren-streak 3 warn",  "no-improvement 3 warn",
+            "repeated-action 2 warn", "trespasses 2 warn",     "iterations-per-hour 20 warn",
+            "cost $3 warn",           "age 10s warn",          "source-size 150KiB warn",
+            "source-growth 2 warn",   "context-size 4KiB warn"};
+  auto s = found(1);
+  for (int i = 0; i < 2; ++i)
+    unmeasured[seed.id] = seed.evaluations[static_cast<std::size_t>(i)], measure(seed.id, 1.0);
+  std::vector<std::string> live;
+  std::map<std::string, int> by_rule;
+  const std::array reasons = {"protected", "test", "objects", "crash"};
+  for (int i = 0; i < 150; ++i) {
+    const auto item = s.live.str();
+    outcome what;
+    what.how = static_cast<ending>(1 + random.below(4));
+    what.reason = reasons.at(random.below(reasons.size()));
+    what.action = random.below(2) == 0 ? "the same" : "other " + std::to_string(i);
+    what.cost_nanousd = static_cast<std::int64_t>(random.below(dollar));
+    what.sizes = {static_cast<std::int64_t>(random.below(300'000)),
+                  static_cast<std::int64_t>(random.below(6'000))};
+    for (const auto& each : end(s, what)) {
+      live.push_back(item + " " + each.rule + " " + each.words);
+      ++by_rule[each.rule];
+    }
+    while (!unmeasured.empty() && random.below(3) != 0) {
+      const auto which = std::next(unmeasured.begin(),
+                                   static_cast<std::ptrdiff_t>(random.below(unmeasured.size())));
+      const auto value = static_cast<double>(random.below(1'000'000)) / 1e6 + i * 0.01;
+      measure(which->first, random.below(5) == 0 ? std::nullopt : std::optional(value));
+    }
+    if (random.below(10) == 0) reopen();
+  }
+  CHECK(by_rule.size() == policy.size());  // each had its chance
+  const auto later = hindsight();
+  CHECK(later.iterations() == 150);
+  CHECK(later.lineages() == 1);
+  std::vector<std::string> found_later;
+  for (const auto& each : later.findings()) {
+    found_later.push_back(each.item_id() + " " + each.rule() + " " + each.words());
+  }
+  CHECK(found_later == live);
+}
+
+TEST_CASE_FIXTURE(policed, "a finding stands in the record, but for the one that acts") {
+  policy = {"failure-streak 1 warn", "barren-streak 1 pause"};
+  auto s = found(1);
+  const auto result = end(s, {ending::failed, "crash"});
+  REQUIRE(result.size() == 2);
+  CHECK_FALSE(result[0].is_done);
+  CHECK(result[1].is_done);
+  const auto lineage = run.lineages.front().str();
+  const auto told = reader()->history(lineage);
+  REQUIRE(told);
+  REQUIRE(told->size() == 2);
+  CHECK(told->front().lineage().rule().empty());
+  CHECK(told->back().lineage().rule() == "failure-streak 1 warn");
+  CHECK(told->back().lineage().why() == "1 iteration in a row failed");
+  CHECK(told->back().lineage().state() == v1::LINEAGE_STATE_ACTIVE);
+  CHECK(told->back().time_ms() == now_ms);
+  const auto now = reader()->lineage(lineage);
+  REQUIRE(now);
+  CHECK(now->changed_ms() == told->front().time_ms());  // it came into no other state
+  CHECK(reader()->rollbacks(run.id.str())->empty());
+}
+
+TEST_CASE_FIXTURE(policed, "lost attempts cost the lineage too") {
+  policy = {"cost $2 kill"};
+  run.budget_nanousd = 100 * dollar;
+  auto s = found(1);
+  REQUIRE(lease(s.live, ++fence));
+  REQUIRE(record->lose({attempt, "gone", 3 * dollar / 2}, now_ms));
+  outcome what;
+  what.cost_nanousd = dollar / 2;
+  const auto result = end(s, what);
+  REQUIRE(result.size() == 1);
+  CHECK(result[0].words == "$2.00 spent");
+  CHECK(hindsight().findings_size() == 1);
+}
+
+TEST_CASE_FIXTURE(policed, "what a policy decided and was not done is there after a crash") {
+  policy = {"barren-streak 1 kill"};
+  auto s = found(1);
+  REQUIRE(lease(s.live, ++fence));
+  is_leased = true;
+  s.due_why = "too long";
+  end(s, {}, policy_action::kill_clade);
+  reopen();
+  const auto loaded = record->load();
+  REQUIRE(loaded);
+  CHECK(loaded->lineages.front().state.due == policy_action::kill_clade);
+  CHECK(loaded->lineages.front().state.due_why == "too long");
+  CHECK(loaded->runs.front().measured.policy == policy);
+}
+
+TEST_CASE_FIXTURE(policed, "a record is judged by other rules, and after a kill no further") {
+  auto s = found(1);
+  for (int i = 0; i < 6; ++i) end(s, {ending::failed, "crash"});
+  CHECK(hindsight({"failure-streak 2 pause"}).findings_size() == 3);
+  const auto killed = hindsight({"failure-streak 2 warn", "failure-streak 4 kill"});
+  REQUIRE(killed.findings_size() == 3);
+  CHECK(killed.findings(2).rule() == "failure-streak 4 kill");
+  CHECK(killed.iterations() == 4);
+  CHECK(hindsight({"no-improvement 1 warn"}).findings_size() == 0);  // nothing is measured
+  resolved_target target;
+  target.id = target.run = run.id.str();
+  CHECK_FALSE(reader()->test_policy(target, {"nonsense"}));
+}
+
+TEST_CASE_FIXTURE(policed,
+                  "sizes are told of generations, the seed's from the run's beginning on") {
+  auto s = found(1);
+  end(s, {ending::evolved, "", "", 0, {123'456, 789}});
+  const auto all = reader()->generations(run.id.str());
+  REQUIRE(all);
+  REQUIRE(all->size() == 2);
+  std::map<std::int64_t, std::int64_t> source;
+  for (const auto& each : *all) source[each.number()] = each.source_bytes();
+  CHECK(source[0] == 100'000);
+  CHECK(source[1] == 123'456);
+}
