@@ -25,7 +25,7 @@ TEST_CASE("run sends its rules, those of flags in place of those of the file") {
   std::ofstream(file) << "schema = 1\n[run]\npolicy = \"age 24h warn\"\n";
   const auto wrong = with.run("run --file " + file);
   CHECK(wrong.code == 2);
-  CHECK(wrong.err.find("run.toml:3: `run.policy` must be a list of rules") != std::string::npos);
+  CHECK(wrong.err.find("run.toml:3: `run.policy`: must be a list of rules") != std::string::npos);
 }
 
 TEST_CASE("policy test asks by the rules named, those of a file, or the run's own") {

@@ -44,6 +44,13 @@ std::optional<Number> number_in(std::string_view text) {
   return value;
 }
 
+/// With all its digits, so that reading it gives the same number.
+std::string exact_words(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value);
+  return {text, end.ptr};
+}
+
 std::string factor_words(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3g", value);
@@ -77,7 +84,7 @@ result<limit> read_limit(measure what, const std::string& text) {
         return error(error_code::invalid_argument,
                      "'" + text + "' is no multiple of the seed's size; write 2 or 1.5");
       }
-      return limit{*factor, factor_words(*factor)};
+      return limit{*factor, exact_words(*factor)};
     }
     default: {
       const auto count = number_in<std::int64_t>(text);

@@ -80,6 +80,21 @@ TEST_CASE("a rule is written in one way, however it was said") {
   }
 }
 
+TEST_CASE("a rule as it is written is read as the same rule") {
+  for (const char* text :
+       {"source-growth 1.002 rollback", "source-growth 1.0000000001 warn",
+        "source-growth 123456.789 warn", "source-growth 1000000 warn", "cost $0.000000001 warn",
+        "cost 9000000000 warn", "age 1ms warn", "age 90061001ms warn", "source-size 1B warn",
+        "source-size 1025B warn", "context-size 3kB kill", "failure-streak 1000000000 warn"}) {
+    const auto once = parse_rule(text);
+    REQUIRE_MESSAGE(once, text);
+    const auto again = parse_rule(once->text);
+    REQUIRE_MESSAGE(again, once->text);
+    CHECK(again->text == once->text);
+    CHECK(again->limit == once->limit);
+  }
+}
+
 TEST_CASE("what is no rule is refused with what would be one") {
   CHECK(why_refused("failure-streak 3").find("MEASURE LIMIT ACTION") != std::string::npos);
   CHECK(why_refused("").find("MEASURE LIMIT ACTION") != std::string::npos);
