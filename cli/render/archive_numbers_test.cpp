@@ -119,7 +119,7 @@ TEST_CASE("a grid keeps the fittest of each cell") {
   CHECK(cells.elites[3] == nullptr);
   const auto text = render_grid(cells, style{});
   CHECK(text.find("3 of 4 cells have one, of 4 generations\n") != std::string::npos);
-  CHECK(text.starts_with("        0.7       2      .\n        0.5       1      3\n"));
+  CHECK(text.starts_with("        0.7          2         .\n        0.5          1         3\n"));
   const auto json = nlohmann::json::parse(grid_json(cells));
   CHECK(json["cells"].size() == 3);
   CHECK(json["cells"][1]["column"] == 1);

@@ -28,10 +28,10 @@ double edge(double low, double high, std::size_t at, std::size_t bins) {
   return low + (high - low) * static_cast<double>(at) / static_cast<double>(bins);
 }
 
-/// For a narrow cell: three digits.
+/// For a narrow cell.
 std::string short_number(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
+  std::snprintf(text, sizeof text, "%.5g", value);
   return text;
 }
 
@@ -73,7 +73,7 @@ std::string numbered_json(const std::vector<const numbered*>& rows) {
 }
 
 std::string render_grid(const grid& of, const style& how) {
-  constexpr std::size_t cell = 7, margin = 11;
+  constexpr std::size_t cell = 10, margin = 11;
   std::string text;
   std::size_t filled = 0;
   for (std::size_t row = of.bins; row-- > 0;) {
