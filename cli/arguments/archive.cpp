@@ -20,11 +20,15 @@ void add_query(CLI::App& archive, command_line& line) {
   add_text(query, "TARGET", given->target, std::string("run or lineage: ") + naming,
            name_bytes_max);
   add_text(query, "--where", given->where,
-           "NAME OP NUMBER, with < <= = >= or >; repeat it: all must hold", name_bytes_max);
+           "NAME OP NUMBER, with < <= = >= or >; repeat it: all must hold", name_bytes_max)
+      ->expected(1)
+      ->take_all();
   add_text(query, "--sort", given->sort, "a number, the greatest first; default: by birth",
            name_bytes_max);
   query->add_flag("--reverse", given->reverse, "the least first, or the youngest");
-  add_text(query, "--show", given->show, "a number to show; repeat it for more", name_bytes_max);
+  add_text(query, "--show", given->show, "a number to show; repeat it for more", name_bytes_max)
+      ->expected(1)
+      ->take_all();
   add_number<std::int64_t>(query, "-n,--count", given->count, 1, 1'000'000,
                            "how many; default: all");
   query->callback([&line, given] {
@@ -43,9 +47,13 @@ void add_pareto(CLI::App& archive, command_line& line) {
   add_text(pareto, "TARGET", given->target, std::string("run or lineage: ") + naming,
            name_bytes_max);
   auto* great =
-      add_text(pareto, "--max", given->great, "a number that is to be great", name_bytes_max);
+      add_text(pareto, "--max", given->great, "a number that is to be great", name_bytes_max)
+          ->expected(1)
+          ->take_all();
   auto* small =
-      add_text(pareto, "--min", given->small, "a number that is to be small", name_bytes_max);
+      add_text(pareto, "--min", given->small, "a number that is to be small", name_bytes_max)
+          ->expected(1)
+          ->take_all();
   pareto->callback([&line, given, great, small] {
     if (great->count() + small->count() == 0) {
       throw CLI::ValidationError("pareto",

@@ -17,7 +17,7 @@ void add_policy_commands(CLI::App& app, command_line& line) {
       "  barren-streak N         iterations in a row without a birth\n"
       "  no-improvement N        iterations since the one that bore the best (needs [fitness])\n"
       "  repeated-action N       iterations in a row that say that they did the same\n"
-      "  trespasses N            iterations refused for protected files or for their objects\n"
+      "  trespasses N            iterations refused since they changed what is protected\n"
       "  iterations-per-hour N   iterations that ended within the last hour\n"
       "  cost USD                what the lineage spent, such as $2.50\n"
       "  age TIME                since the lineage began, such as 24h\n"

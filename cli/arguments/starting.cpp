@@ -51,7 +51,9 @@ void add_run(CLI::App& app, command_line& line) {
   add_text(command, "--policy", given->policy,
            "RULE against runaways: MEASURE LIMIT ACTION, such as 'failure-streak 3 pause'; repeat "
            "it for more (see `germline policy --help`)",
-           rule_bytes_max);
+           rule_bytes_max)
+      ->expected(1)
+      ->take_all();
   auto* follow = command->add_flag("-f,--follow", given->follow,
                                    "print progress until every lineage is paused, killed or "
                                    "retired");

@@ -99,25 +99,12 @@ result<void> check_places(refs::git_refs& repository, const std::string& commit,
 
 /// The rules, as they are written in full.
 result<std::vector<std::string>> policy_of(const v1::CreateRunRequest& request,
-                                           const evolution::strategy& by,
-                                           const genome_manifest& genome,
-                                           const std::string& place) {
+                                           const evolution::policed_run& run) {
   GERMLINE_TRY_ASSIGN(const auto policy,
                       evolution::parse_policy({request.policy().begin(), request.policy().end()}));
+  GERMLINE_TRY(evolution::check_policy(policy, run));
   std::vector<std::string> texts;
-  for (const auto& rule : policy) {
-    if (rule.action == lineage::policy_action::roll_back && by.choose) {
-      return invalid("the rule '" + rule.text + "' takes a lineage back, and the strategy " +
-                     by.text +
-                     " chooses by itself what each iteration starts from: take another "
-                     "action, or the strategy chain");
-    }
-    if (rule.what == evolution::measure::no_improvement && genome.fitness.command.empty()) {
-      return invalid("the rule '" + rule.text + "' is about scores, and " + place +
-                     " has no [fitness]: give it one, or leave the rule out");
-    }
-    texts.push_back(rule.text);
-  }
+  for (const auto& rule : policy) texts.push_back(rule.text);
   return texts;
 }
 
@@ -206,9 +193,12 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
                    place + " has no [fitness]: give it one, or take the strategy chain");
   }
   run.measured.strategy = strategy->text;
-  GERMLINE_TRY_ASSIGN(run.measured.policy, policy_of(request, *strategy, genome, place));
   GERMLINE_TRY_ASSIGN(const auto sizes, repository_.sizes_at({seed.commit, run.folder}));
   run.seed_sizes = {sizes.source_bytes, sizes.context_bytes};
+  GERMLINE_TRY_ASSIGN(
+      run.measured.policy,
+      policy_of(request, {static_cast<bool>(strategy->choose), !genome.fitness.command.empty(),
+                          sizes.source_bytes, sizes.context_bytes}));
   if (!genome.fitness.command.empty()) {
     const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
     run.measured.direction =

@@ -201,6 +201,24 @@ TEST_CASE_FIXTURE(policed, "a policy that cannot be is refused, and says why") {
 }
 
 TEST_CASE_FIXTURE(policed,
+                  "five failures take a lineage back where a policy says so, and do not pause it") {
+  create_with({"failure-streak 5 rollback"});
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = worker.lease();
+  const auto seed = first.parent_generation();
+  evolve(worker, first);
+  stall(worker);  // the newborn is some good: by itself it would not be taken back
+  for (int i = 0; i < 5; ++i) {
+    const auto lease = worker.lease();
+    const auto reply = worker.report(lease, v1::ENDING_FAILED, "", "");
+    REQUIRE_MESSAGE(reply.accepted(), reply.why());
+  }
+  CHECK(worker.lease().parent_generation() == seed);
+  CHECK(tree().rollbacks_size() == 1);
+}
+
+TEST_CASE_FIXTURE(policed,
                   "a run is judged by its own rules, or by others, without a change to it") {
   create_with({"barren-streak 3 warn"});
   scripted_worker worker(service->address(), "w1");

@@ -29,7 +29,7 @@ error wrong(const std::string& rule, const std::string& why) {
 std::vector<std::string> words_in(std::string_view text) {
   std::vector<std::string> words;
   for (std::size_t at = 0; at < text.size();) {
-    const auto end = std::min(text.find_first_of(" \t", at), text.size());
+    const auto end = std::min(text.find_first_of(" \t\n\r\f\v", at), text.size());
     if (end > at) words.emplace_back(text.substr(at, end - at));
     at = end + 1;
   }
@@ -124,7 +124,7 @@ std::string plain(const std::string& action) {
 }
 
 bool is_trespass(const step& what) {
-  return what.how == ending::rejected && (what.reason == "protected" || what.reason == "objects");
+  return what.how == ending::rejected && what.reason == "protected";
 }
 
 std::string counted(double iterations) {
@@ -140,7 +140,7 @@ const std::array<measure_words, measures>& known_measures() {
       {"barren-streak", "N", "iterations in a row without a birth"},
       {"no-improvement", "N", "iterations since the one that bore the best (needs [fitness])"},
       {"repeated-action", "N", "iterations in a row that say that they did the same"},
-      {"trespasses", "N", "iterations refused for protected files or for their objects, in all"},
+      {"trespasses", "N", "iterations refused since they changed what is protected, in all"},
       {"iterations-per-hour", "N", "iterations that ended within the last hour"},
       {"cost", "USD", "what the lineage spent, such as $2.50"},
       {"age", "TIME", "since the lineage began, such as 24h"},
@@ -196,6 +196,36 @@ result<run_policy> parse_policy(const std::vector<std::string>& texts) {
   return policy;
 }
 
+result<void> check_policy(const run_policy& policy, const policed_run& run) {
+  const auto refuse = [](const rule& of, const std::string& why) -> result<void> {
+    return error(error_code::invalid_argument, "the rule '" + of.text + "' " + why);
+  };
+  for (const auto& each : policy) {
+    const bool goes_back = each.action == policy_action::roll_back;
+    if (goes_back && run.chooses_parents) {
+      return refuse(each,
+                    "takes a lineage back, and the run's strategy chooses by itself what each "
+                    "iteration starts from: take another action, or the strategy chain");
+    }
+    if (goes_back && each.what == measure::context_size) {
+      return refuse(each, "does nothing: a rollback keeps the newest context. Take another action");
+    }
+    if (each.what == measure::no_improvement && !run.is_measured) {
+      return refuse(each,
+                    "is about scores, and the genome has no [fitness]: give it one, or leave "
+                    "the rule out");
+    }
+    const auto seed = each.what == measure::source_size    ? run.seed_source_bytes
+                      : each.what == measure::context_size ? run.seed_context_bytes
+                                                           : 0;
+    if (seed > 0 && static_cast<double>(seed) >= each.limit) {
+      return refuse(each, "is passed by the seed already, which has " + rough_size(seed) +
+                              " of it: take a greater limit");
+    }
+  }
+  return {};
+}
+
 tally::tally(beginning with) : with_(std::move(with)) {
   if (with_.is_measured) unmeasured_[with_.generation] = 0;
 }
@@ -243,13 +273,14 @@ void tally::add(const step& what) {
       best_ ? static_cast<double>(std::max<std::int64_t>(0, known - best_at_)) : 0;
 
   if (what.context_bytes > 0) now(measure::context_size) = static_cast<double>(what.context_bytes);
-  // From parent to child, whichever generation the iteration started from.
+  // From parent to child; but one that moved to a large parent has grown by that too.
   const auto parent = static_cast<double>(what.parent_source_bytes);
   const auto child = is_born ? static_cast<double>(what.source_bytes) : parent;
+  const auto from = iterations_ == 1 ? parent : std::min(parent, value(measure::source_size));
   const auto seed = static_cast<double>(with_.seed_source_bytes);
-  before_.at(static_cast<std::size_t>(measure::source_size)) = parent;
+  before_.at(static_cast<std::size_t>(measure::source_size)) = from;
   now(measure::source_size) = child;
-  before_.at(static_cast<std::size_t>(measure::source_growth)) = seed > 0 ? parent / seed : 0;
+  before_.at(static_cast<std::size_t>(measure::source_growth)) = seed > 0 ? from / seed : 0;
   now(measure::source_growth) = seed > 0 ? child / seed : 0;
 }
 
@@ -284,7 +315,7 @@ std::string tally::words_of(measure what) const {
     case measure::repeated_action:
       return counted(of) + " in a row did the same: " + valid_utf8(last_action_, 200);
     case measure::trespasses:
-      return counted(of) + (of == 1 ? " was" : " were") + " refused for what was not to be touched";
+      return counted(of) + " changed what is protected";
     case measure::iterations_per_hour:
       return counted(of) + " within an hour";
     case measure::cost:

@@ -27,7 +27,7 @@ enum class measure {
   no_improvement,       // since the one that bore the best measured generation, those that are
                         // measured; from the first that is
   repeated_action,      // in a row that say that they did the same
-  trespasses,           // that were refused for protected files or for their objects, in all
+  trespasses,           // that were refused since they changed what is protected, in all
   iterations_per_hour,  // that ended within the last hour
   cost,                 // nano-dollars that the lineage spent
   age,                  // milliseconds since it began
@@ -51,6 +51,15 @@ inline constexpr std::size_t rules_max = 32;  // of one run
 result<rule> parse_rule(std::string_view text);
 /// No more than rules_max, and none twice.
 result<run_policy> parse_policy(const std::vector<std::string>& texts);
+
+/// What a run is, as far as its rules depend on it.
+struct policed_run {
+  bool chooses_parents = false;  // by a strategy
+  bool is_measured = false;
+  std::int64_t seed_source_bytes = 0, seed_context_bytes = 0;  // 0: not known
+};
+/// Rules that could do nothing in such a run, or would act from its beginning on, are refused.
+result<void> check_policy(const run_policy& policy, const policed_run& run);
 
 /// One measure, for people: its name, how its limit is written, and what it measures.
 struct measure_words {

@@ -144,7 +144,9 @@ TEST_CASE("trespasses add up, and other refusals are none") {
   refused.reason = "test";
   CHECK(lineage.end(refused).empty());
   CHECK(lineage.end(born("g")).empty());
-  refused.reason = "objects";
+  refused.reason = "objects";  // which a worker without room says too
+  CHECK(lineage.end(refused).empty());
+  refused.reason = "protected";
   CHECK(lineage.end(refused) == std::vector<std::string>{"trespasses 2 kill"});
 }
 
@@ -254,6 +256,35 @@ TEST_CASE("source grows from parent to child, wherever the lineage went meanwhil
   auto large = born("g");
   large.source_bytes = 1 << 30;
   CHECK(unknown.end(large).empty());
+}
+
+TEST_CASE("a lineage that moves to a large parent is found as if it had grown so itself") {
+  judged lineage({"source-size 1MiB pause"}, {0, "g0", 100'000, false});
+  auto each = born("g");
+  each.parent_source_bytes = 100'000;
+  each.source_bytes = 200'000;
+  CHECK(lineage.end(each).empty());
+  each.parent_source_bytes = 1'100'000;
+  each.source_bytes = 1'200'000;
+  CHECK(lineage.end(each).size() == 1);
+  CHECK(lineage.end(each).empty());
+  judged fork({"source-size 1MiB pause"}, {0, "g", 100'000, false});
+  CHECK(fork.end(each).empty());  // a person had it begin there
+}
+
+TEST_CASE("rules that could do nothing, or act from the beginning on, are refused") {
+  const auto check = [](const std::string& text, const policed_run& run) {
+    return static_cast<bool>(check_policy(*parse_policy({text}), run));
+  };
+  CHECK(check("barren-streak 1 rollback", {false, false, 100, 100}));
+  CHECK_FALSE(check("barren-streak 1 rollback", {true, true, 100, 100}));
+  CHECK(check("no-improvement 1 warn", {false, true, 100, 100}));
+  CHECK_FALSE(check("no-improvement 1 warn", {false, false, 100, 100}));
+  CHECK_FALSE(check("context-size 1KiB rollback", {}));
+  CHECK_FALSE(check("source-size 1KiB warn", {false, false, 1'024, 0}));
+  CHECK(check("source-size 1KiB warn", {false, false, 1'023, 0}));
+  CHECK(check("source-size 1KiB warn", {}));  // not known
+  CHECK_FALSE(check("context-size 1KiB warn", {false, false, 0, 2'000}));
 }
 
 TEST_CASE(

@@ -1,4 +1,6 @@
 // The part of the conductor that judges what becomes of an iteration.
+#include <algorithm>
+
 #include "common/log.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/lineage/conductor.hpp"
@@ -176,7 +178,10 @@ void conductor::judge_by_policy(const ended_ptr& ended) const {
                   failure, [copy, ended] { copy.judge_by_policy(ended); },
                   [copy, ended, failure] { copy.give_way(failure, ended->settle); });
             }
-            copy.give_way(failure, ended->settle);
+            // The ending stands; what its rules say of it a person has to see.
+            ended->found = {
+                {"not judged", lineage::policy_action::pause, from_caf(failure).message(), true}};
+            copy.record(ended);
           });
 }
 
@@ -195,11 +200,14 @@ void conductor::record(const ended_ptr& ended) const {
     ended->settle({false, true, t.refused});
     return done();
   }
+  // Else nothing tells of it: a person had paused the lineage already, or it retires.
+  const bool is_told = t.next.details == what.act_why ||
+                       std::ranges::any_of(t.effects, [](const lineage::effect& each) {
+                         return std::holds_alternative<lineage::roll_back>(each) ||
+                                std::holds_alternative<lineage::kill_by_policy>(each);
+                       });
   auto found = ended->found;
-  for (auto& each : found) {
-    // Else nothing tells of it: a person had paused the lineage already, or it retires.
-    each.is_done = each.is_done && (t.next.details == what.act_why || !t.next.due_why.empty());
-  }
+  for (auto& each : found) each.is_done = each.is_done && is_told;
   const auto copy = *this;
   self_
       ->request(config_.store, caf::infinite,

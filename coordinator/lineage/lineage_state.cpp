@@ -3,6 +3,10 @@
 namespace germline::lineage {
 namespace {
 
+std::string being_killed(const state& s) {
+  return "the run's policy kills the lineage: " + s.due_why;
+}
+
 transition refuse(const state& s, std::string why) {
   return {s, {}, std::move(why)};
 }
@@ -145,7 +149,8 @@ transition on(const state& s, const iteration_ended& e) {
     next.head_commit = e.commit;
     t.effects.emplace_back(project_branch{});
   }
-  const bool too_many = next.failures_in_row >= failures_before_pause && !must_roll_back(next);
+  const bool goes_back = must_roll_back(next) || e.act == policy_action::roll_back;
+  const bool too_many = next.failures_in_row >= failures_before_pause && !goes_back;
   if (next.at == status::active && too_many) {
     pause(next, pause_reason::policy,
           std::to_string(next.failures_in_row) + " iterations failed in a row");
@@ -169,7 +174,7 @@ transition on(const state& s, const pause_requested& e) {
 transition on(const state& s, const resume_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)));
   if (s.at == status::active) return {s, {}, {}};
-  if (is_kill(s.due)) return refuse(s, "the run's policy kills the lineage: " + s.due_why);
+  if (is_kill(s.due)) return refuse(s, being_killed(s));
   if (s.live.empty() && done(s)) {
     return refuse(s,
                   (s.max_iterations == 1 ? "its " : "all ") + counted(s.max_iterations) + " done");
@@ -194,7 +199,7 @@ transition on(const state& s, const kill_requested& e) {
     t.next.details = e.why;
     t.next.live = {};
     t.next.draining = false;
-    nothing_due(t.next);
+    if (s.due != policy_action::kill_clade) nothing_due(t.next);
   }
   t.effects.emplace_back(prove_killed{});
   return t;
@@ -238,6 +243,7 @@ transition on(const state& s, const rolled_back& e) {
 
 transition on(const state& s, const retire_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (is_kill(s.due)) return refuse(s, being_killed(s));
   if (s.head_generation.empty()) {
     return refuse(s, "the seed is being founded: wait until it is, or kill the lineage");
   }
@@ -250,6 +256,7 @@ transition on(const state& s, const retire_requested& e) {
 
 transition on(const state& s, const drain_requested& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (is_kill(s.due)) return refuse(s, being_killed(s));
   if (s.live.empty()) return refuse(s, "no iteration is live");
   transition t{s, {}, {}};
   t.next.draining = true;
@@ -257,8 +264,15 @@ transition on(const state& s, const drain_requested& e) {
   return t;
 }
 
+transition on(const state& s, const clade_killed&) {
+  transition t{s, {}, {}};
+  nothing_due(t.next);
+  return t;
+}
+
 transition on(const state& s, const drained& e) {
   if (is_final(s)) return refuse(s, "the lineage is " + std::string(to_string(s.at)) + " already");
+  if (is_kill(s.due)) return refuse(s, being_killed(s));
   if (s.head_generation.empty()) return refuse(s, "the seed is being founded: wait until it is");
   transition t{s, {}, {}};
   t.next.live = {};
@@ -282,6 +296,7 @@ std::string why_no_rollback(const state& s) {
     return "the lineage is " + std::string(to_string(s.at)) +
            ", which is final: fork the generation to go on from it";
   }
+  if (is_kill(s.due)) return being_killed(s);
   if (s.head_generation.empty()) return "the seed is being founded: there is nothing to go back to";
   return s.live.empty() ? std::string() : live_words(s, "");
 }
@@ -295,6 +310,8 @@ transition apply(const state& current, const event& what) {
 }
 
 std::vector<effect> after_load(const state& loaded) {
+  const bool clade_due = loaded.at == status::killed && loaded.due == policy_action::kill_clade;
+  if (clade_due) return {kill_by_policy{true}};
   if (is_final(loaded) || loaded.head_generation.empty()) return {};
   std::vector<effect> effects{project_branch{}};
   if (is_kill(loaded.due)) {

@@ -63,7 +63,7 @@ struct state {
   int own_failures = 0;   // of the agent itself, under this head; an unproven head's are in a row
   bool draining = false;  // it retires when its live iteration ends
   // What the run's policy decided and is not done yet: roll_back, kill or kill_clade. It is paused
-  // while a kill is due.
+  // while a kill is due; that of a clade stays due until all of the clade is killed.
   policy_action due = policy_action::none;
   std::string due_why;
 
@@ -133,6 +133,8 @@ struct given_back {};
 struct retire_requested {
   std::string why;
 };
+/// All of the clade that the run's policy killed is dead.
+struct clade_killed {};
 /// A worker has the live iteration: with its end the lineage retires.
 struct drain_requested {
   std::string why;
@@ -144,7 +146,7 @@ struct drained {
 
 using event = std::variant<founded, seed_refused, iteration_begun, iteration_ended, pause_requested,
                            resume_requested, kill_requested, rolled_back, waiting_dropped,
-                           given_back, retire_requested, drain_requested, drained>;
+                           given_back, retire_requested, drain_requested, drained, clade_killed>;
 
 // Effects.
 /// Record a work item of the next iteration, from the head, and offer it.

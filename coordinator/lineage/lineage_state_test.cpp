@@ -455,8 +455,32 @@ TEST_CASE_FIXTURE(policed, "a policy kills, over a crash too, and nobody resumes
   }
   REQUIRE(send(kill_requested{"by policy"}));
   CHECK(s.at == status::killed);
+  if (clade) {
+    // Until all of it is dead, whatever happens to the coordinator meanwhile.
+    CHECK(s.due == policy_action::kill_clade);
+    out = after_load(s);
+    CHECK(has<kill_by_policy>());
+    REQUIRE(send(clade_killed{}));
+  }
   CHECK(s.due == policy_action::none);
   CHECK(after_load(s).empty());
+}
+
+TEST_CASE_FIXTURE(policed, "while a policy kills a lineage nobody retires it or takes it back") {
+  end_so(policy_action::kill);
+  CHECK_FALSE(send(retire_requested{"enough"}));
+  CHECK_FALSE(send(drained{"fewer"}));
+  CHECK_FALSE(send(back()));
+  CHECK(s.due == policy_action::kill);
+}
+
+TEST_CASE_FIXTURE(policed, "a policy's rollback comes before the pause of five failures") {
+  for (int i = 1; i < failures_before_pause; ++i) fail("provider");
+  begin();
+  REQUIRE(send(
+      iteration_ended{ending::failed, "ctx", {}, "provider", policy_action::roll_back, "why"}));
+  CHECK(s.at == status::active);
+  CHECK(has<roll_back>());
 }
 
 TEST_CASE_FIXTURE(policed,

@@ -192,15 +192,19 @@ void conductor::one(const lineage::kill_by_policy& what) const {
   if (!runs) return;  // it ends, and so does all of it
   const auto& now = self_->state.current;
   kill_target target;
-  target.why = now.due_why;
+  target.why = now.due_why + (what.clade ? ", of " + now.id.str() : "");
   target.lineages = {now.id};
   if (what.clade) target.clade = records::clade{{}, now.id};
   const auto copy = *this;
   self_->request(runs, caf::infinite, kill_atom_v, target)
       .then(
-          [copy](const kill_outcomes& outcomes) {
-            log_info("lineage {} was killed by its run's policy, {} proofs",
-                     copy.self_->state.current.id.str(), outcomes.size());
+          [copy, what](const kill_outcomes& outcomes) {
+            for (const auto& each : outcomes) {
+              if (each.how != dispatch::proof::none) continue;
+              log_warning("{} was killed by a policy, without proof yet: kill it for that",
+                          each.scope);
+            }
+            if (what.clade) copy.change_surely(lineage::clade_killed{});
           },
           [copy, what](const caf::error& failure) {
             log_error("lineage {} is not killed yet: {}", copy.self_->state.current.id.str(),

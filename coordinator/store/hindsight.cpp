@@ -66,12 +66,14 @@ result<v1::TestPolicyReply> record_reader::test_policy(const resolved_target& ta
                                                        const std::vector<std::string>& policy) {
   return impl_->locked([&]() -> result<v1::TestPolicyReply> {
     auto texts = policy;
-    if (texts.empty()) {
-      SQLite::Statement row(impl_->db, "SELECT policy FROM runs WHERE id=?");
-      bind_all(row, target.run);
-      if (row.executeStep()) texts = sql::lines(text(row, 0));
-    }
+    SQLite::Statement run(impl_->db,
+                          "SELECT policy, strategy, fitness_direction FROM runs WHERE id=?");
+    bind_all(run, target.run);
+    if (!run.executeStep()) return rows::not_found(target.run);
+    if (texts.empty()) texts = sql::lines(text(run, 0));
     GERMLINE_TRY_ASSIGN(const auto rules, evolution::parse_policy(texts));
+    GERMLINE_TRY(evolution::check_policy(
+        rules, {text(run, 1) != "chain", integer(run, 2) != v1::FITNESS_DIRECTION_UNSPECIFIED}));
     v1::TestPolicyReply reply;
     for (const auto& rule : rules) reply.add_policy(rule.text);
     const SQLite::Transaction one_moment(impl_->db);

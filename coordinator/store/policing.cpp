@@ -69,15 +69,20 @@ result<records::findings> store::judge_by_policy(const records::policy_request& 
     for (const auto& each : found) {
       out.push_back({each.by->text, each.by->action, each.words, &each == acting});
     }
-    impl_->judged = impl::judged_ending{judged.item.str(), lineage, std::move(*done)};
+    impl_->judged.insert_or_assign(lineage,
+                                   impl::judged_ending{judged.item.str(), std::move(*done)});
     return out;
   });
 }
 
-void store::impl::keep_tally(const std::string& item) {
-  if (!judged || judged->item != item) return;
-  tallies.insert_or_assign(judged->lineage, std::move(judged->done));
-  judged.reset();
+void store::impl::keep_tally(const std::string& lineage, const std::string& item) {
+  const auto found = judged.find(lineage);
+  if (found != judged.end() && found->second.item == item) {
+    tallies.insert_or_assign(lineage, std::move(found->second.done));
+  } else {
+    tallies.erase(lineage);  // it is put together from the record again
+  }
+  if (found != judged.end()) judged.erase(found);
 }
 
 }  // namespace germline

@@ -211,3 +211,41 @@ TEST_CASE_FIXTURE(policed,
   CHECK(source[0] == 100'000);
   CHECK(source[1] == 123'456);
 }
+
+TEST_CASE_FIXTURE(policed, "lineages whose endings come between each other's are counted right") {
+  policy = {"barren-streak 1 warn"};
+  auto first = found(2);
+  auto second = first;
+  second.id = run.lineages[1];
+  second.live = {};
+  REQUIRE(record->save_lineage(second, now_ms));
+  second = begin(second, now_ms);
+  const auto prepare = [&](const lineage::state& s) {
+    REQUIRE(lease(s.live, ++fence));
+    now_ms += 1'000;
+    records::iteration_end ended = make_end(s, fence);
+    ended.judged.how = ending::stalled;
+    ended.judged.now_ms = now_ms;
+    ended.born.reset();
+    ended.next = s;
+    ended.next.live = {};
+    ++ended.next.iterations_done;
+    return ended;
+  };
+  for (int i = 1; i <= 4; ++i) {
+    auto one = prepare(first), other = prepare(second);
+    const auto words = std::to_string(i) + (i == 1 ? " iteration" : " iterations");
+    for (auto* each : {&one, &other}) {
+      const auto judged = record->judge_by_policy({each->judged, {}, {}});
+      REQUIRE(judged);
+      REQUIRE(judged->size() == 1);
+      CHECK(judged->front().words == words + " in a row bore nothing");
+    }
+    // Where an ending could not be recorded it is judged again.
+    if (i == 2) REQUIRE(record->judge_by_policy({one.judged, {}, {}}));
+    REQUIRE(record->end_iteration(one));
+    REQUIRE(record->end_iteration(other));
+    first = begin(one.next, now_ms);
+    second = begin(other.next, now_ms);
+  }
+}

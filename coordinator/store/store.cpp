@@ -376,7 +376,7 @@ result<void> store::end_iteration(const records::iteration_end& end) {
     write_lineage(db, end.next, end.judged.now_ms);
     return {};
   });
-  if (ended) impl_->keep_tally(end.judged.item.str());
+  if (ended) impl_->keep_tally(end.next.id.str(), end.judged.item.str());
   if (auto* archive = ended ? impl_->known_archive(run) : nullptr) {
     archive->end(parent, end.judged.how == lineage::ending::failed,
                  lineage::is_agents_own(end.judged.reason));
@@ -435,6 +435,7 @@ result<void> store::kill_lineage(const lineage::state& killed, std::int64_t now_
       kill_item(db, item, killed.details, now_ms);
     }
     write_lineage(db, killed, now_ms);
+    impl_->tallies.erase(killed.id.str());
     impl_->forget_archive(killed.id);
     return {};
   });

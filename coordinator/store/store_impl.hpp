@@ -83,18 +83,18 @@ struct store::impl {
   /// What the lineage did until its last iteration that ended; none where it has not begun.
   std::optional<evolution::tally> tally_of(const std::string& lineage);
   /// The ending of the item is recorded: what was made of it is true from now on.
-  void keep_tally(const std::string& item);
+  void keep_tally(const std::string& lineage, const std::string& item);
 
   SQLite::Database db;
   std::map<std::string, std::unique_ptr<evolution::archive>> archives;  // by run
 
   /// Of an ending that was judged and may be recorded next.
   struct judged_ending {
-    std::string item, lineage;
+    std::string item;
     evolution::tally done;
   };
   std::map<std::string, evolution::tally> tallies;  // by lineage, of runs with a policy
-  std::optional<judged_ending> judged;
+  std::map<std::string, judged_ending> judged;      // by lineage
 };
 
 }  // namespace germline
