@@ -5,6 +5,9 @@
 namespace germline::cli {
 namespace {
 
+/// What a command without a target takes.
+const std::string of_run = std::string("run or lineage, default: the newest run; ") + naming;
+
 constexpr const char* number_help =
     "Numbers are fitness (the mean), source_bytes, context_bytes, depth, number, and what the\n"
     "evaluator tells: metrics and descriptors, by name, or as metric.NAME and descriptor.NAME.";
@@ -15,10 +18,9 @@ void add_query(CLI::App& archive, command_line& line) {
       archive, line, "query", "The generations whose numbers are as said",
       std::string("  germline archive query --where 'fitness >= 2' --where 'source_bytes < 8192'\n"
                   "  germline archive query run_0193a --sort source_bytes --reverse -n 5\n"
-                  "  germline archive query --show metric.overlap --json\n\n") +
+                  "  germline archive query --show metric.smallest --json\n\n") +
           number_help);
-  add_text(query, "TARGET", given->target, std::string("run or lineage: ") + naming,
-           name_bytes_max);
+  add_text(query, "TARGET", given->target, of_run, name_bytes_max);
   add_text(query, "--where", given->where,
            "NAME OP NUMBER, with < <= = >= or >; repeat it: all must hold", name_bytes_max)
       ->expected(1)
@@ -41,11 +43,10 @@ void add_pareto(CLI::App& archive, command_line& line) {
   auto* pareto = add_client_command(
       archive, line, "pareto", "The generations that no other betters in all that counts",
       std::string("  germline archive pareto --min source_bytes\n"
-                  "  germline archive pareto run_0193a --max metric.coverage --min depth\n\n"
+                  "  germline archive pareto run_0193a --max metric.smallest --min depth\n\n"
                   "Fitness always counts, as the genome says which way; the best first.\n\n") +
           number_help);
-  add_text(pareto, "TARGET", given->target, std::string("run or lineage: ") + naming,
-           name_bytes_max);
+  add_text(pareto, "TARGET", given->target, of_run, name_bytes_max);
   auto* great =
       add_text(pareto, "--max", given->great, "a number that is to be great", name_bytes_max)
           ->expected(1)
@@ -70,12 +71,11 @@ void add_grid(CLI::App& archive, command_line& line) {
       archive, line, "grid", "The fittest generation of each cell over two numbers",
       std::string(
           "  germline archive grid --x source_bytes --y depth\n"
-          "  germline archive grid run_0193a --x descriptor.a --y descriptor.b --bins 5\n\n"
+          "  germline archive grid run_0193a --x descriptor.empty --y metric.largest --bins 5\n\n"
           "What MAP-Elites would keep: cells of equal width from the least to the greatest\n"
           "that there is.\n\n") +
           number_help);
-  add_text(cells, "TARGET", given->target, std::string("run or lineage: ") + naming,
-           name_bytes_max);
+  add_text(cells, "TARGET", given->target, of_run, name_bytes_max);
   add_text(cells, "--x", given->x, "the number across", name_bytes_max)->required();
   add_text(cells, "--y", given->y, "the number up", name_bytes_max)->required();
   add_number<std::int64_t>(cells, "--bins", given->bins, 1, 50, "in each direction; default: 8");
@@ -103,7 +103,7 @@ void add_archive_commands(CLI::App& app, command_line& line) {
       "Ranked by the cautious end of the 95 % confidence interval: of two that seem alike, the "
       "one\n"
       "that was measured better stands first. What has no score yet is left out.");
-  add_text(best, "TARGET", top->target, std::string("run or lineage: ") + naming, name_bytes_max);
+  add_text(best, "TARGET", top->target, of_run, name_bytes_max);
   add_number<std::int64_t>(best, "-n,--count", top->count, 1, 1'000'000, "how many; default: 10");
   best->callback([&line, top] {
     line.chosen = [top](const session& with) { return run_archive_top(with, *top); };
@@ -118,8 +118,7 @@ void add_archive_commands(CLI::App& app, command_line& line) {
                                         "Every generation of a run with what was measured of it",
                                         "  germline archive export > run.jsonl\n"
                                         "  germline archive export run_0193a --format csv");
-  add_text(everything, "TARGET", whole->target, std::string("run or lineage: ") + naming,
-           name_bytes_max);
+  add_text(everything, "TARGET", whole->target, of_run, name_bytes_max);
   everything
       ->add_option("--format", whole->format,
                    "jsonl, the default: a generation with its evaluations as JSON, one a line; or "

@@ -19,8 +19,9 @@ void add_run(CLI::App& app, command_line& line) {
       "a\n"
       "lineage was paused or killed, and says why. Flags win over the file. A --strategy but "
       "chain\n"
-      "lets a lineage go on from any generation of the run that is measured: chain, best, random,\n"
-      "archive-sampling (docs/cli.md).");
+      "lets a lineage go on from any generation of the run that is measured: best, "
+      "archive-sampling,\n"
+      "random, seed (docs/cli.md).");
   add_text(command, "REPO", given->repository, "folder of a git repository; default: this one",
            path_bytes_max);
   add_text(command, "--file", given->file, "run.toml to take what is not said here from",

@@ -36,7 +36,7 @@ TEST_CASE("policy test asks by the rules named, those of a file, or the run's ow
   CHECK(with.control.judged.policy_size() == 2);
   CHECK(result.out.find("failure-streak 2 pause: 2 iterations in a row failed\n") !=
         std::string::npos);
-  CHECK(result.out.find("1 rule of 2 passed, in 1 of 2 lineages; 7 iterations looked at\n") !=
+  CHECK(result.out.find("1 of 2 rules was hit, in 1 of 2 lineages; 7 iterations looked at\n") !=
         std::string::npos);
   CHECK(with.run("policy test run_1").code == 0);
   CHECK(with.control.judged.policy().empty());

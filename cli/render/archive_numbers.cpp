@@ -41,10 +41,20 @@ bool dominates(const std::vector<double>& a, const std::vector<double>& b) {
   return better;
 }
 
-std::size_t bin_of(double value, double low, double high, std::size_t bins) {
-  if (!(high > low)) return 0;
-  const auto part = (value - low) / (high - low) * static_cast<double>(bins);
-  return std::min(bins - 1, static_cast<std::size_t>(part));
+grid_axis axis_of(const std::string& name, const std::vector<double>& values, std::size_t bins) {
+  grid_axis out{name, 0, 0, bins, 0};
+  if (values.empty()) return out;
+  out.low = std::ranges::min(values);
+  out.high = std::ranges::max(values);
+  const bool whole =
+      std::ranges::all_of(values, [](double value) { return std::floor(value) == value; });
+  if (whole && out.high - out.low < static_cast<double>(bins)) {
+    out.bins = static_cast<std::size_t>(out.high - out.low) + 1;
+    out.width = 1;
+  } else {
+    out.width = (out.high - out.low) / static_cast<double>(bins);
+  }
+  return out;
 }
 
 }  // namespace
@@ -157,25 +167,26 @@ std::vector<const numbered*> pareto_front(const std::vector<numbered>& all,
   return front;
 }
 
+std::size_t grid_axis::bin_of(double value) const {
+  if (!(width > 0)) return 0;
+  return std::min(bins - 1, static_cast<std::size_t>((value - low) / width));
+}
+
 grid grid_of(const std::vector<numbered>& all, const std::string& x, const std::string& y,
              std::size_t bins, bool minimizes) {
-  grid out{x, y, INFINITY, -INFINITY, INFINITY, -INFINITY, bins, {}, 0};
-  out.elites.resize(bins * bins);
   std::vector<const numbered*> known;
+  std::vector<double> across, up;
   for (const auto& each : all) {
     const auto at_x = each.at(x), at_y = each.at(y);
     if (!at_x || !at_y || !each.at("fitness")) continue;
     known.push_back(&each);
-    out.x_low = std::min(out.x_low, *at_x);
-    out.x_high = std::max(out.x_high, *at_x);
-    out.y_low = std::min(out.y_low, *at_y);
-    out.y_high = std::max(out.y_high, *at_y);
+    across.push_back(*at_x);
+    up.push_back(*at_y);
   }
-  out.generations = known.size();
+  grid out{axis_of(x, across, bins), axis_of(y, up, bins), {}, known.size()};
+  out.elites.resize(out.x.bins * out.y.bins);
   for (const auto* each : known) {
-    const auto column = bin_of(*each->at(x), out.x_low, out.x_high, bins);
-    const auto row = bin_of(*each->at(y), out.y_low, out.y_high, bins);
-    auto& elite = out.elites[row * bins + column];
+    auto& elite = out.elites[out.y.bin_of(*each->at(y)) * out.x.bins + out.x.bin_of(*each->at(x))];
     const auto fitness = *each->at("fitness");
     const bool better = elite == nullptr || (minimizes ? fitness < *elite->at("fitness")
                                                        : fitness > *elite->at("fitness"));

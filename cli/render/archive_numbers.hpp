@@ -50,16 +50,29 @@ struct objective {
 std::vector<const numbered*> pareto_front(const std::vector<numbered>& all,
                                           const std::vector<objective>& by);
 
-/// Cells of equal width over two numbers, from the least to the greatest that there is, with the
-/// fittest generation of each: what MAP-Elites keeps (Mouret, Clune: Illuminating search spaces by
-/// mapping elites, 2015).
-struct grid {
-  std::string x, y;
-  double x_low = 0, x_high = 0, y_low = 0, y_high = 0;
-  std::size_t bins = 0;                 // in each direction
-  std::vector<const numbered*> elites;  // bins * bins, row by row from the lowest y; or null
-  std::size_t generations = 0;          // that have the numbers and a fitness
+/// One direction of a grid: from the least number that there is, in bins of equal width; numbers
+/// that are all whole, and few, have a bin each.
+struct grid_axis {
+  std::string name;
+  double low = 0, high = 0;  // of the numbers
+  std::size_t bins = 0;
+  double width = 0;  // of a bin
+
+  double edge(std::size_t bin) const { return low + width * static_cast<double>(bin); }
+  std::size_t bin_of(double value) const;
 };
+/// Cells over two numbers, with the fittest generation of each: what MAP-Elites keeps (Mouret,
+/// Clune: Illuminating search spaces by mapping elites, 2015).
+struct grid {
+  grid_axis x, y;
+  std::vector<const numbered*> elites;  // row by row from the lowest y; null: none
+  std::size_t generations = 0;          // that have the numbers and a fitness
+
+  const numbered* at(std::size_t row, std::size_t column) const {
+    return elites[row * x.bins + column];
+  }
+};
+/// With at most `bins` in each direction.
 grid grid_of(const std::vector<numbered>& all, const std::string& x, const std::string& y,
              std::size_t bins, bool minimizes);
 

@@ -110,13 +110,13 @@ TEST_CASE("a grid keeps the fittest of each cell") {
   const auto all = numbers_of(tree);
   const auto cells = grid_of(all, "source_bytes", "coverage", 2, false);
   CHECK(cells.generations == 4);
-  CHECK(cells.x_low == 100);
-  CHECK(cells.x_high == 900);
+  CHECK(cells.x.low == 100);
+  CHECK(cells.x.high == 900);
   REQUIRE(cells.elites.size() == 4);
-  CHECK(cells.elites[0]->generation->generation_id() == "gen_small");  // the eldest of the equal
-  CHECK(cells.elites[1]->generation->generation_id() == "gen_large");  // the greatest is inside
-  CHECK(cells.elites[2]->generation->generation_id() == "gen_middle");
-  CHECK(cells.elites[3] == nullptr);
+  CHECK(cells.at(0, 0)->generation->generation_id() == "gen_small");  // the eldest of the equal
+  CHECK(cells.at(0, 1)->generation->generation_id() == "gen_large");  // the greatest is inside
+  CHECK(cells.at(1, 0)->generation->generation_id() == "gen_middle");
+  CHECK(cells.at(1, 1) == nullptr);
   const auto text = render_grid(cells, style{});
   CHECK(text.find("3 of 4 cells have one, of 4 generations\n") != std::string::npos);
   CHECK(text.starts_with("        0.7          2         .\n        0.5          1         3\n"));
@@ -124,8 +124,18 @@ TEST_CASE("a grid keeps the fittest of each cell") {
   CHECK(json["cells"].size() == 3);
   CHECK(json["cells"][1]["column"] == 1);
   CHECK(json["cells"][1]["row"] == 0);
-  const auto one = grid_of(all, "depth", "depth", 3, false);  // all are alike
-  CHECK(one.elites[0] != nullptr);
+  CHECK(json["x"]["name"] == "source_bytes");
+}
+
+TEST_CASE("few whole numbers have a cell each") {
+  const auto tree = sample();
+  const auto all = numbers_of(tree);
+  const auto cells = grid_of(all, "number", "depth", 8, false);
+  CHECK(cells.x.bins == 4);
+  CHECK(cells.x.edge(3) == 3);
+  CHECK(cells.y.bins == 1);  // all are alike
+  CHECK(cells.at(0, 3)->generation->generation_id() == "gen_middle");
+  CHECK(grid_of(all, "number", "depth", 2, false).x.bins == 2);  // too many of them
 }
 
 TEST_CASE("generations are told with the numbers asked for, and which were killed") {

@@ -24,10 +24,6 @@ std::string dumped(const nlohmann::json& what) {
   return what.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-double edge(double low, double high, std::size_t at, std::size_t bins) {
-  return low + (high - low) * static_cast<double>(at) / static_cast<double>(bins);
-}
-
 /// For a narrow cell.
 std::string short_number(double value) {
   char text[32];
@@ -76,41 +72,48 @@ std::string render_grid(const grid& of, const style& how) {
   constexpr std::size_t cell = 10, margin = 11;
   std::string text;
   std::size_t filled = 0;
-  for (std::size_t row = of.bins; row-- > 0;) {
-    text += right(number_words(edge(of.y_low, of.y_high, row, of.bins)), margin) + " ";
-    for (std::size_t column = 0; column < of.bins; ++column) {
-      const auto* elite = of.elites[row * of.bins + column];
+  for (std::size_t row = of.y.bins; row-- > 0;) {
+    text += right(short_number(of.y.edge(row)), margin) + " ";
+    for (std::size_t column = 0; column < of.x.bins; ++column) {
+      const auto* elite = of.at(row, column);
       if (elite != nullptr) ++filled;
       text += right(elite == nullptr ? "." : short_number(*elite->at("fitness")), cell);
     }
     text += "\n";
   }
   text += std::string(margin + 1, ' ');
-  for (std::size_t column = 0; column < of.bins; ++column) {
-    text += right(short_number(edge(of.x_low, of.x_high, column, of.bins)), cell);
+  for (std::size_t column = 0; column < of.x.bins; ++column) {
+    text += right(short_number(of.x.edge(column)), cell);
   }
-  text += "\n";
-  text += painted(how, paint::dim,
-                  "fitness of the best in each cell; across from " + number_words(of.x_low) +
-                      " to " + number_words(of.x_high) + ": " + safe_line(of.x) + "; up from " +
-                      number_words(of.y_low) + " to " + number_words(of.y_high) + ": " +
-                      safe_line(of.y)) +
+  const auto span = [](const grid_axis& axis) {
+    return safe_line(axis.name) + " from " + number_words(axis.low) + " to " +
+           number_words(axis.high);
+  };
+  text += "\n" +
+          painted(how, paint::dim,
+                  "fitness of the best in each cell; across " + span(of.x) + ", up " + span(of.y) +
+                      "; a label is where its cells begin") +
           "\n";
-  return text + std::to_string(filled) + " of " + std::to_string(of.bins * of.bins) +
+  return text + std::to_string(filled) + " of " + std::to_string(of.elites.size()) +
          " cells have one, of " + counted(static_cast<std::int64_t>(of.generations), "generation") +
          "\n";
 }
 
 std::string grid_json(const grid& of) {
-  nlohmann::json out{{"x", of.x},           {"y", of.y},
-                     {"bins", of.bins},     {"x_low", of.x_low},
-                     {"x_high", of.x_high}, {"y_low", of.y_low},
-                     {"y_high", of.y_high}, {"cells", nlohmann::json::array()}};
+  const auto json_axis = [](const grid_axis& axis) {
+    return nlohmann::json{{"name", axis.name},
+                          {"low", axis.low},
+                          {"high", axis.high},
+                          {"bins", axis.bins},
+                          {"width", axis.width}};
+  };
+  nlohmann::json out{
+      {"x", json_axis(of.x)}, {"y", json_axis(of.y)}, {"cells", nlohmann::json::array()}};
   for (std::size_t i = 0; i < of.elites.size(); ++i) {
     if (of.elites[i] == nullptr) continue;
     auto cell = json_of(*of.elites[i]);
-    cell["column"] = i % of.bins;
-    cell["row"] = i / of.bins;
+    cell["column"] = i % of.x.bins;
+    cell["row"] = i / of.x.bins;
     out["cells"].push_back(std::move(cell));
   }
   return dumped(out);

@@ -27,10 +27,10 @@ std::string render_policy_test(const v1::TestPolicyReply& reply, const style& ho
   }
   const auto looked_at =
       counted(reply.iterations(), "iteration") + " of " + counted(reply.lineages(), "lineage");
-  if (reply.findings().empty()) return "no rule was passed in " + looked_at + "\n";
+  if (reply.findings().empty()) return "no rule was hit in " + looked_at + "\n";
   if (reply.truncated()) text += "… and more: name a lineage to see all of its own\n";
-  text += counted(static_cast<std::int64_t>(rules.size()), "rule") + " of " +
-          std::to_string(reply.policy_size()) + " passed, in " + std::to_string(lineages.size()) +
+  text += std::to_string(rules.size()) + " of " + counted(reply.policy_size(), "rule") +
+          (rules.size() == 1 ? " was" : " were") + " hit, in " + std::to_string(lineages.size()) +
           " of " + counted(reply.lineages(), "lineage") + "; " +
           counted(reply.iterations(), "iteration") + " looked at\n";
   return text;

@@ -8,7 +8,7 @@ namespace {
 
 const style plain{};
 
-v1::WatchEvent passed(const std::string& why) {
+v1::WatchEvent hit(const std::string& why) {
   v1::WatchEvent event;
   event.set_lineage_id("lin_0190f3c2a1b27c3d8e4f5a6b7c8d9e10");
   event.set_time_ms(1'000);
@@ -21,23 +21,23 @@ v1::WatchEvent passed(const std::string& why) {
 
 }  // namespace
 
-TEST_CASE("a rule that was passed is told as such, and what an agent said in it is harmless") {
-  CHECK(render_event(passed("3 iterations in a row did the same: \x1b[2Jtidy"), plain, false) ==
-        "00:00:01 lineage passed repeated-action 3 warn: 3 iterations in a row did the same: "
+TEST_CASE("a rule that was hit is told as such, and what an agent said in it is harmless") {
+  CHECK(render_event(hit("3 iterations in a row did the same: \x1b[2Jtidy"), plain, false) ==
+        "00:00:01 lineage hit repeated-action 3 warn: 3 iterations in a row did the same: "
         "\\x1b[2Jtidy\n");
 }
 
 TEST_CASE("a lineage is shown with its history") {
   v1::ShowReply reply;
   reply.mutable_lineage()->set_lineage_id("lin_1");
-  *reply.add_history() = passed("3 iterations in a row did the same: tidy");
+  *reply.add_history() = hit("3 iterations in a row did the same: tidy");
   auto& paused = *reply.add_history();
   paused.set_time_ms(2'000);
   paused.mutable_lineage()->set_state(v1::LINEAGE_STATE_PAUSED);
   paused.mutable_lineage()->set_pause_reason(v1::PAUSE_REASON_PERSON);
   const auto text = render_show(reply, plain);
   CHECK(text.find("history\n"
-                  "  1970-01-01T00:00:01Z passed repeated-action 3 warn: 3 iterations in a row did "
+                  "  1970-01-01T00:00:01Z hit repeated-action 3 warn: 3 iterations in a row did "
                   "the same: tidy\n"
                   "  1970-01-01T00:00:02Z paused") != std::string::npos);
 }
@@ -53,12 +53,12 @@ TEST_CASE("a run is told with its rules") {
         std::string::npos);
 }
 
-TEST_CASE("where no rule was passed it says in how much") {
+TEST_CASE("where no rule was hit it says in how much") {
   v1::TestPolicyReply reply;
   reply.add_policy("failure-streak 3 pause");
   reply.set_lineages(1);
   reply.set_iterations(4);
-  CHECK(render_policy_test(reply, plain) == "no rule was passed in 4 iterations of 1 lineage\n");
+  CHECK(render_policy_test(reply, plain) == "no rule was hit in 4 iterations of 1 lineage\n");
 }
 
 TEST_CASE("a plan without an end or a model says so") {

@@ -81,7 +81,7 @@ std::string change_words(const v1::LineageChange& change) {
     return "rolled back to generation " + std::to_string(change.rolled_back_number()) + " " +
            short_id(change.rolled_back_to());
   }
-  if (!change.rule().empty()) return "passed " + safe_line(change.rule());
+  if (!change.rule().empty()) return "hit " + safe_line(change.rule());
   if (change.state() == v1::LINEAGE_STATE_ACTIVE && change.was() == v1::LINEAGE_STATE_PAUSED) {
     return "resumed";
   }

@@ -198,7 +198,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   GERMLINE_TRY_ASSIGN(
       run.measured.policy,
       policy_of(request, {static_cast<bool>(strategy->choose), !genome.fitness.command.empty(),
-                          sizes.source_bytes, sizes.context_bytes}));
+                          !run.model.empty(), sizes.source_bytes, sizes.context_bytes}));
   if (!genome.fitness.command.empty()) {
     const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
     run.measured.direction =

@@ -53,7 +53,7 @@ std::string exact_words(double value) {
 
 std::string factor_words(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
+  std::snprintf(text, sizeof text, "%.6g", value);
   return text;
 }
 
@@ -215,11 +215,14 @@ result<void> check_policy(const run_policy& policy, const policed_run& run) {
                     "is about scores, and the genome has no [fitness]: give it one, or leave "
                     "the rule out");
     }
+    if (each.what == measure::cost && !run.has_model) {
+      return refuse(each, "is about money, and the run has no model: leave it out");
+    }
     const auto seed = each.what == measure::source_size    ? run.seed_source_bytes
                       : each.what == measure::context_size ? run.seed_context_bytes
                                                            : 0;
     if (seed > 0 && static_cast<double>(seed) >= each.limit) {
-      return refuse(each, "is passed by the seed already, which has " + rough_size(seed) +
+      return refuse(each, "is hit by the seed already, which has " + rough_size(seed) +
                               " of it: take a greater limit");
     }
   }
@@ -325,7 +328,7 @@ std::string tally::words_of(measure what) const {
     case measure::source_size:
       return "the source has " + rough_size(whole);
     case measure::source_growth:
-      return "the source has " + factor_words(of) + " times the size of the seed's";
+      return "the source is " + factor_words(of) + " times as large as the seed's";
     case measure::context_size:
       return "the context has " + rough_size(whole);
   }

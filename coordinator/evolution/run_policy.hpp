@@ -56,6 +56,7 @@ result<run_policy> parse_policy(const std::vector<std::string>& texts);
 struct policed_run {
   bool chooses_parents = false;  // by a strategy
   bool is_measured = false;
+  bool has_model = false;
   std::int64_t seed_source_bytes = 0, seed_context_bytes = 0;  // 0: not known
 };
 /// Rules that could do nothing in such a run, or would act from its beginning on, are refused.

@@ -276,15 +276,17 @@ TEST_CASE("rules that could do nothing, or act from the beginning on, are refuse
   const auto check = [](const std::string& text, const policed_run& run) {
     return static_cast<bool>(check_policy(*parse_policy({text}), run));
   };
-  CHECK(check("barren-streak 1 rollback", {false, false, 100, 100}));
-  CHECK_FALSE(check("barren-streak 1 rollback", {true, true, 100, 100}));
-  CHECK(check("no-improvement 1 warn", {false, true, 100, 100}));
-  CHECK_FALSE(check("no-improvement 1 warn", {false, false, 100, 100}));
+  CHECK(check("barren-streak 1 rollback", {false, false, false, 100, 100}));
+  CHECK_FALSE(check("barren-streak 1 rollback", {true, true, false, 100, 100}));
+  CHECK(check("no-improvement 1 warn", {false, true, false, 100, 100}));
+  CHECK_FALSE(check("no-improvement 1 warn", {false, false, false, 100, 100}));
   CHECK_FALSE(check("context-size 1KiB rollback", {}));
-  CHECK_FALSE(check("source-size 1KiB warn", {false, false, 1'024, 0}));
-  CHECK(check("source-size 1KiB warn", {false, false, 1'023, 0}));
+  CHECK_FALSE(check("source-size 1KiB warn", {false, false, false, 1'024, 0}));
+  CHECK(check("source-size 1KiB warn", {false, false, false, 1'023, 0}));
   CHECK(check("source-size 1KiB warn", {}));  // not known
-  CHECK_FALSE(check("context-size 1KiB warn", {false, false, 0, 2'000}));
+  CHECK_FALSE(check("context-size 1KiB warn", {false, false, false, 0, 2'000}));
+  CHECK_FALSE(check("cost $1 kill", {}));
+  CHECK(check("cost $1 kill", {false, false, true, 0, 0}));
 }
 
 TEST_CASE(

@@ -190,7 +190,7 @@ void conductor::record(const ended_ptr& ended) const {
   lineage::iteration_ended what{verdict.how, verdict.commit, {}, verdict.reason};
   if (ended->born) what.generation = ended->born->id;
   for (const auto& each : ended->found) {
-    log_warning("lineage {} passed {}: {}", self_->state.current.id.str(), each.rule, each.words);
+    log_warning("lineage {} hit {}: {}", self_->state.current.id.str(), each.rule, each.words);
     if (!each.is_done) continue;
     what.act = each.action;
     what.act_why = each.words + " (policy: " + each.rule + ")";

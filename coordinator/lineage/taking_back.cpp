@@ -192,7 +192,7 @@ void conductor::one(const lineage::kill_by_policy& what) const {
   if (!runs) return;  // it ends, and so does all of it
   const auto& now = self_->state.current;
   kill_target target;
-  target.why = now.due_why + (what.clade ? ", of " + now.id.str() : "");
+  target.why = now.due_why + (what.clade ? ", found in " + now.id.str() : "");
   target.lineages = {now.id};
   if (what.clade) target.clade = records::clade{{}, now.id};
   const auto copy = *this;

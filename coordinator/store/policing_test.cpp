@@ -18,6 +18,7 @@ constexpr std::int64_t dollar = 1'000'000'000;
 struct policed : measured_fixture {
   policed() {
     run.seed_sizes = {100'000, 500};
+    run.model = "m";
     now_ms = 1'000;
   }
 

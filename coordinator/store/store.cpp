@@ -34,7 +34,7 @@ error unwanted(const std::string& why) {
   return {error_code::cancelled, why};
 }
 
-/// Rules that were passed, but for the one whose action tells of itself.
+/// Rules that were hit, but for the one whose action tells of itself.
 void note_findings(SQLite::Database& db, const records::iteration_end& end) {
   const auto before = read_before(db, end.next.id.str());
   for (const auto& each : end.found) {

@@ -44,10 +44,10 @@ class Policies(unittest.TestCase):
                          " (policy: failure-streak 3 kill)", story)
         self.assertEqual(sandbox_pids(), [])
         told = fleet.call("logs", run).stdout
-        self.assertEqual(told.count("passed failure-streak 1 warn"), 3, told)
+        self.assertEqual(told.count("hit failure-streak 1 warn"), 3, told)
         self.assertIn("lineage killed: 3 iterations in a row failed", told)
         shown = fleet.call("show", lineage["lineage_id"]).stdout
-        self.assertIn("passed failure-streak 1 warn: 2 iterations in a row failed", shown)
+        self.assertIn("hit failure-streak 1 warn: 2 iterations in a row failed", shown)
         # The record says by itself what was found.
         judged = fleet.asked("policy", "test", run)
         self.assertEqual([f["rule"] for f in judged["findings"]],
@@ -69,7 +69,7 @@ class Policies(unittest.TestCase):
         run = fleet.run(place, 0, "--policy", "source-growth 1.002 rollback")
         tree = fleet.wait(told, "a newborn was taken back")
         story = json.dumps(tree, indent=1) + fleet.logs()
-        self.assertIn("times the size of the seed's", tree["rollbacks"][0]["why"], story)
+        self.assertIn("times as large as the seed's", tree["rollbacks"][0]["why"], story)
         self.assertGreater(sizes["1"], sizes["0"], story)
 
     def test_a_dry_run_leaves_nothing(self):
