@@ -169,7 +169,7 @@ UPDATE generations SET barred = 1 WHERE lineage_id IN (SELECT id FROM lineages W
 
 // Policies. `policy` has one rule a line. The sizes are of the commit that an item ended with; 0:
 // not known. `due` is an action that a policy decided and that is not done. A change with a `rule`
-// is none of the lineage's state: the rule was passed.
+// is none of the lineage's state: the rule was hit.
 constexpr const char* version_9 = R"sql(
 ALTER TABLE runs ADD COLUMN policy TEXT NOT NULL DEFAULT '';
 ALTER TABLE items ADD COLUMN source_bytes INTEGER NOT NULL DEFAULT 0;

@@ -38,7 +38,7 @@ struct lineage_before {
 std::optional<lineage_before> read_before(SQLite::Database& db, const std::string& id);
 
 /// One thing that happened to a lineage, which is in the state of `s`, with its place: after the
-/// newest event and the newest item of the lineage. `rule`: of the run's policy, which was passed.
+/// newest event and the newest item of the lineage. `rule`: of the run's policy, which was hit.
 void write_change(SQLite::Database& db, const lineage::state& s, std::int64_t was,
                   const std::string& details, const std::string& rolled_to, std::int64_t now_ms,
                   const std::string& rule = {});
