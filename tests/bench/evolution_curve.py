@@ -53,12 +53,16 @@ def descendants(root):
 
 
 def identities(pids):
-    """With when each began, since numbers are used again."""
+    """Those that have not ended, with when each began, since numbers are used again. What has ended
+    may stand in /proc for ever: its parent was killed, and not every system's first process reaps
+    what it is left."""
     found = set()
     for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-                found.add((pid, stat.read().rpartition(")")[2].split()[19]))
+                fields = stat.read().rpartition(")")[2].split()
+            if fields[0] not in "ZX":
+                found.add((pid, fields[19]))
         except OSError:
             pass
     return found
