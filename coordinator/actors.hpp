@@ -189,7 +189,7 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
     /// What the run's policy says of an ending that is recorded next.
     caf::replies_to<records::policy_request>::with<records::findings>,
-    caf::reacts_to<records::evaluation_end>,
+    caf::replies_to<records::evaluation_end>::with<bool>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,
     caf::reacts_to<save_atom, lineage::state>, caf::reacts_to<kill_atom, lineage::state>,
@@ -237,7 +237,7 @@ using item_owner = caf::typed_actor<
 using score_listener = caf::typed_actor<caf::reacts_to<scored_atom>>;
 
 /// Owns evaluations: has them leased and records how they end.
-using evaluations_actor = item_owner::extend<  /// One that was recorded with a birth.
+using evaluations_actor = item_owner::extend<  /// One that was recorded.
     caf::reacts_to<offer_atom, item_id>,
     /// Of each that ends from now on the listener is told, once it is recorded.
     caf::reacts_to<listen_atom, score_listener>, caf::reacts_to<tick_atom>>;

@@ -38,8 +38,12 @@ std::string iterations_words(const v1::RunPlan& plan) {
 std::string evaluations_words(const v1::RunPlan& plan) {
   if (plan.evaluations() == 0) return "none: the genome has no [fitness]";
   auto text = std::to_string(plan.evaluations()) + " of each generation";
+  if (plan.elite_evaluations() > 0) {
+    text += ", " + std::to_string(plan.elite_evaluations()) + " of each that becomes the best";
+  }
   if (plan.max_iterations() == 0) return text;
-  return text + ", at most " + std::to_string(plan.evaluations() * (plan.max_iterations() + 1));
+  if (plan.max_evaluations() == 0) return text + ", and what the strategy asks for";
+  return text + ", at most " + std::to_string(plan.max_evaluations());
 }
 
 std::string workers_words(const v1::RunPlan& plan, const v1::CreateRunRequest& request) {

@@ -70,6 +70,16 @@ TEST_CASE("a plan without an end or a model says so") {
   const auto text = render_plan(plan, {}, plain);
   CHECK(text.find("no end but a policy and the person") != std::string::npos);
   CHECK(text.find("3 of each generation\n") != std::string::npos);
+  plan.set_max_iterations(4);
+  plan.set_max_evaluations(15);
+  CHECK(render_plan(plan, {}, plain).find("3 of each generation, at most 15\n") !=
+        std::string::npos);
+  plan.set_elite_evaluations(9);
+  plan.set_max_evaluations(0);
+  CHECK(
+      render_plan(plan, {}, plain)
+          .find("3 of each generation, 9 of each that becomes the best, and what the strategy asks"
+                " for\n") != std::string::npos);
   CHECK(text.find("nothing: there is no model") != std::string::npos);
   CHECK(text.find("1 worker, 2 slots\n") != std::string::npos);
 }

@@ -162,6 +162,14 @@ result<void> read_fitness(const toml::table* table, std::string_view source, gen
   if (const auto count = reader.whole("evaluations", 1, evaluations_max)) {
     out.fitness.evaluations = static_cast<int>(*count);
   }
+  if (const auto count = reader.whole("elite_evaluations", 1, elite_evaluations_max)) {
+    out.fitness.elite_evaluations = static_cast<int>(*count);
+    if (out.fitness.elite_evaluations <= out.fitness.evaluations) {
+      reader.fail("elite_evaluations", "must be more than evaluations, " +
+                                           std::to_string(out.fitness.evaluations) +
+                                           "; or leave it out");
+    }
+  }
   if (const auto wall_ms = reader.duration_ms("wall_time")) {
     out.fitness.wall_time_ms = *wall_ms;
     if (*wall_ms < 1'000) reader.fail("wall_time", "is too small; write at least \"1s\"");

@@ -39,10 +39,12 @@ struct fitness_request {
   std::string command;  // the evaluator's command line, in the seed's folder; empty: no fitness
   std::string run;      // the candidate's command line; empty: as [agent] run
   fitness_direction direction = fitness_direction::maximize;
-  int evaluations = 1;            // of each generation
+  int evaluations = 1;        // of each generation
+  int elite_evaluations = 0;  // of the best so far, until it has so many; 0: no more than others
   std::int64_t wall_time_ms = 0;  // of each evaluation; 0: the default
 };
 inline constexpr int evaluations_max = 100;
+inline constexpr int elite_evaluations_max = 1'000;
 
 struct genome_manifest {
   std::string name;

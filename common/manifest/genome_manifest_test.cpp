@@ -29,6 +29,7 @@ command = "protected/evaluate"
 direction = "minimize"
 run = "build/agent solve"
 evaluations = 5
+elite_evaluations = 20
 wall_time = "20s"
 [sandbox]
 memory = "2GiB"
@@ -69,6 +70,7 @@ TEST_CASE("a full manifest is read") {
   CHECK(parsed->fitness.direction == fitness_direction::minimize);
   CHECK(parsed->fitness.run == "build/agent solve");
   CHECK(parsed->fitness.evaluations == 5);
+  CHECK(parsed->fitness.elite_evaluations == 20);
   CHECK(parsed->fitness.wall_time_ms == 20'000);
   CHECK(parsed->sandbox.memory_bytes == std::int64_t{2} << 30);
   CHECK(parsed->sandbox.cpu_milli == 1'500);
@@ -114,13 +116,17 @@ TEST_CASE("each error says where, what is wrong, and what would be right") {
   CHECK(error_of(with("context =", "contxt =")) ==
         "genome.toml:4: unknown key `contxt`; did you mean `context`? (in [genome])");
   CHECK(error_of(with("[sandbox]", "[sandbax]")) ==
-        "genome.toml:23: unknown key `sandbax`; did you mean `sandbox`?");
+        "genome.toml:24: unknown key `sandbax`; did you mean `sandbox`?");
   CHECK(error_of(with("schema = 1", "schema = 2")) == "genome.toml:1: `schema` must be 1");
   CHECK(error_of(with("\"30m\"", "\"30\"")) ==
-        "genome.toml:26: `wall_time` in [sandbox] is wrong: '30' is not a duration; write a whole "
+        "genome.toml:27: `wall_time` in [sandbox] is wrong: '30' is not a duration; write a whole "
         "number with ms, s, m, h or d, such as \"30m\"");
   CHECK(error_of(with("\"2GiB\"", "2")) ==
-        "genome.toml:24: `memory` in [sandbox] is a whole number; write a text in quotes");
+        "genome.toml:25: `memory` in [sandbox] is a whole number; write a text in quotes");
+  CHECK(
+      error_of(with("elite_evaluations = 20", "elite_evaluations = 5")) ==
+      "genome.toml:22: `elite_evaluations` in [fitness] must be more than evaluations, 5; or leave"
+      " it out");
   CHECK(error_of(with("\"worktree\"", "\"tree\"")) ==
         "genome.toml:9: `result` in [agent] is 'tree'; write one of \"push\", \"worktree\"");
   CHECK(error_of(with("\"build/agent\", ", "\"../agent\", ")) ==

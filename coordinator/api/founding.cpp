@@ -135,6 +135,13 @@ std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations) 
   return std::min(run.budget_nanousd, iterations * attempts * each);
 }
 
+/// 0: no end.
+std::int64_t most_evaluations(const records::new_run& run, std::int64_t iterations) {
+  const auto strategy = evolution::parse_strategy(run.measured.strategy);
+  if (iterations == 0 || !strategy || strategy->measures) return 0;
+  return std::max(run.measured.evaluations, run.measured.elite_evaluations) * (iterations + 1);
+}
+
 }  // namespace
 
 result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
@@ -188,7 +195,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   run.found_item = item_id::make(*env_.time, *env_.random);
   auto strategy = evolution::parse_strategy(request.strategy());
   if (!strategy) return strategy.error();
-  if (strategy->choose && genome.fitness.command.empty()) {
+  if (strategy->make && genome.fitness.command.empty()) {
     return invalid("strategy " + strategy->text + " chooses parents by their fitness, and " +
                    place + " has no [fitness]: give it one, or take the strategy chain");
   }
@@ -197,13 +204,14 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   run.seed_sizes = {sizes.source_bytes, sizes.context_bytes};
   GERMLINE_TRY_ASSIGN(
       run.measured.policy,
-      policy_of(request, {static_cast<bool>(strategy->choose), !genome.fitness.command.empty(),
+      policy_of(request, {static_cast<bool>(strategy->make), !genome.fitness.command.empty(),
                           !run.model.empty(), sizes.source_bytes, sizes.context_bytes}));
   if (!genome.fitness.command.empty()) {
     const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
     run.measured.direction =
         maximizes ? v1::FITNESS_DIRECTION_MAXIMIZE : v1::FITNESS_DIRECTION_MINIMIZE;
     run.measured.evaluations = genome.fitness.evaluations;
+    run.measured.elite_evaluations = genome.fitness.elite_evaluations;
     std::array<std::uint8_t, 16> key{};
     env_.random->fill(key);
     run.measured.key = to_hex(key);
@@ -245,6 +253,8 @@ result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
   plan.set_lineages(lineages);
   plan.set_max_iterations(run.max_iterations * lineages);
   plan.set_evaluations(run.measured.evaluations);
+  plan.set_elite_evaluations(run.measured.elite_evaluations);
+  plan.set_max_evaluations(most_evaluations(run, plan.max_iterations()));
   plan.set_max_cost_nanousd(largest_cost(run, plan.max_iterations()));
   GERMLINE_TRY_ASSIGN(const auto known, fleet());
   for (const auto& worker : known.workers) {

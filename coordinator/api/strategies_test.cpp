@@ -136,6 +136,29 @@ TEST_CASE_FIXTURE(breeding, "a lineage waits until its newborn is measured, also
   CHECK(next.number() == 2);
 }
 
+TEST_CASE_FIXTURE(breeding, "what a strategy has measured again is leased, and then it chooses") {
+  create_with("clade-thompson", 2);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  REQUIRE(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1));
+  const auto first = lease_of(worker, v1::WORK_KIND_ITERATE);
+  const auto second = lease_of(worker, v1::WORK_KIND_ITERATE);
+  bear(worker, first, 1);
+  // One is born and one on its way: 2 cases are too few, 2^0.6 = 1.5, and so are 3.
+  for (int cases = 2; cases < 4; ++cases) {
+    const auto again = lease_of(worker, v1::WORK_KIND_EVALUATE);
+    CHECK(again.number() >= 2);
+    const auto now = tree();
+    CHECK(lineage_in(now, first.lineage_id()).waits_for() ==
+          again.parent_generation() + " to be measured once more");
+    REQUIRE(score(worker, again, 0));
+  }
+  CHECK(lease_of(worker, v1::WORK_KIND_ITERATE).lineage_id() == first.lineage_id());
+  const auto now = tree();
+  CHECK(now.evaluations_size() == 4);
+  CHECK(lineage_in(now, first.lineage_id()).waits_for().empty());
+}
+
 TEST_CASE_FIXTURE(breeding, "what a killed lineage bore is no parent of others") {
   create_with("best", 2);
   scripted_worker worker(service->address(), "w1");

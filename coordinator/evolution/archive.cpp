@@ -26,16 +26,18 @@ void archive::add(const birth& born) {
   fresh.id = born.id;
   fresh.expected = born.evaluations;
   fresh.parent = find(born.parent);
+  fresh.lineage = born.lineage;
   slots_[born.id] = slot;
   members_.push_back(std::move(fresh));
   candidate_.push_back(false);
   by_children_.set(slot, 0);
   if (!members_[slot].is_measured()) ++unmeasured_;
+  if (told_ != nullptr) told_->on_added(*this, slot);
   change(born.parent, [](member& parent) { ++parent.children; });
 }
 
 void archive::measure(const std::string& generation, const measured_once& outcome) {
-  change(generation, [&](member& m) {
+  const auto slot = change(generation, [&](member& m) {
     if (!outcome.score) {
       ++m.missing;
       return;
@@ -45,22 +47,30 @@ void archive::measure(const std::string& generation, const measured_once& outcom
     m.mean = estimated.mean;
     m.bound = estimated.low;
   });
+  if (slot && told_ != nullptr) told_->on_measured(*this, *slot, outcome);
+  tell_changed(slot);
 }
 
 void archive::begin(const std::string& parent) {
-  change(parent, [](member& m) { ++m.under_way; });
-}
-
-void archive::end(const std::string& parent, bool failed, bool by_itself) {
-  change(parent, [&](member& m) {
-    if (m.under_way > 0) --m.under_way;
-    if (!failed) m.carried = true;
-    if (failed && by_itself) ++m.own_failures;
+  change(parent, [this](member& m) {
+    ++m.under_way;
+    ++under_way_;
   });
 }
 
+void archive::end(const std::string& parent, bool failed, bool by_itself) {
+  tell_changed(change(parent, [&](member& m) {
+    if (m.under_way > 0) {
+      --m.under_way;
+      --under_way_;
+    }
+    if (!failed) m.carried = true;
+    if (failed && by_itself) ++m.own_failures;
+  }));
+}
+
 void archive::bar(const std::string& generation) {
-  change(generation, [](member& m) { m.barred = true; });
+  tell_changed(change(generation, [](member& m) { m.barred = true; }));
 }
 
 std::optional<std::size_t> archive::find(const std::string& id) const {
@@ -141,9 +151,10 @@ bool archive::qualifies(const member& of, bool is_seed) const {
   return is_whole && !of.barred && !is_unfit;
 }
 
-void archive::change(const std::string& id, const std::function<void(member&)>& how) {
+std::optional<std::size_t> archive::change(const std::string& id,
+                                           const std::function<void(member&)>& how) {
   const auto known = find(id);
-  if (!known) return;
+  if (!known) return std::nullopt;
   const auto slot = *known;
   auto& m = members_[slot];
   if (candidate_[slot]) {
@@ -159,6 +170,11 @@ void archive::change(const std::string& id, const std::function<void(member&)>& 
     by_bound_.insert(key_of(slot));
   }
   by_children_.set(slot, candidate_[slot] ? weight_of(m) : 0);
+  return slot;
+}
+
+void archive::tell_changed(std::optional<std::size_t> slot) const {
+  if (slot && told_ != nullptr) told_->on_changed(*this, *slot);
 }
 
 }  // namespace germline::evolution

@@ -1,8 +1,9 @@
 // archive: the generations of one run as strategies see them, with the indexes that make a choice
 // cheap however many there are: by rank, by the number of children, and by the median. It holds
 // what the record says and is told of each change of it; it decides nothing and knows neither the
-// record nor actors. Scores are turned so that the greater is always the better one. Not
-// thread-safe: held by who writes the record.
+// record nor actors. What one strategy alone needs, that keeps by itself, as a watcher. Scores are
+// turned so that the greater is always the better one. Not thread-safe: held by who writes the
+// record.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/random.hpp"
@@ -20,9 +22,13 @@
 
 namespace germline::evolution {
 
-/// How one evaluation of a generation ended.
+using named_value = std::pair<std::string, double>;
+
+/// How one evaluation of a generation ended; all as it was reported.
 struct measured_once {
-  std::optional<double> score;  // as it was reported
+  std::optional<double> score;
+  std::vector<named_value> descriptors = {};
+  std::vector<named_value> cases = {};
 };
 
 class archive {
@@ -30,11 +36,13 @@ class archive {
   struct birth {
     std::string id;
     std::string parent;   // empty for the seed
-    int evaluations = 0;  // that it is to be measured by
+    int evaluations = 0;  // that it is to be measured by before it counts as measured
+    int lineage = 0;      // the number of the lineage that bore it, in its run; 0: it is the seed
   };
   struct member {
     std::string id;
     std::optional<std::size_t> parent;
+    int lineage = 0;             // as in birth
     int expected = 0;            // evaluations
     int missing = 0;             // of those, that ended without a score
     std::vector<double> scores;  // turned
@@ -48,7 +56,21 @@ class archive {
     bool is_measured() const { return static_cast<int>(scores.size()) + missing >= expected; }
   };
 
-  explicit archive(bool minimizes) : minimizes_(minimizes) {}
+  /// Keeps what one strategy needs beside the archive. Told of each change once it is made.
+  class watcher {
+   public:
+    watcher() = default;
+    watcher(const watcher&) = delete;
+    watcher& operator=(const watcher&) = delete;
+    virtual ~watcher() = default;
+    virtual void on_added(const archive&, std::size_t /*slot*/) {}
+    virtual void on_measured(const archive&, std::size_t /*slot*/, const measured_once&) {}
+    /// Whether it is a candidate, or its scores; after what is said above.
+    virtual void on_changed(const archive&, std::size_t /*slot*/) {}
+  };
+
+  /// `told` outlives the archive; nobody where it is null.
+  explicit archive(bool minimizes, watcher* told = nullptr) : minimizes_(minimizes), told_(told) {}
 
   // What the record says. An id that is not known is not looked at.
   void add(const birth& born);
@@ -58,11 +80,14 @@ class archive {
   void end(const std::string& parent, bool failed, bool by_itself);
   void bar(const std::string& generation);
 
+  bool minimizes() const { return minimizes_; }
   std::size_t size() const { return members_.size(); }
   const member& at(std::size_t slot) const { return members_.at(slot); }
   std::optional<std::size_t> find(const std::string& id) const;
   /// Born, and not measured as often as they are to be.
   std::size_t unmeasured() const { return unmeasured_; }
+  /// Iterations that are live.
+  std::size_t under_way() const { return under_way_; }
 
   // Candidates are the generations that can be parents: measured, with every one of their scores,
   // not barred, and not such whose agent failed by itself again and again without ever carrying an
@@ -105,14 +130,17 @@ class archive {
   double mean_at(std::size_t rank) const { return by_mean_.find_by_order(rank)->mean; }
   /// The distance from `middle` at a place in the order of the distances.
   double distance_at(std::size_t rank, double middle) const;
-  /// Changes a member, and keeps what is counted and indexed of it.
-  void change(const std::string& id, const std::function<void(member&)>& how);
+  /// Changes a member, and keeps what is counted and indexed of it. None: it is not known.
+  std::optional<std::size_t> change(const std::string& id, const std::function<void(member&)>& how);
+  void tell_changed(std::optional<std::size_t> slot) const;
   bool qualifies(const member& of, bool is_seed) const;
 
   bool minimizes_;
+  watcher* told_;
   std::vector<member> members_;  // in the order in which they became known
   std::unordered_map<std::string, std::size_t> slots_;
   std::size_t unmeasured_ = 0;
+  std::size_t under_way_ = 0;
   std::vector<bool> candidate_;
   ordered<by_mean_key> by_mean_;  // the candidates
   ordered<best_key> by_bound_;    // the candidates

@@ -80,14 +80,16 @@ class measurer {
  private:
   item_owner as_owner() const { return caf::actor_cast<item_owner>(evaluations_actor(self_)); }
 
-  void finish(const records::evaluation_end& end, const settler& settle) const {
+  void finish(records::evaluation_end end, const settler& settle) const {
+    end.again = item_id::make(*config_.env.time, *config_.env.random);
     const auto copy = *this;
     self_->request(config_.store, caf::infinite, end)
         .then(
-            [self = self_, end, settle] {
+            [copy, self = self_, end, settle](bool best_again) {
               log_info("evaluation {} ended: {} {}", end.judged.item.str(),
                        lineage::to_string(end.judged.how), end.judged.reason);
               settle({true, true, {}});
+              if (best_again) copy.offer(end.again);
               for (const auto& each : self->state.listeners) self->send(each, scored_atom_v);
             },
             [copy, end, settle](const caf::error& failure) {

@@ -17,8 +17,11 @@ struct generation {
 };
 
 /// Candidates with such scores, and with children that are not measured yet.
-archive archive_of(const std::vector<generation>& wanted) {
-  archive made(false);
+population population_of(const std::string& text, const std::vector<generation>& wanted) {
+  const auto by = parse_strategy(text);
+  REQUIRE(by);
+  population all(*by, false);
+  auto& made = all.all();
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const auto id = "gen_" + std::to_string(i);
     made.add({id, "", 1});
@@ -30,7 +33,7 @@ archive archive_of(const std::vector<generation>& wanted) {
       made.add({parent + "_" + std::to_string(k), parent, 1});
     }
   }
-  return made;
+  return all;
 }
 
 double sigmoid(double x) {
@@ -39,9 +42,9 @@ double sigmoid(double x) {
 
 /// Draws often, and compares with what the formula says, within four standard errors. So must the
 /// probability that each choice says of itself.
-void check_against(const std::string& text, const archive& of, std::vector<double> weights) {
-  const auto made = parse_strategy(text);
-  REQUIRE(made);
+void check_against(const std::string& text, const std::vector<generation>& wanted,
+                   std::vector<double> weights) {
+  const auto of = population_of(text, wanted);
   double sum = 0;
   for (const double each : weights) sum += each;
   for (double& each : weights) each /= sum;
@@ -49,7 +52,7 @@ void check_against(const std::string& text, const archive& of, std::vector<doubl
   constexpr int draws = 40'000;
   std::vector<int> hits(weights.size());
   for (int i = 0; i < draws; ++i) {
-    const auto chosen = made->choose(of, chance);
+    const auto chosen = of.choose(1, chance);
     REQUIRE(chosen.slot < hits.size());
     ++hits[chosen.slot];
     REQUIRE(chosen.probability);
@@ -73,22 +76,37 @@ std::string why_not(const std::string& text) {
 
 TEST_CASE("a strategy is named, with its options; it says all of them") {
   CHECK(parse_strategy("")->text == "chain");
-  CHECK(parse_strategy("chain")->choose == nullptr);
+  CHECK(parse_strategy("chain")->make == nullptr);
   CHECK(parse_strategy("best")->text == "best");
   CHECK(parse_strategy("archive-sampling")->text == "archive-sampling,form=median");
   CHECK(parse_strategy("archive-sampling,form=absolute")->text == "archive-sampling,form=absolute");
+  CHECK(parse_strategy("islands,migration=0.25")->text ==
+        "islands,bins=10,islands=4,migration=0.25");
+  CHECK(parse_strategy("clade-thompson")->text == "clade-thompson,expand=0.6,pass=0.5");
+  CHECK(parse_strategy("clade-thompson")->measures);
+  CHECK_FALSE(parse_strategy("islands")->measures);
 }
 
 TEST_CASE("what is no strategy is told, with what there is") {
   CHECK(why_not("bst") ==
-        "there is no strategy 'bst': there are chain, archive-sampling, best,"
-        " random and seed");
+        "there is no strategy 'bst': there are chain, archive-sampling, best, clade-thompson,"
+        " islands, pareto, random and seed");
   CHECK(why_not("best,form=median") == "strategy best has no option 'form'; it has none");
   CHECK(why_not("chain,x=1") == "strategy chain has no options");
   CHECK(why_not("archive-sampling,fom=median") ==
         "strategy archive-sampling has no option 'fom'; it has form");
   CHECK(why_not("archive-sampling,form=mean") ==
         "strategy archive-sampling: form is 'mean'; it can be median or absolute");
+  CHECK(why_not("islands,niches=3") ==
+        "strategy islands has no option 'niches'; it has bins, islands, migration");
+  CHECK(why_not("islands,bins=2.5") ==
+        "strategy islands: bins is '2.5'; it can be a whole number from 1 to 1000");
+  for (const std::string text : {"0", "65", "x", "1x", "-1", "nan"}) {
+    CHECK(why_not("islands,islands=" + text) ==
+          "strategy islands: islands is '" + text + "'; it can be a whole number from 1 to 64");
+  }
+  CHECK(why_not("clade-thompson,expand=0") ==
+        "strategy clade-thompson: expand is '0'; it can be a number from 0.1 to 1");
   for (const std::string text : {"archive-sampling,", "archive-sampling,form",
                                  "archive-sampling,form=", "archive-sampling,=median"}) {
     CHECK(why_not(text).find("an option is written KEY=VALUE") != std::string::npos);
@@ -98,7 +116,7 @@ TEST_CASE("what is no strategy is told, with what there is") {
 }
 
 TEST_CASE("best, random and seed choose what they say") {
-  const auto of = archive_of({{0.1, 0}, {0.9, 3}, {0.5, 0}});
+  const std::vector<generation> of{{0.1, 0}, {0.9, 3}, {0.5, 0}};
   check_against("best", of, {0, 1, 0});
   check_against("random", of, {1, 1, 1});
   check_against("seed", of, {1, 0, 0});
@@ -110,7 +128,7 @@ TEST_CASE("archive-sampling, absolute: sigmoid(10 (mean - 0.5)) / (1 + children)
   for (const auto& each : wanted) {
     weights.push_back(sigmoid(10 * (each.score - 0.5)) / (1 + each.children));
   }
-  check_against("archive-sampling,form=absolute", archive_of(wanted), weights);
+  check_against("archive-sampling,form=absolute", wanted, weights);
 }
 
 TEST_CASE("archive-sampling, median: sigmoid(10 (mean - median) / MAD) / (1 + children)") {
@@ -120,22 +138,21 @@ TEST_CASE("archive-sampling, median: sigmoid(10 (mean - median) / MAD) / (1 + ch
   for (const auto& each : wanted) {
     weights.push_back(sigmoid(10 * (each.score - 12) / 2) / (1 + each.children));
   }
-  check_against("archive-sampling", archive_of(wanted), weights);
+  check_against("archive-sampling", wanted, weights);
 }
 
 TEST_CASE("archive-sampling, median: where most scores are the same, their side counts") {
   const std::vector<generation> wanted{{1, 0}, {3, 1}, {3, 0}, {3, 0}, {9, 1}};
-  check_against("archive-sampling", archive_of(wanted), {0, 0.25, 0.5, 0.5, 0.5});
-  check_against("archive-sampling", archive_of({{4, 0}}), {1});
+  check_against("archive-sampling", wanted, {0, 0.25, 0.5, 0.5, 0.5});
+  check_against("archive-sampling", {{4, 0}}, {1});
 }
 
 TEST_CASE("the same chance makes the same choices") {
-  const auto of = archive_of({{0.1, 0}, {0.9, 3}, {0.5, 0}, {0.4, 0}});
-  const auto made = parse_strategy("archive-sampling");
+  const auto of = population_of("archive-sampling", {{0.1, 0}, {0.9, 3}, {0.5, 0}, {0.4, 0}});
   std::vector<std::size_t> first, second;
   for (auto* into : {&first, &second}) {
     seeded_random chance(99);
-    for (int i = 0; i < 200; ++i) into->push_back(made->choose(of, chance).slot);
+    for (int i = 0; i < 200; ++i) into->push_back(of.choose(1, chance).slot);
   }
   CHECK(first == second);
 }

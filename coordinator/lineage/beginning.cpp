@@ -24,9 +24,18 @@ void conductor::begin() const {
     return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {});
   }
   const auto copy = *this;
-  self_->request(config_.store, caf::infinite, records::parent_request{s.current.id})
-      .then([copy](const records::parent& parent) { copy.begin_from(parent); },
-            [copy](const caf::error& failure) { copy.begin_later(failure); });
+  const records::parent_request asked{s.current.id,
+                                      item_id::make(*config_.env.time, *config_.env.random),
+                                      config_.env.time->utc_ms()};
+  self_->request(config_.store, caf::infinite, asked)
+      .then(
+          [copy, asked](const records::parent& parent) {
+            if (parent.measures) {
+              copy.self_->send(copy.config_.evaluations, offer_atom_v, asked.evaluation);
+            }
+            copy.begin_from(parent);
+          },
+          [copy](const caf::error& failure) { copy.begin_later(failure); });
 }
 
 void conductor::begin_from(const records::parent& parent) const {

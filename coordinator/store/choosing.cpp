@@ -5,32 +5,47 @@
 #include "coordinator/store/store_impl.hpp"
 
 namespace germline {
-namespace {
 
 using sql::bind_all;
 using sql::integer;
 using sql::text;
+
+evolution::measured_once outcome_of(const std::optional<v1::Score>& score) {
+  evolution::measured_once out;
+  if (!score) return out;
+  out.score = score->score();
+  for (const auto& each : score->descriptors()) {
+    out.descriptors.emplace_back(each.name(), each.value());
+  }
+  for (const auto& each : score->cases()) out.cases.emplace_back(each.name(), each.value());
+  return out;
+}
+
+namespace {
 
 /// In the order of their births, as they become known to one that is there.
 void load_births(SQLite::Database& db, const std::string& run, evolution::archive& into) {
   SQLite::Statement row(
       db,
       "SELECT g.id, p.parent_id, g.barred, (SELECT COUNT(*) FROM items i WHERE i.kind = 3 AND"
-      " i.parent_generation = g.id) FROM generations g LEFT JOIN generation_parents p ON"
-      " p.generation_id = g.id AND p.role = 'primary' WHERE g.run_id=?"
+      " i.parent_generation = g.id AND i.asked_by = ''), COALESCE(l.ordinal + 1, 0) FROM"
+      " generations g LEFT JOIN generation_parents p ON p.generation_id = g.id AND p.role ="
+      " 'primary' LEFT JOIN lineages l ON l.id = g.lineage_id WHERE g.run_id=?"
       " ORDER BY g.rowid");
   bind_all(row, run);
   while (row.executeStep()) {
-    into.add({text(row, 0), text(row, 1), static_cast<int>(integer(row, 3))});
+    into.add({text(row, 0), text(row, 1), static_cast<int>(integer(row, 3)),
+              static_cast<int>(integer(row, 4))});
     if (integer(row, 2) != 0) into.bar(text(row, 0));
   }
 }
 
 void load_items(SQLite::Database& db, const std::string& run, evolution::archive& into) {
-  SQLite::Statement row(db,
-                        "SELECT i.kind, i.parent_generation, i.ending, i.reason, s.score FROM items"
-                        " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN"
-                        " (2, 3) ORDER BY i.ended_ms, i.id");
+  SQLite::Statement row(
+      db,
+      "SELECT i.kind, i.parent_generation, i.ending, i.reason, s.details FROM items"
+      " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN"
+      " (2, 3) ORDER BY i.ended_ms, i.id");
   bind_all(row, run);
   while (row.executeStep()) {
     const auto parent = text(row, 1);
@@ -41,8 +56,9 @@ void load_items(SQLite::Database& db, const std::string& run, evolution::archive
       const bool itself = ending == v1::ENDING_FAILED && lineage::is_agents_own(text(row, 3));
       if (ending != 0) into.end(parent, failed, itself);
     } else if (ending != 0) {
-      const bool scored = !row.isColumnNull(4);
-      into.measure(parent, {scored ? std::optional(row.getColumn(4).getDouble()) : std::nullopt});
+      std::optional<v1::Score> score;
+      if (!row.isColumnNull(4)) score.emplace().ParseFromString(sql::bytes(row, 4));
+      into.measure(parent, outcome_of(score));
     }
   }
 }
@@ -50,11 +66,14 @@ void load_items(SQLite::Database& db, const std::string& run, evolution::archive
 constexpr const char* select_lineage =
     "SELECT l.run_id, r.strategy, r.fitness_direction, l.head_generation, l.head_commit, l.depth,"
     " l.iterations_done, r.random_seed, l.ordinal,"
-    // What it bore last, and whether that is being measured.
+    // Whether what it bore last is being measured, or what its choice waits for.
     " EXISTS (SELECT 1 FROM generations g JOIN items i ON i.parent_generation = g.id AND i.kind = 3"
-    " AND i.ending = 0 WHERE g.lineage_id = l.id AND g.number = l.last_number),"
+    " AND i.ending = 0 AND i.asked_by = '' WHERE g.lineage_id = l.id AND g.number = l.last_number)"
+    " OR EXISTS (SELECT 1 FROM items i WHERE i.asked_by = l.id AND i.asked_by <> '' AND i.ending ="
+    " 0),"
     // Whether a person had it begin from a generation.
-    " EXISTS (SELECT 1 FROM generations g WHERE g.id = l.forked_from AND g.depth > 0)"
+    " EXISTS (SELECT 1 FROM generations g WHERE g.id = l.forked_from AND g.depth > 0),"
+    " (SELECT COUNT(*) FROM items i WHERE i.asked_by = l.id AND i.asked_by <> '')"
     " FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?";
 
 /// The newest context that was added to a generation: of an iteration from it that was not born.
@@ -70,15 +89,47 @@ std::string newest_context(SQLite::Database& db, const std::string& generation) 
 
 }  // namespace
 
-evolution::archive& store::impl::archive_of(const std::string& run,
-                                            v1::FitnessDirection direction) {
-  auto& kept = archives[run];
+void measure_again(SQLite::Database& db, const item_id& item, const std::string& generation,
+                   const std::string& asked_by, std::int64_t now_ms) {
+  sql::exec(db,
+            "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
+            " parent_commit, started_ms, asked_by) SELECT ?1, g.run_id, g.lineage_id, 3, 1 +"
+            " (SELECT COUNT(*) FROM items i WHERE i.parent_generation = g.id AND i.kind = 3), g.id,"
+            " g.commit_id, ?3, ?4 FROM generations g WHERE g.id = ?2",
+            item.str(), generation, now_ms, asked_by);
+}
+
+evolution::population& store::impl::population_of(const std::string& run,
+                                                  const evolution::strategy& by,
+                                                  v1::FitnessDirection direction) {
+  auto& kept = populations[run];
   if (kept) return *kept;
-  auto made = std::make_unique<evolution::archive>(direction == v1::FITNESS_DIRECTION_MINIMIZE);
-  load_births(db, run, *made);
-  load_items(db, run, *made);
+  auto made =
+      std::make_unique<evolution::population>(by, direction == v1::FITNESS_DIRECTION_MINIMIZE);
+  load_births(db, run, made->all());
+  load_items(db, run, made->all());
   kept = std::move(made);
   return *kept;
+}
+
+result<bool> store::impl::measure_elite(const std::string& run, const item_id& item,
+                                        std::int64_t now_ms) {
+  SQLite::Statement of(
+      db, "SELECT elite_evaluations, fitness_direction, strategy FROM runs WHERE id=?");
+  bind_all(of, run);
+  if (!of.executeStep() || integer(of, 0) == 0) return false;
+  GERMLINE_TRY_ASSIGN(const auto by, evolution::parse_strategy(text(of, 2)));
+  const auto& all = population_of(run, by, static_cast<v1::FitnessDirection>(integer(of, 1))).all();
+  if (all.candidates() == 0) return false;
+  const auto& best = all.at(all.best()).id;
+  SQLite::Statement has(db,
+                        "SELECT COUNT(*), SUM(ending = 0) FROM items WHERE parent_generation=? AND"
+                        " kind = 3");
+  bind_all(has, best);
+  has.executeStep();
+  if (integer(has, 0) >= integer(of, 0) || integer(has, 1) > 0) return false;
+  measure_again(db, item, best, "run", now_ms);
+  return true;
 }
 
 result<records::parent> store::choose_parent(const records::parent_request& request) {
@@ -96,20 +147,29 @@ result<records::parent> store::choose_parent(const records::parent_request& requ
     };
     GERMLINE_TRY_ASSIGN(const auto by, evolution::parse_strategy(text(of, 1)));
     const bool begins_where_forked = integer(of, 10) != 0 && integer(of, 6) == 0;
-    if (!by.choose || begins_where_forked) {
+    if (!by.make || begins_where_forked) {
       take_head();
       return out;
     }
     out.waits = integer(of, 9) != 0;
     if (out.waits) return out;
 
-    const auto& all =
-        impl_->archive_of(text(of, 0), static_cast<v1::FitnessDirection>(integer(of, 2)));
+    const auto& among =
+        impl_->population_of(text(of, 0), by, static_cast<v1::FitnessDirection>(integer(of, 2)));
+    const auto& all = among.all();
     evolution::choice chosen{0, 1.0};
-    seeded_random chance(
-        seed_from("choice " + text(of, 7) + " " + text(of, 8) + " " + text(of, 6)));
+    seeded_random chance(seed_from("choice " + text(of, 7) + " " + text(of, 8) + " " + text(of, 6) +
+                                   " " + text(of, 11)));
     // Where nothing is measured, or all that is was killed, there is the seed.
-    if (all.candidates() > 0) chosen = by.choose(all, chance);
+    if (all.candidates() > 0) {
+      chosen = among.choose(static_cast<int>(integer(of, 8)) + 1, chance);
+    }
+    if (chosen.measures) {
+      measure_again(db, request.evaluation, all.at(chosen.slot).id, request.lineage.str(),
+                    request.now_ms);
+      out.waits = out.measures = true;
+      return out;
+    }
     if (all.size() == 0 || all.at(chosen.slot).barred) return out;
     const auto& parent = all.at(chosen.slot).id;
     out.how = records::chosen{static_cast<int>(std::max<std::size_t>(1, all.candidates())),

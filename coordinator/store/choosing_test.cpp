@@ -117,6 +117,73 @@ TEST_CASE_FIXTURE(choosing, "nothing is chosen while the lineage's own newborn i
   CHECK((*reader)->lineage(run.lineages[0].str())->waits_for().empty());
 }
 
+TEST_CASE_FIXTURE(choosing, "a strategy has a candidate measured again, and its lineage waits") {
+  strategy = "clade-thompson,expand=0.1";
+  auto s = found(2);
+  score_seed(1);
+  // 2 cases are enough for one that is born or on its way, not for two.
+  s = bear(s, 1);
+  begin_from(of(1, seed.id), choose(run.lineages[1]));
+  const auto asked = item_id::make(time, random);
+  const auto waits = record->choose_parent({s.id, asked, 8});
+  REQUIRE(waits);
+  CHECK(waits->waits);
+  CHECK(waits->measures);
+  const auto given = lease(asked, 1);
+  REQUIRE(given);
+  CHECK(given->kind() == v1::WORK_KIND_EVALUATE);
+  const bool is_child = given->parent_generation() != seed.id.str();
+  CHECK(given->number() == (is_child ? 2 : 3));
+  const auto lineage = [&] {
+    const auto reader = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(reader);
+    return *(*reader)->lineage(s.id.str());
+  };
+  CHECK(lineage().waits_for() == given->parent_generation() + " to be measured once more");
+  // Asked again it waits for the same, after a start too: no second one is made.
+  reopen();
+  CHECK(choose(s.id).waits);
+  CHECK_FALSE(choose(s.id).measures);
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->evaluations(run.id.str())->size() == 4);
+  REQUIRE(score(asked, 1));
+  CHECK(lineage().waits_for().empty());
+  CHECK(record->choose_parent({s.id, item_id::make(time, random), 9})->measures);
+}
+
+TEST_CASE_FIXTURE(choosing, "cases and descriptors are chosen by, also after a start") {
+  strategy = "pareto";
+  auto s = found(1);
+  score_seed(5);
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_measured_end(s);
+  REQUIRE(record->end_iteration(end));
+  s = end.next;
+  REQUIRE(lease(end.born->evaluations[0], 1));
+  records::evaluation_end scored;
+  scored.judged = {
+      end.born->evaluations[0], attempt, 1, lineage::ending::scored, "", "", "", "", {}, {}, 9};
+  scored.score.emplace().set_score(1);
+  auto& part = *scored.score->add_cases();
+  part.set_name("only");
+  part.set_value(1);
+  REQUIRE(record->end_evaluation(scored));
+  // Worse by its score, and the best at the one case that the seed does not have.
+  const auto both = [&] {
+    std::set<std::string> parents;
+    for (int i = 0; i < 40; ++i) {
+      s.iterations_done = i;  // another choice
+      REQUIRE(record->save_lineage(s, 10));
+      parents.insert(choose(s.id).generation.str());
+    }
+    return parents == std::set{seed.id.str(), end.born->id.str()};
+  };
+  CHECK(both());
+  reopen();
+  CHECK(both());
+}
+
 TEST_CASE_FIXTURE(choosing, "who begins from a generation has the newest context of it") {
   auto first = found(2);
   score_seed(1);

@@ -53,7 +53,7 @@ result<records::clade_lineages> store::bar_clade(const records::clade_kill& kill
     sql::exec(db,
               (of + " UPDATE generations SET barred=1 WHERE id IN (SELECT id FROM down)").c_str(),
               root);
-    impl_->archives.clear();
+    impl_->populations.clear();
     SQLite::Statement row(
         db, of + (by_generation ? lineages_of_generation : lineages_of_lineage) + not_over);
     sql::bind_all(row, root);

@@ -11,9 +11,11 @@ using sql::bind_all;
 using sql::integer;
 using sql::text;
 
+// By the evaluations that were made with the birth: what it is measured again later does not
+// change what was known of it.
 constexpr const char* select_measures =
     "SELECT i.parent_generation, AVG(s.score), MAX(i.ended_ms) FROM items i LEFT JOIN scores s ON"
-    " s.item_id = i.id WHERE i.kind = 3 AND ";
+    " s.item_id = i.id WHERE i.kind = 3 AND i.asked_by = '' AND ";
 constexpr const char* once_all_ended =
     " GROUP BY i.parent_generation HAVING MIN(i.ending) > 0 ORDER BY 3, 1";
 

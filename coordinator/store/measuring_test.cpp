@@ -89,6 +89,58 @@ TEST_CASE_FIXTURE(measured_fixture, "a paused lineage is measured on; a killed o
 }
 
 TEST_CASE_FIXTURE(measured_fixture,
+                  "the best so far is measured until it has as many scores as are wanted") {
+  elite_evaluations = 4;
+  const auto s = found();
+  const auto leased = [&](const item_id& item) {
+    const auto given = lease(item, 1);
+    REQUIRE(given);
+    CHECK(given->kind() == v1::WORK_KIND_EVALUATE);
+    return *given;
+  };
+  const auto brings_another = [&](const item_id& item, double value) {
+    const auto made = score(item, value);
+    REQUIRE(made);
+    return *made;
+  };
+  leased(seed.evaluations[0]);
+  CHECK_FALSE(brings_another(seed.evaluations[0], 5));  // it has no rank before it has both
+  leased(seed.evaluations[1]);
+  CHECK(brings_another(seed.evaluations[1], 5));
+  const auto third = next_one;
+
+  // A child is better, and is measured again meanwhile; also by who knows it from the record alone.
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_measured_end(s);
+  REQUIRE(record->end_iteration(end));
+  reopen();
+  leased(end.born->evaluations[0]);
+  CHECK_FALSE(score(end.born->evaluations[0], 9, 2));  // not the fence: nothing is made of it
+  CHECK(brings_another(end.born->evaluations[0], 9));
+  const auto of_child = next_one;
+  auto given = leased(third);
+  CHECK(given.parent_generation() == seed.id.str());
+  CHECK(given.parent_commit() == seed.commit);
+  CHECK(given.number() == 3);
+  // The seed's ends, and the child is still the best: no more is made while one is open.
+  CHECK_FALSE(brings_another(third, 5));
+  given = leased(of_child);
+  CHECK(given.parent_generation() == end.born->id.str());
+  CHECK(given.number() == 2);
+  CHECK(given.lineage_id() == s.id.str());
+  // Its luck is over: the seed is the best again, and has one left.
+  CHECK(brings_another(of_child, -90));
+  const auto last = next_one;
+  given = leased(last);
+  CHECK(given.parent_generation() == seed.id.str());
+  CHECK(given.number() == 4);
+  CHECK_FALSE(brings_another(last, 5));
+  CHECK(fitness_of(seed.id).samples() == 4);
+  CHECK(fitness_of(end.born->id).samples() == 2);
+  CHECK(fitness_of(end.born->id).mean() == -40.5);
+}
+
+TEST_CASE_FIXTURE(measured_fixture,
                   "evaluations are taken up again after a start, and are no iterations") {
   found();
   REQUIRE(lease(seed.evaluations[0], 1));

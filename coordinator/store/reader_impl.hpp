@@ -34,11 +34,16 @@ inline constexpr const char* select_lineage =
     " seq DESC"
     " LIMIT 1), 0), forked_from,"
     " draining,"
-    // The number of its newest generation, where that is being measured and nothing else is live.
-    " CASE WHEN state = 1 AND live_item = '' THEN (SELECT g.number FROM generations g JOIN items i"
-    " ON i.parent_generation = g.id AND i.kind = 3 AND i.ending = 0 WHERE g.lineage_id ="
+    // What it waits for, where nothing of it is live: to have its newest generation measured, or
+    // what its choice asked for.
+    " CASE WHEN state = 1 AND live_item = '' THEN COALESCE((SELECT 'generation ' || g.number ||"
+    " ' to be measured' FROM generations g JOIN items i"
+    " ON i.parent_generation = g.id AND i.kind = 3 AND i.ending = 0 AND i.asked_by = '' WHERE"
+    " g.lineage_id ="
     " lineages.id AND g.number = last_number AND (SELECT r.strategy FROM runs r WHERE r.id ="
-    " lineages.run_id) <> 'chain' LIMIT 1) END,"
+    " lineages.run_id) <> 'chain' LIMIT 1), (SELECT i.parent_generation ||"
+    " ' to be measured once more' FROM items i WHERE i.asked_by = lineages.id AND i.asked_by <> ''"
+    " AND i.ending = 0 LIMIT 1)) END,"
     // The first change of a fork is its beginning; of another it is its founding.
     " COALESCE(CASE WHEN forked_from <> '' THEN (SELECT MIN(at_ms) FROM lineage_changes c WHERE"
     " c.lineage_id = lineages.id) END, (SELECT created_ms FROM runs r WHERE r.id = run_id))"
@@ -191,8 +196,7 @@ struct record_reader::impl {
     info.set_forked_from(rows::text(row, 13));
     info.set_draining(rows::integer(row, 14) != 0);
     if (!row.isColumnNull(15)) {
-      info.set_waits_for("generation " + std::to_string(rows::integer(row, 15)) +
-                         " to be measured");
+      info.set_waits_for(rows::text(row, 15));
     }
     info.set_created_ms(rows::integer(row, 16));
     const std::string live = rows::text(row, 11);

@@ -23,6 +23,7 @@ struct measuring {
   std::string key;  // what their random seeds are made from; known to nobody but the record
   std::string strategy = "chain";        // as evolution/strategy.hpp reads it
   std::vector<std::string> policy = {};  // rules, as evolution/run_policy.hpp reads them
+  int elite_evaluations = 0;             // of the best; see fitness_request
 };
 
 /// Bytes of files at a commit; 0: not known.
@@ -108,6 +109,7 @@ struct birth {
 struct evaluation_end {
   verdict judged;  // without a commit
   std::optional<v1::Score> score;
+  item_id again = {};  // of another evaluation, if the run's best is to be measured more often
 };
 
 /// Asks what the run's policy says of an ending, before it is recorded.
@@ -144,6 +146,8 @@ struct seed_end {
 /// Which generation the next iteration of a lineage is to start from.
 struct parent_request {
   lineage_id lineage;
+  item_id evaluation = {};  // where a candidate is to be measured before there is a choice
+  std::int64_t now_ms = 0;
 };
 /// How a parent was chosen; see ParentChoice in control.proto.
 struct chosen {
@@ -152,11 +156,14 @@ struct chosen {
   int unmeasured = 0;
 };
 struct parent {
-  bool waits = false;  // the lineage's newest generation is being measured: nothing is chosen yet
+  // What the lineage bore last, or what its choice depends on, is being measured: nothing is chosen
+  // yet.
+  bool waits = false;
   generation_id generation;  // empty: there is none that could be
   std::string commit;        // its own, or of the newest context that was added to it
   std::int64_t depth = 0;
   std::optional<chosen> how;  // none: it is the head, without a choice
+  bool measures = false;      // the evaluation that was given with the request was made
 };
 
 struct new_iteration {

@@ -228,13 +228,14 @@ result<void> store::create_run(const records::new_run& run) {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
-         " fitness_direction, evaluations, evaluation_key, strategy, policy)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
-         run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"));
+         run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"),
+         run.measured.elite_evaluations);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -358,16 +359,18 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
 result<void> store::end_iteration(const records::iteration_end& end) {
   auto& db = impl_->db;
   std::string run, parent;
+  int lineage = 0;
   const auto ended = impl_->transact([&]() -> result<void> {
     GERMLINE_TRY(check_fence(db, end.judged));
     SQLite::Statement row(db,
-                          "SELECT l.run_id, l.state, i.parent_generation FROM lineages l JOIN"
-                          " items i ON i.id = l.live_item WHERE l.id=? AND i.id=?");
+                          "SELECT l.run_id, l.state, i.parent_generation, l.ordinal FROM lineages l"
+                          " JOIN items i ON i.id = l.live_item WHERE l.id=? AND i.id=?");
     bind_all(row, end.next.id.str(), end.judged.item.str());
     if (!row.executeStep()) return stale("this is not the lineage's live iteration");
     if (integer(row, 1) >= v1::LINEAGE_STATE_KILLED) return stale("the lineage is killed");
     run = text(row, 0);
     parent = text(row, 2);
+    lineage = static_cast<int>(integer(row, 3)) + 1;
     write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
     exec(db, "UPDATE items SET source_bytes=?, context_bytes=? WHERE id=?", end.sizes.source,
          end.sizes.context, end.judged.item.str());
@@ -381,22 +384,23 @@ result<void> store::end_iteration(const records::iteration_end& end) {
     archive->end(parent, end.judged.how == lineage::ending::failed,
                  lineage::is_agents_own(end.judged.reason));
     if (end.born) {
-      archive->add({end.born->id.str(), parent, static_cast<int>(end.born->evaluations.size())});
+      archive->add(
+          {end.born->id.str(), parent, static_cast<int>(end.born->evaluations.size()), lineage});
     }
   }
   return ended;
 }
 
-result<void> store::end_evaluation(const records::evaluation_end& end) {
+result<bool> store::end_evaluation(const records::evaluation_end& end) {
   auto& db = impl_->db;
-  std::string run, generation;
-  const auto ended = impl_->transact([&]() -> result<void> {
+  std::string run;
+  bool told = false;
+  auto ended = impl_->transact([&]() -> result<bool> {
     GERMLINE_TRY(check_fence(db, end.judged));
     SQLite::Statement of(db, "SELECT run_id, parent_generation FROM items WHERE id=?");
     bind_all(of, end.judged.item.str());
     of.executeStep();
     run = text(of, 0);
-    generation = text(of, 1);
     write_verdict(db, end.judged, "");
     if (end.score) {
       exec(db,
@@ -405,11 +409,13 @@ result<void> store::end_evaluation(const records::evaluation_end& end) {
            end.score->score(), sql::blob{end.score->SerializeAsString()}, end.judged.item.str(),
            v1::WORK_KIND_EVALUATE);
     }
-    return {};
+    if (auto* archive = impl_->known_archive(run)) {
+      told = true;
+      archive->measure(text(of, 1), outcome_of(end.score));
+    }
+    return impl_->measure_elite(run, end.again, end.judged.now_ms);
   });
-  if (auto* archive = ended ? impl_->known_archive(run) : nullptr) {
-    archive->measure(generation, {end.score ? std::optional(end.score->score()) : std::nullopt});
-  }
+  if (!ended && told) impl_->populations.erase(run);
   return ended;
 }
 
@@ -459,7 +465,7 @@ result<void> store::kill_seed(const run_id& run, const std::string& why, std::in
     for (const auto& item : open_items(db, "run_id=? AND lineage_id IS NULL", run.str())) {
       kill_item(db, item, why, now_ms);
     }
-    impl_->archives.erase(run.str());
+    impl_->populations.erase(run.str());
     exec(db,
          "UPDATE runs SET found_state='refused', found_details=? WHERE id=? AND"
          " found_state='pending'",

@@ -38,7 +38,7 @@ class store {
   /// The seed is founded or refused. `failed_precondition`: the fence does not stand.
   result<void> end_seed(const records::seed_end& end);
   /// By the run's strategy, from what the record has now; asked again, and nothing else having
-  /// changed, the same.
+  /// changed, the same. Where that wants a candidate measured first, the evaluation is made.
   result<records::parent> choose_parent(const records::parent_request& request);
   /// `failed_precondition`: its parent was chosen, and may not be one any more.
   result<void> begin_iteration(const records::new_iteration& begin);
@@ -48,9 +48,9 @@ class store {
   /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
   /// `failed_precondition`: the fence does not stand, or the lineage is killed.
   result<void> end_iteration(const records::iteration_end& end);
-  /// An evaluation is over, with a score or without. `failed_precondition`: the fence does not
-  /// stand.
-  result<void> end_evaluation(const records::evaluation_end& end);
+  /// An evaluation is over, with a score or without. Whether `again` was made of the run's best.
+  /// `failed_precondition`: the fence does not stand.
+  result<bool> end_evaluation(const records::evaluation_end& end);
   /// Marks an attempt whose result was refused, without touching its item.
   result<void> refuse_result(const attempt_id& attempt, std::int64_t now_ms);
 

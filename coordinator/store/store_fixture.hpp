@@ -104,7 +104,7 @@ struct fixture {
 struct measured_fixture : fixture {
   /// A run whose generations are measured twice, with its first lineage at its first iteration.
   lineage::state found(int lineages = 2) {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy};
+    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, elite_evaluations};
     create(0, lineages);
     REQUIRE(lease(run.found_item, 1));
     records::seed_end end;
@@ -122,8 +122,10 @@ struct measured_fixture : fixture {
     return begin(s);
   }
 
-  result<void> score(const item_id& item, double value, std::int64_t fence = 1) {
+  /// Whether the run's best is measured again; as `next_one` then.
+  result<bool> score(item_id item, double value, std::int64_t fence = 1) {
     records::evaluation_end end;
+    end.again = next_one = item_id::make(time, random);
     end.judged = {item, attempt, fence, lineage::ending::scored, "", "", "", "", {}, {}, 9};
     end.score.emplace();
     end.score->set_score(value);
@@ -157,7 +159,9 @@ struct measured_fixture : fixture {
 
   records::birth seed;
   std::string key = "a secret";
+  item_id next_one;  // as `again` of the last score
   std::string strategy = "chain";
+  int elite_evaluations = 0;
   std::vector<std::string> policy;
 };
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <type_traits>
 
-#include "coordinator/evolution/archive.hpp"
 #include "coordinator/evolution/run_policy.hpp"
+#include "coordinator/evolution/strategy.hpp"
 #include "coordinator/store/sql.hpp"
 #include "coordinator/store/store.hpp"
 
@@ -30,6 +30,9 @@ inline records::measuring measuring_of(SQLite::Statement& row, int i) {
 /// tells more: an agent knows its own seed, and not the run's.
 std::uint64_t seed_from(const std::string& what);
 
+/// As an archive is told of it.
+evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
+
 /// What a lineage's row has before it is written.
 struct lineage_before {
   std::int64_t state = 0, pause_reason = 0;
@@ -49,6 +52,10 @@ void write_lineage(SQLite::Database& db, const lineage::state& s, std::int64_t n
 void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
                std::int64_t now_ms);
 
+/// Has a generation evaluated once more; see schema.cpp for `asked_by`.
+void measure_again(SQLite::Database& db, const item_id& item, const std::string& generation,
+                   const std::string& asked_by, std::int64_t now_ms);
+
 struct store::impl {
   explicit impl(const std::string& path)
       : db(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {}
@@ -66,19 +73,23 @@ struct store::impl {
 
   /// What is put together from the record where it is not there: a choice needs it. Each that
   /// writes tells it what it wrote, or has it put together anew.
-  evolution::archive& archive_of(const std::string& run, v1::FitnessDirection direction);
+  evolution::population& population_of(const std::string& run, const evolution::strategy& by,
+                                       v1::FitnessDirection direction);
   /// Where one is there.
   evolution::archive* known_archive(const std::string& run) {
-    const auto known = archives.find(run);
-    return known == archives.end() ? nullptr : known->second.get();
+    const auto known = populations.find(run);
+    return known == populations.end() ? nullptr : &known->second->all();
   }
 
   /// Of the lineage's run: it is put together again at the next choice.
   void forget_archive(const lineage_id& of) {
     SQLite::Statement row(db, "SELECT run_id FROM lineages WHERE id=?");
     sql::bind_all(row, of.str());
-    if (row.executeStep()) archives.erase(sql::text(row, 0));
+    if (row.executeStep()) populations.erase(sql::text(row, 0));
   }
+
+  /// Part of a transaction: the run's best is measured again, unless that is done or under way.
+  result<bool> measure_elite(const std::string& run, const item_id& item, std::int64_t now_ms);
 
   /// What the lineage did until its last iteration that ended; none where it has not begun.
   std::optional<evolution::tally> tally_of(const std::string& lineage);
@@ -86,7 +97,7 @@ struct store::impl {
   void keep_tally(const std::string& lineage, const std::string& item);
 
   SQLite::Database db;
-  std::map<std::string, std::unique_ptr<evolution::archive>> archives;  // by run
+  std::map<std::string, std::unique_ptr<evolution::population>> populations;  // by run
 
   /// Of an ending that was judged and may be recorded next.
   struct judged_ending {

@@ -17,6 +17,8 @@ namespace {
 
 /// What versions 7 to 9 brought is taken back.
 constexpr const char* back_to_6 =
+    "DROP INDEX asked_items; ALTER TABLE items DROP COLUMN asked_by;"
+    "ALTER TABLE runs DROP COLUMN elite_evaluations;"
     "DROP INDEX items_of_lineage; ALTER TABLE runs DROP COLUMN policy;"
     "ALTER TABLE items DROP COLUMN source_bytes; ALTER TABLE items DROP COLUMN context_bytes;"
     "ALTER TABLE lineages DROP COLUMN due; ALTER TABLE lineages DROP COLUMN due_why;"
@@ -373,7 +375,7 @@ TEST_CASE_FIXTURE(fixture,
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 9);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 10);
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);

@@ -18,22 +18,33 @@ using microseconds = std::chrono::duration<double, std::micro>;
 
 constexpr int choices = 2'000;
 constexpr int passes = 20;
+constexpr int cases = 4;
 
 class growing_archive {
  public:
+  explicit growing_archive(const std::string& strategy) : among(*parse_strategy(strategy), false) {}
+
   void bear(std::size_t parent) {
     const auto id = std::to_string(all.size());
-    all.add({id, all.size() == 0 ? "" : std::to_string(parent), 1});
+    all.add({id, all.size() == 0 ? "" : std::to_string(parent), 1,
+             1 + static_cast<int>(all.size() % 8)});
     // A child is near its parent: the usual landscape, in which few are far above the median.
     const double of_parent = all.size() == 1 ? 0 : all.at(parent).mean;
-    all.measure(id, {of_parent + uniform(chance) - 0.55});
+    const double score = of_parent + uniform(chance) - 0.55;
+    measured_once once{score};
+    once.descriptors = {{"x", uniform(chance)}, {"y", score}};
+    for (int i = 0; i < cases; ++i) {
+      once.cases.emplace_back(std::to_string(i), uniform(chance) < 0.5 ? 1 : 0);
+    }
+    all.measure(id, once);
   }
   /// Parents drawn uniformly, which gives a tree of logarithmic depth.
   void grow(std::size_t size) {
     while (all.size() < size) bear(all.size() == 0 ? 0 : chance.below(all.size()));
   }
 
-  archive all{false};
+  population among;
+  archive& all = among.all();
   seeded_random chance{5};
 };
 
@@ -65,11 +76,10 @@ std::size_t pass(const archive& all, random_source& chance) {
 }
 
 void measure(const std::string& name, growing_archive& in) {
-  const auto by = parse_strategy(name);
   std::vector<double> chosen, born;
   for (int i = 0; i < choices; ++i) {
     choice parent;
-    chosen.push_back(time_us([&] { parent = by->choose(in.all, in.chance); }));
+    chosen.push_back(time_us([&] { parent = in.among.choose(1 + i % 8, in.chance); }));
     born.push_back(time_us([&] { in.bear(parent.slot); }));
   }
   std::vector<double> whole;
@@ -89,10 +99,10 @@ int main() {
   std::printf("%-32s %10s %10s %10s %12s %12s %10s\n", "strategy", "archive", "choice us", "p99 us",
               "birth us", "one pass us", "ratio");
   for (const std::size_t size : {1'000U, 10'000U, 100'000U, 1'000'000U}) {
-    germline::bench::growing_archive in;
-    in.grow(size);
-    for (const auto* name :
-         {"best", "random", "archive-sampling", "archive-sampling,form=absolute"}) {
+    for (const auto* name : {"best", "random", "archive-sampling", "archive-sampling,form=absolute",
+                             "clade-thompson,expand=1", "islands", "pareto"}) {
+      germline::bench::growing_archive in(name);
+      in.grow(size);
       germline::bench::measure(name, in);
     }
   }

@@ -62,15 +62,16 @@ constexpr std::array landscapes{
     landscape{"valleys", 0.35, 0, valleys},
 };
 
-class population {
+class world {
  public:
-  population(const landscape& land, const std::string& strategy, std::uint64_t seed)
-      : land_(land), chance_(seed) {
-    // `chain` has no chooser: each lane goes on from what it bore itself.
-    choose_ = parse_strategy(strategy)->choose;
+  world(const landscape& land, const std::string& strategy, std::uint64_t seed)
+      : land_(land),
+        chance_(seed),
+        chains_(strategy == "chain"),
+        among_(*parse_strategy(strategy), false) {
     genome start;
     start.fill(2.5);
-    bear(start, "");
+    bear(start, "", 0);
     measure(0);
     own_.fill(0);
   }
@@ -83,7 +84,7 @@ class population {
     std::array<std::size_t, lanes> parents{};
     const auto begin = [&](double now, int lane) {
       const auto i = static_cast<std::size_t>(lane);
-      parents[i] = choose_ && all_.candidates() > 0 ? choose_(all_, chance_).slot : own_[i];
+      parents[i] = chains_ ? own_[i] : among_.choose(lane + 1, chance_).slot;
       all_.begin(all_.at(parents[i]).id);
       next.emplace(now + 1 + uniform(chance_), lane);
     };
@@ -96,7 +97,7 @@ class population {
       auto child = places_[parent];
       for (double& x : child) x += land_.step * normal(chance_);
       all_.end(all_.at(parent).id, false, false);
-      own_[static_cast<std::size_t>(lane)] = bear(child, all_.at(parent).id);
+      own_[static_cast<std::size_t>(lane)] = bear(child, all_.at(parent).id, lane + 1);
       measure(own_[static_cast<std::size_t>(lane)]);
       first.push_back(land_.value(places_[all_.best()]));
       begin(now, lane);
@@ -105,20 +106,29 @@ class population {
   }
 
  private:
-  std::size_t bear(const genome& at, const std::string& parent) {
-    all_.add({std::to_string(places_.size()), parent, 1});
+  std::size_t bear(const genome& at, const std::string& parent, int lineage) {
+    all_.add({std::to_string(places_.size()), parent, 1, lineage});
     places_.push_back(at);
     return places_.size() - 1;
   }
   void measure(std::size_t slot) {
-    all_.measure(std::to_string(slot),
-                 {land_.value(places_[slot]) + land_.noise * normal(chance_)});
+    const auto& at = places_[slot];
+    measured_once once{land_.value(at) + land_.noise * normal(chance_)};
+    // What it is like: where it is in two of the numbers. How good at parts: in each of them.
+    once.descriptors = {{"x", at[0]}, {"y", at[1]}};
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      genome alone{};
+      alone[i] = at[i];
+      once.cases.emplace_back(std::to_string(i), land_.value(alone));
+    }
+    all_.measure(std::to_string(slot), once);
   }
 
   const landscape& land_;
   seeded_random chance_;
-  chooser choose_;
-  archive all_{false};
+  bool chains_;  // each lane goes on from what it bore itself
+  population among_;
+  archive& all_ = among_.all();
   std::vector<genome> places_;
   std::array<std::size_t, lanes> own_{};
 };
@@ -150,10 +160,11 @@ int main(int argc, char** argv) {
       births, lanes, seeds);
   for (const auto& land : landscapes) {
     std::printf("%s\n", land.name);
-    for (const auto* name : {"chain", "seed", "random", "best", "archive-sampling"}) {
+    for (const auto* name :
+         {"chain", "seed", "random", "best", "archive-sampling", "islands", "pareto"}) {
       std::vector<double> reached;
       for (int seed = 1; seed <= seeds; ++seed) {
-        const auto first = population(land, name, static_cast<std::uint64_t>(seed)).run();
+        const auto first = world(land, name, static_cast<std::uint64_t>(seed)).run();
         if (curves.is_open()) write(curves, land, name, seed, first);
         reached.push_back(first.back());
       }

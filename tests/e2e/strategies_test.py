@@ -45,6 +45,26 @@ class Strategies(unittest.TestCase):
         self.fleet.commit(place, "measured")
         return place
 
+    def test_a_strategy_has_generations_measured_again_and_so_is_the_best(self):
+        place = self.genome()
+        with open(place + "/genome.toml", "a", encoding="utf-8") as file:
+            file.write("elite_evaluations = 4\n")  # [fitness] is the last section
+        self.fleet.commit(place, "elite")
+        # Each evaluation is one case: 4 generations are too many for 4 cases.
+        run = self.fleet.run(place, 2, "--lineages", "2", "--strategy", "clade-thompson,pass=1")
+        tree = self.measured(run, 4)
+        story = json.dumps(tree, indent=1) + self.fleet.logs()
+        of = {}
+        for evaluation in tree["evaluations"]:
+            self.assertEqual(evaluation["ending"], "ENDING_SCORED", story)
+            of.setdefault(evaluation["parent_generation"], []).append(int(evaluation["number"]))
+        self.assertGreater(len(tree["evaluations"]), len(tree["generations"]), story)
+        for numbers in of.values():
+            self.assertEqual(sorted(numbers), list(range(1, len(numbers) + 1)), story)
+        ranked = self.fleet.call("archive", "top", run, "-n", "1", "--json").stdout
+        best = json.loads(ranked)[0]
+        self.assertGreaterEqual(best["fitness"]["samples"], 4, story)
+
     def test_lineages_go_on_from_each_others_generations(self):
         fleet = self.fleet
         run = fleet.run(fleet.example("circle-packing"), 4, "--lineages", "2", "--strategy",

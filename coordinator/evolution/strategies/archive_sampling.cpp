@@ -68,12 +68,12 @@ std::size_t draw(const archive& of, const shape& by, random_source& chance) {
 
 }  // namespace
 
-result<chooser> make_archive_sampling(options& given) {
+result<maker> make_archive_sampling(options& given) {
   auto& form = given.try_emplace("form", "median").first->second;
   if (form != "median" && form != "absolute") {
     return invalid("form is '" + form + "'; it can be median or absolute");
   }
-  return chooser([absolute = form == "absolute"](const archive& of, random_source& chance) {
+  return stateless([absolute = form == "absolute"](const archive& of, random_source& chance) {
     shape by;
     if (!absolute) by = {of.median(), of.spread()};
     choice chosen{draw(of, by, chance)};

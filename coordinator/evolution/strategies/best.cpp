@@ -4,8 +4,8 @@
 
 namespace germline::evolution {
 
-result<chooser> make_best(options&) {
-  return chooser([](const archive& of, random_source&) { return choice{of.best(), 1.0}; });
+result<maker> make_best(options&) {
+  return stateless([](const archive& of, random_source&) { return choice{of.best(), 1.0}; });
 }
 
 }  // namespace germline::evolution

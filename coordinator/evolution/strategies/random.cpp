@@ -4,8 +4,8 @@
 
 namespace germline::evolution {
 
-result<chooser> make_random(options&) {
-  return chooser([](const archive& of, random_source& chance) {
+result<maker> make_random(options&) {
+  return stateless([](const archive& of, random_source& chance) {
     return choice{of.by_rank(chance.below(of.candidates())),
                   1.0 / static_cast<double>(of.candidates())};
   });

@@ -4,8 +4,8 @@
 
 namespace germline::evolution {
 
-result<chooser> make_seed(options&) {
-  return chooser([](const archive&, random_source&) { return choice{0, 1.0}; });
+result<maker> make_seed(options&) {
+  return stateless([](const archive&, random_source&) { return choice{0, 1.0}; });
 }
 
 }  // namespace germline::evolution
