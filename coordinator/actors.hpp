@@ -186,9 +186,12 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<lost_atom, records::attempt_loss>, caf::reacts_to<refused_atom, attempt_id>,
     /// A killed attempt is gone: its reservation becomes spending.
     caf::reacts_to<settle_atom, records::attempt_loss>, caf::reacts_to<records::seed_end>,
-    caf::reacts_to<records::new_iteration>, caf::reacts_to<records::iteration_end>,
+    caf::reacts_to<records::new_iteration>,
+    /// Whether what was born is to be measured.
+    caf::replies_to<records::iteration_end>::with<bool>,
     /// What the run's policy says of an ending that is recorded next.
     caf::replies_to<records::policy_request>::with<records::findings>,
+    /// Whether the run's best is to be measured again.
     caf::replies_to<records::evaluation_end>::with<bool>,
     /// The item's last fence and lost attempts, as the dispatcher needs them.
     caf::replies_to<offer_atom, item_id>::with<dispatch::item_offer>,

@@ -201,7 +201,7 @@ class scripted_worker {
     result->set_commit(commit);
     result->set_raw_commit(raw_commit);
     result->set_artefact_id(artefact);
-    result->set_source_id("src");
+    result->set_source_id(source_id.empty() ? "src of " + lease.attempt_id() : source_id);
     result->set_build_id("bld");
     result->set_reason(ending == v1::ENDING_EVOLVED  ? ""
                        : ending == v1::ENDING_FAILED ? "crash"
@@ -217,6 +217,8 @@ class scripted_worker {
     REQUIRE(reply);
     return reply->result_reply();
   }
+
+  std::string source_id;  // of its results; empty: of each another
 
  private:
   std::string id_;

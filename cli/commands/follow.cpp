@@ -38,8 +38,9 @@ bool is_over(const v1::RunInfo& run) {
 }
 
 bool is_measuring(const v1::GetTreeReply& tree) {
-  return std::ranges::any_of(tree.generations(),
-                             [](const auto& each) { return each.fitness().open() > 0; });
+  return std::ranges::any_of(tree.generations(), [](const auto& each) {
+    return each.fitness().open() > 0 || each.fitness().open_again() > 0;
+  });
 }
 
 /// Asks every half second whether the run is over, and then cancels the stream that the main

@@ -21,12 +21,20 @@ bool is_whole(const v1::GenerationInfo& generation) {
   return generation.fitness().failed() == 0 && generation.fitness().open() == 0;
 }
 
+/// Its fitness is another's, which is in the same tree.
+bool is_listed_as_another(const v1::GetTreeReply& tree, const v1::GenerationInfo& generation) {
+  return !generation.same_as().empty() &&
+         std::ranges::any_of(tree.generations(), [&](const auto& each) {
+           return each.generation_id() == generation.same_as();
+         });
+}
+
 }  // namespace
 
 std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
   std::vector<const v1::GenerationInfo*> ranked;
   for (const auto& each : tree.generations()) {
-    if (each.fitness().samples() > 0) ranked.push_back(&each);
+    if (each.fitness().samples() > 0 && !is_listed_as_another(tree, each)) ranked.push_back(&each);
   }
   const bool minimizes = tree.run().fitness_direction() == v1::FITNESS_DIRECTION_MINIMIZE;
   const auto cautious = [&](const v1::GenerationInfo& of) {
@@ -102,7 +110,7 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
 std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
-      "mean,low,high,barred,source_bytes,context_bytes\r\n";
+      "mean,low,high,barred,source_bytes,context_bytes,same_as\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -115,8 +123,8 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
     text += "," + (repeated ? exact(fitness.low()) : "");
     text += "," + (repeated ? exact(fitness.high()) : "");
     text += std::string(",") + (each.barred() ? "true" : "false") + "," +
-            std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) +
-            "\r\n";
+            std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) + "," +
+            each.same_as() + "\r\n";
   }
   return text;
 }

@@ -94,9 +94,22 @@ TEST_CASE("the archive is a line a generation, and a row") {
   CHECK(first["evaluations"][0]["score"]["score"] == 0.1);
   CHECK(first["generation"]["barred"] == false);
   const auto csv = archive_csv(tree);
-  CHECK(csv.substr(0, csv.find('\r')).ends_with(",high,barred,source_bytes,context_bytes"));
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0\r\n") != std::string::npos);
-  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0\r\n") != std::string::npos);
+  CHECK(csv.substr(0, csv.find('\r')).ends_with(",source_bytes,context_bytes,same_as"));
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,\r\n") != std::string::npos);
+  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0,\r\n") != std::string::npos);
+}
+
+TEST_CASE("who has the source of another is that one, in the ranks") {
+  auto tree = sample(v1::FITNESS_DIRECTION_MAXIMIZE);
+  auto& same = *tree.add_generations();
+  same = tree.generations(0);
+  same.set_generation_id("gen_same");
+  same.set_same_as("gen_sure");
+  CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor"});
+  CHECK(archive_csv(tree).find(",false,0,0,gen_sure\r\n") != std::string::npos);
+  // Where that one is not in the tree, of a lineage alone, it has its own rank.
+  tree.mutable_generations()->DeleteSubrange(0, 1);
+  CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_same", "gen_lucky", "gen_poor"});
 }
 
 TEST_CASE("what was killed keeps its rank, and is marked where it is among those that are told") {

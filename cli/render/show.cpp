@@ -126,6 +126,9 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   out.add("born of", safe_line(generation.born_of_iteration()));
   out.add_time("born", generation.born_ms());
   if (generation.barred()) out.add("killed", "it can be no parent any more");
+  if (!generation.same_as().empty()) {
+    out.add("same as", safe_line(generation.same_as()) + ", which had its source: measured there");
+  }
   const auto words = fitness_words(generation, how);
   out.add("fitness", words.starts_with("fitness ") ? words.substr(8) : words);
   const auto& fitness = generation.fitness();

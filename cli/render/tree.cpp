@@ -100,6 +100,9 @@ std::vector<std::pair<paint, std::string>> marks_of(const v1::GenerationInfo& ge
   if (auto words = fitness_words(generation, how); !words.empty()) {
     marks.emplace_back(paint::bold, std::move(words));
   }
+  if (!generation.same_as().empty()) {
+    marks.emplace_back(paint::dim, "the source of " + short_id(generation.same_as()));
+  }
   if (generation.barred()) marks.emplace_back(paint::magenta, "killed");
   return marks;
 }

@@ -137,6 +137,7 @@ std::string fitness_words(const v1::GenerationInfo& generation, const style& how
     }
   }
   if (fitness.open() > 0) text += text.empty() ? "being measured" : ", being measured";
+  if (fitness.open_again() > 0) text += ", being measured again";
   return text;
 }
 

@@ -68,6 +68,28 @@ TEST_CASE_FIXTURE(measured, "the best so far is leased again, until it is measur
       kept, [](const auto& each) { return each.kind() == v1::WORK_KIND_EVALUATE; }));
 }
 
+TEST_CASE_FIXTURE(measured, "what has the source of one that is measured is not measured") {
+  create(2);
+  scripted_worker worker(service->address(), "w1");
+  worker.source_id = "the same";
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_ITERATE);
+  for (int i = 0; i < 2; ++i) REQUIRE(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 3));
+  take_leases(worker, 20);
+  evolve(worker, first);
+  const auto second = lease_of(worker, v1::WORK_KIND_ITERATE);
+  take_leases(worker, 300);
+  CHECK(kept.empty());
+  worker.source_id = "another";
+  evolve(worker, second);
+  CHECK(lease_of(worker, v1::WORK_KIND_EVALUATE).number() >= 1);
+  const auto now = tree();
+  REQUIRE(now.generations_size() == 3);
+  CHECK(now.generations(1).same_as() == now.generations(0).generation_id());
+  CHECK(now.generations(1).fitness().mean() == 3);
+  CHECK(now.generations(2).same_as().empty());
+}
+
 TEST_CASE_FIXTURE(measured,
                   "what is measured is taken up again by a coordinator that starts anew") {
   create(1);

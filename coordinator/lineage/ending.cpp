@@ -213,11 +213,11 @@ void conductor::record(const ended_ptr& ended) const {
       ->request(config_.store, caf::infinite,
                 records::iteration_end{verdict, t.next, ended->born, ended->sizes, found})
       .then(
-          [copy, t, ended] {
+          [copy, t, ended](bool is_measured) {
             log_info("iteration {} ended: {} {}", ended->verdict.item.str(),
                      lineage::to_string(ended->verdict.how), ended->verdict.reason);
             ended->settle({true, true, {}});
-            if (ended->born) copy.measure(*ended->born);
+            if (is_measured) copy.measure(*ended->born);
             copy.adopt(t);
             copy.done();
           },

@@ -1,5 +1,8 @@
 #include "coordinator/store/history.hpp"
 
+#include <algorithm>
+#include <tuple>
+
 #include "coordinator/store/sql.hpp"
 #include "germline/v1/control.pb.h"
 #include "germline/v1/types.pb.h"
@@ -18,6 +21,10 @@ constexpr const char* select_measures =
     " s.item_id = i.id WHERE i.kind = 3 AND i.asked_by = '' AND ";
 constexpr const char* once_all_ended =
     " GROUP BY i.parent_generation HAVING MIN(i.ending) > 0 ORDER BY 3, 1";
+
+/// Of which generation its scores are: itself, unless that had its source before.
+constexpr const char* whose_scores =
+    "SELECT CASE WHEN same_as <> '' THEN same_as ELSE id END, born_ms FROM generations WHERE id=?";
 
 past_measure measure_of(SQLite::Statement& row) {
   past_measure out{text(row, 0), std::nullopt, integer(row, 2)};
@@ -62,11 +69,19 @@ evolution::tally replay(
 }
 
 std::optional<past_measure> read_measure(SQLite::Database& db, const std::string& generation) {
+  SQLite::Statement whose(db, whose_scores);
+  bind_all(whose, generation);
+  if (!whose.executeStep()) return std::nullopt;
+  const auto scored = text(whose, 0);
   SQLite::Statement row(db,
                         std::string(select_measures) + "i.parent_generation=?" + once_all_ended);
-  bind_all(row, generation);
+  bind_all(row, scored);
   if (!row.executeStep()) return std::nullopt;
-  return measure_of(row);
+  auto found = measure_of(row);
+  if (scored == generation) return found;
+  found.generation = generation;
+  found.done_ms = std::max(found.done_ms, integer(whose, 1) + 1);  // not before it was born
+  return found;
 }
 
 std::optional<lineage_history> read_history(SQLite::Database& db, const std::string& lineage) {
@@ -89,6 +104,15 @@ std::optional<lineage_history> read_history(SQLite::Database& db, const std::str
                                      once_all_ended);
   bind_all(measures, lineage, out.with.generation);
   while (measures.executeStep()) out.measured.push_back(measure_of(measures));
+  SQLite::Statement same(
+      db, "SELECT id FROM generations WHERE (lineage_id=? OR id=?) AND same_as <> ''");
+  bind_all(same, lineage, out.with.generation);
+  while (same.executeStep()) {
+    if (auto found = read_measure(db, text(same, 0))) out.measured.push_back(std::move(*found));
+  }
+  std::ranges::sort(out.measured, [](const auto& a, const auto& b) {
+    return std::tie(a.done_ms, a.generation) < std::tie(b.done_ms, b.generation);
+  });
   return out;
 }
 

@@ -140,6 +140,55 @@ TEST_CASE_FIXTURE(measured_fixture,
   CHECK(fitness_of(end.born->id).mean() == -40.5);
 }
 
+TEST_CASE_FIXTURE(measured_fixture, "a source is measured once: who has it again has its fitness") {
+  auto s = found(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    REQUIRE(lease(seed.evaluations[i], 1));
+    REQUIRE(score(seed.evaluations[i], double(i)));
+  }
+  REQUIRE(lease(s.live, 1));
+  auto same = make_measured_end(s);
+  same.born->source_id = seed.source_id;
+  const auto is_measured = record->end_iteration(same);
+  REQUIRE(is_measured);
+  CHECK_FALSE(*is_measured);
+  CHECK_FALSE(lease(same.born->evaluations[0], 1));
+  CHECK(fitness_of(same.born->id).mean() == 0.5);
+  CHECK(fitness_of(same.born->id).samples() == 2);
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->generation(same.born->id.str())->same_as() == seed.id.str());
+  const auto all = (*reader)->generations(run.id.str());
+  REQUIRE(all);
+  REQUIRE(all->size() == 2);
+  for (const auto& each : *all) CHECK(each.fitness().mean() == 0.5);
+
+  // Of what was killed, or is not measured to its end, nobody knows how good it is.
+  s = begin(same.next);
+  REQUIRE(lease(s.live, 1));
+  auto other = make_measured_end(s);
+  REQUIRE(*record->end_iteration(other));
+  auto killed = other.next;
+  SUBCASE("killed") {
+    killed.at = lineage::status::killed;
+    REQUIRE(record->bar_lineages({{killed.id}}));
+    REQUIRE(record->kill_lineage(killed, 20));
+  }
+  SUBCASE("retired, with what measures it") {
+    REQUIRE(record->kill_evaluations(killed.id, "retired", 20));
+  }
+  lineage::state second;
+  second.id = run.lineages[1];
+  second.head_generation = seed.id;
+  second.head_commit = run.seed_commit;
+  second = begin(second);
+  REQUIRE(lease(second.live, 1));
+  auto late = make_measured_end(second);
+  late.born->source_id = other.born->source_id;
+  CHECK(*record->end_iteration(late));
+  CHECK(fitness_of(late.born->id).open() == 1);
+}
+
 TEST_CASE_FIXTURE(measured_fixture,
                   "evaluations are taken up again after a start, and are no iterations") {
   found();

@@ -27,6 +27,7 @@ struct policed : measured_fixture {
     std::string reason, action;
     std::int64_t cost_nanousd = 0;
     records::tree_sizes sizes = {};
+    std::string source = {};  // of what was born; empty: another than of all others
   };
 
   /// Ends the live iteration as the coordinator does, and begins the next. What was found.
@@ -42,7 +43,7 @@ struct policed : measured_fixture {
     ended.judged.now_ms = now_ms;
     if (what.how == ending::evolved) {
       ended.born->evaluations = {item_id::make(time, random)};
-      unmeasured[ended.born->id] = ended.born->evaluations[0];
+      if (!what.source.empty()) ended.born->source_id = what.source;
     } else {
       ended.born.reset();
       ended.next = s;
@@ -55,20 +56,29 @@ struct policed : measured_fixture {
     REQUIRE_MESSAGE(found, (found ? "" : found.error().message()));
     ended.found = *found;
     ended.next.due = act;
-    REQUIRE(record->end_iteration(ended));
+    const auto is_measured = record->end_iteration(ended);
+    REQUIRE(is_measured);
+    if (*is_measured) unmeasured[ended.born->id] = ended.born->evaluations[0];
+    born_same += ended.born && !*is_measured ? 1 : 0;
     s = begin(ended.next, now_ms);
     return *found;
   }
   void measure(const generation_id& generation, std::optional<double> value) {
-    now_ms += 1'000;
     const auto item = unmeasured.at(generation);
     unmeasured.erase(generation);
+    measure(item, value);
+  }
+  void measure(const item_id& item, std::optional<double> value) {
+    now_ms += 1'000;
     REQUIRE(lease(item, ++fence));
     records::evaluation_end end;
     end.judged = {item, attempt, fence, value ? ending::scored : ending::failed, "", "", "", "",
                   {},   {},      now_ms};
     if (value) end.score.emplace().set_score(*value);
-    REQUIRE(record->end_evaluation(end));
+    end.again = item_id::make(time, random);
+    const auto is_again = record->end_evaluation(end);
+    REQUIRE(is_again);
+    if (*is_again) again.push_back(end.again);
   }
 
   std::unique_ptr<record_reader> reader() {
@@ -88,6 +98,8 @@ struct policed : measured_fixture {
   std::int64_t fence = 0;
   bool is_leased = false;
   std::map<generation_id, item_id> unmeasured;
+  std::vector<item_id> again;  // evaluations of what was measured already
+  int born_same = 0;
 };
 
 }  // namespace
@@ -97,11 +109,13 @@ TEST_CASE_FIXTURE(policed, "what is found when it happens is what is found in th
             "repeated-action 2 warn", "trespasses 2 warn",     "iterations-per-hour 20 warn",
             "cost $3 warn",           "age 10s warn",          "source-size 150KiB warn",
             "source-growth 2 warn",   "context-size 4KiB warn"};
+  elite_evaluations = 4;
   auto s = found(1);
   for (int i = 0; i < 2; ++i)
     unmeasured[seed.id] = seed.evaluations[static_cast<std::size_t>(i)], measure(seed.id, 1.0);
   std::vector<std::string> live;
   std::map<std::string, int> by_rule;
+  int measured_again = 0;
   const std::array reasons = {"protected", "test", "objects", "crash"};
   for (int i = 0; i < 150; ++i) {
     const auto item = s.live.str();
@@ -112,6 +126,7 @@ TEST_CASE_FIXTURE(policed, "what is found when it happens is what is found in th
     what.cost_nanousd = static_cast<std::int64_t>(random.below(dollar));
     what.sizes = {static_cast<std::int64_t>(random.below(300'000)),
                   static_cast<std::int64_t>(random.below(6'000))};
+    if (random.below(3) == 0) what.source = "source " + std::to_string(random.below(5));
     for (const auto& each : end(s, what)) {
       live.push_back(item + " " + each.rule + " " + each.words);
       ++by_rule[each.rule];
@@ -122,8 +137,16 @@ TEST_CASE_FIXTURE(policed, "what is found when it happens is what is found in th
       const auto value = static_cast<double>(random.below(1'000'000)) / 1e6 + i * 0.01;
       measure(which->first, random.below(5) == 0 ? std::nullopt : std::optional(value));
     }
+    if (!again.empty() && random.below(3) == 0) {
+      const auto more = again.back();
+      again.pop_back();
+      measure(more, static_cast<double>(random.below(3)));
+      ++measured_again;
+    }
     if (random.below(10) == 0) reopen();
   }
+  CHECK(born_same > 0);
+  CHECK(measured_again > 0);
   CHECK(by_rule.size() == policy.size());  // each had its chance
   const auto later = hindsight();
   CHECK(later.iterations() == 150);

@@ -123,11 +123,12 @@ result<std::vector<v1::GenerationInfo>> record_reader::generations(const std::st
                           std::string(select_generation) + " WHERE g.run_id=? ORDER BY g.id");
     bind_all(row, run);
     std::vector<v1::GenerationInfo> out;
-    auto fitness = impl_->fitness_where("i.run_id = ?", run);
+    const auto fitness = impl_->fitness_where("i.run_id = ?", run);
     while (row.executeStep()) {
       out.push_back(impl::read_generation(row));
-      const auto its = fitness.find(out.back().generation_id());
-      if (its != fitness.end()) *out.back().mutable_fitness() = std::move(its->second);
+      const auto& same = out.back().same_as();
+      const auto its = fitness.find(same.empty() ? out.back().generation_id() : same);
+      if (its != fitness.end()) *out.back().mutable_fitness() = its->second;
     }
     return out;
   });
@@ -139,7 +140,8 @@ result<v1::GenerationInfo> record_reader::generation(const std::string& id) {
     bind_all(row, id);
     if (!row.executeStep()) return not_found(id);
     auto info = impl::read_generation(row);
-    auto fitness = impl_->fitness_where("i.parent_generation = ?", id);
+    auto fitness = impl_->fitness_where("i.parent_generation = ?",
+                                        info.same_as().empty() ? id : info.same_as());
     if (!fitness.empty()) *info.mutable_fitness() = std::move(fitness.begin()->second);
     return info;
   });

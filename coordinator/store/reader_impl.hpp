@@ -50,7 +50,8 @@ inline constexpr const char* select_lineage =
     " FROM lineages";
 inline constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
-    " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes FROM"
+    " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes,"
+    " g.same_as FROM"
     " generations g JOIN items i ON i.id = g.born_of_item LEFT JOIN generation_parents p ON"
     " p.generation_id = g.id AND p.role = 'primary'";
 inline constexpr const char* select_item =
@@ -150,7 +151,8 @@ struct record_reader::impl {
   std::map<std::string, v1::Fitness> fitness_where(const std::string& where,
                                                    const std::string& value) {
     SQLite::Statement row(db,
-                          "SELECT i.parent_generation, i.ending, s.score, i.reason FROM items i"
+                          "SELECT i.parent_generation, i.ending, s.score, i.reason, i.asked_by FROM"
+                          " items i"
                           " LEFT JOIN"
                           " scores s ON s.item_id = i.id WHERE i.kind = 3 AND " +
                               where + " ORDER BY i.ended_ms, i.id");
@@ -162,7 +164,11 @@ struct record_reader::impl {
       if (!row.isColumnNull(2)) {
         scores[rows::text(row, 0)].push_back(row.getColumn(2).getDouble());
       } else if (rows::integer(row, 1) == 0) {
-        fitness.set_open(fitness.open() + 1);
+        if (rows::text(row, 4).empty()) {
+          fitness.set_open(fitness.open() + 1);
+        } else {
+          fitness.set_open_again(fitness.open_again() + 1);
+        }
       } else if (rows::integer(row, 1) != v1::ENDING_KILLED) {
         fitness.set_failed(fitness.failed() + 1);
         fitness.set_reason(rows::text(row, 3));
@@ -342,6 +348,7 @@ struct record_reader::impl {
     info.set_barred(rows::integer(row, 10) != 0);
     info.set_source_bytes(rows::integer(row, 11));
     info.set_context_bytes(rows::integer(row, 12));
+    info.set_same_as(rows::text(row, 13));
     return info;
   }
 

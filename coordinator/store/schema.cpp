@@ -181,11 +181,14 @@ CREATE INDEX items_of_lineage ON items (lineage_id, kind);
 )sql";
 
 // Evaluations of what was measured already. `asked_by` is empty where an evaluation was made with
-// the birth; else the lineage whose choice waits for it, or 'run' where it is of the run's best.
+// the birth; else the lineage whose choice waits for it, or 'run' where it is of the run's best. A
+// generation with the source of one before it is not measured: `same_as` is that one.
 constexpr const char* version_10 = R"sql(
 ALTER TABLE runs ADD COLUMN elite_evaluations INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX asked_items ON items (asked_by) WHERE asked_by <> '';
+ALTER TABLE generations ADD COLUMN same_as TEXT NOT NULL DEFAULT '';
+CREATE INDEX sources_of_run ON generations (run_id, source_id);
 )sql";
 
 constexpr std::array migrations = {version_1, version_2, version_3, version_4, version_5,

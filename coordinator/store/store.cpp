@@ -98,17 +98,34 @@ void write_verdict(SQLite::Database& db, const records::verdict& judged,
   book(db, judged.attempt.str(), judged.usage.cost_nanousd(), judged.now_ms);
 }
 
-void write_birth(SQLite::Database& db, const records::birth& born, const std::string& run,
+/// The eldest generation of the run with that source, which is measured or is to be; empty: none.
+std::string measured_with_source(SQLite::Database& db, const std::string& run,
+                                 const std::string& source) {
+  SQLite::Statement row(
+      db,
+      "SELECT g.id FROM generations g WHERE g.run_id=?1 AND g.source_id=?2 AND g.barred=0 AND"
+      " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3) AND NOT"
+      " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3 AND"
+      " i.ending = ?3) ORDER BY g.rowid LIMIT 1");
+  bind_all(row, run, source, v1::ENDING_KILLED);
+  return row.executeStep() ? text(row, 0) : std::string();
+}
+
+/// Whether it is to be measured.
+bool write_birth(SQLite::Database& db, const records::birth& born, const std::string& run,
                  const std::string& lineage, const records::verdict& judged) {
+  std::string same_as;
+  if (!born.evaluations.empty()) same_as = measured_with_source(db, run, born.source_id);
   exec(db,
        "INSERT INTO generations (id, run_id, lineage_id, depth, number, commit_id, source_id,"
-       " build_id, artefact_id, born_ms, born_of_item) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+       " build_id, artefact_id, born_ms, born_of_item, same_as) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
        born.id.str(), run, sql::nullable{lineage}, born.depth, born.number, born.commit,
-       born.source_id, born.build_id, born.artefact_id, judged.now_ms, judged.item.str());
+       born.source_id, born.build_id, born.artefact_id, judged.now_ms, judged.item.str(), same_as);
   if (!born.parent.empty()) {
     exec(db, "INSERT INTO generation_parents VALUES (?,?,'primary')", born.id.str(),
          born.parent.str());
   }
+  if (!same_as.empty()) return false;
   int repeat = 0;
   for (const auto& evaluation : born.evaluations) {
     exec(db,
@@ -117,6 +134,7 @@ void write_birth(SQLite::Database& db, const records::birth& born, const std::st
          evaluation.str(), run, sql::nullable{lineage}, v1::WORK_KIND_EVALUATE, ++repeat,
          born.id.str(), born.commit, judged.now_ms);
   }
+  return !born.evaluations.empty();
 }
 
 /// What of the run's budget the next lease may hold: a share that leaves room for the other
@@ -356,11 +374,11 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
   return begun;
 }
 
-result<void> store::end_iteration(const records::iteration_end& end) {
+result<bool> store::end_iteration(const records::iteration_end& end) {
   auto& db = impl_->db;
   std::string run, parent;
   int lineage = 0;
-  const auto ended = impl_->transact([&]() -> result<void> {
+  auto ended = impl_->transact([&]() -> result<bool> {
     GERMLINE_TRY(check_fence(db, end.judged));
     SQLite::Statement row(db,
                           "SELECT l.run_id, l.state, i.parent_generation, l.ordinal FROM lineages l"
@@ -374,18 +392,19 @@ result<void> store::end_iteration(const records::iteration_end& end) {
     write_verdict(db, end.judged, end.born ? end.born->id.str() : "");
     exec(db, "UPDATE items SET source_bytes=?, context_bytes=? WHERE id=?", end.sizes.source,
          end.sizes.context, end.judged.item.str());
-    if (end.born) write_birth(db, *end.born, run, end.next.id.str(), end.judged);
+    const bool is_measured =
+        end.born && write_birth(db, *end.born, run, end.next.id.str(), end.judged);
     note_findings(db, end);
     write_lineage(db, end.next, end.judged.now_ms);
-    return {};
+    return is_measured;
   });
   if (ended) impl_->keep_tally(end.next.id.str(), end.judged.item.str());
   if (auto* archive = ended ? impl_->known_archive(run) : nullptr) {
     archive->end(parent, end.judged.how == lineage::ending::failed,
                  lineage::is_agents_own(end.judged.reason));
     if (end.born) {
-      archive->add(
-          {end.born->id.str(), parent, static_cast<int>(end.born->evaluations.size()), lineage});
+      const auto evaluations = *ended ? end.born->evaluations.size() : 0;
+      archive->add({end.born->id.str(), parent, static_cast<int>(evaluations), lineage});
     }
   }
   return ended;

@@ -45,9 +45,10 @@ class store {
   /// What the run's policy says of an ending of the lineage's live iteration, were it recorded now.
   /// Nothing is written.
   result<records::findings> judge_by_policy(const records::policy_request& request);
-  /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one.
+  /// An ending, and with `born` a birth: fence, ledger, generation and lineage in one. Whether what
+  /// was born is to be measured: not where a generation of the run has its source and is measured.
   /// `failed_precondition`: the fence does not stand, or the lineage is killed.
-  result<void> end_iteration(const records::iteration_end& end);
+  result<bool> end_iteration(const records::iteration_end& end);
   /// An evaluation is over, with a score or without. Whether `again` was made of the run's best.
   /// `failed_precondition`: the fence does not stand.
   result<bool> end_evaluation(const records::evaluation_end& end);

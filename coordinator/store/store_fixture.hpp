@@ -49,14 +49,8 @@ struct fixture {
   }
 
   records::birth make_birth(const generation_id& parent, std::int64_t number) {
-    return {generation_id::make(time, random),
-            parent,
-            number,
-            number,
-            std::string(40, '2'),
-            "src",
-            "bld",
-            "art"};
+    const auto id = generation_id::make(time, random);
+    return {id, parent, number, number, std::string(40, '2'), "src of " + id.str(), "bld", "art"};
   }
 
   /// Founds the seed and brings the first lineage to its first live iteration.

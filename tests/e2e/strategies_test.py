@@ -59,6 +59,14 @@ class Strategies(unittest.TestCase):
             self.assertEqual(evaluation["ending"], "ENDING_SCORED", story)
             of.setdefault(evaluation["parent_generation"], []).append(int(evaluation["number"]))
         self.assertGreater(len(tree["evaluations"]), len(tree["generations"]), story)
+        # Both lineages begin from the seed, and the genome does the same in both: a source is
+        # measured once.
+        sources = {g["source_id"] for g in tree["generations"]}
+        same = [g for g in tree["generations"] if g["same_as"]]
+        self.assertGreater(len(same), 0, story)
+        self.assertEqual(len(tree["generations"]) - len(same), len(sources), story)
+        for generation in same:
+            self.assertNotIn(generation["generation_id"], of, story)
         for numbers in of.values():
             self.assertEqual(sorted(numbers), list(range(1, len(numbers) + 1)), story)
         ranked = self.fleet.call("archive", "top", run, "-n", "1", "--json").stdout
