@@ -149,15 +149,19 @@ std::string render_worker_line(const v1::WorkerInfo& worker) {
 
 std::string render_waiting(const v1::ListRunsReply& reply) {
   constexpr std::size_t named_most = 3;
-  std::map<std::string, std::vector<std::string>> waiting;  // lineages, by what they wait for
+  // Lineages, by what they wait for, or why they are paused.
+  std::map<std::string, std::vector<std::string>> waiting, paused;
   for (const auto& run : reply.runs()) {
     for (const auto& lineage : run.lineages()) {
       const auto what = lineage.has_live() ? lineage.live().waits_for() : idle_words(lineage);
       if (!what.empty() && what != usual_wait) waiting[what].push_back(lineage.lineage_id());
+      if (lineage.state() != v1::LINEAGE_STATE_PAUSED) continue;
+      if (const auto why = halted_words(lineage); !why.empty()) {
+        paused[why].push_back(lineage.lineage_id());
+      }
     }
   }
-  std::string text;
-  for (const auto& [what, lineages] : waiting) {
+  const auto names_of = [](const std::vector<std::string>& lineages) {
     std::string names;
     for (std::size_t i = 0; i < lineages.size() && i < named_most; ++i) {
       names += (i == 0 ? "" : ", ") + short_id(lineages[i]);
@@ -165,7 +169,16 @@ std::string render_waiting(const v1::ListRunsReply& reply) {
     if (lineages.size() > named_most) {
       names += " and " + std::to_string(lineages.size() - named_most) + " more";
     }
-    text += names + (lineages.size() == 1 ? " waits for " : " wait for ") + safe_line(what) + "\n";
+    return names;
+  };
+  std::string text;
+  for (const auto& [what, lineages] : waiting) {
+    text += names_of(lineages) + (lineages.size() == 1 ? " waits for " : " wait for ") +
+            safe_line(what) + "\n";
+  }
+  for (const auto& [why, lineages] : paused) {
+    text += names_of(lineages) + (lineages.size() == 1 ? " is " : " are ") + summary({}, why, 240) +
+            "\n";
   }
   return text;
 }

@@ -84,4 +84,30 @@ TEST_CASE("a plan without an end or a model says so") {
   CHECK(text.find("1 worker, 2 slots\n") != std::string::npos);
 }
 
+TEST_CASE("why a lineage does not go on is told beneath the list, and in the tree") {
+  v1::ListRunsReply reply;
+  auto& run = *reply.add_runs();
+  for (const char* id : {"lin_1", "lin_2"}) {
+    auto& lineage = *run.add_lineages();
+    lineage.set_lineage_id(id);
+    lineage.set_state(v1::LINEAGE_STATE_PAUSED);
+    lineage.set_pause_reason(v1::PAUSE_REASON_POLICY);
+    lineage.set_pause_details("3 iterations in a row failed\nand more");
+  }
+  CHECK(render_waiting(reply) == "lin_1, lin_2 are paused: 3 iterations in a row failed...\n");
+  v1::GetTreeReply tree;
+  *tree.mutable_run() = run;
+  CHECK(render_tree(tree, style{}).find("paused: 3 iterations in a row failed") !=
+        std::string::npos);
+  run.mutable_lineages(0)->set_pause_reason(v1::PAUSE_REASON_DONE);
+  run.mutable_lineages(1)->set_state(v1::LINEAGE_STATE_KILLED);
+  run.mutable_lineages(1)->set_pause_details("killed by a person");
+  CHECK(render_waiting(reply).empty());
+  *tree.mutable_run() = run;
+  const auto text = render_tree(tree, style{});
+  CHECK(text.find("killed by a person") != std::string::npos);
+  CHECK(text.find("killed: killed") == std::string::npos);
+  CHECK(text.find("in a row") == std::string::npos);
+}
+
 }  // namespace germline::cli

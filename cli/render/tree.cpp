@@ -260,7 +260,7 @@ class tree_text {
   }
 
   /// A lineage's iterations and rollbacks, in the order in which they happened, and what it waits
-  /// for since.
+  /// for since, or why it does not go on.
   std::vector<leaf> leaves_of(const v1::LineageInfo& lineage) const {
     const auto& id = lineage.lineage_id();
     auto head = start_of(lineage);
@@ -285,6 +285,11 @@ class tree_text {
     if (const auto idle = idle_words(lineage); !idle.empty()) {
       std::vector<std::string> lines;
       add_notes(lines, how_, paint::yellow, "waits for " + idle);
+      leaves.push_back({lines.front(), {lines.begin() + 1, lines.end()}});
+    }
+    if (const auto why = halted_words(lineage); !why.empty()) {
+      std::vector<std::string> lines;
+      add_notes(lines, how_, colour_of(lineage.state(), lineage.pause_reason()), why);
       leaves.push_back({lines.front(), {lines.begin() + 1, lines.end()}});
     }
     return leaves;

@@ -189,6 +189,16 @@ std::string idle_words(const v1::LineageInfo& lineage) {
   return idle ? lineage.waits_for() : "";
 }
 
+std::string halted_words(const v1::LineageInfo& lineage) {
+  const bool is_paused = lineage.state() == v1::LINEAGE_STATE_PAUSED &&
+                         lineage.pause_reason() != v1::PAUSE_REASON_DONE;
+  const bool is_killed = lineage.state() == v1::LINEAGE_STATE_KILLED;
+  const auto& why = lineage.pause_details();
+  if (why.empty() || !(is_paused || is_killed)) return {};
+  const std::string state = is_paused ? "paused" : "killed";
+  return why.starts_with(state) ? why : state + ": " + why;  // "killed by a person"
+}
+
 std::string choice_words(const v1::ParentChoice& choice) {
   std::string text = "the only one that could be";
   if (choice.among() > 1) {

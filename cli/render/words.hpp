@@ -48,6 +48,8 @@ std::string fitness_words(const v1::GenerationInfo& generation, const style& how
 bool moves_lineages(const v1::RunInfo& run);
 /// What an active lineage of which nothing is live waits for; empty where it is none.
 std::string idle_words(const v1::LineageInfo& lineage);
+/// Why a lineage that is paused or killed is so; empty: it is neither, or nobody said why.
+std::string halted_words(const v1::LineageInfo& lineage);
 /// "chosen among 12 with probability 0.083; 2 were not measured yet".
 std::string choice_words(const v1::ParentChoice& choice);
 
