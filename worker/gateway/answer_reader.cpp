@@ -16,6 +16,12 @@ std::int64_t total(const token_counts& counts) {
 
 }  // namespace
 
+const json& answer_reader::member(const json& object, const char* key) {
+  static const json none;
+  const auto found = object.find(key);
+  return found == object.end() ? none : *found;
+}
+
 bool answer_reader::read_count(const json& usage, const char* key, std::int64_t& into) {
   const auto found = usage.find(key);
   if (found == usage.end() || found->is_null()) return true;

@@ -49,6 +49,9 @@ class answer_reader {
   /// A whole body, an object. Calls count() if it tells the usage.
   virtual void take_body(const nlohmann::json& body) = 0;
 
+  /// Null where `object` has none. Not json::value(), which copies: an upstream may nest deeper
+  /// than the stack reaches.
+  static const nlohmann::json& member(const nlohmann::json& object, const char* key);
   /// Overwrites `into` where `usage` has the key; false if its value is no sane count.
   static bool read_count(const nlohmann::json& usage, const char* key, std::int64_t& into);
 

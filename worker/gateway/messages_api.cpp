@@ -152,6 +152,7 @@ void check_tools(const json& tools) {
   for (std::size_t i = 0; i < tools.size(); ++i) {
     const std::string where = "tools[" + std::to_string(i) + "]";
     if (!tools[i].is_object()) refuse(where + " must be an object");
+    one_spelling(tools[i], "type", where);
     if (!tools[i].contains("type")) continue;  // a custom tool
     const std::string& type = text_member(tools[i], "type", where);
     bool client_side = type == "custom";
@@ -173,6 +174,7 @@ void check_context_management(const json& management) {
     }
     for (const auto& edit : edits) {
       const std::string& type = text_member(edit, "type", "context_management.edits");
+      one_spelling(edit, "type", "context_management.edits");
       if (!type.starts_with("clear_")) {
         refuse("context_management: an edit of type " + shown(type) + " is not allowed");
       }

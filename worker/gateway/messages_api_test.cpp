@@ -36,6 +36,14 @@ TEST_CASE("what the provider would run or fetch is refused by name") {
             "'web_search_20250305'"));
   CHECK(has(refusal_of(R"(,"tools":[{"type":"code_execution_20250522","name":"c"}])"), "tools[0]"));
   CHECK(has(refusal_of(R"(,"tools":[{"type":7}])"), "'type' must be a string"));
+  // Some readers do not tell the letters' cases apart.
+  CHECK(has(refusal_of(R"(,"tools":[{"Type":"web_search_20250305","name":"w"}])"), "'Type'"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"custom","typ\u0045":"web_search_20250305"}])"),
+            "'typE'"));
+  CHECK(
+      has(refusal_of(R"(,"context_management":{"edits":[{"type":"clear_x","TYPE":"compact_1"}]})"),
+          "'TYPE'"));
+  CHECK(refusal_of(R"(,"tools":[{"name":"x","input_schema":{"Type":1,"type":"object"}}])") == "");
   CHECK(has(refusal_of(R"(,"mcp_servers":[])"), "'mcp_servers'"));
   CHECK(has(refusal_of(R"(,"container":"c")"), "'container'"));
   CHECK(has(refusal_of(R"(,"service_tier":"auto")"), "'service_tier'"));

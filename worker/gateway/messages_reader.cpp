@@ -26,14 +26,14 @@ bool messages_reader::take_data(std::string_view data) {
   if (data.find("\"message_") == data.npos) return false;
   const json event = json::parse(data, nullptr, false);
   if (!event.is_object()) return false;
-  const json type = event.value("type", json());
-  if (type == "message_start" && event.contains("message") && event["message"].is_object()) {
-    started_ = read_usage(event["message"].value("usage", json()));
+  const json& type = member(event, "type");
+  const json& message = member(event, "message");
+  if (type == "message_start" && message.is_object()) {
+    started_ = read_usage(member(message, "usage"));
     broken_ = broken_ || !started_;
   } else if (type == "message_delta") {
-    if (!read_usage(event.value("usage", json()))) broken_ = true;
-    const json delta = event.value("delta", json());
-    ended_ = ended_ || (delta.is_object() && delta.value("stop_reason", json()).is_string());
+    if (!read_usage(member(event, "usage"))) broken_ = true;
+    ended_ = ended_ || member(member(event, "delta"), "stop_reason").is_string();
     counted_ = started_ && ended_;
   } else if (type == "message_stop") {
     closed_ = true;

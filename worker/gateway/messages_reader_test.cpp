@@ -46,6 +46,15 @@ TEST_CASE("a stream that ends early has no final usage") {
   CHECK_FALSE(lies.finish());
 }
 
+TEST_CASE("an upstream that nests without end does not end the gateway") {
+  const std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
+  messages_reader reader(true);
+  feed(reader, "data: {\"type\":\"message_start\",\"message\":{\"usage\":" + deep + "}}\n\n");
+  feed(reader, "data: {\"type\":\"message_delta\",\"delta\":" + deep + "}\n\n" + end);
+  feed(reader, "data: {\"type\":" + deep + ",\"x\":\"message_stop\",\"\":\"message_\"}\n\n");
+  CHECK_FALSE(reader.finish());
+}
+
 TEST_CASE("a body's usage is found, and a body without one has none") {
   messages_reader reader(false);
   feed(reader, R"({"content":[],"usage":{"input_to)");

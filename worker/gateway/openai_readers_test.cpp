@@ -129,6 +129,13 @@ TEST_CASE("responses: the last event's usage is found, in each way to end") {
   CHECK_FALSE(failed.finish());
 }
 
+TEST_CASE("responses: an upstream that nests without end does not end the gateway") {
+  const std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
+  responses_reader reader(true);
+  seen(reader, "data: {\"x\":\"response.completed\",\"type\":" + deep + "}\n\n", 70'001);
+  CHECK_FALSE(reader.ended());
+}
+
 TEST_CASE("responses: a body's usage is found") {
   responses_reader reader(false);
   seen(reader, R"({"output":[],"usage":{"input_tokens":3,"output_tokens":4}})", 7);

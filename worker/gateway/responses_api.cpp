@@ -122,12 +122,14 @@ void check_tools(const json& tools) {
   for (std::size_t i = 0; i < tools.size(); ++i) {
     const std::string where = "tools[" + std::to_string(i) + "]";
     if (!tools[i].is_object()) refuse(where + " must be an object");
+    one_spelling(tools[i], "type", where);
     const std::string& type = text_member(tools[i], "type", where);
     if (type == "namespace") {  // functions under one name
       static constexpr std::array<std::string_view, 4> members = {"type", "name", "description",
                                                                   "tools"};
       only_members(tools[i], members, where);
       for (const auto& inner : tools[i].value("tools", json::array())) {
+        one_spelling(inner, "type", where + ".tools");
         if (text_member(inner, "type", where + ".tools") != "function") {
           refuse(where + ".tools: only functions are allowed in a namespace");
         }

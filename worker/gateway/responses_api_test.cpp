@@ -59,6 +59,11 @@ TEST_CASE("responses: what the provider would run is refused by name") {
   }
   CHECK(refusal_of(R"(,"tools":[{"type":"namespace","name":"n","tools":[{"type":"mcp"}]}])") != "");
   CHECK(refusal_of(R"(,"tools":{"type":"mcp"})") != "");
+  // Some readers do not tell the letters' cases apart.
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"function","Type":"mcp"}])"), "'Type'"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"namespace","name":"n","tools":
+    [{"type":"function","TYPE":"mcp"}]}])"),
+            "'TYPE'"));
   CHECK(has(refusal_of(R"(,"tool_choice":{"type":"file_search"})"), "tool_choice"));
   CHECK(has(refusal_of(R"(,"background":true)"), "'background'"));
   CHECK(has(refusal_of(R"(,"service_tier":"flex")"), "'service_tier'"));

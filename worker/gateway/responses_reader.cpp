@@ -15,7 +15,7 @@ bool responses_reader::take_data(std::string_view data) {
   if (!may_be_last) return false;
   const json event = json::parse(data, nullptr, false);
   if (!event.is_object()) return false;
-  const json type = event.value("type", json());
+  const json& type = member(event, "type");
   if (type != "response.completed" && type != "response.incomplete" && type != "response.failed") {
     return false;
   }

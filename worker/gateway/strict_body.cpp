@@ -136,6 +136,20 @@ const std::string& text_member(const json& object, const char* key, const std::s
   return found->get_ref<const std::string&>();
 }
 
+void one_spelling(const json& object, std::string_view key, const std::string& where) {
+  const auto same_letter = [](char a, char b) {
+    const auto small = [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    };
+    return small(a) == small(b);
+  };
+  for (const auto& [name, ignored] : object.items()) {
+    if (name != key && std::ranges::equal(name, key, same_letter)) {
+      refuse(where + ": the field " + shown(name) + " is not allowed");
+    }
+  }
+}
+
 const json* given(const json& object, const char* key) {
   const auto found = object.find(key);
   return found == object.end() || found->is_null() ? nullptr : &*found;

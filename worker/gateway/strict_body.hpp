@@ -29,6 +29,9 @@ std::string shown(std::string_view name);
 /// Refuses unless `object` has a string there.
 const std::string& text_member(const nlohmann::json& object, const char* key,
                                const std::string& where);
+/// Refuses a member that is `key` but for the letters' case, which not every reader tells apart.
+/// For objects whose other members are not looked at.
+void one_spelling(const nlohmann::json& object, std::string_view key, const std::string& where);
 /// The member, or null where it is null or not there: both mean "left out".
 const nlohmann::json* given(const nlohmann::json& object, const char* key);
 /// Refuses every member of `object` that is not in `allowed`.
