@@ -68,6 +68,10 @@ void raw_client::send(const std::string& bytes) {
   }
 }
 
+void raw_client::end_sending() {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
+
 bool raw_client::read_some(int timeout_ms) {
   pollfd wanted{socket_.get(), POLLIN, 0};
   if (closed_ || ::poll(&wanted, 1, timeout_ms) <= 0) return false;
@@ -208,9 +212,10 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
     const std::scoped_lock lock(mutex_);
     events_.push_back(event);
   };
-  callbacks.on_usage = [this](const std::string&, const worker::gateway_usage&,
+  callbacks.on_usage = [this](const std::string&, const worker::gateway_usage& usage,
                               const std::string& problem) {
     const std::scoped_lock lock(mutex_);
+    usage_ = usage;
     problems_.push_back(problem);
   };
   callbacks.on_gone = [this] {
@@ -301,6 +306,11 @@ std::vector<std::string> gateway_fixture::events() {
 std::vector<std::string> gateway_fixture::problems() {
   const std::scoped_lock lock(mutex_);
   return problems_;
+}
+
+worker::gateway_usage gateway_fixture::usage() {
+  const std::scoped_lock lock(mutex_);
+  return usage_;
 }
 
 bool gateway_fixture::gateway_is_gone(int timeout_ms) {

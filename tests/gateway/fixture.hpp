@@ -31,9 +31,14 @@ class raw_client {
   std::int64_t wait_closed(int timeout_ms);
   const std::string& received() const { return received_; }
   void close() { socket_.reset(); }
+  /// Nothing more will be sent.
+  void end_sending();
+  /// Waits for bytes and takes what is there. False: none came, or the connection ended.
+  bool read_some(int timeout_ms);
+  /// Whether the end was read.
+  bool is_closed() const { return closed_; }
 
  private:
-  bool read_some(int timeout_ms);
   unique_fd socket_;
   std::string received_;
   bool closed_ = false;
@@ -83,6 +88,8 @@ class gateway_fixture {
   std::vector<std::string> events();
   /// Of each request that was accounted for why it failed; empty where it did not.
   std::vector<std::string> problems();
+  /// As told last.
+  worker::gateway_usage usage();
   /// What was spoken with the HTTPS server, a line a request: "HTTP/2".
   std::string spoken() const { return read_file(folder_ + "/tls/spoken"); }
   std::string gateway_log() const { return read_file(folder_ + "/log"); }
@@ -106,6 +113,7 @@ class gateway_fixture {
   std::mutex mutex_;
   std::vector<std::string> events_;
   std::vector<std::string> problems_;
+  worker::gateway_usage usage_;
   bool gone_ = false;
   std::condition_variable changed_;
   std::unique_ptr<worker::gateway_client> client_;

@@ -71,6 +71,43 @@ TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upst
   CHECK(report["requests"] == 0);
 }
 
+TEST_CASE("what another reader might take for the next request is refused, and nothing behind it") {
+  gateway_fixture fixture(story_of(0));
+  fixture.open(plenty);
+  const std::string body = small_body(false);
+  const auto length = "content-length: " + std::to_string(body.size()) + "\r\n";
+  for (const std::string& framing :
+       {std::string("transfer-encoding: gzip\r\n"), std::string("transfer-encoding: identity\r\n"),
+        std::string("transfer-encoding: chunked, gzip\r\n"),
+        std::string("transfer-encoding: gzip, chunked\r\n"), "transfer-encoding: gzip\r\n" + length,
+        length + "transfer-encoding: x\r\n", length + length,
+        "content-length: " + std::to_string(body.size()) + ", " + std::to_string(body.size()) +
+            "\r\n"}) {
+    CAPTURE(framing);
+    raw_client client(fixture.port());
+    client.send("POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token + "\r\n" +
+                framing + "\r\n" + body + gateway_fixture::request(body));
+    client.end_sending();
+    CHECK(client.wait_closed(5'000) >= 0);
+    CHECK(client.received().starts_with("HTTP/1.1 400 "));
+    CHECK(client.received().find("HTTP/1.1", 1) == std::string::npos);
+  }
+  const auto hidden = gateway_fixture::request(body);
+  for (const std::string& framing :
+       {"content-length: " + std::to_string(hidden.size()) + "\r\n\r\n",
+        std::string("transfer-encoding: chunked\r\n\r\n1000\r\n")}) {
+    CAPTURE(framing);
+    raw_client client(fixture.port());
+    client.send("HEAD / HTTP/1.1\r\nhost: x\r\n" + framing + hidden);
+    client.end_sending();
+    CHECK(client.wait_closed(5'000) >= 0);
+    CHECK(client.received().starts_with("HTTP/1.1 400 "));
+    CHECK(client.received().find("HTTP/1.1", 1) == std::string::npos);
+  }
+  CHECK(fixture.ask("HEAD / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").status == 200);
+  CHECK(fixture.provider_report()["requests"] == 0);
+}
+
 TEST_CASE("what the attempt may not ask for is refused by name") {
   gateway_fixture fixture(story_of(0));
   fixture.open(plenty);

@@ -54,6 +54,17 @@ std::string_view shown_token(const Request& request) {
   return bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : std::string_view();
 }
 
+/// Whether it says in one way, which no reader takes for another, how long its body is. Boost's
+/// parser takes lists of lengths, and a coding that it does not know for none.
+template <class Request>
+bool is_framed_plainly(const Request& request) {
+  const auto codings = request.count(http::field::transfer_encoding);
+  if (codings + request.count(http::field::content_length) > 1) return false;
+  if (codings == 1) return beast::iequals(request[http::field::transfer_encoding], "chunked");
+  return view(request[http::field::content_length]).find_first_not_of("0123456789") ==
+         std::string_view::npos;
+}
+
 /// Both kinds of clients ask for models at one place; those of Anthropic name a version.
 template <class Request>
 const dialect& dialect_of_client(const Request& request) {
@@ -133,6 +144,9 @@ asio::awaitable<bool> session::serve_one() {
     co_return co_await refuse(400, "the request cannot be read");
   }
   if (request.get().version() != 11) co_return co_await refuse(400, "only HTTP/1.1 is spoken here");
+  if (!is_framed_plainly(request.get())) {
+    co_return co_await refuse(400, "the request does not say plainly how long its body is");
+  }
   co_return co_await route(request);
 }
 
@@ -155,6 +169,8 @@ asio::awaitable<bool> session::route(parser& request) {
   const std::string path = target.substr(0, target.find('?'));
   const bool post = head.method() == http::verb::post;
   if (head.method() == http::verb::head && path == "/") {
+    // A body that is left would be taken for the next request.
+    if (!request.is_done()) co_return co_await refuse(400, "HEAD has no body here");
     reply nothing;
     co_return co_await answer(std::move(nothing), head.keep_alive(), true);
   }

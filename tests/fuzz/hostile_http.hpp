@@ -1,0 +1,18 @@
+// hostile_http: requests as hostile code might send them to the gateway's front: good ones, framed
+// well or in the ways that make two readers see two requests, several at once.
+// Pure, by the random_source given; one thread.
+#pragma once
+
+#include <string>
+
+#include "common/random.hpp"
+
+namespace germline::tests {
+
+/// A body of Messages that may go out, of at least `size` bytes and unlike those of other marks.
+std::string marked_body(const std::string& mark, std::size_t size = 0);
+/// A few requests in a row, by one who knows `token`. What they ask for holds `mark`.
+std::string hostile_requests(const std::string& token, const std::string& mark,
+                             random_source& random);
+
+}  // namespace germline::tests
