@@ -422,7 +422,7 @@ void fuzz(const checked_dialect& by) {
         by.speaks.judge(body.dump(), route_kind::create, limits)));
   }
   std::size_t taken = 0;
-  const auto rounds = fuzz_rounds(6'000);
+  const auto rounds = fuzz_rounds(4'000);
   for (std::size_t i = 0; i < rounds; ++i) {
     INFO("random_seed " << fuzz_seed() << ", round " << i);
     auto body = by.good;
@@ -462,7 +462,7 @@ TEST_CASE("bodies of Responses") {
 TEST_CASE("any bytes: what is taken is read by others alike, and one field is put in or replaced") {
   seeded_random random(fuzz_seed());
   std::size_t taken = 0;
-  const auto rounds = fuzz_rounds(6'000);
+  const auto rounds = fuzz_rounds(4'000);
   for (std::size_t i = 0; i < rounds; ++i) {
     INFO("random_seed " << fuzz_seed() << ", round " << i);
     auto text = speller(random, true).write(pick(std::vector{good_chat, good_responses}, random));

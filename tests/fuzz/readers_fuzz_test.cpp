@@ -50,7 +50,7 @@ const auto responses_events = events_of(R"([
 
 /// Stands for nesting in what is written(): json itself copies and writes as deep as it is nested.
 const std::string deep_value = "@deep";
-constexpr std::size_t deep_levels = 400'000;
+constexpr std::size_t deep_levels = 150'000;
 
 /// What a number, a text or all of an object may be instead.
 json odd_value(random_source& random) {
@@ -204,7 +204,7 @@ void fuzz_streams(const dialect& speaks, const std::vector<json>& events, bool h
   facts.hides_usage = hides_usage;
   std::size_t settled = 0;
   std::size_t unsettled = 0;
-  const auto rounds = fuzz_rounds(4'000);
+  const auto rounds = fuzz_rounds(2'000);
   for (std::size_t i = 0; i < rounds; ++i) {
     INFO("random_seed " << fuzz_seed() << ", round " << i);
     const auto stream = stream_of(events, random);
