@@ -45,7 +45,8 @@ void load_items(SQLite::Database& db, const std::string& run, evolution::archive
       db,
       "SELECT i.kind, i.parent_generation, i.ending, i.reason, s.details FROM items"
       " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN"
-      " (2, 3) ORDER BY i.ended_ms, i.id");
+      // Of what was killed while it was measured again nothing new is known.
+      " (2, 3) AND NOT (i.asked_by <> '' AND i.ending = 5) ORDER BY i.ended_ms, i.id");
   bind_all(row, run);
   while (row.executeStep()) {
     const auto parent = text(row, 1);

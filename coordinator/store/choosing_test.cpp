@@ -152,6 +152,21 @@ TEST_CASE_FIXTURE(choosing, "a strategy has a candidate measured again, and its 
   CHECK(record->choose_parent({s.id, item_id::make(time, random), 9})->measures);
 }
 
+TEST_CASE_FIXTURE(choosing, "who is killed while it is measured again is a parent as before") {
+  elite_evaluations = 5;
+  auto s = found(2);
+  score_seed(1);
+  s = bear(s, 9);
+  const auto best = s.head_generation;
+  REQUIRE(choose(run.lineages[1]).generation == best);
+  // Its lineage retires, and with it goes what measures it.
+  s.at = lineage::status::retired;
+  REQUIRE(record->save_lineage(s, 10));
+  REQUIRE(record->kill_evaluations(s.id, "retired", 11));
+  CHECK(fitness_of(best).open_again() == 0);
+  CHECK(choose(run.lineages[1]).generation == best);
+}
+
 TEST_CASE_FIXTURE(choosing, "cases and descriptors are chosen by, also after a start") {
   strategy = "pareto";
   auto s = found(1);
