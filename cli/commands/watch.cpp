@@ -65,19 +65,19 @@ class drawing {
   const session& with_;
 };
 
-/// All that goes on, and who works.
+/// Who works, and all that goes on; what is over comes last, where the screen may end.
 result<std::string> picture_of_fleet(control_client& client, const session& with,
                                      const style& how) {
   const auto now_ms = with.time->utc_ms();
-  GERMLINE_TRY_ASSIGN(const auto runs, client.list_runs({}));
+  GERMLINE_TRY_ASSIGN(auto runs, client.list_runs({}));
+  put_over_last(runs);
   GERMLINE_TRY_ASSIGN(const auto status, client.status({}));
   std::string text;
   for (const auto& trouble : runs.troubles()) {
     text += painted(how, paint::red, safe_line(trouble)) + "\n";
   }
-  text += render_runs(runs, false, now_ms, how);
-  text += render_waiting(runs);
-  return text + "\n" + render_workers(status, now_ms, how);
+  text += render_workers(status, now_ms, how) + "\n" + render_waiting(runs);
+  return text + render_runs(runs, false, now_ms, how);
 }
 
 result<std::string> picture_of(control_client& client, const std::string& target,

@@ -67,6 +67,19 @@ bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int6
   return since_ms <= 0 || now_ms - since_ms < recent_ms;
 }
 
+void put_over_last(v1::ListRunsReply& reply) {
+  for (auto& run : *reply.mutable_runs()) {
+    auto& lineages = *run.mutable_lineages();
+    std::stable_partition(lineages.begin(), lineages.end(),
+                          [](const auto& lineage) { return !is_over(lineage); });
+  }
+  auto& runs = *reply.mutable_runs();
+  std::stable_partition(runs.begin(), runs.end(), [](const v1::RunInfo& run) {
+    return std::ranges::any_of(run.lineages(),
+                               [](const auto& lineage) { return !is_over(lineage); });
+  });
+}
+
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
                         const style& how) {
   std::vector<std::vector<std::string>> rows;

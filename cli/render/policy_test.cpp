@@ -84,6 +84,30 @@ TEST_CASE("a plan without an end or a model says so") {
   CHECK(text.find("1 worker, 2 slots\n") != std::string::npos);
 }
 
+TEST_CASE("what is over is put last, and else all stays as it was") {
+  v1::ListRunsReply reply;
+  const auto add = [&](const std::string& run_id, const std::string& states) {
+    auto& run = *reply.add_runs();
+    run.set_run_id(run_id);
+    for (const char state : states) {
+      auto& lineage = *run.add_lineages();
+      lineage.set_lineage_id(run_id + std::to_string(run.lineages_size()));
+      lineage.set_state(state == 'a'   ? v1::LINEAGE_STATE_ACTIVE
+                        : state == 'p' ? v1::LINEAGE_STATE_PAUSED
+                                       : v1::LINEAGE_STATE_KILLED);
+    }
+  };
+  add("over", "kk");
+  add("mixed", "kakp");
+  add("live", "a");
+  put_over_last(reply);
+  std::string order;
+  for (const auto& run : reply.runs()) {
+    for (const auto& lineage : run.lineages()) order += lineage.lineage_id() + " ";
+  }
+  CHECK(order == "mixed2 mixed4 mixed1 mixed3 live1 over1 over2 ");
+}
+
 TEST_CASE("why a lineage does not go on is told beneath the list, and in the tree") {
   v1::ListRunsReply reply;
   auto& run = *reply.add_runs();

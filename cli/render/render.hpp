@@ -16,6 +16,8 @@ namespace germline::cli {
 
 /// Whether `ps` lists a lineage: all that is not over, and for a day what is.
 bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int64_t now_ms);
+/// Puts what is over behind what is not: of each run's lineages, and runs of which all are over.
+void put_over_last(v1::ListRunsReply& reply);
 /// One row a lineage that is listed; with `all` one for each.
 std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t now_ms,
                         const style& how);
