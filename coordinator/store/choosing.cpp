@@ -103,14 +103,12 @@ void measure_again(SQLite::Database& db, const item_id& item, const std::string&
 evolution::population& store::impl::population_of(const std::string& run,
                                                   const evolution::strategy& by,
                                                   v1::FitnessDirection direction) {
-  auto& kept = populations[run];
-  if (kept) return *kept;
+  if (const auto kept = populations.find(run); kept != populations.end()) return *kept->second;
   auto made =
       std::make_unique<evolution::population>(by, direction == v1::FITNESS_DIRECTION_MINIMIZE);
   load_births(db, run, made->all());
   load_items(db, run, made->all());
-  kept = std::move(made);
-  return *kept;
+  return *populations.emplace(run, std::move(made)).first->second;
 }
 
 result<bool> store::impl::measure_elite(const std::string& run, const item_id& item,

@@ -167,6 +167,34 @@ TEST_CASE_FIXTURE(choosing, "who is killed while it is measured again is a paren
   CHECK(choose(run.lineages[1]).generation == best);
 }
 
+TEST_CASE_FIXTURE(choosing, "a score that could not be recorded is not chosen by") {
+  elite_evaluations = 5;
+  auto s = found(2);
+  score_seed(1);
+  const auto of_seed = next_one;
+  SUBCASE("by who knows the archive") {
+    CHECK(choose(run.lineages[1]).generation == seed.id);
+  }
+  REQUIRE(lease(s.live, 1));
+  const auto end = make_measured_end(s);
+  REQUIRE(record->end_iteration(end));
+  SUBCASE("by who puts it together with it") {
+    reopen();
+  }
+  const auto item = end.born->evaluations[0];
+  REQUIRE(lease(item, 1));
+  records::evaluation_end scored;
+  scored.judged = {item, attempt, 1, lineage::ending::scored, "", "", "", "", {}, {}, 9};
+  scored.score.emplace().set_score(9);
+  scored.again = of_seed;  // is there already: it cannot be made
+  CHECK_FALSE(record->end_evaluation(scored));
+  CHECK(choose(run.lineages[1]).generation == seed.id);
+  CHECK(fitness_of(end.born->id).samples() == 0);
+  scored.again = item_id::make(time, random);
+  REQUIRE(record->end_evaluation(scored));
+  CHECK(choose(run.lineages[1]).generation == end.born->id);
+}
+
 TEST_CASE_FIXTURE(choosing, "cases and descriptors are chosen by, also after a start") {
   strategy = "pareto";
   auto s = found(1);

@@ -413,7 +413,7 @@ result<bool> store::end_iteration(const records::iteration_end& end) {
 result<bool> store::end_evaluation(const records::evaluation_end& end) {
   auto& db = impl_->db;
   std::string run;
-  bool told = false;
+  bool is_known = false;  // to an archive, before it is recorded
   auto ended = impl_->transact([&]() -> result<bool> {
     GERMLINE_TRY(check_fence(db, end.judged));
     SQLite::Statement of(db, "SELECT run_id, parent_generation FROM items WHERE id=?");
@@ -428,13 +428,13 @@ result<bool> store::end_evaluation(const records::evaluation_end& end) {
            end.score->score(), sql::blob{end.score->SerializeAsString()}, end.judged.item.str(),
            v1::WORK_KIND_EVALUATE);
     }
+    is_known = true;
     if (auto* archive = impl_->known_archive(run)) {
-      told = true;
       archive->measure(text(of, 1), outcome_of(end.score));
     }
     return impl_->measure_elite(run, end.again, end.judged.now_ms);
   });
-  if (!ended && told) impl_->populations.erase(run);
+  if (!ended && is_known) impl_->populations.erase(run);
   return ended;
 }
 
