@@ -221,8 +221,7 @@ class Endings(unittest.TestCase):
             live = iterations_of(self.fleet.tree(run))
             return live and live[0]["phase"] == "ITERATION_PHASE_RUNNING"
         self.fleet.wait(runs, "the agent runs")
-        time.sleep(1)  # let it breed
-        self.assertGreater(len(sandbox_pids()), 10)
+        self.fleet.wait(lambda: len(sandbox_pids()) > 10, "it has bred")
         killed = self.fleet.asked("kill", run)
         proofs = {line["proof"] for line in killed["lineages"]}
         self.assertIn("KILL_PROOF_KILLED", proofs, killed)
