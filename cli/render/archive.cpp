@@ -21,15 +21,14 @@ bool is_whole(const v1::GenerationInfo& generation) {
   return generation.fitness().failed() == 0 && generation.fitness().open() == 0;
 }
 
-/// Its fitness is another's, which is in the same tree.
+}  // namespace
+
 bool is_listed_as_another(const v1::GetTreeReply& tree, const v1::GenerationInfo& generation) {
   return !generation.same_as().empty() &&
          std::ranges::any_of(tree.generations(), [&](const auto& each) {
            return each.generation_id() == generation.same_as();
          });
 }
-
-}  // namespace
 
 std::vector<const v1::GenerationInfo*> ranking(const v1::GetTreeReply& tree) {
   std::vector<const v1::GenerationInfo*> ranked;

@@ -10,6 +10,8 @@
 
 namespace germline::cli {
 
+/// Whether its fitness is another's, whose source it has, and that is in the same tree.
+bool is_listed_as_another(const v1::GetTreeReply& tree, const v1::GenerationInfo& generation);
 /// Those that have a score, the best first: by the cautious end of the confidence interval, then by
 /// the mean, then the older one. Those that were killed are among them. Who lacks a score of one of
 /// its evaluations stands behind all that lack none, whatever the others say: a candidate could

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <set>
 
+#include "cli/render/archive.hpp"
+
 namespace germline::cli {
 namespace {
 
@@ -78,6 +80,7 @@ std::vector<numbered> numbers_of(const v1::GetTreeReply& tree) {
   }
   std::vector<numbered> all;
   for (const auto& each : tree.generations()) {
+    if (is_listed_as_another(tree, each)) continue;
     numbered one{&each, {}};
     one.numbers["depth"] = static_cast<double>(each.depth());
     one.numbers["number"] = static_cast<double>(each.number());

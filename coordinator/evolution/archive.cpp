@@ -59,14 +59,17 @@ void archive::begin(const std::string& parent) {
 }
 
 void archive::end(const std::string& parent, bool failed, bool by_itself) {
-  tell_changed(change(parent, [&](member& m) {
+  const auto known = find(parent);
+  const bool was_candidate = known && is_candidate(*known);
+  change(parent, [&](member& m) {
     if (m.under_way > 0) {
       --m.under_way;
       --under_way_;
     }
     if (!failed) m.carried = true;
     if (failed && by_itself) ++m.own_failures;
-  }));
+  });
+  if (known && was_candidate != is_candidate(*known)) tell_changed(known);
 }
 
 void archive::bar(const std::string& generation) {

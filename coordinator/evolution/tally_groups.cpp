@@ -31,39 +31,33 @@ struct posterior {
 }  // namespace
 
 void tally_groups::set(std::size_t slot, std::optional<tally_of_slot> tally) {
-  if (slot >= places_.size()) places_.resize(slot + 1);
-  auto& at = places_[slot];
-  if (at.tally == tally) return;
-  if (at.tally) {
-    const auto left = groups_.find(*at.tally);
-    auto& slots = left->second;
-    slots[at.at] = slots.back();
-    places_[slots[at.at]].at = at.at;
-    slots.pop_back();
-    if (slots.empty()) groups_.erase(left);
+  if (slot >= tallies_.size()) tallies_.resize(slot + 1);
+  auto& its = tallies_[slot];
+  if (its == tally) return;
+  if (its) {
+    const auto left = groups_.find(*its);
+    left->second.erase(slot);
+    if (left->second.empty()) groups_.erase(left);
   }
-  at.tally = tally;
-  if (!tally) return;
-  auto& joined = groups_[*tally];
-  at.at = joined.size();
-  joined.push_back(slot);
+  its = tally;
+  if (tally) groups_[*tally].insert(slot);
 }
 
 std::size_t tally_groups::draw(random_source& chance) const {
   GERMLINE_ASSERT(!empty());
-  const std::vector<std::size_t>* best = nullptr;
+  const slots* best = nullptr;
   double greatest = -1;
-  for (const auto& [tally, slots] : groups_) {
+  for (const auto& [tally, alike] : groups_) {
     const posterior of(tally);
-    const auto k = static_cast<double>(slots.size());
+    const auto k = static_cast<double>(alike.size());
     const double u = 1 - uniform(chance);  // in (0, 1]
     if (of.is_at_most(greatest, k, u)) continue;
     const double drawn = of.greatest(k, u);
     if (drawn <= greatest) continue;
     greatest = drawn;
-    best = &slots;
+    best = &alike;
   }
-  return best->at(chance.below(best->size()));
+  return *best->find_by_order(chance.below(best->size()));
 }
 
 }  // namespace germline::evolution

@@ -11,6 +11,9 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -34,12 +37,12 @@ class tally_groups {
   std::size_t draw(random_source& chance) const;
 
  private:
-  struct place {
-    std::optional<tally_of_slot> tally;
-    std::size_t at = 0;  // in its group
-  };
-  std::map<tally_of_slot, std::vector<std::size_t>> groups_;  // none is empty
-  std::vector<place> places_;                                 // by slot
+  // In their order, whichever came first, so that the same slots give the same draws.
+  using slots =
+      __gnu_pbds::tree<std::size_t, __gnu_pbds::null_type, std::less<>, __gnu_pbds::rb_tree_tag,
+                       __gnu_pbds::tree_order_statistics_node_update>;
+  std::map<tally_of_slot, slots> groups_;              // none is empty
+  std::vector<std::optional<tally_of_slot>> tallies_;  // by slot
 };
 
 }  // namespace germline::evolution

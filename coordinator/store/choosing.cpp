@@ -1,5 +1,7 @@
 // The part of the store that chooses parents: it keeps the archives of runs whose strategy chooses,
 // and asks the strategy.
+#include <cmath>
+
 #include "coordinator/evolution/strategy.hpp"
 #include "coordinator/store/store.hpp"
 #include "coordinator/store/store_impl.hpp"
@@ -14,10 +16,13 @@ evolution::measured_once outcome_of(const std::optional<v1::Score>& score) {
   evolution::measured_once out;
   if (!score) return out;
   out.score = score->score();
+  constexpr double most = 1e100;  // as types.proto says; what is no number has no place in an order
   for (const auto& each : score->descriptors()) {
-    out.descriptors.emplace_back(each.name(), each.value());
+    if (std::abs(each.value()) <= most) out.descriptors.emplace_back(each.name(), each.value());
   }
-  for (const auto& each : score->cases()) out.cases.emplace_back(each.name(), each.value());
+  for (const auto& each : score->cases()) {
+    if (std::abs(each.value()) <= most) out.cases.emplace_back(each.name(), each.value());
+  }
   return out;
 }
 
@@ -46,7 +51,9 @@ void load_items(SQLite::Database& db, const std::string& run, evolution::archive
       "SELECT i.kind, i.parent_generation, i.ending, i.reason, s.details FROM items"
       " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN"
       // Of what was killed while it was measured again nothing new is known.
-      " (2, 3) AND NOT (i.asked_by <> '' AND i.ending = 5) ORDER BY i.ended_ms, i.id");
+      " (2, 3) AND NOT (i.asked_by <> '' AND i.ending = 5)"
+      // Scores in the order in which they were recorded; the order of the rest makes no difference.
+      " ORDER BY s.rowid, i.id");
   bind_all(row, run);
   while (row.executeStep()) {
     const auto parent = text(row, 1);
@@ -94,7 +101,8 @@ void measure_again(SQLite::Database& db, const item_id& item, const std::string&
                    const std::string& asked_by, std::int64_t now_ms) {
   sql::exec(db,
             "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
-            " parent_commit, started_ms, asked_by) SELECT ?1, g.run_id, g.lineage_id, 3, 1 +"
+            " parent_commit, started_ms, asked_by) SELECT ?1, g.run_id, CASE WHEN ?4 = 'run' THEN"
+            " g.lineage_id ELSE ?4 END, 3, 1 +"
             " (SELECT COUNT(*) FROM items i WHERE i.parent_generation = g.id AND i.kind = 3), g.id,"
             " g.commit_id, ?3, ?4 FROM generations g WHERE g.id = ?2",
             item.str(), generation, now_ms, asked_by);
@@ -121,11 +129,13 @@ result<bool> store::impl::measure_elite(const std::string& run, const item_id& i
   const auto& all = population_of(run, by, static_cast<v1::FitnessDirection>(integer(of, 1))).all();
   if (all.candidates() == 0) return false;
   const auto& best = all.at(all.best()).id;
-  SQLite::Statement has(db,
-                        "SELECT COUNT(*), SUM(ending = 0) FROM items WHERE parent_generation=? AND"
-                        " kind = 3");
+  SQLite::Statement has(
+      db,
+      "SELECT COUNT(*), SUM(ending = 0), (SELECT l.state FROM generations g JOIN lineages l ON"
+      " l.id = g.lineage_id WHERE g.id = ?1) FROM items WHERE parent_generation = ?1 AND kind = 3");
   bind_all(has, best);
   has.executeStep();
+  if (integer(has, 2) == v1::LINEAGE_STATE_KILLED) return false;  // nothing of it runs any more
   if (integer(has, 0) >= integer(of, 0) || integer(has, 1) > 0) return false;
   measure_again(db, item, best, "run", now_ms);
   return true;

@@ -167,6 +167,56 @@ TEST_CASE_FIXTURE(choosing, "who is killed while it is measured again is a paren
   CHECK(choose(run.lineages[1]).generation == best);
 }
 
+TEST_CASE_FIXTURE(choosing,
+                  "a generation whose lineage was killed can be measured again by another") {
+  strategy = "clade-thompson,expand=0.1";
+  auto s = found(2);
+  score_seed(1);
+  s = bear(s, 1);
+  s = bear(begin_from(s, choose(s.id)), 1);  // 4 cases are too few for 2 that are born
+  // What descends from its head is barred with it; what it bore before may be a parent.
+  REQUIRE(record->bar_clade({{s.head_generation, {}}, "enough", 20}));
+  s.at = lineage::status::killed;
+  REQUIRE(record->kill_lineage(s, 21));
+  const auto second = run.lineages[1];
+  std::set<std::string> measured;
+  for (int i = 0; i < 20; ++i) {
+    const auto asked = item_id::make(time, random);
+    const auto waits = record->choose_parent({second, asked, 30 + i});
+    REQUIRE(waits);
+    if (!waits->measures) break;
+    const auto given = lease(asked, 1);
+    REQUIRE(given);
+    CHECK(given->lineage_id() == second.str());
+    measured.insert(given->parent_generation());
+    REQUIRE(score(asked, 1));
+  }
+  CHECK(measured.size() == 2);  // the seed, and the killed lineage's first
+  // It goes with who asked.
+  const auto last = item_id::make(time, random);
+  REQUIRE(record->choose_parent({second, last, 60})->measures);
+  REQUIRE(record->kill_evaluations(second, "retired", 61));
+  CHECK_FALSE(lease(last, 1));
+}
+
+TEST_CASE_FIXTURE(choosing, "an elite of a killed lineage is not measured again") {
+  elite_evaluations = 5;
+  auto s = found(2);
+  score_seed(1);
+  s = bear(s, 9);
+  const auto open = next_one;
+  const auto best = s.head_generation;
+  s = begin_from(s, choose(s.id));
+  s = bear(s, 5);
+  REQUIRE(record->bar_clade({{s.head_generation, {}}, "enough", 20}));
+  s.at = lineage::status::killed;
+  REQUIRE(record->kill_lineage(s, 21));
+  CHECK_FALSE(lease(open, 1));
+  CHECK(choose(run.lineages[1]).generation == best);
+  bear(begin_from(of(1, seed.id), choose(run.lineages[1])), 2);
+  CHECK(fitness_of(best).open_again() == 0);
+}
+
 TEST_CASE_FIXTURE(choosing, "a score that could not be recorded is not chosen by") {
   elite_evaluations = 5;
   auto s = found(2);

@@ -85,7 +85,8 @@ struct record_reader::impl {
     SQLite::Statement row(
         db,
         "SELECT COUNT(DISTINCT parent_generation) FROM items WHERE run_id = (SELECT run_id FROM"
-        " items WHERE id=?1) AND kind = 3 AND ending <> 0 AND ended_ms > ?2 AND (?3 = 0 OR"
+        " items WHERE id=?1) AND kind = 3 AND asked_by = '' AND ending <> 0 AND ended_ms > ?2 AND"
+        " (?3 = 0 OR"
         " ended_ms < ?3)");
     rows::bind_all(row, iteration.item_id(), iteration.started_ms(), iteration.ended_ms());
     row.executeStep();

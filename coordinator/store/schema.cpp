@@ -187,6 +187,7 @@ constexpr const char* version_10 = R"sql(
 ALTER TABLE runs ADD COLUMN elite_evaluations INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX asked_items ON items (asked_by) WHERE asked_by <> '';
+CREATE INDEX evaluations_of_generation ON items (parent_generation) WHERE kind = 3;
 ALTER TABLE generations ADD COLUMN same_as TEXT NOT NULL DEFAULT '';
 CREATE INDEX sources_of_run ON generations (run_id, source_id);
 )sql";

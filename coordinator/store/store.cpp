@@ -106,7 +106,7 @@ std::string measured_with_source(SQLite::Database& db, const std::string& run,
       "SELECT g.id FROM generations g WHERE g.run_id=?1 AND g.source_id=?2 AND g.barred=0 AND"
       " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3) AND NOT"
       " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3 AND"
-      " i.ending = ?3) ORDER BY g.rowid LIMIT 1");
+      " i.asked_by = '' AND i.ending = ?3) ORDER BY g.rowid LIMIT 1");
   bind_all(row, run, source, v1::ENDING_KILLED);
   return row.executeStep() ? text(row, 0) : std::string();
 }

@@ -52,7 +52,8 @@ void write_lineage(SQLite::Database& db, const lineage::state& s, std::int64_t n
 void kill_item(SQLite::Database& db, const std::string& item, const std::string& why,
                std::int64_t now_ms);
 
-/// Has a generation evaluated once more; see schema.cpp for `asked_by`.
+/// Has a generation evaluated once more; see schema.cpp for `asked_by`. It is an item of the
+/// lineage that asked, and so ends with that; else of the generation's.
 void measure_again(SQLite::Database& db, const item_id& item, const std::string& generation,
                    const std::string& asked_by, std::int64_t now_ms);
 

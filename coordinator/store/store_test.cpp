@@ -17,7 +17,8 @@ namespace {
 
 /// What versions 7 to 9 brought is taken back.
 constexpr const char* back_to_6 =
-    "DROP INDEX asked_items; ALTER TABLE items DROP COLUMN asked_by;"
+    "DROP INDEX evaluations_of_generation; DROP INDEX asked_items; ALTER TABLE items DROP COLUMN "
+    "asked_by;"
     "ALTER TABLE runs DROP COLUMN elite_evaluations; DROP INDEX sources_of_run;"
     "ALTER TABLE generations DROP COLUMN same_as;"
     "DROP INDEX items_of_lineage; ALTER TABLE runs DROP COLUMN policy;"

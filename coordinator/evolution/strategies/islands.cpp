@@ -19,6 +19,10 @@
 // Differs from FunSearch and OpenEvolve in that nothing is copied or reset: who migrates is chosen
 // anew each time, and islands where nothing may be a parent are passed over.
 #include <algorithm>
+#include <cmath>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
+#include <limits>
 #include <set>
 
 #include "coordinator/evolution/strategies/strategies.hpp"
@@ -41,39 +45,28 @@ class grid {
     auto operator<=>(const rank&) const = default;
   };
 
-  void put(const cell& at, const rank& who) {
-    auto& home = niches_[at];
-    if (home.living.empty()) {
-      home.at = taken_.size();
-      taken_.push_back(&home);
-    }
-    home.living.insert(who);
-  }
+  void put(const cell& at, const rank& who) { niches_[at].insert(who); }
   void take(const cell& at, const rank& who) {
     const auto found = niches_.find(at);
-    auto& home = found->second;
-    home.living.erase(who);
-    if (!home.living.empty()) return;
-    taken_[home.at] = taken_.back();
-    taken_[home.at]->at = home.at;
-    taken_.pop_back();
-    niches_.erase(found);
+    found->second.erase(who);
+    if (found->second.empty()) niches_.erase(found);
   }
 
-  std::size_t size() const { return taken_.size(); }
-  std::size_t elite(std::size_t nth) const { return taken_[nth]->living.rbegin()->slot; }
+  std::size_t size() const { return niches_.size(); }
+  /// In the order of their cells, whichever was taken first. O(log n).
+  std::size_t elite(std::size_t nth) const {
+    return niches_.find_by_order(nth)->second.rbegin()->slot;
+  }
   bool has_elite(const cell& at, std::size_t slot) const {
     const auto found = niches_.find(at);
-    return found != niches_.end() && found->second.living.rbegin()->slot == slot;
+    return found != niches_.end() && found->second.rbegin()->slot == slot;
   }
 
  private:
-  struct niche {
-    std::set<rank> living;
-    std::size_t at = 0;  // in taken_
-  };
-  std::map<cell, niche> niches_;  // none is empty
-  std::vector<niche*> taken_;     // the same, to draw from
+  // Who lives in each niche; none is empty.
+  __gnu_pbds::tree<cell, std::set<rank>, std::less<cell>, __gnu_pbds::rb_tree_tag,
+                   __gnu_pbds::tree_order_statistics_node_update>
+      niches_;
 };
 
 /// Where a descriptor's values were.
@@ -88,8 +81,10 @@ struct range {
       high = std::max(high, value);
       return;
     }
-    while (value < low) low -= high - low;
-    while (value > high) high += high - low;
+    // At least to the next number: a range of one step between two numbers may not grow by itself.
+    constexpr double endless = std::numeric_limits<double>::infinity();
+    while (value < low) low = std::min(low - (high - low), std::nextafter(low, -endless));
+    while (value > high) high = std::max(high + (high - low), std::nextafter(high, endless));
   }
   int bin(double value, int bins) const {
     if (low == high) return 0;

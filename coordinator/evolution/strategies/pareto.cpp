@@ -6,7 +6,7 @@
 // not dominated; it is asked of each in the order of their means, from the worst on, of one mean
 // from the youngest. L. A. Agrawal et al., "GEPA: Reflective Prompt Evolution Can Outperform
 // Reinforcement Learning", 2025, algorithm 2. A case's value is the mean over the evaluations;
-// without cases the score is the only one, which makes it `best` by the mean.
+// without cases that are looked at the score is the only one.
 //
 // Differs from GEPA in what bounds it: of those that are alike the best at a case the 32 with the
 // greatest means are looked at, and of a run the first 1,000 names of cases.
@@ -24,23 +24,28 @@ constexpr std::size_t alike_max = 32;
 
 class pareto final : public selector {
  public:
+  pareto() { number_of(""); }
+
   void on_added(const archive&, std::size_t slot) override { known_.resize(slot + 1); }
 
   void on_measured(const archive& of, std::size_t slot, const measured_once& outcome) override {
     if (!outcome.score) return;
     const double sign = of.minimizes() ? -1 : 1;
-    for (const auto& [name, value] : outcome.cases) note(slot, name, sign * value);
-    if (outcome.cases.empty()) note(slot, "", sign * *outcome.score);
+    bool has_case = false;
+    for (const auto& [name, value] : outcome.cases) {
+      has_case = note(slot, name, sign * value) || has_case;
+    }
+    if (!has_case) note(slot, "", sign * *outcome.score);
   }
 
   void on_changed(const archive& of, std::size_t slot) override {
-    std::vector<std::size_t> emptied;
+    std::vector<std::pair<std::size_t, double>> emptied;  // with the best value there was
     auto& it = known_[slot];
     for (const auto& [at, value] : it.placed) {
       auto& best = fronts_[at];
       if (best.value != value) continue;
       best.alike.erase({-it.mean, slot});
-      if (best.alike.empty()) emptied.push_back(at);
+      if (best.alike.empty()) emptied.emplace_back(at, value);
     }
     it.placed.clear();
     if (of.is_candidate(slot)) {
@@ -50,8 +55,9 @@ class pareto final : public selector {
         put(fronts_[at], slot, mean.value);
       }
     }
-    // The next best are looked for among all: what was the best is so no more, which is rare.
-    for (const auto at : emptied) {
+    // Where what alone was the best is so no more, the next best are looked for among all.
+    for (const auto& [at, was] : emptied) {
+      if (!fronts_[at].alike.empty() && fronts_[at].value >= was) continue;
       fronts_[at].alike.clear();
       for (std::size_t i = 0; i < known_.size(); ++i) {
         for (const auto& [its, value] : known_[i].placed) {
@@ -95,16 +101,23 @@ class pareto final : public selector {
     std::size_t cases = 0;
   };
 
-  void note(std::size_t slot, const std::string& name, double value) {
-    auto at = numbers_.find(name);
-    if (at == numbers_.end()) {
-      if (numbers_.size() == cases_max) return;
-      at = numbers_.emplace(name, numbers_.size()).first;
-      fronts_.emplace_back();
-    }
-    auto& mean = known_[slot].cases[at->second];
+  /// None: it is new, and there are as many as may be.
+  std::optional<std::size_t> number_of(const std::string& name) {
+    const auto at = numbers_.find(name);
+    if (at != numbers_.end()) return at->second;
+    if (numbers_.size() > cases_max) return std::nullopt;
+    fronts_.emplace_back();
+    return numbers_.emplace(name, numbers_.size()).first->second;
+  }
+
+  /// Whether the case is looked at.
+  bool note(std::size_t slot, const std::string& name, double value) {
+    const auto number = number_of(name);
+    if (!number) return false;
+    auto& mean = known_[slot].cases[*number];
     ++mean.count;
     mean.value += (value - mean.value) / mean.count;
+    return true;
   }
 
   void put(front& into, std::size_t slot, double value) const {
@@ -137,7 +150,7 @@ class pareto final : public selector {
     return out;
   }
 
-  std::unordered_map<std::string, std::size_t> numbers_;  // of the cases
+  std::unordered_map<std::string, std::size_t> numbers_;  // of the cases; "" is the score
   std::vector<front> fronts_;                             // by case
   std::vector<known> known_;                              // by slot
 };
