@@ -164,7 +164,13 @@ result<void> read_fitness(const toml::table* table, std::string_view source, gen
   }
   if (const auto count = reader.whole("elite_evaluations", 1, elite_evaluations_max)) {
     out.fitness.elite_evaluations = static_cast<int>(*count);
-    if (out.fitness.elite_evaluations <= out.fitness.evaluations) {
+    if (out.fitness.evaluations < evaluations_min_for_elite) {
+      reader.fail(
+          "elite_evaluations",
+          "needs at least " + std::to_string(evaluations_min_for_elite) +
+              " evaluations, since less do not say how sure a mean is; write evaluations = " +
+              std::to_string(evaluations_min_for_elite));
+    } else if (out.fitness.elite_evaluations <= out.fitness.evaluations) {
       reader.fail("elite_evaluations", "must be more than evaluations, " +
                                            std::to_string(out.fitness.evaluations) +
                                            "; or leave it out");

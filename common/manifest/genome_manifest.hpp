@@ -45,6 +45,8 @@ struct fitness_request {
 };
 inline constexpr int evaluations_max = 100;
 inline constexpr int elite_evaluations_max = 1'000;
+// With less the bounds of a mean are so wide, or not known, that who is measured again only loses.
+inline constexpr int evaluations_min_for_elite = 3;
 
 struct genome_manifest {
   std::string name;

@@ -123,6 +123,9 @@ TEST_CASE("each error says where, what is wrong, and what would be right") {
         "number with ms, s, m, h or d, such as \"30m\"");
   CHECK(error_of(with("\"2GiB\"", "2")) ==
         "genome.toml:25: `memory` in [sandbox] is a whole number; write a text in quotes");
+  CHECK(error_of(with("\nevaluations = 5", "\nevaluations = 2"))
+            .find("`elite_evaluations` in [fitness] needs at least 3 evaluations") !=
+        std::string::npos);
   CHECK(
       error_of(with("elite_evaluations = 20", "elite_evaluations = 5")) ==
       "genome.toml:22: `elite_evaluations` in [fitness] must be more than evaluations, 5; or leave"

@@ -48,21 +48,22 @@ TEST_CASE_FIXTURE(measured, "each generation is measured as often as the seed sa
 
 TEST_CASE_FIXTURE(measured, "the best so far is leased again, until it is measured often enough") {
   shell("cd " + dir +
-        "/user && sed -i 's/^evaluations = 2$/&\\nelite_evaluations = 4/' genome.toml &&"
+        "/user && sed -i 's/^evaluations = 2$/evaluations = 3\\nelite_evaluations = 5/' "
+        "genome.toml &&"
         " git -c user.name=u -c user.email=u@e commit -qam elite");
   create(1);
   scripted_worker worker(service->address(), "w1");
   found(worker);
   std::set<int> numbers;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 5; ++i) {
     const auto lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
     numbers.insert(static_cast<int>(lease.number()));
     REQUIRE(score(worker, lease, i));
   }
-  CHECK(numbers == std::set{1, 2, 3, 4});
+  CHECK(numbers == std::set{1, 2, 3, 4, 5});
   const auto now = tree();
-  CHECK(now.generations(0).fitness().samples() == 4);
-  CHECK(now.generations(0).fitness().mean() == 1.5);
+  CHECK(now.generations(0).fitness().samples() == 5);
+  CHECK(now.generations(0).fitness().mean() == 2);
   take_leases(worker, 300);
   CHECK(std::ranges::none_of(
       kept, [](const auto& each) { return each.kind() == v1::WORK_KIND_EVALUATE; }));

@@ -106,7 +106,7 @@ TEST_CASE("what is no strategy is told, with what there is") {
           "strategy islands: islands is '" + text + "'; it can be a whole number from 1 to 64");
   }
   CHECK(why_not("clade-thompson,expand=0") ==
-        "strategy clade-thompson: expand is '0'; it can be a number from 0.1 to 1");
+        "strategy clade-thompson: expand is '0'; it can be a number from 0.25 to 1");
   for (const std::string text : {"archive-sampling,", "archive-sampling,form",
                                  "archive-sampling,form=", "archive-sampling,=median"}) {
     CHECK(why_not(text).find("an option is written KEY=VALUE") != std::string::npos);

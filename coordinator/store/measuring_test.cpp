@@ -177,6 +177,22 @@ TEST_CASE_FIXTURE(measured_fixture, "a source is measured once: who has it again
   SUBCASE("retired, with what measures it") {
     REQUIRE(record->kill_evaluations(killed.id, "retired", 20));
   }
+  SUBCASE("without a score") {
+    REQUIRE(lease(other.born->evaluations[0], 1));
+    records::evaluation_end failed;
+    failed.judged = {other.born->evaluations[0],
+                     attempt,
+                     1,
+                     lineage::ending::failed,
+                     "crash",
+                     "",
+                     "",
+                     "",
+                     {},
+                     {},
+                     9};
+    REQUIRE(record->end_evaluation(failed));
+  }
   lineage::state second;
   second.id = run.lineages[1];
   second.head_generation = seed.id;

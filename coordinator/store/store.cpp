@@ -98,7 +98,7 @@ void write_verdict(SQLite::Database& db, const records::verdict& judged,
   book(db, judged.attempt.str(), judged.usage.cost_nanousd(), judged.now_ms);
 }
 
-/// The eldest generation of the run with that source, which is measured or is to be; empty: none.
+/// The eldest generation of the run with that source, which has its scores or is to; empty: none.
 std::string measured_with_source(SQLite::Database& db, const std::string& run,
                                  const std::string& source) {
   SQLite::Statement row(
@@ -106,8 +106,8 @@ std::string measured_with_source(SQLite::Database& db, const std::string& run,
       "SELECT g.id FROM generations g WHERE g.run_id=?1 AND g.source_id=?2 AND g.barred=0 AND"
       " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3) AND NOT"
       " EXISTS (SELECT 1 FROM items i WHERE i.parent_generation = g.id AND i.kind = 3 AND"
-      " i.asked_by = '' AND i.ending = ?3) ORDER BY g.rowid LIMIT 1");
-  bind_all(row, run, source, v1::ENDING_KILLED);
+      " i.asked_by = '' AND i.ending NOT IN (0, ?3)) ORDER BY g.rowid LIMIT 1");
+  bind_all(row, run, source, v1::ENDING_SCORED);
   return row.executeStep() ? text(row, 0) : std::string();
 }
 

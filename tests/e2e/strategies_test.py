@@ -48,17 +48,18 @@ class Strategies(unittest.TestCase):
     def test_a_strategy_has_generations_measured_again_and_so_is_the_best(self):
         place = self.genome()
         with open(place + "/genome.toml", "a", encoding="utf-8") as file:
-            file.write("elite_evaluations = 4\n")  # [fitness] is the last section
+            file.write("evaluations = 3\nelite_evaluations = 6\n")  # [fitness] is the last section
         self.fleet.commit(place, "elite")
-        # Each evaluation is one case: 4 generations are too many for 4 cases.
-        run = self.fleet.run(place, 2, "--lineages", "2", "--strategy", "clade-thompson,pass=1")
+        # Each evaluation is one case: for one birth beside another 2 ^ (1 / 0.25) = 16 are needed.
+        run = self.fleet.run(place, 2, "--lineages", "2", "--strategy",
+                             "clade-thompson,pass=1,expand=0.25")
         tree = self.measured(run, 4)
         story = json.dumps(tree, indent=1) + self.fleet.logs()
         of = {}
         for evaluation in tree["evaluations"]:
             self.assertEqual(evaluation["ending"], "ENDING_SCORED", story)
             of.setdefault(evaluation["parent_generation"], []).append(int(evaluation["number"]))
-        self.assertGreater(len(tree["evaluations"]), len(tree["generations"]), story)
+        self.assertGreaterEqual(len(tree["evaluations"]), 16, story)
         # Both lineages begin from the seed, and the genome does the same in both: a source is
         # measured once.
         sources = {g["source_id"] for g in tree["generations"]}
@@ -71,7 +72,7 @@ class Strategies(unittest.TestCase):
             self.assertEqual(sorted(numbers), list(range(1, len(numbers) + 1)), story)
         ranked = self.fleet.call("archive", "top", run, "-n", "1", "--json").stdout
         best = json.loads(ranked)[0]
-        self.assertGreaterEqual(best["fitness"]["samples"], 4, story)
+        self.assertGreaterEqual(best["fitness"]["samples"], 6, story)
 
     def test_lineages_go_on_from_each_others_generations(self):
         fleet = self.fleet

@@ -85,7 +85,7 @@ class clade_thompson final : public selector {
 }  // namespace
 
 result<maker> make_clade_thompson(options& given) {
-  GERMLINE_TRY_ASSIGN(const auto expand, number_option(given, "expand", "0.6", 0.1, 1));
+  GERMLINE_TRY_ASSIGN(const auto expand, number_option(given, "expand", "0.6", 0.25, 1));
   GERMLINE_TRY_ASSIGN(const auto pass, number_option(given, "pass", "0.5", -1e100, 1e100));
   return maker([=] { return std::make_unique<clade_thompson>(expand, pass); });
 }
