@@ -3,9 +3,7 @@
 // its own. The random_seed is fixed, so a failure repeats; GERMLINE_FUZZ_SEED sets another.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,46 +17,17 @@
 #include "common/git/tree.hpp"
 #include "common/manifest/genome_manifest.hpp"
 #include "common/random.hpp"
+#include "tests/fuzz/fuzzing.hpp"
 #include "worker/importer/import.hpp"
 #include "worker/importer/wire.hpp"
 #include "worker/validation/judge.hpp"
 #include "worker/validation/score.hpp"
 
 using namespace germline;
+using namespace germline::tests;
 using namespace germline::worker;
 
 namespace {
-
-std::uint64_t random_seed() {
-  const char* text = std::getenv("GERMLINE_FUZZ_SEED");
-  return text == nullptr ? 20'260'101 : std::strtoull(text, nullptr, 10);
-}
-
-/// One to eight small changes: a flipped bit, another byte, a piece cut out, doubled or moved.
-std::string mutate(std::string bytes, random_source& random) {
-  for (auto left = 1 + random.below(8); left > 0 && !bytes.empty(); --left) {
-    const auto at = random.below(bytes.size());
-    const auto length = 1 + random.below(std::min<std::size_t>(bytes.size() - at, 32));
-    switch (random.below(5)) {
-      case 0:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
-        break;
-      case 1:
-        bytes[at] = static_cast<char>(random.below(256));
-        break;
-      case 2:
-        bytes.erase(at, length);
-        break;
-      case 3:
-        bytes.insert(at, bytes.substr(at, length));
-        break;
-      default:
-        bytes.insert(random.below(bytes.size()), bytes.substr(at, length));
-        break;
-    }
-  }
-  return bytes;
-}
 
 /// Puts into a tar's header at `at` the sum that it should have.
 void write_checksum(std::string& tar, std::size_t at) {
@@ -76,12 +45,12 @@ void write_checksum(std::string& tar, std::size_t at) {
 /// some refused, else the mutations test nothing.
 void fuzz(const std::vector<std::string>& seeds, std::size_t rounds,
           const std::function<bool(const std::string&)>& read) {
-  seeded_random random(random_seed());
+  seeded_random random(fuzz_seed());
   std::size_t taken = 0;
   for (const auto& seed : seeds) REQUIRE(read(seed));
   for (std::size_t i = 0; i < rounds; ++i) {
-    INFO("random_seed " << random_seed() << ", round " << i);
-    if (read(mutate(seeds[random.below(seeds.size())], random))) ++taken;
+    INFO("random_seed " << fuzz_seed() << ", round " << i);
+    if (read(mutate_bytes(seeds[random.below(seeds.size())], 8, random))) ++taken;
   }
   CHECK(taken < rounds);
 }
@@ -130,20 +99,21 @@ TEST_CASE("whole imports, with objects that were mutated and packed soundly") {
   const auto good = make_packs();
   const auto view = git::pack_view::open(good.candidate, {});
   REQUIRE(view);
-  seeded_random random(random_seed());
+  seeded_random random(fuzz_seed());
   for (int i = 0; i < 5'000; ++i) {
-    INFO("random_seed " << random_seed() << ", round " << i);
+    INFO("random_seed " << fuzz_seed() << ", round " << i);
     auto job = good.job;
     git::pack_writer pack;
     git::oid tree;
     for (const auto& [id, entry] : view->entries()) {
       const auto bytes = *view->read(entry);
-      if (entry.type == object_type::tree) tree = pack.add(entry.type, mutate(bytes, random));
+      if (entry.type == object_type::tree)
+        tree = pack.add(entry.type, mutate_bytes(bytes, 8, random));
       if (entry.type == object_type::blob) pack.add(entry.type, bytes);
     }
     auto text =
         git::write_commit({tree, {*git::oid::parse(job.parent_commit)}, "a", "b", 2, "\nsecond\n"});
-    if (random.below(4) == 0) text = mutate(text, random);
+    if (random.below(4) == 0) text = mutate_bytes(text, 8, random);
     job.candidate_commit = pack.add(object_type::commit, text).hex();
     const auto out = import_candidate(job, good.parent, std::move(pack).finish());
     REQUIRE(out);

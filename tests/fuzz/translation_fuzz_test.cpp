@@ -4,25 +4,21 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/random.hpp"
+#include "tests/fuzz/fuzzing.hpp"
 #include "worker/gateway/dialect.hpp"
 #include "worker/gateway/translation/translator.hpp"
 
 using namespace germline;
+using namespace germline::tests;
 using namespace germline::worker;
 using namespace germline::worker::translation;
 using nlohmann::json;
 
 namespace {
-
-std::uint64_t random_seed() {
-  const char* text = std::getenv("GERMLINE_FUZZ_SEED");
-  return text == nullptr ? 20'260'101 : std::strtoull(text, nullptr, 10);
-}
 
 std::string mutate(std::string bytes, random_source& random) {
   for (auto left = random.below(5); left > 0 && !bytes.empty(); --left) {
@@ -148,12 +144,12 @@ void check_readable(const translator& by, const told& out) {
 }
 
 void fuzz_streams(const translator& by, const std::string& seed) {
-  seeded_random random(random_seed());
+  seeded_random random(fuzz_seed());
   CHECK(through(by, seed, seed.size(), random).ended);
   std::size_t ended = 0;
   constexpr std::size_t rounds = 5'000;
   for (std::size_t i = 0; i < rounds; ++i) {
-    INFO("random_seed " << random_seed() << ", round " << i);
+    INFO("random_seed " << fuzz_seed() << ", round " << i);
     const auto stream = mutate(seed, random);
     const auto whole = through(by, stream, stream.size() + 1, random);
     REQUIRE(through(by, stream, 1 + random.below(60), random).text == whole.text);
@@ -167,12 +163,12 @@ void fuzz_streams(const translator& by, const std::string& seed) {
 /// Of bodies: whether each is taken is told by `read`.
 template <class Read>
 void fuzz_bodies(const std::string& seed, Read read) {
-  seeded_random random(random_seed());
+  seeded_random random(fuzz_seed());
   REQUIRE(read(seed));
   std::size_t taken = 0;
   constexpr std::size_t rounds = 5'000;
   for (std::size_t i = 0; i < rounds; ++i) {
-    INFO("random_seed " << random_seed() << ", round " << i);
+    INFO("random_seed " << fuzz_seed() << ", round " << i);
     if (read(mutate(seed, random))) ++taken;
   }
   CHECK(taken > 0);

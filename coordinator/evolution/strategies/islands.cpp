@@ -104,9 +104,7 @@ class islands final : public selector {
     bool stretched = false;
     for (const auto& [name, value] : outcome.descriptors) {
       if (!ranges_.contains(name) && ranges_.size() == descriptors_max) continue;
-      auto& mean = known_[slot].descriptors[name];
-      ++mean.count;
-      mean.value += (value - mean.value) / mean.count;
+      known_[slot].descriptors[name].add(value);
       const auto [at, is_new] = ranges_.try_emplace(name, range{value, value});
       // A mean is within the range of what it is of.
       stretched = stretched || is_new || !at->second.has(value);
@@ -135,10 +133,6 @@ class islands final : public selector {
   }
 
  private:
-  struct running_mean {
-    double value = 0;
-    int count = 0;
-  };
   struct known {
     std::map<std::string, running_mean> descriptors;
     std::optional<grid::rank> rank;  // as it is in the grids; none: it is no candidate

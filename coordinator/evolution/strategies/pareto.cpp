@@ -82,10 +82,6 @@ class pareto final : public selector {
   }
 
  private:
-  struct running_mean {
-    double value = 0;
-    int count = 0;
-  };
   struct known {
     std::map<std::size_t, running_mean> cases;
     std::vector<std::pair<std::size_t, double>> placed;  // as it is in the fronts
@@ -114,9 +110,7 @@ class pareto final : public selector {
   bool note(std::size_t slot, const std::string& name, double value) {
     const auto number = number_of(name);
     if (!number) return false;
-    auto& mean = known_[slot].cases[*number];
-    ++mean.count;
-    mean.value += (value - mean.value) / mean.count;
+    known_[slot].cases[*number].add(value);
     return true;
   }
 

@@ -30,6 +30,17 @@ result<double> number_option(options& given, const std::string& key, std::string
 /// As above, a whole number.
 result<int> count_option(options& given, const std::string& key, int usual, int least, int most);
 
+/// Of what several evaluations told of one thing.
+struct running_mean {
+  double value = 0;
+  int count = 0;
+
+  void add(double more) {
+    ++count;
+    value += (more - value) / count;
+  }
+};
+
 /// Of a strategy that keeps nothing: `choose` is called with archive and chance.
 template <class Choose>
 maker stateless(Choose choose) {
