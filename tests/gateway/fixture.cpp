@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/gateway/transcript_reader.hpp"
+
 namespace germline::tests {
 namespace {
 
@@ -294,8 +296,20 @@ nlohmann::json gateway_fixture::provider_report() {
   return nlohmann::json::parse(read_file(folder_ + "/report.json"));
 }
 
+std::string gateway_fixture::transcript_file() const {
+  return folder_ + "/transcripts/" + attempt_name + ".jsonl";
+}
+
 std::string gateway_fixture::transcript() const {
-  return read_file(folder_ + "/transcripts/" + attempt_name + ".jsonl");
+  const auto reader = worker::transcript_reader::open(transcript_file());
+  if (!reader) FAIL(reader.error().message());
+  std::string text;
+  for (std::size_t i = 0; i < reader->size(); ++i) {
+    const auto one = reader->read(i);
+    if (!one) FAIL(one.error().message());
+    text += worker::exported_line(*one);
+  }
+  return text;
 }
 
 std::vector<std::string> gateway_fixture::events() {

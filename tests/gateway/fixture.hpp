@@ -84,7 +84,9 @@ class gateway_fixture {
 
   /// Ends the provider and returns its report.
   nlohmann::json provider_report();
+  /// Each line whole, as it is exported.
   std::string transcript() const;
+  std::string transcript_file() const;
   std::vector<std::string> events();
   /// Of each request that was accounted for why it failed; empty where it did not.
   std::vector<std::string> problems();

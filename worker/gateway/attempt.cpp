@@ -103,6 +103,7 @@ void attempt::cut() {
   deadline_timer_.cancel();
   accept_pause_.cancel();
   cut_sessions();
+  for (const auto& one : parts_.upstreams) one->forget(settings_.attempt_id);
 }
 
 bool attempt::token_fits(std::string_view shown) const {

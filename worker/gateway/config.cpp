@@ -123,6 +123,9 @@ error bad_upstream(const std::string& where, const std::string& why) {
 }
 
 result<void> check_dialects(upstream_config& one, const std::string& where) {
+  if (one.dialects.empty() && !one.replay.empty()) {
+    for (const dialect* each : all_dialects()) one.dialects.emplace_back(each->name());
+  }
   if (one.dialects.empty()) one.dialects = {std::string(messages_dialect().name())};
   bool messages = false;
   for (const auto& name : one.dialects) {
@@ -143,7 +146,19 @@ result<void> check_dialects(upstream_config& one, const std::string& where) {
   return {};
 }
 
-result<void> check_upstream(upstream_config& one, const std::string& where) {
+/// A recording is no server.
+result<void> check_replay(const upstream_config& one, const std::string& where) {
+  using member = std::pair<const char*, const std::string&>;
+  for (const auto& [key, value] : {member("url", one.url), member("key_env", one.key_env),
+                                   member("auth", one.auth), member("ca_file", one.ca_file)}) {
+    if (!value.empty()) {
+      return bad_upstream(where, std::string(key) + " is of no use beside replay: leave one out");
+    }
+  }
+  return {};
+}
+
+result<void> check_url(upstream_config& one, const std::string& where) {
   while (one.url.ends_with('/')) one.url.pop_back();
   if (!one.url.starts_with("https://") && !is_loopback(one.url)) {
     return bad_upstream(where,
@@ -152,6 +167,11 @@ result<void> check_upstream(upstream_config& one, const std::string& where) {
   if (one.url.find_first_of("@?# \t\r\n") != std::string::npos) {
     return bad_upstream(where, "url must have no user, query, fragment or space");
   }
+  return {};
+}
+
+result<void> check_upstream(upstream_config& one, const std::string& where) {
+  GERMLINE_TRY(one.replay.empty() ? check_url(one, where) : check_replay(one, where));
   if (one.key_env.find_first_of("=\n") != std::string::npos) {
     return bad_upstream(where, "key_env is no name of a variable");
   }
@@ -174,6 +194,9 @@ result<upstream_config> read_upstream(toml::table* table, const std::string& whe
   section from(table, where);
   from.text("name", one.name);
   from.text("url", one.url);
+  from.text("replay", one.replay);
+  std::string mode;
+  from.text("mode", mode);
   from.text("key_env", one.key_env);
   from.texts("dialects", one.dialects);
   from.text("auth", one.auth);
@@ -187,6 +210,13 @@ result<upstream_config> read_upstream(toml::table* table, const std::string& whe
   from.number("max_concurrent", one.max_concurrent, 1, 100'000);
   const std::string complaint = from.finish();
   if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
+  if (!mode.empty() && one.replay.empty()) {
+    return bad_upstream(where, "mode says how to replay, and there is no replay");
+  }
+  if (!mode.empty() && mode != "strict" && mode != "lenient") {
+    return bad_upstream(where, "mode must be 'strict' or 'lenient'");
+  }
+  one.replay_is_strict = mode != "lenient";
   GERMLINE_TRY(check_upstream(one, where));
   if (!says_store) one.chat_store_false = is_openai(one.url);
   return one;

@@ -16,8 +16,10 @@ namespace germline::worker {
 /// [upstream], or one of several [[upstream]].
 struct upstream_config {
   std::string name = "upstream";  // for people; each its own
-  std::string url;      // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
-  std::string key_env;  // read at start when no --key-fd is given; empty: no key
+  std::string url;     // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
+  std::string replay;  // instead of a url: a transcript, or a folder of them
+  bool replay_is_strict = true;
+  std::string key_env;                // read at start when no --key-fd is given; empty: no key
   std::vector<std::string> dialects;  // that the upstream speaks; by default "messages"
   std::string auth;                   // how the key is shown: "x-api-key" or "bearer"
   std::string chat_cap = "max_completion_tokens";  // or "max_tokens", where only that is known

@@ -147,3 +147,25 @@ max_concurrent = 3
   CHECK(message_of("schema = 1\nupstream = []\n[prices]\nfile = \"p\"").find("1 to") !=
         std::string::npos);
 }
+
+TEST_CASE("an upstream is a server or a recording, and a recording speaks what was recorded") {
+  const auto with = [](const std::string& lines) {
+    return parse_gateway_config("schema = 1\n[upstream]\n" + lines + "\n[prices]\nfile = \"p\"\n");
+  };
+  const auto strict = with("replay = \"/x\"");
+  REQUIRE(strict);
+  CHECK(strict->upstreams[0].replay == "/x");
+  CHECK(strict->upstreams[0].replay_is_strict);
+  CHECK(strict->upstreams[0].dialects.size() == 3);
+  CHECK(with("replay = \"/x\"\nmode = \"strict\"")->upstreams[0].replay_is_strict);
+  CHECK_FALSE(with("replay = \"/x\"\nmode = \"lenient\"")->upstreams[0].replay_is_strict);
+  const auto only = with("replay = \"/x\"\ndialects = [\"responses\"]");
+  CHECK(only->upstreams[0].dialects == std::vector<std::string>{"responses"});
+  const auto why = [&](const std::string& lines) { return with(lines).error().message(); };
+  CHECK(why("replay = \"/x\"\nmode = \"loose\"").find("'strict' or 'lenient'") !=
+        std::string::npos);
+  CHECK(why("replay = \"/x\"\nkey_env = \"K\"").find("key_env is of no use") != std::string::npos);
+  CHECK(why("replay = \"/x\"\nurl = \"https://x\"").find("url is of no use") != std::string::npos);
+  CHECK(why("url = \"https://x\"\nmode = \"strict\"").find("there is no replay") !=
+        std::string::npos);
+}

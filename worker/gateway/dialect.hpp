@@ -54,6 +54,9 @@ using judgement = std::variant<request_facts, request_refusal>;
 /// The value of a request's header; empty when it is not there.
 using header_lookup = std::function<std::string_view(std::string_view name)>;
 
+/// What stream_error() says of a stream that did not end.
+inline constexpr std::string_view stream_cut_off = "the upstream's stream was cut off";
+
 class dialect {
  public:
   virtual ~dialect() = default;

@@ -17,6 +17,8 @@
 
 #include "common/log.hpp"
 #include "worker/gateway/gateway.hpp"
+#include "worker/gateway/http_upstream.hpp"
+#include "worker/gateway/replay_upstream.hpp"
 #include "worker/gateway/secret_filter.hpp"
 
 namespace {
@@ -112,6 +114,32 @@ result<key_map> take_environment_keys(const gateway_config& config) {
   return keys;
 }
 
+std::vector<std::string> keys_of(const gateway_config& config, key_map& keys) {
+  std::vector<std::string> all;
+  for (const auto& one : config.upstreams) {
+    if (!one.replay.empty()) continue;
+    const auto& key = keys[one.key_env];
+    if (key.empty() && !one.key_env.empty()) {
+      log_warning("the upstream '{}' has no key: {} is not set", one.name, one.key_env);
+    }
+    if (!key.empty()) all.push_back(key);
+  }
+  return all;
+}
+
+result<std::vector<std::unique_ptr<upstream>>> make_upstreams(
+    boost::asio::io_context& context, const gateway_config& config, key_map& keys,
+    const std::vector<std::string>& secrets) {
+  std::vector<std::unique_ptr<upstream>> all;
+  for (const auto& one : config.upstreams) {
+    GERMLINE_TRY_ASSIGN(
+        auto made, one.replay.empty() ? http_upstream::make(context, one, config, keys[one.key_env])
+                                      : replay_upstream::make(context, one, secrets));
+    all.push_back(std::move(made));
+  }
+  return all;
+}
+
 result<void> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(const auto given, read_arguments(argc, argv));
   GERMLINE_TRY(harden());
@@ -123,17 +151,8 @@ result<void> run(int argc, char** argv) {
   boost::asio::io_context context(1);
   system_clock_source time;
   system_random random;
-  std::vector<std::unique_ptr<upstream>> upstreams;
-  std::vector<std::string> all_keys;
-  for (const auto& one : config.upstreams) {
-    const auto& key = keys[one.key_env];
-    if (key.empty() && !one.key_env.empty()) {
-      log_warning("the upstream '{}' has no key: {} is not set", one.name, one.key_env);
-    }
-    if (!key.empty()) all_keys.push_back(key);
-    GERMLINE_TRY_ASSIGN(auto made, upstream::make(context, one, config, key));
-    upstreams.push_back(std::move(made));
-  }
+  const auto all_keys = keys_of(config, keys);
+  GERMLINE_TRY_ASSIGN(const auto upstreams, make_upstreams(context, config, keys, all_keys));
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
@@ -142,7 +161,9 @@ result<void> run(int argc, char** argv) {
                       upstreams, transcripts, bodies, secrets};
   gateway served(parts, std::move(prices), all_keys, std::move(control));
   served.start();
-  for (const auto& one : config.upstreams) log_info("serving {} ({})", one.url, one.name);
+  for (const auto& one : config.upstreams) {
+    log_info("serving {} ({})", one.replay.empty() ? one.url : one.replay, one.name);
+  }
   context.run();
   if (!transcripts.finish(longest_last_write)) log_error("transcripts are not written whole");
   // Coroutines that never ended refer to what is about to be destroyed: end without unwinding.

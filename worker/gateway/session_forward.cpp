@@ -38,8 +38,8 @@ bool is_success(unsigned status) {
 std::vector<std::pair<std::string, std::string>> passed_headers(
     const upstream_head& head, const std::vector<std::string>& secrets) {
   std::vector<std::pair<std::string, std::string>> passed;
-  for (const std::string_view name :
-       {"request-id", "x-request-id", "retry-after", "x-should-retry", "x-germline-scripted"}) {
+  for (const std::string_view name : {"request-id", "x-request-id", "retry-after", "x-should-retry",
+                                      "x-germline-scripted", "x-germline-replay"}) {
     const auto value = head.header(name);
     if (!value.empty()) passed.emplace_back(name, without_secrets(value, secrets));
   }
@@ -216,7 +216,8 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
     pending_answer& from = one.from.emplace(signal_);
     auto& provider = *owner_.parts().upstreams[one.turn->index()];
     const auto* by = one.as->by;
-    upstream_request request{one.path, one.body, one.headers};
+    upstream_request request{one.path, one.body, one.headers, owner_.settings().attempt_id,
+                             owner_.settings().token};
     if (by) {  // of the client's headers nothing means anything in another dialect
       request.path = by->path();
       request.headers = by->upstream().headers([](std::string_view) { return std::string_view(); },
@@ -233,7 +234,9 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
       co_return co_await pass_whole(one, from, keep_alive);
     }
     if (from.head) {
-      if (!note_answer(one, *from.head) || !may_go_on(one)) {
+      const bool is_final = from.head->is_recorded;
+      if (is_final) one.turn->tell(breaker_told::answered);
+      if (is_final || !note_answer(one, *from.head) || !may_go_on(one)) {
         co_return co_await pass_whole(one, from, keep_alive);
       }
       call_.reset();
@@ -391,7 +394,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   }
   if (gone()) co_return false;
   call_.reset();
-  one.problem = "the upstream's stream was cut off";
+  one.problem = stream_cut_off;
   const auto used = usage->finish();
   account(one, used);
   account_late(one, used);
@@ -406,7 +409,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   if (!whole) {
     owner_.obstructed(one.problem);
     const bool told = translator && translator->failed();
-    if (!told) last += one.speaks.stream_error("the upstream's stream was cut off");
+    if (!told) last += one.speaks.stream_error(stream_cut_off);
   }
   keep(one, last);
   finish_record(one, one.status);

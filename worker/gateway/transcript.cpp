@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/clock.hpp"
+#include "worker/gateway/transcript_reader.hpp"
 
 namespace germline::worker {
 namespace {
@@ -51,6 +52,20 @@ std::string redacted(std::string_view text, const std::vector<std::string>& secr
   return clean;
 }
 
+std::string redacted_beginning(std::string_view text, const std::vector<std::string>& secrets) {
+  auto clean = redacted(text, secrets);
+  std::size_t longest = 0;
+  for (const auto& secret : secrets) {
+    for (auto length = secret.size(); length-- > longest + 1;) {
+      if (!clean.ends_with(std::string_view(secret).substr(0, length))) continue;
+      longest = length;
+      break;
+    }
+  }
+  clean.resize(clean.size() - longest);
+  return clean;
+}
+
 result<transcript> transcript::open(const std::string& directory, const std::string& attempt_id,
                                     std::int64_t max_bytes, std::vector<std::string> secrets) {
   transcript opened;
@@ -69,21 +84,27 @@ result<transcript> transcript::open(const std::string& directory, const std::str
   }
   opened.left_bytes_ = max_bytes - status.st_size;
   opened.share_left_bytes_ = {opened.left_bytes_ / 8, opened.left_bytes_ / 2};
+  if (status.st_size == 0) return opened;
+  GERMLINE_TRY_ASSIGN(const auto before, transcript_reader::open(path));
+  for (const auto& piece : before.pieces()) opened.pieces_.add_known(piece.sha256, piece.number);
+  opened.torn_ = !before.ends_whole();
   return opened;
 }
 
 result<void> transcript::append(const transcript_entry& entry) {
   if (!file_ || cut_) return {};
   const bool is_refused = entry.outcome == "refused";
-  std::string_view request = entry.request ? std::string_view(*entry.request) : "";
+  auto request = redacted(entry.request ? std::string_view(*entry.request) : "", secrets_);
   const bool request_cut = is_refused && request.size() > max_refused_bytes;
-  if (request_cut) request = request.substr(0, max_refused_bytes);
+  if (request_cut) request.resize(max_refused_bytes);
+  auto response = entry.response_cut ? redacted_beginning(entry.response, secrets_)
+                                     : redacted(entry.response, secrets_);
   nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
                          {"duration_ms", entry.duration_ms},
                          {"path", entry.path},
-                         {"request", redacted(request, secrets_)},
+                         {"request", pieces_.store(std::move(request))},
                          {"status", entry.status},
-                         {"response", redacted(entry.response, secrets_)},
+                         {"response", pieces_.store(std::move(response))},
                          {"outcome", entry.outcome},
                          {"cost_nanousd", entry.cost_nanousd}};
   line["usage"] = {{"input_tokens", entry.tokens.input},
@@ -95,46 +116,64 @@ result<void> transcript::append(const transcript_entry& entry) {
   if (request_cut) line["request_cut"] = true;
   if (entry.response_cut) line["response_cut"] = true;
   const bool is_free = entry.cost_nanousd == 0 && entry.tokens == token_counts();
-  return write_bounded(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-                       is_refused ? kind::refused
-                       : is_free  ? kind::free
-                                  : kind::charged);
+  const auto of = is_refused ? kind::refused : is_free ? kind::free : kind::charged;
+  const auto written =
+      write_bounded(pieces_.pending_lines() +
+                        line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+                    of);
+  if (written && *written) {
+    pieces_.commit();
+  } else {
+    pieces_.roll_back();
+  }
+  if (!written) return written.error();
+  return {};
 }
 
 result<void> transcript::append_lost(std::int64_t entries) {
   if (!file_ || cut_) return {};
-  return write_bounded("{\"lost\": " + std::to_string(entries) + "}\n", kind::charged);
+  GERMLINE_TRY(write_bounded("{\"lost\": " + std::to_string(entries) + "}\n", kind::charged));
+  return {};
 }
 
-result<void> transcript::write_bounded(const std::string& line, kind of) {
-  const auto bytes = static_cast<std::int64_t>(line.size());
+result<bool> transcript::write_bounded(const std::string& lines, kind of) {
+  const auto bytes = static_cast<std::int64_t>(lines.size());
   for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
     if (bytes <= share_left_bytes_[at]) continue;
-    if (left_out_[at]) return {};
+    if (left_out_[at]) return false;
     left_out_[at] = true;
     static constexpr std::array<std::string_view, 2> marks = {"{\"left_out\": \"refused\"}\n",
                                                               "{\"left_out\": \"not_billed\"}\n"};
     left_bytes_ -= static_cast<std::int64_t>(marks[at].size());
-    return write_line(marks[at]);
+    GERMLINE_TRY(write_lines(marks[at]));
+    return false;
   }
   if (bytes > left_bytes_) {
     cut_ = true;
-    return write_line("{\"cut\": true}\n");
+    GERMLINE_TRY(write_lines("{\"cut\": true}\n"));
+    return false;
   }
   left_bytes_ -= bytes;
   for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
     share_left_bytes_[at] -= bytes;
   }
-  return write_line(line);
+  GERMLINE_TRY(write_lines(lines));
+  return true;
 }
 
-result<void> transcript::write_line(std::string_view line) {
-  while (!line.empty()) {
-    const ssize_t wrote = ::write(file_.get(), line.data(), line.size());
+result<void> transcript::write_lines(std::string_view lines) {
+  std::string with_end;
+  if (torn_) lines = with_end = "\n" + std::string(lines);
+  while (!lines.empty()) {
+    const ssize_t wrote = ::write(file_.get(), lines.data(), lines.size());
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return errno_error("writing a transcript", errno);
-    line.remove_prefix(static_cast<std::size_t>(wrote));
+    if (wrote < 0) {
+      torn_ = true;  // maybe; an empty line does no harm
+      return errno_error("writing a transcript", errno);
+    }
+    lines.remove_prefix(static_cast<std::size_t>(wrote));
   }
+  torn_ = false;
   return {};
 }
 

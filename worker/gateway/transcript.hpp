@@ -1,7 +1,8 @@
 // transcript: what one attempt's requests and answers were, as JSON Lines in a file of the trusted
-// side (docs/gateway.md). Secrets are taken out, the file is bounded: past its bound one line
-// {"cut": true} is written and then nothing more. What cost nothing cannot bring that about: it has
-// a share of the file, past which it is left out.
+// side (docs/gateway.md). Secrets are taken out, and what came before in the file is not written
+// again (transcript_pieces.hpp). The file is bounded: past its bound one line {"cut": true} is
+// written and then nothing more. What cost nothing cannot bring that about: it has a share of the
+// file, past which it is left out.
 // One thread at a time (transcript_writer's); appends to a local file, and may block.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "worker/gateway/budget.hpp"
+#include "worker/gateway/transcript_pieces.hpp"
 
 namespace germline::worker {
 
@@ -40,13 +42,16 @@ struct transcript_entry {
 
 /// `text` with every one of `secrets`, and whatever looks like a provider's key, replaced.
 std::string redacted(std::string_view text, const std::vector<std::string>& secrets);
+/// The same for a text that was cut off: nor has it a secret's beginning at its end.
+std::string redacted_beginning(std::string_view text, const std::vector<std::string>& secrets);
 
 class transcript {
  public:
   /// Of a refused request no more is written.
   static constexpr std::size_t max_refused_bytes = 4096;
 
-  /// Makes `directory`/`attempt_id`.jsonl, mode 0600. An empty `directory`: writes nothing.
+  /// Makes `directory`/`attempt_id`.jsonl, mode 0600; one that is there is gone on with. An empty
+  /// `directory`: writes nothing.
   static result<transcript> open(const std::string& directory, const std::string& attempt_id,
                                  std::int64_t max_bytes, std::vector<std::string> secrets);
 
@@ -59,15 +64,18 @@ class transcript {
   /// What may use up how much of the file; each may use what those before it may.
   enum class kind { refused, free, charged };
 
-  result<void> write_bounded(const std::string& line, kind of);
-  result<void> write_line(std::string_view line);
+  /// False: it was left out.
+  result<bool> write_bounded(const std::string& lines, kind of);
+  result<void> write_lines(std::string_view lines);
 
   unique_fd file_;
   std::int64_t left_bytes_ = 0;
   std::array<std::int64_t, 2> share_left_bytes_{};  // of refused, and of it with free
   std::array<bool, 2> left_out_{};
   bool cut_ = false;
+  bool torn_ = false;  // the last line has no end
   std::vector<std::string> secrets_;
+  piece_table pieces_;
 };
 
 }  // namespace germline::worker

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 using namespace germline::worker;
@@ -22,6 +23,14 @@ std::string read(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+/// What does not compress.
+std::string noise(std::size_t bytes) {
+  static std::mt19937 draw(7);
+  std::string text(bytes, 'x');
+  for (auto& c : text) c = static_cast<char>('0' + draw() % 64);
+  return text;
 }
 
 }  // namespace
@@ -60,17 +69,22 @@ TEST_CASE("what is refused, or costs nothing, cannot end a transcript") {
   auto opened = transcript::open(folder.path + "/t", "att_1", 100'000, {});
   REQUIRE(opened);
   transcript_entry refused;
-  refused.request = std::make_shared<std::string>(1'000'000, 'x');
+  refused.request = std::make_shared<std::string>(noise(1'000'000));
   refused.outcome = "refused";
-  for (int i = 0; i < 100; ++i) REQUIRE(opened->append(refused));
+  for (int i = 0; i < 100; ++i) {
+    refused.request = std::make_shared<std::string>(noise(1'000'000));
+    REQUIRE(opened->append(refused));
+  }
   transcript_entry unbilled;
-  unbilled.request = std::make_shared<std::string>(1'000'000, 'x');
+  unbilled.request = std::make_shared<std::string>(noise(1'000'000));
   unbilled.outcome = "not_billed";
   for (int i = 0; i < 10; ++i) REQUIRE(opened->append(unbilled));
-  unbilled.request = std::make_shared<std::string>(9'000, 'x');
-  for (int i = 0; i < 10; ++i) REQUIRE(opened->append(unbilled));
+  for (int i = 0; i < 10; ++i) {
+    unbilled.request = std::make_shared<std::string>(noise(9'000));
+    REQUIRE(opened->append(unbilled));
+  }
   transcript_entry charged;
-  charged.request = std::make_shared<std::string>(40'000, 'c');
+  charged.request = std::make_shared<std::string>(noise(40'000));
   charged.outcome = "settled";
   charged.cost_nanousd = 1;
   REQUIRE(opened->append(charged));

@@ -8,6 +8,8 @@
 #include <future>
 #include <sstream>
 
+#include "worker/gateway/transcript_reader.hpp"
+
 using namespace germline::worker;
 
 namespace {
@@ -21,10 +23,14 @@ struct scratch {
     return std::make_shared<transcript_writer::record>(
         transcript_writer::record{name, std::move(*opened)});
   }
+  /// As it is in the file, and then all that can be read of it.
   std::string text(const std::string& name) const {
     std::ifstream file(path + "/" + name + ".jsonl");
     std::ostringstream whole;
     whole << file.rdbuf();
+    const auto reader = transcript_reader::open(path + "/" + name + ".jsonl");
+    REQUIRE(reader);
+    for (std::size_t i = 0; i < reader->size(); ++i) whole << exported_line(*reader->read(i));
     return whole.str();
   }
   std::string path = "/tmp/transcript_writer_test.XXXXXX";

@@ -1,4 +1,4 @@
-#include "worker/gateway/upstream.hpp"
+#include "worker/gateway/http_upstream.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -23,16 +23,10 @@ std::string lower_case(std::string_view text) {
 
 }  // namespace
 
-std::string_view upstream_head::header(std::string_view lower_case_name) const {
-  for (const auto& [name, value] : headers) {
-    if (name == lower_case_name) return value;
-  }
-  return {};
-}
-
-result<std::unique_ptr<upstream>> upstream::make(boost::asio::io_context& context,
-                                                 const upstream_config& target,
-                                                 const gateway_config& config, std::string key) {
+result<std::unique_ptr<upstream>> http_upstream::make(boost::asio::io_context& context,
+                                                      const upstream_config& target,
+                                                      const gateway_config& config,
+                                                      std::string key) {
   if (::curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
     return error(error_code::internal, "libcurl does not start");
   }
@@ -42,13 +36,14 @@ result<std::unique_ptr<upstream>> upstream::make(boost::asio::io_context& contex
                    "the API key of '" + target.name + "' has a character that no key has");
     }
   }
-  auto made = std::unique_ptr<upstream>(new upstream(context, target, config, std::move(key)));
+  auto made =
+      std::unique_ptr<http_upstream>(new http_upstream(context, target, config, std::move(key)));
   if (!made->multi_) return error(error_code::internal, "libcurl does not start");
-  return made;
+  return std::unique_ptr<upstream>(std::move(made));
 }
 
-upstream::upstream(boost::asio::io_context& context, const upstream_config& target,
-                   const gateway_config& config, std::string key)
+http_upstream::http_upstream(boost::asio::io_context& context, const upstream_config& target,
+                             const gateway_config& config, std::string key)
     : context_(context),
       target_(target),
       config_(config),
@@ -56,30 +51,30 @@ upstream::upstream(boost::asio::io_context& context, const upstream_config& targ
       multi_(::curl_multi_init()),
       timer_(context) {
   if (!multi_) return;
-  ::curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &upstream::on_socket);
+  ::curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &http_upstream::on_socket);
   ::curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-  ::curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &upstream::on_timer);
+  ::curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &http_upstream::on_timer);
   ::curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
   ::curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_upstream_connections);
 }
 
-upstream::~upstream() {
+http_upstream::~http_upstream() {
   if (multi_) ::curl_multi_cleanup(multi_);
   for (auto& [socket, entry] : sockets_) entry.descriptor.release();  // libcurl's to close
   ::explicit_bzero(key_.data(), key_.size());
 }
 
-std::unique_ptr<upstream::call> upstream::send(upstream_request request, upstream_sink& sink) {
-  return std::unique_ptr<call>(new call(*this, std::move(request), sink));
+std::unique_ptr<upstream::call> http_upstream::send(upstream_request request, upstream_sink& sink) {
+  return std::unique_ptr<call>(new http_call(*this, std::move(request), sink));
 }
 
-int upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
-  static_cast<upstream*>(self)->watch(socket, what);
+int http_upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+  static_cast<http_upstream*>(self)->watch(socket, what);
   return 0;
 }
 
-int upstream::on_timer(CURLM*, long timeout_ms, void* self) {
-  auto& owner = *static_cast<upstream*>(self);
+int http_upstream::on_timer(CURLM*, long timeout_ms, void* self) {
+  auto& owner = *static_cast<http_upstream*>(self);
   owner.timer_.cancel();
   if (timeout_ms < 0) return 0;
   owner.timer_.expires_after(std::chrono::milliseconds(timeout_ms));
@@ -89,7 +84,7 @@ int upstream::on_timer(CURLM*, long timeout_ms, void* self) {
   return 0;
 }
 
-void upstream::watch(curl_socket_t socket, int what) {
+void http_upstream::watch(curl_socket_t socket, int what) {
   auto found = sockets_.find(socket);
   if (what == CURL_POLL_REMOVE) {
     if (found == sockets_.end()) return;
@@ -108,13 +103,13 @@ void upstream::watch(curl_socket_t socket, int what) {
   arm(socket);
 }
 
-void upstream::arm(curl_socket_t socket) {
+void http_upstream::arm(curl_socket_t socket) {
   auto& entry = sockets_.at(socket);
   if ((entry.wanted & CURL_POLL_IN) != 0 && !entry.reading) arm_one(socket, true);
   if ((entry.wanted & CURL_POLL_OUT) != 0 && !entry.writing) arm_one(socket, false);
 }
 
-void upstream::arm_one(curl_socket_t socket, bool reading) {
+void http_upstream::arm_one(curl_socket_t socket, bool reading) {
   using descriptor = boost::asio::posix::stream_descriptor;
   auto& entry = sockets_.at(socket);
   (reading ? entry.reading : entry.writing) = true;
@@ -134,24 +129,25 @@ void upstream::arm_one(curl_socket_t socket, bool reading) {
       });
 }
 
-void upstream::drive(curl_socket_t socket, int events) {
+void http_upstream::drive(curl_socket_t socket, int events) {
   int running = 0;
   ::curl_multi_socket_action(multi_, socket, events, &running);
   collect_ended();
 }
 
-void upstream::collect_ended() {
+void http_upstream::collect_ended() {
   int left = 0;
   while (CURLMsg* message = ::curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
-    call* ended = nullptr;
+    http_call* ended = nullptr;
     ::curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &ended);
     GERMLINE_ASSERT(ended != nullptr);
     ended->ended(message->data.result);
   }
 }
 
-upstream::call::call(upstream& owner, upstream_request request, upstream_sink& sink)
+http_upstream::http_call::http_call(http_upstream& owner, upstream_request request,
+                                    upstream_sink& sink)
     : owner_(owner),
       request_(std::move(request)),
       sink_(sink),
@@ -163,7 +159,7 @@ upstream::call::call(upstream& owner, upstream_request request, upstream_sink& s
   GERMLINE_ASSERT(active_);
 }
 
-void upstream::call::set_up() {
+void http_upstream::http_call::set_up() {
   const auto& config = owner_.config_;
   const auto& target = owner_.target_;
   const auto add = [&](const std::string& line) {
@@ -197,9 +193,9 @@ void upstream::call::set_up() {
   // From a callback that cannot go back, not from memory: libcurl would send the body a second
   // time, unasked, where a connection that it used before is lost without an answer. (It connects
   // anew even so, and then finds that it has nothing to send.)
-  ::curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &call::on_read);
+  ::curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &http_call::on_read);
   ::curl_easy_setopt(easy_, CURLOPT_READDATA, this);
-  ::curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &call::on_seek);
+  ::curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &http_call::on_seek);
   ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request_.body->size()));
   // Kept as long as the answer lasts: of many streams that is much.
@@ -209,33 +205,34 @@ void upstream::call::set_up() {
   ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_TIME,
                      static_cast<long>(std::max<std::int64_t>(1, config.silence_ms / 1000)));
-  ::curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &call::on_header);
+  ::curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &http_call::on_header);
   ::curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
-  ::curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &call::on_write);
+  ::curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &http_call::on_write);
   ::curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
 }
 
-upstream::call::~call() {
+http_upstream::http_call::~http_call() {
   if (active_) ::curl_multi_remove_handle(owner_.multi_, easy_);
   ::curl_easy_cleanup(easy_);
   ::curl_slist_free_all(header_list_);
 }
 
-void upstream::call::resume() {
+void http_upstream::http_call::resume() {
   if (!active_) return;
   ::curl_easy_pause(easy_, CURLPAUSE_CONT);
   owner_.collect_ended();
 }
 
-std::size_t upstream::call::on_header(char* bytes, std::size_t, std::size_t size, void* self) {
-  auto& me = *static_cast<call*>(self);
+std::size_t http_upstream::http_call::on_header(char* bytes, std::size_t, std::size_t size,
+                                                void* self) {
+  auto& me = *static_cast<http_call*>(self);
   me.header_bytes_ += size;
   if (me.header_bytes_ > max_header_bytes) return 0;  // ends the call
   me.take_header({bytes, size});
   return size;
 }
 
-void upstream::call::take_header(std::string_view line) {
+void http_upstream::http_call::take_header(std::string_view line) {
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
   if (line.starts_with("HTTP/")) {
     head_ = {};
@@ -258,8 +255,9 @@ void upstream::call::take_header(std::string_view line) {
   head_.headers.emplace_back(lower_case(line.substr(0, colon)), std::string(value));
 }
 
-std::size_t upstream::call::on_read(char* into, std::size_t one, std::size_t size, void* self) {
-  auto& me = *static_cast<call*>(self);
+std::size_t http_upstream::http_call::on_read(char* into, std::size_t one, std::size_t size,
+                                              void* self) {
+  auto& me = *static_cast<http_call*>(self);
   const std::string& body = *me.request_.body;
   if (me.taken_ == body.size()) return CURL_READFUNC_ABORT;  // asked for it anew
   const auto now = std::min(one * size, body.size() - me.taken_);
@@ -268,15 +266,16 @@ std::size_t upstream::call::on_read(char* into, std::size_t one, std::size_t siz
   return now;
 }
 
-int upstream::call::on_seek(void*, curl_off_t, int) {
+int http_upstream::http_call::on_seek(void*, curl_off_t, int) {
   return CURL_SEEKFUNC_FAIL;
 }
 
-std::size_t upstream::call::on_write(char* bytes, std::size_t, std::size_t size, void* self) {
-  return static_cast<call*>(self)->sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
+std::size_t http_upstream::http_call::on_write(char* bytes, std::size_t, std::size_t size,
+                                               void* self) {
+  return static_cast<http_call*>(self)->sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
 }
 
-void upstream::call::ended(CURLcode code) {
+void http_upstream::http_call::ended(CURLcode code) {
   ::curl_multi_remove_handle(owner_.multi_, easy_);
   active_ = false;
   auto how = upstream_end::cut;

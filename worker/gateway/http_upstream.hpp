@@ -1,0 +1,94 @@
+// http_upstream: a provider over HTTP: sends requests with libcurl's multi interface, driven by the
+// gateway's io_context, and hands answers on as they arrive. Holds the API key. Each call sends its
+// body at most once.
+// Everything here runs on the io_context's one thread. Sinks are called from within libcurl.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <curl/curl.h>
+
+#include "common/result.hpp"
+#include "worker/gateway/config.hpp"
+#include "worker/gateway/upstream.hpp"
+
+namespace germline::worker {
+
+class http_upstream final : public upstream {
+ public:
+  /// `key` may be empty (an upstream on loopback). `target` and `config` must outlive this.
+  static result<std::unique_ptr<upstream>> make(boost::asio::io_context& context,
+                                                const upstream_config& target,
+                                                const gateway_config& config, std::string key);
+  ~http_upstream() override;
+
+  std::unique_ptr<call> send(upstream_request request, upstream_sink& sink) override;
+
+ private:
+  class http_call;
+  struct watched {
+    boost::asio::posix::stream_descriptor descriptor;
+    std::uint64_t serial = 0;
+    int wanted = 0;
+    bool reading = false;
+    bool writing = false;
+  };
+
+  http_upstream(boost::asio::io_context& context, const upstream_config& target,
+                const gateway_config& config, std::string key);
+  static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* ignored);
+  static int on_timer(CURLM* multi, long timeout_ms, void* self);
+  void watch(curl_socket_t socket, int what);
+  void arm(curl_socket_t socket);
+  void arm_one(curl_socket_t socket, bool reading);
+  void drive(curl_socket_t socket, int events);
+  void collect_ended();
+
+  boost::asio::io_context& context_;
+  const upstream_config& target_;
+  const gateway_config& config_;
+  std::string key_;
+  CURLM* multi_ = nullptr;
+  boost::asio::steady_timer timer_;
+  std::map<curl_socket_t, watched> sockets_;
+  std::uint64_t next_serial_ = 1;
+};
+
+class http_upstream::http_call final : public upstream::call {
+ public:
+  ~http_call() override;
+  http_call(const http_call&) = delete;
+  http_call& operator=(const http_call&) = delete;
+  void resume() override;
+
+ private:
+  friend class http_upstream;
+  http_call(http_upstream& owner, upstream_request request, upstream_sink& sink);
+  void set_up();
+  static std::size_t on_header(char* bytes, std::size_t one, std::size_t size, void* self);
+  static std::size_t on_read(char* into, std::size_t one, std::size_t size, void* self);
+  static int on_seek(void* self, curl_off_t offset, int origin);
+  static std::size_t on_write(char* bytes, std::size_t one, std::size_t size, void* self);
+  void take_header(std::string_view line);
+  void ended(CURLcode code);
+
+  http_upstream& owner_;
+  upstream_request request_;
+  upstream_sink& sink_;
+  std::string url_;
+  CURL* easy_ = nullptr;
+  curl_slist* header_list_ = nullptr;
+  bool active_ = false;
+  std::size_t taken_ = 0;  // of the body, by libcurl
+  upstream_head head_;
+  std::size_t header_bytes_ = 0;
+};
+
+}  // namespace germline::worker

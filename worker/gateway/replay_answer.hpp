@@ -1,0 +1,25 @@
+// replay_answer: what a replay says as a provider's answer: as it was recorded, with the usage that
+// it was charged by, which the client of a stream may not have got; or an error in the path's
+// dialect.
+// Pure; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "worker/gateway/replay.hpp"
+
+namespace germline::worker {
+
+struct replay_answer {
+  unsigned status = 0;
+  bool streams = false;
+  std::string body;
+  bool cut = false;  // only its beginning was recorded
+};
+
+replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,
+                        std::string_view path);
+
+}  // namespace germline::worker
