@@ -135,6 +135,7 @@ int run_command_line(int argc, char** argv) {
   add_gateway(app, line);
   add_starting_commands(app, line);
   add_reading_commands(app, line);
+  add_transcript_commands(app, line);
   add_archive_commands(app, line);
   add_steering_commands(app, line);
   add_policy_commands(app, line);

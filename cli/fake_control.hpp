@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "cli/binary_fixture.hpp"
 #include "germline/v1/control.grpc.pb.h"
@@ -159,8 +160,20 @@ class fake_control final : public v1::Control::Service {
   grpc::Status Resume(grpc::ServerContext*, const v1::LineageRequest*, v1::LineageReply*) override {
     return {grpc::StatusCode::FAILED_PRECONDITION, "lin_1: all 3 iterations are done"};
   }
-  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest*, v1::ShowReply* reply) override {
-    fill(*reply->mutable_run());
+  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest* request,
+                    v1::ShowReply* reply) override {
+    const std::string_view target = request->target();
+    if (target.starts_with("gen_")) {
+      reply->mutable_generation()->set_born_of_iteration("itm_1");
+    } else if (target.starts_with("itm_") || target.starts_with("att_")) {
+      for (const char* attempt : {"att_1", "att_2"}) {
+        auto& one = *reply->mutable_iteration()->add_attempts();
+        one.set_attempt_id(attempt);
+        one.set_worker_id("wrk_1");
+      }
+    } else {
+      fill(*reply->mutable_run());
+    }
     return grpc::Status::OK;
   }
 

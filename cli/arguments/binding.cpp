@@ -97,6 +97,18 @@ void add_tags_setting(CLI::App* command, command_line& line) {
   });
 }
 
+CLI::Option* add_directories(CLI::App* command, command_line& line,
+                             std::vector<std::string>& into) {
+  add_setting(command, line, "--state-dir", "state_dir", "of the `up` whose transcripts are meant");
+  return command
+      ->add_option("--directory", into,
+                   "folder of transcripts; repeat it; default: those of `up` in its state folder")
+      ->type_name("DIR")
+      ->expected(1)
+      ->take_all()
+      ->check(said("--directory", path_bytes_max));
+}
+
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
                       const std::string& what, const std::string& examples) {
   auto* command = app.add_subcommand(name, what);

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/session.hpp"
 #include "common/config/run_file.hpp"
@@ -80,6 +81,9 @@ void add_tags_setting(CLI::App* command, command_line& line);
 CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<std::string>& into,
                       const std::string& help);
 
+/// `--directory DIR`, any number of times: where transcripts are; and `--state-dir`.
+CLI::Option* add_directories(CLI::App* command, command_line& line, std::vector<std::string>& into);
+
 CLI::App* add_command(CLI::App& app, command_line& line, const std::string& name,
                       const std::string& what, const std::string& examples);
 /// A command that asks the coordinator.
@@ -91,6 +95,7 @@ void add_services(CLI::App& app, command_line& line);
 void add_gateway(CLI::App& app, command_line& line);
 void add_starting_commands(CLI::App& app, command_line& line);
 void add_reading_commands(CLI::App& app, command_line& line);
+void add_transcript_commands(CLI::App& app, command_line& line);
 void add_archive_commands(CLI::App& app, command_line& line);
 void add_steering_commands(CLI::App& app, command_line& line);
 void add_policy_commands(CLI::App& app, command_line& line);

@@ -1,6 +1,7 @@
 #include "cli/arguments/binding.hpp"
 
 #include "cli/commands/commands.hpp"
+#include "cli/commands/transcripts.hpp"
 
 namespace germline::cli {
 namespace {
@@ -73,16 +74,25 @@ void add_show(CLI::App& app, command_line& line) {
 void add_logs(CLI::App& app, command_line& line) {
   auto target = std::make_shared<std::string>();
   auto follow = std::make_shared<bool>(false);
-  auto* command = add_client_command(app, line, "logs",
-                                     "Print what happened to a run, lineage, iteration or attempt",
-                                     "  germline logs run_0193a\n  germline logs -f lin_0193a\n"
-                                     "  germline logs --json itm_0193b    one JSON object a line");
+  auto llm = std::make_shared<bool>(false);
+  auto directories = std::make_shared<std::vector<std::string>>();
+  auto* command = add_client_command(
+      app, line, "logs", "Print what happened to a run, lineage, iteration or attempt",
+      "  germline logs run_0193a\n  germline logs -f lin_0193a\n"
+      "  germline logs --json itm_0193b    one JSON object a line\n"
+      "  germline logs --llm gen_0193b     what its agent and the model said to each other");
   add_text(command, "ID", *target, std::string("what to follow: ") + naming, name_bytes_max)
       ->required();
-  command->add_flag("-f,--follow", *follow, "go on as more happens; Ctrl-C ends");
-  command->callback([&line, target, follow] {
-    line.chosen = [target, follow](const session& with) {
-      return run_logs(with, *target, *follow);
+  auto* following = command->add_flag("-f,--follow", *follow, "go on as more happens; Ctrl-C ends");
+  auto* said = command
+                   ->add_flag("--llm", *llm,
+                              "instead the transcripts that lie on this machine; also of a "
+                              "generation")
+                   ->excludes(following);
+  add_directories(command, line, *directories)->needs(said);
+  command->callback([&line, target, follow, llm, directories] {
+    line.chosen = [target, follow, llm, directories](const session& with) {
+      return *llm ? run_llm_logs(with, *target, *directories) : run_logs(with, *target, *follow);
     };
   });
 }

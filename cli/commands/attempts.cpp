@@ -1,0 +1,34 @@
+#include "cli/commands/attempts.hpp"
+
+#include "cli/client.hpp"
+
+namespace germline::cli {
+
+result<std::vector<v1::AttemptInfo>> attempts_of(const session& with, const std::string& target) {
+  control_client client(with.settings, *with.time);
+  v1::ShowRequest request;
+  request.set_target(target);
+  GERMLINE_TRY_ASSIGN(auto shown, client.show(request));
+  std::vector<v1::AttemptInfo> all;
+  const auto take = [&](const v1::IterationInfo& iteration) {
+    for (const auto& one : iteration.attempts()) {
+      const bool is_wanted = !target.starts_with("att_") || one.attempt_id().starts_with(target);
+      if (is_wanted) all.push_back(one);
+    }
+  };
+  if (shown.has_generation() && !shown.generation().born_of_iteration().empty()) {
+    request.set_target(shown.generation().born_of_iteration());
+    GERMLINE_TRY_ASSIGN(shown, client.show(request));
+  }
+  if (shown.has_iteration()) {
+    take(shown.iteration());
+  } else if (shown.has_run() || shown.has_lineage()) {
+    v1::GetTreeRequest of;
+    of.set_target(shown.has_run() ? shown.run().run_id() : shown.lineage().lineage_id());
+    GERMLINE_TRY_ASSIGN(const auto tree, client.get_tree(of));
+    for (const auto& iteration : tree.iterations()) take(iteration);
+  }
+  return all;
+}
+
+}  // namespace germline::cli
