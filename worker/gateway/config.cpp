@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -154,6 +155,10 @@ result<void> check_replay(const upstream_config& one, const std::string& where) 
     if (!value.empty()) {
       return bad_upstream(where, std::string(key) + " is of no use beside replay: leave one out");
     }
+  }
+  std::error_code failed;
+  if (!std::filesystem::exists(one.replay, failed)) {
+    return error(error_code::not_found, where + " replay is not there: " + one.replay);
   }
   return {};
 }

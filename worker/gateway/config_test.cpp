@@ -152,20 +152,23 @@ TEST_CASE("an upstream is a server or a recording, and a recording speaks what w
   const auto with = [](const std::string& lines) {
     return parse_gateway_config("schema = 1\n[upstream]\n" + lines + "\n[prices]\nfile = \"p\"\n");
   };
-  const auto strict = with("replay = \"/x\"");
+  const auto strict = with("replay = \"/tmp\"");
   REQUIRE(strict);
-  CHECK(strict->upstreams[0].replay == "/x");
+  CHECK(strict->upstreams[0].replay == "/tmp");
   CHECK(strict->upstreams[0].replay_is_strict);
   CHECK(strict->upstreams[0].dialects.size() == 3);
-  CHECK(with("replay = \"/x\"\nmode = \"strict\"")->upstreams[0].replay_is_strict);
-  CHECK_FALSE(with("replay = \"/x\"\nmode = \"lenient\"")->upstreams[0].replay_is_strict);
-  const auto only = with("replay = \"/x\"\ndialects = [\"responses\"]");
+  CHECK(with("replay = \"/tmp\"\nmode = \"strict\"")->upstreams[0].replay_is_strict);
+  CHECK_FALSE(with("replay = \"/tmp\"\nmode = \"lenient\"")->upstreams[0].replay_is_strict);
+  const auto only = with("replay = \"/tmp\"\ndialects = [\"responses\"]");
   CHECK(only->upstreams[0].dialects == std::vector<std::string>{"responses"});
   const auto why = [&](const std::string& lines) { return with(lines).error().message(); };
-  CHECK(why("replay = \"/x\"\nmode = \"loose\"").find("'strict' or 'lenient'") !=
+  CHECK(why("replay = \"/tmp\"\nmode = \"loose\"").find("'strict' or 'lenient'") !=
         std::string::npos);
-  CHECK(why("replay = \"/x\"\nkey_env = \"K\"").find("key_env is of no use") != std::string::npos);
-  CHECK(why("replay = \"/x\"\nurl = \"https://x\"").find("url is of no use") != std::string::npos);
+  CHECK(why("replay = \"/tmp\"\nkey_env = \"K\"").find("key_env is of no use") !=
+        std::string::npos);
+  CHECK(why("replay = \"/tmp\"\nurl = \"https://x\"").find("url is of no use") !=
+        std::string::npos);
+  CHECK(why("replay = \"/nowhere/x.jsonl\"").find("is not there: /nowhere/x") != std::string::npos);
   CHECK(why("url = \"https://x\"\nmode = \"strict\"").find("there is no replay") !=
         std::string::npos);
 }

@@ -70,17 +70,22 @@ result<replay> replay::open(const std::string& place, replay_mode mode) {
 
 result<std::optional<replay::recording>> replay::read(const std::string& path, replay_mode mode) {
   GERMLINE_TRY_ASSIGN(auto file, transcript_reader::open(path));
+  // Lines are in the order in which requests ended; here in that in which they began.
+  std::vector<std::pair<std::string, std::size_t>> begun;
+  for (std::size_t i = 0; i < file.size(); ++i) {
+    GERMLINE_TRY_ASSIGN(auto head, file.read_head(i));
+    if (head.outcome != "refused") begun.emplace_back(std::move(head.at), i);
+  }
+  if (begun.empty()) return std::optional<recording>();
+  std::ranges::sort(begun);
   std::vector<std::size_t> asked;
   std::vector<std::size_t> messages;
-  for (std::size_t i = 0; i < file.size(); ++i) {
-    GERMLINE_TRY_ASSIGN(const auto head, file.read_head(i));
-    if (head.outcome == "refused") continue;
+  for (const auto& [at, i] : begun) {
     asked.push_back(i);
     if (mode != replay_mode::lenient) continue;
     GERMLINE_TRY_ASSIGN(const auto whole, file.read(i));
     messages.push_back(count_messages(whole.request));
   }
-  if (asked.empty()) return std::optional<recording>();
   return std::optional(recording{fs::path(path).filename().string(), std::move(file),
                                  std::move(asked), std::move(messages)});
 }

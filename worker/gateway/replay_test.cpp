@@ -74,6 +74,21 @@ TEST_CASE("strict: the nth answer to the nth request, for each attempt from the 
   CHECK(ask(*opened, "a", "1") == "one");
 }
 
+TEST_CASE("strict: requests beside each other are in the order in which they began") {
+  const scratch folder;
+  auto slow = entry("1", "slow");
+  slow.at_utc_ms = 1'000;
+  auto quick = entry("2", "quick");
+  quick.at_utc_ms = 2'000;
+  auto last = entry("3", "last");
+  last.at_utc_ms = 2'000;
+  auto opened = replay::open(folder.record("att_1", {quick, slow, last}), replay_mode::strict);
+  REQUIRE(opened);
+  CHECK(ask(*opened, "a", "1") == "slow");
+  CHECK(ask(*opened, "a", "2") == "quick");
+  CHECK(ask(*opened, "a", "3") == "last");
+}
+
 TEST_CASE("strict: another request is told with its difference, and ends that attempt's replay") {
   const scratch folder;
   const auto file = folder.record("att_1", {entry("1", "one"), entry("1,2", "two")});

@@ -148,7 +148,10 @@ bool transcript_reader::take_pieces(std::string_view line, std::int64_t offset) 
     bytes += size;
   }
   frames_.push_back({{offset, line.size()}, bytes});
-  for (auto& [at, where] : found) pieces_.emplace(at, std::move(where));
+  for (auto& [at, where] : found) {
+    const auto [known, is_new] = pieces_.emplace(at, std::move(where));
+    if (!is_new) known->second.is_twice = true;
+  }
   return true;
 }
 
@@ -196,6 +199,7 @@ result<void> transcript_reader::append_piece(std::int64_t number, std::string& i
   const auto found = pieces_.find(number);
   if (found == pieces_.end()) return damaged("piece " + std::to_string(number) + " is missing");
   const auto& where = found->second;
+  if (where.is_twice) return damaged("piece " + std::to_string(number) + " is there twice");
   if (where.bytes > max_text_bytes - into.size()) return damaged("a text of it is too long");
   auto frame = frame_text(where.frame);
   if (!frame) return frame.error().within("piece " + std::to_string(number));
@@ -305,7 +309,8 @@ std::string exported_line(const recorded_exchange& one, const std::string& attem
   };
   put("request", one.request);
   put("response", one.response);
-  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  // In ASCII: nothing of it steers a terminal.
+  return line.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace germline::worker

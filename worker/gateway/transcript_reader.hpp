@@ -76,6 +76,7 @@ class transcript_reader {
     std::size_t offset = 0;  // within its text
     std::size_t bytes = 0;
     std::string sha256;
+    bool is_twice = false;  // two lines say what it is
   };
   struct frame_place {
     place line;

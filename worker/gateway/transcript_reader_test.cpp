@@ -205,6 +205,8 @@ TEST_CASE("damage is told, of what it concerns alone") {
   CHECK(why(missing, 1) == "whole");
   CHECK(why(missing, 2).find("is missing") != std::string::npos);
   CHECK(why(missing, 3).find("is missing") != std::string::npos);
+  CHECK(why(good + lines[4], 2).find("is there twice") != std::string::npos);
+  CHECK(why(good + lines[4], 1) == "whole");
   // Cut off in mid-line.
   folder.write(good.substr(0, good.size() - 10));
   CHECK(transcript_reader::open(folder.file())->size() == 3);
