@@ -3,7 +3,7 @@
 
 Usage: openai_test.py GERMLINE_BINARY. Needs root. The model is this test's own, on loopback: asked
 in the agent's dialect first and, once it does not answer in that one any more, in Anthropic's, into
-which the gateway then translates.
+which the gateway then translates. What was said is read by `logs --llm`, and replayed in its place.
 """
 import http.server
 import json
@@ -141,13 +141,20 @@ class SpeaksOpenai(unittest.TestCase):
                  "cache_write": 1_000_000_000, "cache_write_1h": 1_000_000_000,
                  "cache_read": 1_000_000_000}
         fleet.write(fleet.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
+        self.transcripts = os.path.join(fleet.root, "transcripts")
+        os.mkdir(self.transcripts)
+        os.chmod(self.transcripts, 0o777)  # the gateway has an account of its own
         upstream = '[[upstream]]\nname = "{0}"\nurl = "http://127.0.0.1:{1}"\ndialects = ["{0}"]\n'
-        fleet.write(fleet.root, "gateway.toml", "schema = 1\n" +
-                    upstream.format("chat_completions", self.model.port) +
-                    upstream.format("messages", self.model.port) +
-                    f'[prices]\nfile = "{fleet.root}/prices.json"\n')
-        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
+        self.configure(upstream.format("chat_completions", self.model.port) +
+                       upstream.format("messages", self.model.port) +
+                       f'[transcripts]\ndirectory = "{self.transcripts}"\n')
         fleet.start()
+
+    def configure(self, lines):
+        fleet = self.fleet
+        fleet.write(fleet.root, "gateway.toml",
+                    f'schema = 1\n{lines}[prices]\nfile = "{fleet.root}/prices.json"\n')
+        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
 
     def genome(self):
         place = self.fleet.example("two-second")
@@ -167,6 +174,7 @@ class SpeaksOpenai(unittest.TestCase):
         self.assertIn(f"+{expected}", fleet.call("diff", ended[0]["item_id"]).stdout)
         # Of two answers, each of ten tokens and five.
         self.assertEqual(int(tree["run"]["spent_nanousd"]), 2 * (10 * 1000 + 5 * 2000), story)
+        self.ended = ended[0]
         return [path for path, _ in self.model.asked]
 
     def test_it_is_served_in_its_own_dialect_and_by_translation(self):
@@ -177,6 +185,27 @@ class SpeaksOpenai(unittest.TestCase):
         results = [block for path, body in self.model.asked if path == "/v1/messages"
                    for block in body["messages"][-1]["content"] if block["type"] == "tool_result"]
         self.assertEqual([block["tool_use_id"] for block in results], ["toolu_1"])
+
+    def test_what_was_said_is_read_and_replayed(self):
+        fleet = self.fleet
+        self.evolve("in chat")
+        for target in (self.ended["item_id"], self.ended["generation_id"]):
+            said = fleet.call("logs", "--llm", target, "--directory", self.transcripts).stdout
+            self.assertIn("  user:\n    What shall I note?\n  assistant calls note:\n    "
+                          '{"text": "in chat"}\n\n#2 ', said)
+            self.assertIn("  result of note:\n    noted\n  assistant:\n    done\n", said)
+            self.assertEqual(said.count("What shall I note?"), 1, said)
+        (attempt,) = (one["attempt_id"] for one in self.ended["attempts"])
+        recorded = fleet.call("logs", "--llm", attempt, "--json", "--directory",
+                              self.transcripts).stdout
+        fleet.write(fleet.root, "recorded.jsonl", recorded)
+        self.configure(f'[upstream]\nreplay = "{fleet.root}/recorded.jsonl"\n')
+        worker = fleet.processes.pop("worker")
+        worker.terminate()
+        worker.wait(30)
+        fleet.start_worker()
+        fleet.await_worker()
+        self.assertEqual(self.evolve("in chat"), [])
 
 
 if __name__ == "__main__":

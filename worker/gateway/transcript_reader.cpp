@@ -67,7 +67,7 @@ result<transcript_reader> transcript_reader::open(const std::string& path) {
   }
   if (const auto read = reader.scan(); !read) return read.error().within(path);
   if (reader.exchanges_.empty() && reader.damaged_lines_ > 0) {
-    return error(error_code::invalid_argument, path + " is no transcript: no line of it is one");
+    return error(error_code::data_loss, path + " is no transcript: no line of it is one");
   }
   return reader;
 }
