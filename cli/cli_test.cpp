@@ -72,6 +72,17 @@ TEST_CASE("2: usage, before anything is asked of a coordinator") {
                                 "scale run_1 1 2",
                                 "scale '' 1",
                                 "scale run_1 1 --why ''",
+                                "share",
+                                "share run_1",
+                                "share run_1 --weight 0",
+                                "share run_1 --weight 1001",
+                                "share run_1 --weight many",
+                                "share run_1 --priority -1001",
+                                "share run_1 --priority 1.5",
+                                "share '' --weight 1",
+                                "share run_1 2 --weight 1",
+                                "run . --weight 0",
+                                "run . --priority 1001",
                                 "run . --random-seed -1",
                                 "run . --folder /",
                                 "run . --folder ../agents",
@@ -190,9 +201,9 @@ TEST_CASE("5: an address that is taken is told in one line") {
 TEST_CASE("on a terminal settings, checks and errors fit its width") {
   const folder place;
   const auto deep = place.at("a-folder-with-a-long-name/and-another-one/and-a-third-one/socket");
-  for (const auto& words :
-       {"config show --origin", "doctor", "ps", "--help", "up --help", "run --help",
-        "promote --help", "pause --help", "kill --help", "scale --help", "rollback --help"}) {
+  for (const auto& words : {"config show --origin", "doctor", "ps", "--help", "up --help",
+                            "run --help", "promote --help", "pause --help", "kill --help",
+                            "scale --help", "share --help", "rollback --help"}) {
     CAPTURE(words);
     const auto command = "export GERMLINE_COORDINATOR=unix:" + deep + "; stty cols 80 rows 24; " +
                          GERMLINE_BINARY + " " + words;

@@ -255,6 +255,10 @@ result<v1::ScaleReply> control_client::scale(const v1::ScaleRequest& request) {
   return call(&v1::Control::Stub::Scale, request, kill_limit_s);
 }
 
+result<v1::SetShareReply> control_client::set_share(const v1::SetShareRequest& request) {
+  return call(&v1::Control::Stub::SetShare, request, steer_limit_s);
+}
+
 result<v1::TestPolicyReply> control_client::test_policy(const v1::TestPolicyRequest& request) {
   return call(&v1::Control::Stub::TestPolicy, request, read_limit_s);
 }

@@ -96,6 +96,16 @@ class fake_control final : public v1::Control::Service {
     fill(*reply->add_lineages());
     return grpc::Status::OK;
   }
+  grpc::Status SetShare(grpc::ServerContext*, const v1::SetShareRequest* request,
+                        v1::SetShareReply* reply) override {
+    const std::lock_guard lock(mutex);
+    shared = *request;
+    if (request->run() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
+    reply->mutable_run()->set_run_id("run_1");
+    reply->mutable_run()->set_priority(request->has_priority() ? request->priority() : 7);
+    reply->mutable_run()->set_weight(request->has_weight() ? request->weight() : 2);
+    return grpc::Status::OK;
+  }
   grpc::Status Scale(grpc::ServerContext* context, const v1::ScaleRequest* request,
                      v1::ScaleReply* reply) override {
     const std::lock_guard lock(mutex);
@@ -218,6 +228,7 @@ class fake_control final : public v1::Control::Service {
   v1::CreateRunRequest created;
   v1::KillRequest killed;
   v1::ScaleRequest scaled;
+  v1::SetShareRequest shared;
   v1::TestPolicyRequest judged;
   std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;

@@ -89,6 +89,9 @@ struct fleet_status {
   std::string leases_wait_for;  // empty: nothing is in the way of leases
   std::map<std::string, std::string>
       held_back;  // by item: for what it waits though a worker is free
+  // The run with the highest priority of those that wait for a slot; empty: none does.
+  std::string first_run;
+  int first_priority = 0;
 };
 
 struct kill_target {
@@ -166,6 +169,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::forked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::dropped_iteration)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::known_worker)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::cordon)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::share_change)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::dispatch::run_share)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::bar_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_kill)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
@@ -205,8 +210,9 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<records::bar_request>,
     caf::replies_to<records::parent_request>::with<records::parent>,
     caf::reacts_to<records::dropped_iteration>, caf::reacts_to<records::known_worker>,
-    caf::reacts_to<records::cordon>, caf::reacts_to<branch_atom, lineage_id, std::string>,
-    caf::reacts_to<event_batch>,
+    caf::reacts_to<records::cordon>,
+    caf::replies_to<records::share_change>::with<dispatch::run_share>,
+    caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>,
     /// Looks at the disk, and writes what could not be written.
     caf::reacts_to<tick_atom>>;
 
@@ -289,7 +295,9 @@ using dispatcher_actor =
                      caf::reacts_to<worker_message_ptr, worker_link_ptr, std::string>,
                      caf::reacts_to<left_atom, worker_link_ptr, std::string>,
                      /// Of a worker that is here or was. Recorded, when it replies.
-                     caf::reacts_to<records::cordon>, caf::reacts_to<tick_atom>,
+                     caf::reacts_to<records::cordon>,
+                     /// Recorded, and then it is so from the next lease on.
+                     caf::reacts_to<records::share_change>, caf::reacts_to<tick_atom>,
                      caf::replies_to<status_atom>::with<fleet_status>>;
 
 /// One worker's stream: checks the order of messages and passes them on with credit.

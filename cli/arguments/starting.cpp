@@ -35,6 +35,11 @@ void add_run(CLI::App& app, command_line& line) {
                            "lines of descent, default 1");
   add_number<std::int64_t>(command, "--iterations", given->iterations, 0, iterations_max,
                            "of each lineage; default and 0: no end but budget and person");
+  add_number<std::int64_t>(command, "--priority", given->priority, -priority_max, priority_max,
+                           "of runs that wait for slots, the highest has those that come free; "
+                           "default 0");
+  add_number<std::int64_t>(command, "--weight", given->weight, 1, weight_max,
+                           "at the same priority slot time is in proportion to it; default 1");
   add_text(command, "--strategy", given->strategy,
            "how each iteration's parent is chosen: NAME[,KEY=VALUE...]; default: chain, its "
            "lineage's own newest generation",

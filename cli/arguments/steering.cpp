@@ -161,6 +161,25 @@ void add_scale(CLI::App& app, command_line& line) {
   });
 }
 
+void add_share(CLI::App& app, command_line& line) {
+  auto given = std::make_shared<share_options>();
+  auto* command = add_client_command(
+      app, line, "share", "Set how much of the workers' slots a run has beside others",
+      "  germline share run_0193a --weight 3\n"
+      "  germline share run_0193a --priority 10\n\n"
+      "It counts while several runs wait for slots. Of them the one with the highest priority has\n"
+      "each slot that comes free; at the same priority slot time is in proportion to the weights.\n"
+      "What is leased goes on. What is not said stays as it is.");
+  add_text(command, "RUN", given->run, std::string("run: ") + naming, name_bytes_max)->required();
+  add_number<std::int64_t>(command, "--priority", given->priority, -priority_max, priority_max,
+                           "over runs with a lower one");
+  add_number<std::int64_t>(command, "--weight", given->weight, 1, weight_max,
+                           "beside runs of the same priority");
+  command->callback([&line, given] {
+    line.chosen = [given](const session& with) { return run_share(with, *given); };
+  });
+}
+
 constexpr const char* worker_naming = "worker, by id or a unique beginning of it";
 
 void add_cordon_and_uncordon(CLI::App& app, command_line& line) {
@@ -223,6 +242,7 @@ void add_steering_commands(CLI::App& app, command_line& line) {
   add_fork(app, line);
   add_retire(app, line);
   add_scale(app, line);
+  add_share(app, line);
   add_cordon_and_uncordon(app, line);
   add_drain(app, line);
 }

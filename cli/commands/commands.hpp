@@ -56,6 +56,13 @@ struct scale_options {
 /// Says what was added, what leaves and what was killed; unproved as `kill` is.
 exit_code run_scale(const session& with, const scale_options& options);
 
+struct share_options {
+  std::string run;
+  std::optional<std::int64_t> priority, weight;
+};
+/// Sets what is said, and tells what the run has now.
+exit_code run_share(const session& with, const share_options& options);
+
 struct policy_options {
   std::string target;              // run or lineage
   std::vector<std::string> rules;  // none, and no file: the run's own
@@ -75,7 +82,7 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {
   std::string repository, file, name, branch, folder, strategy, model, budget, goal;
-  std::optional<std::int64_t> lineages, iterations;
+  std::optional<std::int64_t> lineages, iterations, priority, weight;
   std::optional<std::uint64_t> random_seed;
   std::vector<std::string> require, policy;
   bool follow = false, dry_run = false;

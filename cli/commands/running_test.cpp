@@ -139,6 +139,19 @@ TEST_CASE("a kill is waited for longer than a coordinator takes to answer") {
   CHECK(with.control.patience_s > slowest_answer_s);
 }
 
+TEST_CASE("share sets what is said, and tells what the run has then") {
+  fixture with;
+  CHECK(with.run("share run_1 --weight 3").out == "run_1 weight 3, priority 7\n");
+  CHECK(with.control.shared.run() == "run_1");
+  CHECK(with.control.shared.weight() == 3);
+  CHECK_FALSE(with.control.shared.has_priority());
+  CHECK(with.run("share run_1 --priority -5").out == "run_1 weight 2, priority -5\n");
+  CHECK(with.control.shared.priority() == -5);
+  CHECK_FALSE(with.control.shared.has_weight());
+  CHECK(with.run("share run_1 --priority 0 --weight 1").out == "run_1 weight 1\n");
+  CHECK(with.run("share nope --weight 1").code == 3);
+}
+
 TEST_CASE("scale says what was added, what leaves, and what was killed with which proof") {
   fixture with;
   const auto more = with.run("scale run_1 64 --why 'more of it'");

@@ -51,6 +51,8 @@ result<run_file> read_run(const run_options& options) {
   lay_over(run.lineages, options.lineages);
   lay_over(run.iterations, options.iterations);
   lay_over(run.random_seed, options.random_seed);
+  lay_over(run.priority, options.priority);
+  lay_over(run.weight, options.weight);
   if (!options.require.empty()) {
     GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags(options.require));
   }
@@ -83,6 +85,8 @@ v1::CreateRunRequest request_of(const run_file& run) {
   request.set_lineages(static_cast<std::int32_t>(run.lineages));
   request.set_max_iterations(run.iterations);
   request.set_strategy(run.strategy);
+  request.set_priority(static_cast<std::int32_t>(run.priority));
+  request.set_weight(static_cast<std::int32_t>(run.weight));
   request.set_model(run.model);
   request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
   request.set_goal(run.goal);

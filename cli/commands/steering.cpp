@@ -187,4 +187,21 @@ exit_code run_scale(const session& with, const scale_options& options) {
   return tell_unproved(with, killed, exit_code::done);
 }
 
+exit_code run_share(const session& with, const share_options& options) {
+  if (!options.priority && !options.weight) {
+    return with.fail(
+        {error_code::invalid_argument, "nothing to set: give --weight, --priority or both"});
+  }
+  control_client client(with.settings, *with.time);
+  v1::SetShareRequest request;
+  request.set_run(options.run);
+  if (options.priority) request.set_priority(static_cast<std::int32_t>(*options.priority));
+  if (options.weight) request.set_weight(static_cast<std::int32_t>(*options.weight));
+  const auto reply = client.set_share(request);
+  if (!reply) return with.fail(reply.error());
+  with.data(with.json ? to_json(*reply)
+                      : safe_line(reply->run().run_id()) + " " + share_words(reply->run()) + "\n");
+  return exit_code::done;
+}
+
 }  // namespace germline::cli

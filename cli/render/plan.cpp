@@ -80,6 +80,10 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
     out.add_text("requires",
                  join_tags({request.required_tags().begin(), request.required_tags().end()}));
   }
+  v1::RunInfo run;
+  run.set_priority(request.priority());
+  run.set_weight(request.weight());
+  out.add("share", share_words(run));
   out.add("workers", workers_words(plan, request));
   return out.take();
 }

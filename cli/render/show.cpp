@@ -41,6 +41,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add_text("folder", run.folder());
   out.add("seed", safe_line(run.seed_commit()));
   out.add("founding", safe_line(found_words(run)));
+  out.add("share", share_words(run));
   out.add_text("strategy", run.strategy());
   for (const auto& rule : run.policy()) out.add_text("policy", rule);
   out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));

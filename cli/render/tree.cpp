@@ -36,6 +36,7 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
     const auto tags = join_tags({run.required_tags().begin(), run.required_tags().end()});
     text += "  requires " + summary(how, tags, how.columns - 11) + "\n";
   }
+  if (run.priority() != 0 || run.weight() > 1) text += "  share " + share_words(run) + "\n";
   if (moves_lineages(run)) {
     text += "  strategy " + summary(how, run.strategy(), how.columns - 11) + "\n";
   }

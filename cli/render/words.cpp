@@ -180,6 +180,12 @@ paint colour_of(v1::LineageState state, v1::PauseReason why) {
   }
 }
 
+std::string share_words(const v1::RunInfo& run) {
+  auto text = "weight " + std::to_string(std::max(1, run.weight()));
+  if (run.priority() != 0) text += ", priority " + std::to_string(run.priority());
+  return text;
+}
+
 bool moves_lineages(const v1::RunInfo& run) {
   return !run.strategy().empty() && run.strategy() != "chain";
 }

@@ -44,6 +44,8 @@ std::string number_words(double value);
 /// measures none.
 std::string fitness_words(const v1::GenerationInfo& generation, const style& how);
 
+/// "weight 3, priority 10".
+std::string share_words(const v1::RunInfo& run);
 /// Whether a run's strategy lets an iteration start from elsewhere than its lineage's head.
 bool moves_lineages(const v1::RunInfo& run);
 /// What an active lineage of which nothing is live waits for; empty where it is none.

@@ -93,14 +93,16 @@ result<void> set_policy(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 21>& known_keys() {
-  static const std::array<known_key, 21> keys{{
+const std::array<known_key, 23>& known_keys() {
+  static const std::array<known_key, 23> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
       {"run.folder", text_into(&run_file::folder)},
       {"run.lineages", count_into(&run_file::lineages, 1, lineages_max)},
       {"run.iterations", count_into(&run_file::iterations, 0, iterations_max)},
+      {"run.priority", count_into(&run_file::priority, -priority_max, priority_max)},
+      {"run.weight", count_into(&run_file::weight, 1, weight_max)},
       {"run.strategy", text_into(&run_file::strategy)},
       {"run.policy", set_policy},
       {"run.goal", text_into(&run_file::goal)},
@@ -221,6 +223,20 @@ result<void> check_run_texts(const run_texts& texts) {
                "'" + std::string(texts.folder.substr(0, name_bytes_max)) +
                    "' is no folder inside the repository: write it from the repository's root on, "
                    "such as agents/one, or leave it out for the root itself");
+}
+
+result<void> check_share(std::int64_t priority, std::int64_t weight) {
+  if (std::abs(priority) > priority_max) {
+    return error(error_code::invalid_argument,
+                 "a priority is from -" + std::to_string(priority_max) + " to " +
+                     std::to_string(priority_max) + ", not " + std::to_string(priority));
+  }
+  if (weight < 1 || weight > weight_max) {
+    return error(
+        error_code::invalid_argument,
+        "a weight is from 1 to " + std::to_string(weight_max) + ", not " + std::to_string(weight));
+  }
+  return {};
 }
 
 result<void> check_run(const run_file& run) {

@@ -15,6 +15,8 @@ namespace germline {
 // What the numbers may be, in the file and by flag; each from 1 on, iterations from 0.
 inline constexpr std::int64_t lineages_max = 64;
 inline constexpr std::int64_t iterations_max = 1'000'000'000;
+inline constexpr std::int64_t priority_max = 1'000;  // and as far below 0
+inline constexpr std::int64_t weight_max = 1'000;
 inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as the record holds it
 
 // What the texts may be, in bytes. With each byte of it escaped, a goal still leaves half of what a
@@ -34,6 +36,8 @@ struct run_file {
   std::int64_t iterations = 0;      // per lineage; 0: no end but the budget and the person
   std::string strategy;             // by which parents are chosen; empty: the lineage's own head
   std::vector<std::string> policy;  // rules; what each may say is the coordinator's to judge
+  std::int64_t priority = 0;        // over other runs; see check_share
+  std::int64_t weight = 1;
   std::string goal;
   std::uint64_t random_seed = 0;
   std::vector<std::string> required_tags;  // that a worker must have
@@ -64,6 +68,9 @@ struct run_texts {
   std::string_view strategy = {};
 };
 result<void> check_run_texts(const run_texts& texts);
+
+/// A run's share of the slots: its priority from -1000 to 1000, its weight from 1 to 1000.
+result<void> check_share(std::int64_t priority, std::int64_t weight);
 
 /// What no single key can say: a model needs a budget, there is at least one lineage, and so on.
 /// Call once flags have been laid over the file.

@@ -108,6 +108,10 @@ class control_service final : public v1::Control::Service {
                      v1::ScaleReply* reply) override {
     return answer(people_.scale(*request), reply);
   }
+  grpc::Status SetShare(grpc::ServerContext*, const v1::SetShareRequest* request,
+                        v1::SetShareReply* reply) override {
+    return answer(people_.set_share(*request), reply);
+  }
   grpc::Status TestPolicy(grpc::ServerContext*, const v1::TestPolicyRequest* request,
                           v1::TestPolicyReply* reply) override {
     return answer(people_.test_policy(*request), reply);

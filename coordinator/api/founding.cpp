@@ -34,6 +34,7 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (!request.model().empty() && request.budget_nanousd() == 0) {
     return invalid("a model needs a budget: give --budget");
   }
+  GERMLINE_TRY(check_share(request.priority(), request.weight() == 0 ? 1 : request.weight()));
   const auto& l = request.limits();
   if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
@@ -191,6 +192,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   if (run.random_seed == 0) run.random_seed = 1 + env_.random->below(random_seed_max);
   run.max_iterations = request.max_iterations();
   run.limits = request.limits();
+  run.share = {request.priority(), std::max(1, request.weight())};
   run.now_ms = env_.time->utc_ms();
   run.found_item = item_id::make(*env_.time, *env_.random);
   auto strategy = evolution::parse_strategy(request.strategy());

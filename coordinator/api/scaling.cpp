@@ -1,4 +1,4 @@
-// The part of `people` that changes how many lineages a run has.
+// The part of `people` that changes how many lineages a run has, and its share of the slots.
 #include <algorithm>
 
 #include "common/config/run_file.hpp"
@@ -67,6 +67,26 @@ result<v1::ScaleReply> people::scale(const v1::ScaleRequest& request) {
     const auto names = surplus(run, static_cast<std::size_t>(wanted), request.kill());
     GERMLINE_TRY(request.kill() ? kill_all(names, why, reply) : drain_all(names, why, reply));
   }
+  return reply;
+}
+
+result<v1::SetShareReply> people::set_share(const v1::SetShareRequest& request) {
+  records::share_change change;
+  if (request.has_priority()) change.priority = request.priority();
+  if (request.has_weight()) change.weight = request.weight();
+  if (!change.priority && !change.weight) {
+    return invalid("nothing to set: give a priority, a weight or both");
+  }
+  GERMLINE_TRY(check_share(change.priority.value_or(0), change.weight.value_or(1)));
+  GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.run()));
+  if (found.what != resolved_target::kind::run) {
+    return invalid("'" + request.run() + "' is " + word(found.what) +
+                   "; what has a share is a run");
+  }
+  GERMLINE_TRY_ASSIGN(change.run, run_id::parse(found.id));
+  GERMLINE_TRY(tell(system_, short_wait, actors_.dispatcher, change));
+  v1::SetShareReply reply;
+  GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.id));
   return reply;
 }
 

@@ -5,6 +5,11 @@
 #include "common/text/tags.hpp"
 
 namespace germline {
+namespace {
+
+constexpr std::string_view a_slot = "a free slot on a worker";
+
+}  // namespace
 
 std::string waits_for(const worker_statuses& workers, const worker_needs& needs) {
   worker_statuses left = workers;
@@ -30,14 +35,20 @@ std::string waits_for(const worker_statuses& workers, const worker_needs& needs)
   const auto troubled = left.front();
   std::erase_if(left, [](const auto& each) { return !each.trouble.empty(); });
   if (left.empty()) return "worker " + troubled.worker + ": " + troubled.trouble;
-  return "a free slot on a worker";
+  return std::string(a_slot);
 }
 
 std::string waits_for(const fleet_status& fleet, const std::string& item,
                       const worker_needs& needs) {
   if (!fleet.leases_wait_for.empty()) return fleet.leases_wait_for;
   const auto held = fleet.held_back.find(item);
-  return held == fleet.held_back.end() ? waits_for(fleet.workers, needs) : held->second;
+  if (held != fleet.held_back.end()) return held->second;
+  auto words = waits_for(fleet.workers, needs);
+  if (words == a_slot && !fleet.first_run.empty() && fleet.first_priority > needs.priority) {
+    words += "; " + fleet.first_run + ", of priority " + std::to_string(fleet.first_priority) +
+             ", goes first";
+  }
+  return words;
 }
 
 bool is_unleased(const v1::IterationInfo& iteration) {

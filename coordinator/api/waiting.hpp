@@ -10,7 +10,7 @@ namespace germline {
 
 /// "a free slot on a worker", or why no worker that there is would be leased it.
 std::string waits_for(const worker_statuses& workers, const worker_needs& needs);
-/// The same, or what keeps the coordinator itself from leasing the item.
+/// The same, with who is to have it first, or what keeps the coordinator itself from leasing it.
 std::string waits_for(const fleet_status& fleet, const std::string& item,
                       const worker_needs& needs);
 

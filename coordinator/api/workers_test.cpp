@@ -112,6 +112,20 @@ TEST_CASE("what an item waits for is said by the first thing that no worker has"
         "a worker that is not cordoned; all that fit are");
 }
 
+TEST_CASE("what waits behind a run of a higher priority says so") {
+  const worker_status plain{.worker = "w1", .base_digest = "base", .connected = true, .slots = 1};
+  fleet_status fleet;
+  fleet.workers = {plain};
+  CHECK(waits_for(fleet, "itm_1", {"base", {}, 0}) == "a free slot on a worker");
+  fleet.first_run = "run_1";
+  fleet.first_priority = 5;
+  CHECK(waits_for(fleet, "itm_1", {"base", {}, 5}) == "a free slot on a worker");
+  CHECK(waits_for(fleet, "itm_1", {"base", {}, 4}) ==
+        "a free slot on a worker; run_1, of priority 5, goes first");
+  fleet.workers.clear();
+  CHECK(waits_for(fleet, "itm_1", {"base", {}, 4}) == "a worker: none is connected");
+}
+
 TEST_CASE_FIXTURE(tended, "a run is leased to workers with its tags alone, and its forks too") {
   create_for({"zone=a", "gpu", "gpu"});
   scripted_worker plain(service->address(), "w1");

@@ -38,11 +38,23 @@ void prove_if_gone(state& s, const std::string& scope, effects& out) {
   s.kills.erase(kill);
 }
 
+/// Its slot is free again.
+void free_slot(state& s, const item_entry& entry) {
+  if (entry.at == phase::queued) return;
+  s.shares.settle(entry.offer.run, entry.offer.is_evaluation, entry.use, s.now_ms);
+}
+
+void erase(state& s, const item_entry& entry) {
+  free_slot(s, entry);
+  s.shares.leave(entry.offer.run);
+  s.items.erase(std::string(entry.offer.item.str()));
+}
+
 /// The item is over, as far as leases go.
 void forget(state& s, const item_entry& entry, effects& out) {
   const std::string scope = entry.offer.scope;
   const std::string item = entry.offer.item.str();
-  s.items.erase(item);
+  erase(s, entry);
   prove_if_gone(s, scope, out);
   prove_if_gone(s, item, out);
 }
@@ -74,31 +86,77 @@ bool is_fit(const worker_entry& worker, const item_offer& offer) {
   return same_base && has_tags(worker.tags, offer.required_tags);
 }
 
-/// Leases queued items to free slots: the oldest item first, to the worker with most room.
+/// Where a free slot may be had for it: the worker with most room.
+std::map<std::string, int>::iterator place_for(const state& s, const item_offer& offer,
+                                               std::map<std::string, int>& free) {
+  auto best = free.end();
+  for (auto worker = free.begin(); worker != free.end(); ++worker) {
+    const bool fits = is_fit(s.workers.at(worker->first), offer);
+    if (fits && (best == free.end() || worker->second > best->second)) best = worker;
+  }
+  return best;
+}
+
+/// What a run has that could be leased now.
+struct waiting_run {
+  std::vector<item_entry*> queue;  // the next one last
+  double overdue_ms = 0;           // of what it has leased
+};
+
+/// An evaluation comes before iterations of its run: they choose better once it is done, and where
+/// births outran their measuring it would never be caught up with.
+bool comes_later(const item_entry* a, const item_entry* b) {
+  if (a->offer.is_evaluation != b->offer.is_evaluation) return b->offer.is_evaluation;
+  return a->order > b->order;
+}
+
+std::map<std::string, waiting_run> waiting_runs(state& s) {
+  std::map<std::string, waiting_run> runs;
+  for (auto& [id, entry] : s.items) {
+    if (entry.at != phase::queued) {
+      runs[entry.offer.run].overdue_ms += overdue_ms(entry.use, s.now_ms);
+    } else if (entry.not_before_ms <= s.now_ms) {
+      runs[entry.offer.run].queue.push_back(&entry);
+    }
+  }
+  std::erase_if(runs, [](const auto& run) { return run.second.queue.empty(); });
+  for (auto& [run, waiting] : runs) std::ranges::sort(waiting.queue, comes_later);
+  return runs;
+}
+
+/// Whose turn it is; of runs whose turn it is alike, the one whose next item came first.
+std::map<std::string, waiting_run>::iterator next_run(const state& s,
+                                                      std::map<std::string, waiting_run>& runs) {
+  const auto turn_of = [&](const auto& run) {
+    return s.shares.turn_of(run.first, run.second.overdue_ms);
+  };
+  return std::ranges::min_element(runs, [&](const auto& a, const auto& b) {
+    const auto one = turn_of(a);
+    const auto other = turn_of(b);
+    if (one < other || other < one) return one < other;
+    return a.second.queue.back()->order < b.second.queue.back()->order;
+  });
+}
+
+/// Leases queued items to free slots, each to the worker with most room.
 void assign(state& s, effects& out) {
   if (!s.leases_wait_for.empty()) return;
   auto free = free_slots(s);
   if (free.empty()) return;
-  std::vector<item_entry*> queued;
-  for (auto& [id, entry] : s.items) {
-    const bool due = entry.not_before_ms <= s.now_ms;
-    if (entry.at == phase::queued && due) queued.push_back(&entry);
-  }
-  std::sort(queued.begin(), queued.end(),
-            [](const item_entry* a, const item_entry* b) { return a->order < b->order; });
-  for (item_entry* entry : queued) {
-    auto best = free.end();
-    for (auto worker = free.begin(); worker != free.end(); ++worker) {
-      const bool fits = is_fit(s.workers.at(worker->first), entry->offer);
-      if (fits && (best == free.end() || worker->second > best->second)) best = worker;
+  auto runs = waiting_runs(s);
+  while (!runs.empty() && !free.empty()) {
+    const auto run = next_run(s, runs);
+    item_entry* entry = run->second.queue.back();
+    run->second.queue.pop_back();
+    if (const auto worker = place_for(s, entry->offer, free); worker != free.end()) {
+      entry->at = phase::granting;
+      entry->worker = worker->first;
+      entry->use = s.shares.charge(entry->offer.run, entry->offer.is_evaluation, s.now_ms);
+      ++entry->offer.fence;
+      out.push_back(record_grant{entry->offer, worker->first});
+      if (--worker->second == 0) free.erase(worker);
     }
-    if (best == free.end()) continue;
-    entry->at = phase::granting;
-    entry->worker = best->first;
-    ++entry->offer.fence;
-    out.push_back(record_grant{entry->offer, best->first});
-    if (--best->second == 0) free.erase(best);
-    if (free.empty()) return;
+    if (run->second.queue.empty()) runs.erase(run);
   }
 }
 
@@ -129,7 +187,8 @@ std::int64_t retry_after(int failures_before) {
   return std::min(first_retry_ms << std::min(failures_before, most_doublings), longest_retry_ms);
 }
 
-void queue_again(item_entry& entry) {
+void queue_again(state& s, item_entry& entry) {
+  free_slot(s, entry);
   entry.at = phase::queued;
   entry.attempt = {};
   entry.worker.clear();
@@ -145,7 +204,7 @@ void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
   }
   entry.wait_for = "worker " + entry.worker + ": " + how.trouble;
   entry.not_before_ms = s.now_ms + retry_after(entry.excused++);
-  queue_again(entry);
+  queue_again(s, entry);
 }
 
 /// The attempt of `entry` is gone without a result: queue the item again, or give it up.
@@ -156,13 +215,13 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out) {
     const item_id item = entry.offer.item;
     const std::string scope = entry.offer.scope;
     const int lost = entry.offer.lost;
-    s.items.erase(item.str());
+    erase(s, entry);
     out.push_back(item_given_up{
         item, std::to_string(lost) + " attempts were lost, the last one because " + how.why});
     prove_if_gone(s, scope, out);
     return;
   }
-  queue_again(entry);
+  queue_again(s, entry);
 }
 
 /// The same where it makes no sense to lease it again before a person has mended something.
@@ -187,15 +246,24 @@ void on(state& s, const item_offered& e, effects&) {
   item_entry entry;
   entry.offer = e.offer;
   entry.order = s.next_order++;
+  s.shares.learn(e.offer.run, e.offer.share);
+  s.shares.arrive(e.offer.run);
   s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
 void on(state& s, const item_withdrawn& e, effects&) {
   const auto found = s.items.find(e.item.str());
-  if (found != s.items.end() && found->second.at == phase::queued) s.items.erase(found);
+  if (found != s.items.end() && found->second.at == phase::queued) erase(s, found->second);
+}
+
+void on(state& s, const share_set& e, effects&) {
+  s.shares.set(e.run, e.share);
 }
 
 void on(state& s, const lease_restored& e, effects&) {
+  if (const auto there = s.items.find(e.offer.item.str()); there != s.items.end()) {
+    erase(s, there->second);
+  }
   item_entry entry;
   entry.offer = e.offer;
   entry.order = s.next_order++;
@@ -203,7 +271,10 @@ void on(state& s, const lease_restored& e, effects&) {
   entry.attempt = e.attempt;
   entry.worker = e.worker;
   entry.expires_ms = expiry(s, e.now_ms);
-  s.items.insert_or_assign(e.offer.item.str(), std::move(entry));
+  s.shares.learn(e.offer.run, e.offer.share);
+  s.shares.arrive(e.offer.run);
+  entry.use = s.shares.take_over(e.offer.run, e.now_ms);
+  s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
 void on(state& s, const worker_joined& e, effects& out) {
@@ -299,8 +370,7 @@ void on(state& s, const grant_refused& e, effects& out) {
   if (found == s.items.end() || found->second.at == phase::leased) return;
   item_entry& entry = found->second;
   if (!e.is_final && entry.at == phase::granting) {
-    entry.at = phase::queued;
-    entry.worker.clear();
+    queue_again(s, entry);
     entry.not_before_ms = s.now_ms + retry_after(entry.failed_grants++);
     entry.wait_for = e.why;
     return;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/ids.hpp"
+#include "coordinator/dispatch/fair_shares.hpp"
 
 namespace germline::dispatch {
 
@@ -44,6 +45,9 @@ struct item_offer {
   int lost = 0;            // attempts lost so far
   std::string base_digest;
   std::vector<std::string> required_tags = {};  // sorted; a worker must have all of them
+  std::string run = {};
+  run_share share = {};  // of the run, where the dispatcher does not know better
+  bool is_evaluation = false;
 
   bool operator==(const item_offer&) const = default;
 };
@@ -73,6 +77,11 @@ struct item_offered {
 /// Leaves the queue if it is not leased yet; otherwise nothing happens.
 struct item_withdrawn {
   item_id item;
+};
+/// A person has given the run another share; what is leased goes on.
+struct share_set {
+  std::string run;
+  run_share share;
 };
 /// At start: an attempt that the record says is leased (or was being killed).
 struct lease_restored {
@@ -168,7 +177,7 @@ struct tick {
   std::int64_t now_ms = 0;
 };
 
-using event = std::variant<item_offered, item_withdrawn, lease_restored, worker_joined,
+using event = std::variant<item_offered, item_withdrawn, share_set, lease_restored, worker_joined,
                            worker_known, worker_cordoned, worker_left, heartbeat, grant_recorded,
                            grant_refused, leasing_held, result_arrived, result_judged,
                            attempt_cleaned, kill_requested, tick>;
@@ -245,7 +254,7 @@ enum class phase { queued, granting, leased, judging, killing };
 struct item_entry {
   item_offer offer;
   phase at = phase::queued;
-  std::uint64_t order = 0;  // first come, first leased
+  std::uint64_t order = 0;  // of those of its run, first come, first leased
   attempt_id attempt;       // from `leased` on
   std::string worker;       // from `granting` on
   std::int64_t expires_ms = 0;
@@ -256,6 +265,7 @@ struct item_entry {
   int failed_grants = 0;  // in a row
   int excused = 0;        // attempts that ended by a worker's own trouble
   std::string wait_for;   // in `queued`, after a failed grant or a worker's trouble
+  slot_use use;           // in all phases but `queued`
 };
 
 struct worker_entry {
@@ -282,6 +292,7 @@ struct state {
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;
+  fair_shares shares;
   std::string leases_wait_for;  // empty: nothing is in the way of leases
   std::int64_t now_ms = 0;      // of the newest event that said
 };

@@ -146,6 +146,20 @@ class executor {
             [promise](const caf::error& failure) mutable { promise.deliver(failure); });
   }
 
+  void set_share(const records::share_change& change,
+                 caf::typed_response_promise<void> promise) const {
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, change)
+        .then(
+            [copy, run = change.run, promise](const dispatch::run_share& share) mutable {
+              log_info("run {} has the priority {} and the weight {}", run.str(), share.priority,
+                       share.weight);
+              copy.send_event(dispatch::share_set{run.str(), share});
+              deliver_done(promise);
+            },
+            [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
   /// Nothing new begins while there is no room for what would come of it.
   void look_for_room() const {
     auto wait_for = config_.well->why_no_leases();
@@ -354,7 +368,7 @@ class executor {
 
 /// `utc_ms` is the same moment as `now_ms`.
 fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64_t utc_ms) {
-  fleet_status status{{}, s.leases_wait_for, {}};
+  fleet_status status{{}, s.leases_wait_for, {}, {}, 0};
   for (const auto& [id, entry] : s.items) {
     if (entry.at != dispatch::phase::queued) continue;
     if (!entry.wait_for.empty()) {
@@ -362,6 +376,10 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64
     } else if (entry.not_before_ms > now_ms) {
       const auto due = to_iso8601(utc_ms + entry.not_before_ms - now_ms + 999).substr(11, 8);
       status.held_back[id] = "another attempt after the one that was lost, at " + due + " UTC";
+    } else if (const auto priority = s.shares.of(entry.offer.run).priority;
+               status.first_run.empty() || priority > status.first_priority) {
+      status.first_run = entry.offer.run;
+      status.first_priority = priority;
     }
   }
   auto& out = status.workers;
@@ -419,6 +437,11 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
       [self, run](const records::cordon& word) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();
         run.cordon(word, promise);
+        return promise;
+      },
+      [self, run](const records::share_change& change) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.set_share(change, promise);
         return promise;
       },
       [self, run](tick_atom) {

@@ -48,6 +48,7 @@ struct stored_change {
 struct worker_needs {
   std::string base_digest;                 // that the run began with; empty: any
   std::vector<std::string> required_tags;  // sorted
+  int priority = 0;
 };
 
 /// All that a watcher is told from, as the record has it at one moment.

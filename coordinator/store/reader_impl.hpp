@@ -25,7 +25,7 @@ using sql::text;
 inline constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
-    " random_seed, strategy, policy FROM runs";
+    " random_seed, strategy, policy, priority, weight FROM runs";
 inline constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -225,10 +225,11 @@ struct record_reader::impl {
   }
 
   worker_needs needs_of(const std::string& run) {
-    SQLite::Statement row(db, "SELECT base_digest, required_tags FROM runs WHERE id=?");
+    SQLite::Statement row(db, "SELECT base_digest, required_tags, priority FROM runs WHERE id=?");
     rows::bind_all(row, run);
     if (!row.executeStep()) return {};
-    return {rows::text(row, 0), sql::lines(rows::text(row, 1))};
+    return {rows::text(row, 0), sql::lines(rows::text(row, 1)),
+            static_cast<int>(rows::integer(row, 2))};
   }
 
   std::vector<v1::IterationInfo> iterations_of(const std::string& run) {
@@ -309,6 +310,8 @@ struct record_reader::impl {
     info.set_random_seed(static_cast<std::uint64_t>(rows::integer(row, 14)));
     info.set_strategy(rows::text(row, 15));
     for (auto& rule : sql::lines(rows::text(row, 16))) info.add_policy(std::move(rule));
+    info.set_priority(static_cast<std::int32_t>(rows::integer(row, 17)));
+    info.set_weight(static_cast<std::int32_t>(rows::integer(row, 18)));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }

@@ -45,6 +45,13 @@ struct new_run {
   std::vector<std::string> required_tags;  // sorted
   measuring measured;
   tree_sizes seed_sizes;
+  dispatch::run_share share;
+};
+
+/// What is not said stays as it is.
+struct share_change {
+  run_id run;
+  std::optional<int> priority, weight;
 };
 
 /// A worker that is here or was; what it said of itself when it joined last.

@@ -192,8 +192,15 @@ ALTER TABLE generations ADD COLUMN same_as TEXT NOT NULL DEFAULT '';
 CREATE INDEX sources_of_run ON generations (run_id, source_id);
 )sql";
 
-constexpr std::array migrations = {version_1, version_2, version_3, version_4, version_5,
-                                   version_6, version_7, version_8, version_9, version_10};
+// What a run may have of slots that others want, too.
+constexpr const char* version_11 = R"sql(
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+)sql";
+
+constexpr std::array migrations = {version_1, version_2,  version_3, version_4,
+                                   version_5, version_6,  version_7, version_8,
+                                   version_9, version_10, version_11};
 
 }  // namespace
 

@@ -52,6 +52,15 @@ void bind_one(SQLite::Statement& s, int i, Int v) {
 inline void bind_one(SQLite::Statement& s, int i, double v) {
   s.bind(i, v);
 }
+/// NULL where there is none.
+template <class Value>
+void bind_one(SQLite::Statement& s, int i, const std::optional<Value>& v) {
+  if (v) {
+    bind_one(s, i, *v);
+  } else {
+    s.bind(i);
+  }
+}
 /// Binary bytes, e.g. a serialized message.
 struct blob {
   std::string bytes;

@@ -246,14 +246,14 @@ result<void> store::create_run(const records::new_run& run) {
     exec(db,
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
-         " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
+         " priority, weight) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
          run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"),
-         run.measured.elite_evaluations);
+         run.measured.elite_evaluations, run.share.priority, run.share.weight);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -269,6 +269,23 @@ result<void> store::create_run(const records::new_run& run) {
          run.seed_sizes.source, run.seed_sizes.context);
     return {};
   });
+}
+
+result<dispatch::run_share> store::set_share(const records::share_change& change) {
+  auto& db = impl_->db;
+  dispatch::run_share share;
+  GERMLINE_TRY(impl_->transact([&]() -> result<void> {
+    exec(db,
+         "UPDATE runs SET priority = COALESCE(?, priority), weight = COALESCE(?, weight)"
+         " WHERE id=?",
+         change.priority, change.weight, change.run.str());
+    SQLite::Statement row(db, "SELECT priority, weight FROM runs WHERE id=?");
+    bind_all(row, change.run.str());
+    if (!row.executeStep()) return error(error_code::not_found, "there is no such run");
+    share = {static_cast<int>(integer(row, 0)), static_cast<int>(integer(row, 1))};
+    return {};
+  }));
+  return share;
 }
 
 result<v1::Lease> store::grant(const records::grant_request& request) {

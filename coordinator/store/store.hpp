@@ -89,6 +89,8 @@ class store {
   result<void> note_worker(const records::known_worker& worker);
   /// Whether it may be leased anything, until somebody says otherwise.
   result<void> cordon(const records::cordon& word);
+  /// As it is then.
+  result<dispatch::run_share> set_share(const records::share_change& change);
 
   /// Writes nothing of note: whether the record can be written.
   result<void> probe();

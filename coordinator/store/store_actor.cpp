@@ -164,6 +164,9 @@ store_actor::behavior_type store_behavior(self_pointer self,
         return log_failure(to.write([&] { return db.note_worker(worker); }));
       },
       [&db, done](const records::cordon& word) { return done([&] { return db.cordon(word); }); },
+      [&db, done](const records::share_change& change) {
+        return done([&] { return db.set_share(change); });
+      },
       [&db, to](branch_atom, const lineage_id& lineage, const std::string& commit) {
         return log_failure(to.write([&] { return db.set_branch(lineage, commit); }));
       },

@@ -15,8 +15,9 @@ using namespace germline::testing;
 
 namespace {
 
-/// What versions 7 to 9 brought is taken back.
+/// What versions 7 to 11 brought is taken back.
 constexpr const char* back_to_6 =
+    "ALTER TABLE runs DROP COLUMN priority; ALTER TABLE runs DROP COLUMN weight;"
     "DROP INDEX evaluations_of_generation; DROP INDEX asked_items; ALTER TABLE items DROP COLUMN "
     "asked_by;"
     "ALTER TABLE runs DROP COLUMN elite_evaluations; DROP INDEX sources_of_run;"
@@ -377,7 +378,7 @@ TEST_CASE_FIXTURE(fixture,
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 10);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 11);
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);
