@@ -113,6 +113,15 @@ class scripted_worker {
     });
     return found;
   }
+  /// Whatever comes next.
+  std::optional<v1::CoordinatorMessage> next(int wait_ms) {
+    std::unique_lock lock(mutex_);
+    arrived_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return !inbox_.empty(); });
+    if (inbox_.empty()) return std::nullopt;
+    auto message = std::move(inbox_.front());
+    inbox_.pop_front();
+    return message;
+  }
   /// Waits for a lease, and is heard meanwhile, without naming any attempt.
   v1::Lease lease() {
     std::optional<v1::CoordinatorMessage> message;
@@ -207,6 +216,7 @@ class scripted_worker {
                        : ending == v1::ENDING_FAILED ? "crash"
                                                      : "test");
     result->set_action("did something");
+    for (const auto& each : merged) result->add_merged(each);
     if (lease.kind() == v1::WORK_KIND_FOUND) result->add_protected_tests("holds");
     send(message);
   }
@@ -218,7 +228,8 @@ class scripted_worker {
     return reply->result_reply();
   }
 
-  std::string source_id;  // of its results; empty: of each another
+  std::string source_id;            // of its results; empty: of each another
+  std::vector<std::string> merged;  // by its results
 
  private:
   std::string id_;
