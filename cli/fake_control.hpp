@@ -212,6 +212,11 @@ class fake_control final : public v1::Control::Service {
     run.set_repository("/srv/it's mine");
     run.set_folder("a/b");
     run.set_strategy(strategy);
+    if (strategy != "chain") {
+      run.set_inspirations(2);
+      run.set_priority(-1);
+      run.set_weight(3);
+    }
     run.set_model("m");
     run.set_budget_nanousd(2'000'000'000);
     run.add_required_tags("gpu");

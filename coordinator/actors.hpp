@@ -177,6 +177,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::context_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::rollback_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::move_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::graft_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::size_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::sizes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::refs::ingest_request)
@@ -217,17 +218,20 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<tick_atom>>;
 
 /// The repository: brings objects in, moves branches behind the record.
-using refs_actor = caf::typed_actor<caf::reacts_to<refs::ingest_request>,
-                                    /// The context commit's id.
-                                    caf::replies_to<refs::context_request>::with<std::string>,
-                                    /// The rollback commit's id.
-                                    caf::replies_to<refs::rollback_request>::with<std::string>,
-                                    /// The commit to go on from.
-                                    caf::replies_to<refs::move_request>::with<std::string>,
-                                    caf::replies_to<refs::size_request>::with<refs::sizes>,
-                                    caf::replies_to<refs::project_request>::with<refs::projection>,
-                                    /// Removes the packs of attempts that are over.
-                                    caf::reacts_to<tick_atom>>;
+using refs_actor =
+    caf::typed_actor<caf::reacts_to<refs::ingest_request>,
+                     /// The context commit's id.
+                     caf::replies_to<refs::context_request>::with<std::string>,
+                     /// The rollback commit's id.
+                     caf::replies_to<refs::rollback_request>::with<std::string>,
+                     /// The commit to go on from.
+                     caf::replies_to<refs::move_request>::with<std::string>,
+                     /// The commits' ids, in the order asked for.
+                     caf::replies_to<refs::graft_request>::with<std::vector<std::string>>,
+                     caf::replies_to<refs::size_request>::with<refs::sizes>,
+                     caf::replies_to<refs::project_request>::with<refs::projection>,
+                     /// Removes the packs of attempts that are over.
+                     caf::reacts_to<tick_atom>>;
 
 /// Who made an item: judges its results. Part of lineage_actor, runs_actor and evaluations_actor.
 using item_owner = caf::typed_actor<

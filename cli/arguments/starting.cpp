@@ -44,8 +44,18 @@ void add_run(CLI::App& app, command_line& line) {
            "how each iteration's parent is chosen: NAME[,KEY=VALUE...]; default: chain, its "
            "lineage's own newest generation",
            std::string::npos);  // its bound and form are told where they are checked
-  add_text(command, "--model", given->model, "as the upstream knows it; needs --budget",
-           name_bytes_max);
+  add_number<std::int64_t>(command, "--inspirations", given->inspirations, 0, shown_max,
+                           "other generations that each iteration is shown, to merge what is good "
+                           "of them; default 0");
+  add_text(
+      command, "--model", given->models,
+      "as the upstream knows it; needs --budget. Repeat it for several: each iteration has the "
+      "one that is chosen, by improvement per dollar",
+      name_bytes_max)
+      ->expected(1)
+      ->take_all();
+  add_text(command, "--choose-model", given->model_choice,
+           "how, of several: ucb1 or thompson; default ucb1", name_bytes_max);
   add_text(command, "--budget", given->budget, "dollars for the whole run: '$5', 0.50",
            name_bytes_max);
   add_text(command, "--goal", given->goal, "what to aim at; default: the agent's own choice",

@@ -81,10 +81,10 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 // --- starting ----------------------------------------------------------------------------------
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {
-  std::string repository, file, name, branch, folder, strategy, model, budget, goal;
-  std::optional<std::int64_t> lineages, iterations, priority, weight;
+  std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal;
+  std::optional<std::int64_t> lineages, iterations, priority, weight, inspirations;
   std::optional<std::uint64_t> random_seed;
-  std::vector<std::string> require, policy;
+  std::vector<std::string> models, require, policy;
   bool follow = false, dry_run = false;
 };
 exit_code run_run(const session& with, const run_options& options);

@@ -209,6 +209,44 @@ TEST_CASE("a strategy is passed on as it was said, the flag over the file") {
         "each after a comma, such as best or archive-sampling,form=median\n");
 }
 
+TEST_CASE("several models are passed on, the flags over the file") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\n[model]\nnames = [\"a\", \"b\"]\nbudget = "
+         "\"$1\"\n";
+  const auto file = "run --file " + with.place.at("run.toml");
+  CHECK(with.run(file).code == 0);
+  CHECK(with.control.created.model() == "a");
+  CHECK(with.control.created.models_size() == 2);
+  CHECK(with.control.created.model_choice().empty());
+  CHECK(with.run(file + " --model c --model d --model e --choose-model thompson").code == 0);
+  CHECK(with.control.created.model() == "c");
+  REQUIRE(with.control.created.models_size() == 3);
+  CHECK(with.control.created.models(2) == "e");
+  CHECK(with.control.created.model_choice() == "thompson");
+  CHECK(with.run(file + " --model c").code == 0);
+  CHECK(with.control.created.model() == "c");
+  CHECK(with.control.created.models_size() == 0);
+  const auto twice = with.run(file + " --model c --model c");
+  CHECK(twice.code == 2);
+  CHECK(twice.err.find("the model c is named twice") != std::string::npos);
+}
+
+TEST_CASE("share and inspirations are passed on, the flags over the file") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\npriority = -3\nweight = 5\ninspirations = 2\n";
+  const auto file = "run --file " + with.place.at("run.toml");
+  CHECK(with.run(file).code == 0);
+  CHECK(with.control.created.priority() == -3);
+  CHECK(with.control.created.weight() == 5);
+  CHECK(with.control.created.inspirations() == 2);
+  CHECK(with.run(file + " --priority 4 --weight 1 --inspirations 0").code == 0);
+  CHECK(with.control.created.priority() == 4);
+  CHECK(with.control.created.weight() == 1);
+  CHECK(with.control.created.inspirations() == 0);
+}
+
 TEST_CASE("rollback, fork and retire say what became of it") {
   fixture with;
   CHECK(with.run("rollback lin_1 --to gen_2 --why slow").out ==
@@ -304,7 +342,10 @@ TEST_CASE("a resume of what is done names the way on") {
         std::string::npos);
   CHECK(with.run("resume lin_1 --json").out.find("germline fork gen_1") != std::string::npos);
   with.control.strategy = "best";
-  CHECK(with.run("resume lin_1").err.find(" --strategy best --require gpu\n") != std::string::npos);
+  CHECK(
+      with.run("resume lin_1")
+          .err.find(" --strategy best --inspirations 2 --priority -1 --weight 3 --require gpu\n") !=
+      std::string::npos);
   with.control.pause_reason = v1::PAUSE_REASON_PERSON;
   CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
 }

@@ -46,13 +46,15 @@ result<run_file> read_run(const run_options& options) {
   lay_over(run.branch, options.branch);
   lay_over(run.folder, options.folder);
   lay_over(run.strategy, options.strategy);
-  lay_over(run.model, options.model);
+  if (!options.models.empty()) take_models(run, options.models);
+  lay_over(run.model_choice, options.model_choice);
   lay_over(run.goal, options.goal);
   lay_over(run.lineages, options.lineages);
   lay_over(run.iterations, options.iterations);
   lay_over(run.random_seed, options.random_seed);
   lay_over(run.priority, options.priority);
   lay_over(run.weight, options.weight);
+  lay_over(run.inspirations, options.inspirations);
   if (!options.require.empty()) {
     GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags(options.require));
   }
@@ -87,7 +89,10 @@ v1::CreateRunRequest request_of(const run_file& run) {
   request.set_strategy(run.strategy);
   request.set_priority(static_cast<std::int32_t>(run.priority));
   request.set_weight(static_cast<std::int32_t>(run.weight));
+  request.set_inspirations(static_cast<std::int32_t>(run.inspirations));
   request.set_model(run.model);
+  for (const auto& model : run.models) request.add_models(model);
+  request.set_model_choice(run.model_choice);
   request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);

@@ -43,10 +43,16 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
   }
   if (!run.folder().empty()) command += " --folder " + quoted(run.folder());
   if (!run.model().empty()) {
-    command +=
-        " --model " + quoted(run.model()) + " --budget " + quoted(format_usd(run.budget_nanousd()));
+    auto models = run.models();
+    if (models.empty()) *models.Add() = run.model();
+    for (const auto& model : models) command += " --model " + quoted(model);
+    if (!run.model_choice().empty()) command += " --choose-model " + quoted(run.model_choice());
+    command += " --budget " + quoted(format_usd(run.budget_nanousd()));
   }
   if (moves_lineages(run)) command += " --strategy " + quoted(run.strategy());
+  if (run.inspirations() > 0) command += " --inspirations " + std::to_string(run.inspirations());
+  if (run.priority() != 0) command += " --priority " + std::to_string(run.priority());
+  if (run.weight() > 1) command += " --weight " + std::to_string(run.weight());
   for (const auto& rule : run.policy()) command += " --policy " + quoted(rule);
   for (const auto& tag : run.required_tags()) command += " --require " + quoted(tag);
   return command;

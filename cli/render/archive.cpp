@@ -109,7 +109,7 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
 std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
-      "mean,low,high,barred,source_bytes,context_bytes,same_as\r\n";
+      "mean,low,high,barred,source_bytes,context_bytes,same_as,merged\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -123,7 +123,9 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
     text += "," + (repeated ? exact(fitness.high()) : "");
     text += std::string(",") + (each.barred() ? "true" : "false") + "," +
             std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) + "," +
-            each.same_as() + "\r\n";
+            each.same_as() + ",";
+    for (int i = 0; i < each.merged_size(); ++i) text += (i > 0 ? " " : "") + each.merged(i);
+    text += "\r\n";
   }
   return text;
 }

@@ -94,7 +94,7 @@ TEST_CASE("the archive is a line a generation, and a row") {
   CHECK(first["evaluations"][0]["score"]["score"] == 0.1);
   CHECK(first["generation"]["barred"] == false);
   const auto csv = archive_csv(tree);
-  CHECK(csv.substr(0, csv.find('\r')).ends_with(",source_bytes,context_bytes,same_as"));
+  CHECK(csv.substr(0, csv.find('\r')).ends_with(",source_bytes,context_bytes,same_as,merged"));
   CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,\r\n") != std::string::npos);
   CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0,\r\n") != std::string::npos);
 }

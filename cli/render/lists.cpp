@@ -166,7 +166,8 @@ std::string render_waiting(const v1::ListRunsReply& reply) {
   std::map<std::string, std::vector<std::string>> waiting, paused;
   for (const auto& run : reply.runs()) {
     for (const auto& lineage : run.lineages()) {
-      const auto what = lineage.has_live() ? lineage.live().waits_for() : idle_words(lineage);
+      const auto what =
+          with_short_ids(lineage.has_live() ? lineage.live().waits_for() : idle_words(lineage));
       if (!what.empty() && what != usual_wait) waiting[what].push_back(lineage.lineage_id());
       if (lineage.state() != v1::LINEAGE_STATE_PAUSED) continue;
       if (const auto why = halted_words(lineage); !why.empty()) {

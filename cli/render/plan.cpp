@@ -67,9 +67,17 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   out.add("iterations", iterations_words(plan));
   out.add("evaluations", evaluations_words(plan));
   out.add_text("strategy", plan.strategy());
+  if (request.inspirations() > 0) {
+    out.add("inspirations", std::to_string(request.inspirations()) + " of each iteration");
+  }
   for (const auto& rule : plan.policy()) out.add_text("policy", rule);
   out.add_text("an iteration", limits_words(request.limits()));
-  out.add_text("model", request.model().empty() ? "none" : request.model());
+  v1::RunInfo run;
+  run.set_model(request.model());
+  *run.mutable_models() = request.models();
+  run.set_model_choice(request.model_choice().empty() ? "ucb1" : request.model_choice());
+  out.add_text(request.models().empty() ? "model" : "models",
+               request.model().empty() ? "none" : model_words(run));
   if (!request.model().empty()) {
     out.add("cost", "at most " + format_usd(plan.max_cost_nanousd()) + ", of a budget of " +
                         format_usd(request.budget_nanousd()));
@@ -80,7 +88,6 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
     out.add_text("requires",
                  join_tags({request.required_tags().begin(), request.required_tags().end()}));
   }
-  v1::RunInfo run;
   run.set_priority(request.priority());
   run.set_weight(request.weight());
   out.add("share", share_words(run));

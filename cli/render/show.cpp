@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "cli/render/render.hpp"
 #include "cli/render/sheet.hpp"
@@ -43,8 +44,14 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   out.add("founding", safe_line(found_words(run)));
   out.add("share", share_words(run));
   out.add_text("strategy", run.strategy());
+  if (run.inspirations() > 0) out.add("inspirations", std::to_string(run.inspirations()));
   for (const auto& rule : run.policy()) out.add_text("policy", rule);
-  out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
+  if (run.models().empty()) {
+    out.add("model", run.model().empty() ? "none" : summary(how, run.model(), 60));
+  } else {
+    for (const auto& model : run.models()) out.add("model", summary(how, model, 60));
+    out.add("chosen by", summary(how, run.model_choice(), 60));
+  }
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
   }
@@ -115,6 +122,7 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   out.add("lineage", safe_line(generation.lineage_id()));
   out.add("parent",
           generation.parent().empty() ? "none: the seed" : safe_line(generation.parent()));
+  for (const auto& merged : generation.merged()) out.add("merged", safe_line(merged));
   out.add("number", std::to_string(generation.number()));
   out.add("depth", std::to_string(generation.depth()));
   out.add("commit", safe_line(generation.commit()));
@@ -169,6 +177,17 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add(measures ? "of" : "parent", safe_line(iteration.parent_generation()));
   add_choice(out, iteration);
+  if (!iteration.model().empty()) out.add("model", summary(how, iteration.model(), 60));
+  for (const auto& each : iteration.arms()) {
+    out.add("arm", summary(how, each.model(), 30) + ", mean " + number_words(each.mean()) + " of " +
+                       counted(each.pulls(), "pull") +
+                       (std::isfinite(each.index()) ? ", index " + number_words(each.index())
+                                                    : ", not tried yet"));
+  }
+  for (const auto& each : iteration.inspirations()) {
+    out.add("inspiration",
+            safe_line(each.generation_id()) + ", fitness " + number_words(each.mean()));
+  }
   out.add("ending", painted(how, colour_of(iteration.ending()), word(iteration.ending())));
   if (iteration.ending() == v1::ENDING_UNSPECIFIED) out.add("phase", live_words(iteration));
   out.add_text("waits for", iteration.waits_for());

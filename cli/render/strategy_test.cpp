@@ -208,11 +208,72 @@ TEST_CASE("an iteration is shown with the whole of how its parent was chosen") {
   CHECK(render_show(reply, plain).find("chosen") == std::string::npos);
 }
 
-TEST_CASE("a run is shown with its strategy") {
+TEST_CASE("what an iteration was shown is told, and what was merged of it") {
+  v1::ShowReply reply;
+  auto& shown = *reply.mutable_iteration()->add_inspirations();
+  reply.mutable_iteration()->set_item_id("itm_1");
+  reply.mutable_iteration()->set_parent_generation("gen_1");
+  shown.set_generation_id("gen_2\x1b");
+  shown.set_mean(2.5);
+  CHECK(render_show(reply, plain)
+            .find("parent        gen_1\ninspiration   gen_2\\x1b, fitness 2.5\n") !=
+        std::string::npos);
+  auto tree = sample();
+  tree.mutable_run()->set_inspirations(2);
+  tree.mutable_generations(1)->add_merged("gen_3");
+  const auto told = render_tree(tree, plain);
+  CHECK(told.find("form=median\n  inspirations 2\n") != std::string::npos);
+  CHECK(told.find("aaaaaaaaaa  merged gen_3\n") != std::string::npos);
+  v1::ShowReply born;
+  *born.mutable_generation() = tree.generations(1);
+  CHECK(render_show(born, plain).find("merged        gen_3\n") != std::string::npos);
+  v1::ShowReply run;
+  *run.mutable_run() = tree.run();
+  CHECK(render_show(run, plain).find("inspirations  2\n") != std::string::npos);
+}
+
+TEST_CASE("several models are told, and what was known of each when one was chosen") {
+  v1::ShowReply reply;
+  auto& iteration = *reply.mutable_iteration();
+  iteration.set_item_id("itm_1");
+  iteration.set_parent_generation("gen_1");
+  iteration.set_model("a\x1b");
+  auto& tried = *iteration.add_arms();
+  tried.set_model("a\x1b");
+  tried.set_pulls(3);
+  tried.set_mean(0.25);
+  tried.set_index(1.5);
+  auto& fresh = *iteration.add_arms();
+  fresh.set_model("b");
+  fresh.set_index(std::numeric_limits<double>::infinity());
+  CHECK(render_show(reply, plain)
+            .find("model         a\\x1b\narm           a\\x1b, mean 0.25 of 3 pulls, index 1.5\n"
+                  "arm           b, mean 0 of 0 pulls, not tried yet\n") != std::string::npos);
+  auto tree = sample();
+  tree.mutable_run()->set_model("a");
+  tree.mutable_run()->add_models("a");
+  tree.mutable_run()->add_models("b");
+  tree.mutable_run()->set_model_choice("ucb1");
+  CHECK(render_tree(tree, plain).find("seed aaaa, models a, b by ucb1, spent ") !=
+        std::string::npos);
+  v1::ShowReply run;
+  *run.mutable_run() = tree.run();
+  CHECK(render_show(run, plain).find("model         a\nmodel         b\nchosen by     ucb1\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("a run is shown with its strategy and its share") {
   v1::ShowReply reply;
   reply.mutable_run()->set_run_id("run_1");
   reply.mutable_run()->set_strategy("be\x1bst");
-  CHECK(render_show(reply, plain).find("strategy      be\\x1bst\n") != std::string::npos);
+  reply.mutable_run()->set_weight(3);
+  CHECK(render_show(reply, plain).find("share         weight 3\nstrategy      be\\x1bst\n") !=
+        std::string::npos);
+  auto tree = sample();
+  tree.mutable_run()->set_weight(1);
+  CHECK(render_tree(tree, plain).find("share") == std::string::npos);
+  tree.mutable_run()->set_priority(-2);
+  CHECK(render_tree(tree, plain).find("  share weight 1, priority -2\n") != std::string::npos);
 }
 
 TEST_CASE("what a lineage waits for of which nothing is live is told as of an iteration") {
@@ -233,6 +294,9 @@ TEST_CASE("what a lineage waits for of which nothing is live is told as of an it
   tree.mutable_run()->mutable_lineages(0)->set_waits_for("generation 1 to be measured");
   CHECK(render_tree(tree, plain).find("|  `- waits for generation 1 to be measured\n") !=
         std::string::npos);
+  lineage.set_waits_for("gen_0190f3c2a1b27c3d8e0123456789abcd to be measured once more");
+  CHECK(render_waiting(runs) ==
+        "lin_1 waits for gen_0190f3c2a1b27c3d8e to be measured once more\n");
   // What an iteration waits for goes first, and who is paused waits for a person.
   lineage.mutable_live()->set_item_id("itm_1");
   CHECK(render_waiting(runs).empty());

@@ -92,7 +92,7 @@ void add_progress(event_line& line, const v1::ProgressEvent& progress) {
 void add_beginning(event_line& line, const v1::IterationInfo& iteration,
                    const std::string& parent) {
   if (!iteration.waits_for().empty()) {
-    line.add(" waits for " + safe_line(iteration.waits_for()), paint::yellow);
+    line.add(" waits for " + safe_line(with_short_ids(iteration.waits_for())), paint::yellow);
     return;
   }
   if (iteration.attempts_size() > 1) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <regex>
 
 #include "common/clock.hpp"
 #include "common/log.hpp"
@@ -227,6 +228,11 @@ std::string short_id(std::string_view id) {
   constexpr std::size_t prefix = 4;
   constexpr std::size_t digits = 18;
   return safe_line(id.substr(0, prefix + digits));
+}
+
+std::string with_short_ids(const std::string& text) {
+  static const std::regex id("\\b((?:run|lin|gen|itm|att|wrk)_[0-9a-f]{18})[0-9a-f]{14}\\b");
+  return std::regex_replace(text, id, "$1");
 }
 
 std::string short_commit(std::string_view commit) {

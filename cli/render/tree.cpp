@@ -24,7 +24,8 @@ strokes strokes_of(const style& how) {
 
 std::string spent_words(const v1::RunInfo& run, const style& how) {
   if (run.model().empty()) return "no model";
-  return "model " + summary(how, run.model(), how.columns - 62) + ", spent " +
+  return (run.models().empty() ? "model " : "models ") +
+         summary(how, model_words(run), how.columns - 63) + ", spent " +
          format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd());
 }
 
@@ -40,6 +41,7 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   if (moves_lineages(run)) {
     text += "  strategy " + summary(how, run.strategy(), how.columns - 11) + "\n";
   }
+  if (run.inspirations() > 0) text += "  inspirations " + std::to_string(run.inspirations()) + "\n";
   for (const auto& rule : run.policy()) {
     text += "  policy " + summary(how, rule, how.columns - 9) + "\n";
   }
@@ -104,6 +106,9 @@ std::vector<std::pair<paint, std::string>> marks_of(const v1::GenerationInfo& ge
   if (!generation.same_as().empty()) {
     marks.emplace_back(paint::dim, "the source of " + short_id(generation.same_as()));
   }
+  for (const auto& merged : generation.merged()) {
+    marks.emplace_back(paint::dim, "merged " + short_id(merged));
+  }
   if (generation.barred()) marks.emplace_back(paint::magenta, "killed");
   return marks;
 }
@@ -120,7 +125,7 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
   }
   if (!attempts.empty()) notes.push_back(attempts);
   if (!iteration.waits_for().empty()) {
-    add_notes(notes, how, paint::yellow, "waits for " + iteration.waits_for());
+    add_notes(notes, how, paint::yellow, "waits for " + with_short_ids(iteration.waits_for()));
   }
   if (!iteration.action().empty()) add_notes(notes, how, paint::plain, iteration.action());
   const bool explains =
@@ -285,7 +290,7 @@ class tree_text {
     }
     if (const auto idle = idle_words(lineage); !idle.empty()) {
       std::vector<std::string> lines;
-      add_notes(lines, how_, paint::yellow, "waits for " + idle);
+      add_notes(lines, how_, paint::yellow, "waits for " + with_short_ids(idle));
       leaves.push_back({lines.front(), {lines.begin() + 1, lines.end()}});
     }
     if (const auto why = halted_words(lineage); !why.empty()) {
@@ -312,7 +317,7 @@ std::string render_tree(const v1::GetTreeReply& reply, const style& how) {
   for (const auto& each : reply.iterations()) {
     if (each.kind() != v1::WORK_KIND_FOUND || each.waits_for().empty()) continue;
     std::vector<std::string> notes;
-    add_notes(notes, how, paint::yellow, "waits for " + each.waits_for());
+    add_notes(notes, how, paint::yellow, "waits for " + with_short_ids(each.waits_for()));
     for (const auto& note : notes) text += "    " + note + "\n";
   }
   for (const auto& generation : reply.generations()) {

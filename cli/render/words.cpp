@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "common/text/tags.hpp"
+
 namespace germline::cli {
 namespace {
 
@@ -178,6 +180,11 @@ paint colour_of(v1::LineageState state, v1::PauseReason why) {
     default:
       return paint::dim;
   }
+}
+
+std::string model_words(const v1::RunInfo& run) {
+  if (run.models().empty()) return run.model();
+  return join_tags({run.models().begin(), run.models().end()}) + " by " + run.model_choice();
 }
 
 std::string share_words(const v1::RunInfo& run) {

@@ -86,6 +86,25 @@ result<void> set_required_tags(run_file& run, const toml_value& value) {
   return {};
 }
 
+result<void> set_models(run_file& run, const toml_value& value) {
+  const auto* list = std::get_if<std::vector<std::string>>(&value.value);
+  if (list == nullptr || list->empty()) {
+    return wrong_type("a list of models, such as [\"one\", \"another\"]");
+  }
+  if (!run.model.empty()) {
+    return error(error_code::invalid_argument, "there is `name` already: give one of both");
+  }
+  take_models(run, *list);
+  return {};
+}
+
+result<void> set_model(run_file& run, const toml_value& value) {
+  if (!run.model.empty()) {
+    return error(error_code::invalid_argument, "there is `names` already: give one of both");
+  }
+  return text_into(&run_file::model)(run, value);
+}
+
 result<void> set_policy(run_file& run, const toml_value& value) {
   const auto* list = std::get_if<std::vector<std::string>>(&value.value);
   if (list == nullptr) return wrong_type("a list of rules, such as [\"failure-streak 3 pause\"]");
@@ -93,8 +112,8 @@ result<void> set_policy(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 23>& known_keys() {
-  static const std::array<known_key, 23> keys{{
+const std::array<known_key, 26>& known_keys() {
+  static const std::array<known_key, 26> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -104,11 +123,14 @@ const std::array<known_key, 23>& known_keys() {
       {"run.priority", count_into(&run_file::priority, -priority_max, priority_max)},
       {"run.weight", count_into(&run_file::weight, 1, weight_max)},
       {"run.strategy", text_into(&run_file::strategy)},
+      {"run.inspirations", count_into(&run_file::inspirations, 0, shown_max)},
       {"run.policy", set_policy},
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
       {"run.require", set_required_tags},
-      {"model.name", text_into(&run_file::model)},
+      {"model.name", set_model},
+      {"model.names", set_models},
+      {"model.choice", text_into(&run_file::model_choice)},
       {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
       {"sandbox.cpus", set_cpus},
@@ -156,6 +178,15 @@ bool has_form_of_strategy(std::string_view text) {
   return true;
 }
 
+/// Within so many bytes; else with `advice` behind what is wrong.
+result<void> check_size(const std::string& what, std::string_view text, std::size_t bytes_max,
+                        const std::string& advice) {
+  if (text.size() <= bytes_max) return {};
+  return error(error_code::invalid_argument, what + " has " + std::to_string(text.size()) +
+                                                 " bytes; at most " + std::to_string(bytes_max) +
+                                                 " are taken" + advice);
+}
+
 }  // namespace
 
 result<std::int64_t> parse_cpu_milli(std::string_view text) {
@@ -197,13 +228,6 @@ result<run_file> parse_run_file(std::string_view text, std::string_view name) {
 }
 
 result<void> check_run_texts(const run_texts& texts) {
-  const auto check_size = [](const std::string& what, std::string_view text, std::size_t bytes_max,
-                             const std::string& instead) -> result<void> {
-    if (text.size() <= bytes_max) return {};
-    return error(error_code::invalid_argument, what + " has " + std::to_string(text.size()) +
-                                                   " bytes; at most " + std::to_string(bytes_max) +
-                                                   " are taken" + instead);
-  };
   GERMLINE_TRY(check_size("the run's name", texts.name, name_bytes_max, ""));
   GERMLINE_TRY(check_size("the branch's name", texts.branch, branch_bytes_max, ""));
   GERMLINE_TRY(check_size("the model's name", texts.model, name_bytes_max, ""));
@@ -239,9 +263,45 @@ result<void> check_share(std::int64_t priority, std::int64_t weight) {
   return {};
 }
 
+void take_models(run_file& run, std::vector<std::string> models) {
+  run.model = models.front();
+  if (models.size() == 1) models.clear();
+  run.models = std::move(models);
+}
+
+result<void> check_models(std::string_view model, const std::vector<std::string>& models) {
+  const auto refused = [](const std::string& why) {
+    return error(error_code::invalid_argument, why);
+  };
+  if (models.empty()) return {};
+  if (models.size() < 2 || models.size() > models_max) {
+    return refused("several models are 2 to " + std::to_string(models_max) + ", not " +
+                   std::to_string(models.size()));
+  }
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const auto& each = models[i];
+    if (each.empty() || each.find('\n') != each.npos) {
+      return refused("a model's name is one line, and not empty");
+    }
+    GERMLINE_TRY(check_size("a model's name", each, name_bytes_max, ""));
+    if (std::find(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(i), each) !=
+        models.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return refused("the model " + each + " is named twice");
+    }
+  }
+  if (model != models.front()) return refused("the model is the first of several");
+  return {};
+}
+
 result<void> check_run(const run_file& run) {
   GERMLINE_TRY(
       check_run_texts({run.name, run.branch, run.folder, run.model, run.goal, run.strategy}));
+  GERMLINE_TRY(check_models(run.model, run.models));
+  if (!run.model_choice.empty() && run.models.empty()) {
+    return error(
+        error_code::invalid_argument,
+        "how a model is chosen (--choose-model, or choice in [model]) needs several models");
+  }
   if (!run.model.empty() && run.budget_nanousd < 0) {
     return error(error_code::invalid_argument,
                  "a model costs money: say how much at most with --budget (or budget in [model]), "

@@ -17,6 +17,8 @@ inline constexpr std::int64_t lineages_max = 64;
 inline constexpr std::int64_t iterations_max = 1'000'000'000;
 inline constexpr std::int64_t priority_max = 1'000;  // and as far below 0
 inline constexpr std::int64_t weight_max = 1'000;
+inline constexpr std::size_t models_max = 16;
+inline constexpr std::int64_t shown_max = 8;                             // inspirations
 inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as the record holds it
 
 // What the texts may be, in bytes. With each byte of it escaped, a goal still leaves half of what a
@@ -35,6 +37,7 @@ struct run_file {
   std::int64_t lineages = 1;
   std::int64_t iterations = 0;      // per lineage; 0: no end but the budget and the person
   std::string strategy;             // by which parents are chosen; empty: the lineage's own head
+  std::int64_t inspirations = 0;    // other generations that each iteration is shown
   std::vector<std::string> policy;  // rules; what each may say is the coordinator's to judge
   std::int64_t priority = 0;        // over other runs; see check_share
   std::int64_t weight = 1;
@@ -43,6 +46,8 @@ struct run_file {
   std::vector<std::string> required_tags;  // that a worker must have
 
   std::string model;                 // empty: the genome needs none
+  std::vector<std::string> models;   // where there are several to choose from; `model` is the first
+  std::string model_choice;          // the rule for that; empty: the coordinator's own
   std::int64_t budget_nanousd = -1;  // of the whole run; -1: not said
 
   // Bounds of one iteration; 0: the node's default.
@@ -71,6 +76,12 @@ result<void> check_run_texts(const run_texts& texts);
 
 /// A run's share of the slots: its priority from -1000 to 1000, its weight from 1 to 1000.
 result<void> check_share(std::int64_t priority, std::int64_t weight);
+
+/// Several models: 2 to 16, each once, within their bounds, and `model` the first of them.
+result<void> check_models(std::string_view model, const std::vector<std::string>& models);
+
+/// One model, or several; of one it is the model, of several the first is.
+void take_models(run_file& run, std::vector<std::string> models);
 
 /// What no single key can say: a model needs a budget, there is at least one lineage, and so on.
 /// Call once flags have been laid over the file.

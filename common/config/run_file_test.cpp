@@ -14,6 +14,9 @@ folder = "worker/agent"
 lineages = 2
 iterations = 4
 strategy = "archive-sampling,form=median"
+inspirations = 3
+priority = -10
+weight = 4
 goal = "learn to count"
 random_seed = 7
 [model]
@@ -40,6 +43,9 @@ budget = "0.10"
   CHECK(run->lineages == 2);
   CHECK(run->iterations == 4);
   CHECK(run->strategy == "archive-sampling,form=median");
+  CHECK(run->inspirations == 3);
+  CHECK(run->priority == -10);
+  CHECK(run->weight == 4);
   CHECK(run->goal == "learn to count");
   CHECK(run->random_seed == 7);
   CHECK(run->model == "some-model");
@@ -163,6 +169,48 @@ TEST_CASE("a run requires tags of its workers") {
     REQUIRE(!refused);
     CHECK(refused.error().message().find("r.toml:3: `run.require`") == 0);
   }
+}
+
+TEST_CASE("several models are named once each, and one alone is the model") {
+  const auto two = parse_run_file(
+      "schema = 1\n[model]\nnames = [\"a\", \"b\"]\nchoice = \"thompson\"\nbudget = \"$1\"\n",
+      "run.toml");
+  REQUIRE(two);
+  CHECK(two->model == "a");
+  CHECK(two->models == std::vector<std::string>{"a", "b"});
+  CHECK(two->model_choice == "thompson");
+  CHECK(check_run(*two));
+  const auto one = parse_run_file("schema = 1\n[model]\nnames = [\"a\"]\n", "run.toml");
+  REQUIRE(one);
+  CHECK(one->model == "a");
+  CHECK(one->models.empty());
+  for (const auto* both : {"name = \"a\"\nnames = [\"b\"]\n", "names = [\"b\"]\nname = \"a\"\n"}) {
+    const auto run = parse_run_file(std::string("schema = 1\n[model]\n") + both, "run.toml");
+    REQUIRE_FALSE(run);
+    CHECK(run.error().message().find("give one of both") != std::string::npos);
+  }
+  CHECK_FALSE(parse_run_file("schema = 1\n[model]\nnames = []\n", "run.toml"));
+  CHECK(check_models("a", {"a", "a"}).error().message() == "the model a is named twice");
+  CHECK(check_models("b", {"a", "b"}).error().message() == "the model is the first of several");
+  CHECK_FALSE(check_models("a", {"a", ""}));
+  CHECK_FALSE(check_models("a", {"a", "b\nc"}));
+  CHECK_FALSE(check_models("a", std::vector<std::string>(17, "a")));
+  auto alone = *one;
+  alone.budget_nanousd = 1;
+  alone.model_choice = "ucb1";
+  CHECK(check_run(alone).error().message().find("needs several models") != std::string::npos);
+}
+
+TEST_CASE("a share is within its bounds, and says them") {
+  CHECK(check_share(-1'000, 1));
+  CHECK(check_share(1'000, 1'000));
+  CHECK(check_share(1'001, 1).error().message() == "a priority is from -1000 to 1000, not 1001");
+  CHECK(check_share(-1'001, 1).error().message() == "a priority is from -1000 to 1000, not -1001");
+  CHECK(check_share(0, 0).error().message() == "a weight is from 1 to 1000, not 0");
+  CHECK(check_share(0, 1'001).error().message() == "a weight is from 1 to 1000, not 1001");
+  CHECK_FALSE(parse_run_file("schema = 1\n[run]\nweight = 0\n", "run.toml"));
+  CHECK_FALSE(parse_run_file("schema = 1\n[run]\npriority = 1001\n", "run.toml"));
+  CHECK_FALSE(parse_run_file("schema = 1\n[run]\ninspirations = 9\n", "run.toml"));
 }
 
 }  // namespace germline

@@ -12,6 +12,8 @@
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/asking.hpp"
 #include "coordinator/api/people.hpp"
+#include "coordinator/evolution/arms.hpp"
+#include "coordinator/evolution/inspirations.hpp"
 #include "coordinator/evolution/run_policy.hpp"
 #include "coordinator/evolution/strategy.hpp"
 
@@ -31,8 +33,17 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   }
   GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
                                 request.goal(), request.strategy()}));
+  const std::vector<std::string> models(request.models().begin(), request.models().end());
+  GERMLINE_TRY(check_models(request.model(), models));
+  if (!request.model_choice().empty() && models.empty()) {
+    return invalid("how a model is chosen needs several models");
+  }
+  GERMLINE_TRY(evolution::parse_arm_rule(request.model_choice()));
   if (!request.model().empty() && request.budget_nanousd() == 0) {
     return invalid("a model needs a budget: give --budget");
+  }
+  if (request.inspirations() < 0 || request.inspirations() > evolution::inspirations_max) {
+    return invalid("inspirations must be 0 to " + std::to_string(evolution::inspirations_max));
   }
   GERMLINE_TRY(check_share(request.priority(), request.weight() == 0 ? 1 : request.weight()));
   const auto& l = request.limits();
@@ -185,6 +196,11 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   run.seed_commit = seed.commit;
   run.genome_toml = seed.genome_toml;
   run.model = request.model();
+  run.models = {request.models().begin(), request.models().end()};
+  if (!run.models.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto rule, evolution::parse_arm_rule(request.model_choice()));
+    run.model_choice = evolution::to_string(rule);
+  }
   run.goal = request.goal();
   run.budget_nanousd = request.budget_nanousd();
   // SQLite's integers are signed.
@@ -202,6 +218,13 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
                    place + " has no [fitness]: give it one, or take the strategy chain");
   }
   run.measured.strategy = strategy->text;
+  if (request.inspirations() > 0 && !strategy->make) {
+    return invalid(
+        "inspirations are taken from what a strategy chooses among, and chain chooses nothing: "
+        "take "
+        "another, such as best or archive-sampling");
+  }
+  run.measured.inspirations = request.inspirations();
   GERMLINE_TRY_ASSIGN(const auto sizes, repository_.sizes_at({seed.commit, run.folder}));
   run.seed_sizes = {sizes.source_bytes, sizes.context_bytes};
   GERMLINE_TRY_ASSIGN(

@@ -21,7 +21,7 @@ void conductor::begin() const {
   const bool wanted = s.current.at == lineage::status::active && s.current.live.empty();
   if (!wanted) return done();
   if (config_.measured.strategy == "chain") {
-    return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {});
+    return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {}, {});
   }
   const auto copy = *this;
   const records::parent_request asked{s.current.id,
@@ -51,7 +51,7 @@ void conductor::begin_from(const records::parent& parent) const {
   }
   lineage::iteration_begun begun{item_id::make(*config_.env.time, *config_.env.random),
                                  parent.how.has_value()};
-  if (parent.generation == s.current.head_generation) return record_iteration(begun, parent.how);
+  if (parent.generation == s.current.head_generation) return show_inspirations(begun, parent);
   const refs::move_request move{s.current.id, s.current.head_commit, parent.commit,
                                 parent.generation, config_.env.time->utc_ms()};
   const auto copy = *this;
@@ -60,19 +60,44 @@ void conductor::begin_from(const records::parent& parent) const {
           [copy, begun, parent](const std::string& commit) {
             auto moved = begun;
             moved.parent = lineage::new_parent{parent.generation, commit, parent.depth};
-            copy.record_iteration(moved, parent.how);
+            copy.show_inspirations(moved, parent);
           },
           [copy](const caf::error& failure) { copy.begin_later(failure); });
 }
 
+/// Makes what the agent can merge of them.
+void conductor::show_inspirations(const lineage::iteration_begun& what,
+                                  const records::parent& parent) const {
+  if (parent.inspirations.empty()) return record_iteration(what, parent.how, {});
+  refs::graft_request asked{config_.folder, {}};
+  for (const auto& each : parent.inspirations) {
+    asked.grafts.push_back({each.source, each.base, each.generation, each.born_ms});
+  }
+  const auto copy = *this;
+  self_->request(config_.refs, caf::infinite, asked)
+      .then(
+          [copy, what, parent](const std::vector<std::string>& commits) {
+            auto shown = parent.inspirations;
+            for (std::size_t i = 0; i < shown.size(); ++i) shown[i].commit = commits.at(i);
+            copy.record_iteration(what, parent.how, shown);
+          },
+          [copy, what, parent](const caf::error& failure) {
+            if (may_pass(failure)) return copy.begin_later(failure);
+            log_error("lineage {} is shown no inspirations: {}", copy.self_->state.current.id.str(),
+                      from_caf(failure).message());
+            copy.record_iteration(what, parent.how, {});
+          });
+}
+
 void conductor::record_iteration(const lineage::iteration_begun& what,
-                                 const std::optional<records::chosen>& how) const {
+                                 const std::optional<records::chosen>& how,
+                                 const std::vector<records::inspiration>& shown) const {
   auto t = lineage::apply(self_->state.current, what);
   if (!t.refused.empty()) return done();
   const auto copy = *this;
   self_
       ->request(config_.store, caf::infinite,
-                records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how})
+                records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how, shown})
       .then(
           [copy, t] {
             copy.adopt(t);

@@ -97,8 +97,10 @@ class conductor {
   /// Parts of one job: the parent is chosen, the branch brought there, and the iteration recorded.
   void begin() const;
   void begin_from(const records::parent& parent) const;
+  void show_inspirations(const lineage::iteration_begun& what, const records::parent& parent) const;
   void record_iteration(const lineage::iteration_begun& what,
-                        const std::optional<records::chosen>& how) const;
+                        const std::optional<records::chosen>& how,
+                        const std::vector<records::inspiration>& shown) const;
   void begin_later(const caf::error& failure) const;
   void one(const lineage::roll_back&) const;
   void one(const lineage::kill_by_policy&) const;

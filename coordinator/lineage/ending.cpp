@@ -129,7 +129,8 @@ records::birth conductor::make_birth(const v1::AttemptResult& result) const {
           result.source_id(),
           result.build_id(),
           result.artefact_id(),
-          make_evaluations(config_.env, config_.measured)};
+          make_evaluations(config_.env, config_.measured),
+          {result.merged().begin(), result.merged().end()}};
 }
 
 void conductor::measure(const records::birth& born) const {

@@ -58,6 +58,21 @@ struct move_request {
   std::int64_t now_ms = 0;  // UTC
 };
 
+/// What makes another generation's source something that an agent can merge: a commit on `base`
+/// with the source of `source` and the context of `base`. In the histories of lineages that were
+/// moved a commit stands behind others whose source it has nothing of, so that git would merge
+/// nothing.
+struct graft {
+  std::string source;  // the generation's commit
+  std::string base;    // of the newest generation that it and the lineage's head both come from
+  generation_id generation;
+  std::int64_t born_ms = 0;  // UTC; the commit's time, so that the same is the same commit
+};
+struct graft_request {
+  std::string folder;  // of the genome
+  std::vector<graft> grafts;
+};
+
 /// How much the files of a commit are.
 struct size_request {
   std::string commit;
@@ -126,6 +141,9 @@ class git_refs {
   /// Authors the commit of a move, pins it, and returns its id; that of `onto` where the head is
   /// among its ancestors. Once more for the same head it makes another, in place of the first.
   virtual result<std::string> author_move(const move_request& request) = 0;
+  /// Authors the commits of grafts; their ids in the order asked for. They are not pinned: what
+  /// nobody merges is wanted by one iteration alone.
+  virtual result<std::vector<std::string>> author_grafts(const graft_request& request) = 0;
   virtual result<sizes> sizes_at(const size_request& request) = 0;
   virtual result<projection> project(const project_request& request) = 0;
   /// The agent's own commit of an attempt; empty where none was kept.

@@ -55,6 +55,9 @@ refs_actor::behavior_type refs_behavior(refs_actor::stateful_pointer<refs_actor_
       [repository, answer](const refs::move_request& request) {
         return answer(repository->author_move(request));
       },
+      [repository, answer](const refs::graft_request& request) {
+        return answer(repository->author_grafts(request));
+      },
       [repository](const refs::size_request& request) {
         return reply(repository->sizes_at(request));
       },

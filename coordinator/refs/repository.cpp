@@ -247,6 +247,29 @@ class repository final : public git_refs {
     return id;
   }
 
+  result<std::vector<std::string>> author_grafts(const graft_request& request) override {
+    const std::lock_guard lock(mutex_);
+    const std::string folder = request.folder.empty() ? "" : request.folder + "/";
+    std::vector<std::string> ids;
+    for (const auto& each : request.grafts) {
+      GERMLINE_TRY_ASSIGN(const auto toml, repo_.read_file_at(each.base, folder + "genome.toml",
+                                                              genome_manifest_bytes_max));
+      GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(toml));
+      git::new_commit what;
+      GERMLINE_TRY_ASSIGN(
+          what.tree, repo_.tree_with_file_from(each.source, folder + genome.context, each.base));
+      what.parents = {each.base};
+      what.author_name = "Germline";
+      what.author_email = "germline@localhost";
+      what.time_s = each.born_ms / 1'000;
+      what.message = "Source of " + each.generation.str() + "\n\n" +
+                     "Germline-Generation: " + each.generation.str() + "\n";
+      GERMLINE_TRY_ASSIGN(auto id, repo_.write_commit(what));
+      ids.push_back(std::move(id));
+    }
+    return ids;
+  }
+
   result<sizes> sizes_at(const size_request& request) override {
     constexpr std::size_t entries_max = git::object_limits{}.walked_entries;
     GERMLINE_TRY_ASSIGN(const auto reading, git::repository::open(places_.objects));

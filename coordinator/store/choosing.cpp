@@ -2,6 +2,7 @@
 // and asks the strategy.
 #include <cmath>
 
+#include "coordinator/evolution/inspirations.hpp"
 #include "coordinator/evolution/strategy.hpp"
 #include "coordinator/store/store.hpp"
 #include "coordinator/store/store_impl.hpp"
@@ -81,8 +82,26 @@ constexpr const char* select_lineage =
     " 0),"
     // Whether a person had it begin from a generation.
     " EXISTS (SELECT 1 FROM generations g WHERE g.id = l.forked_from AND g.depth > 0),"
-    " (SELECT COUNT(*) FROM items i WHERE i.asked_by = l.id AND i.asked_by <> '')"
-    " FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?";
+    " (SELECT COUNT(*) FROM items i WHERE i.asked_by = l.id AND i.asked_by <> ''),"
+    " r.inspirations FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?";
+
+/// With all but what is made of them.
+std::vector<records::inspiration> inspirations_of(SQLite::Database& db,
+                                                  const evolution::archive& all, std::size_t parent,
+                                                  int count, random_source& chance) {
+  std::vector<records::inspiration> out;
+  for (const auto& each : evolution::pick_inspirations(all, parent, count, chance)) {
+    const auto& its = all.at(each.slot);
+    SQLite::Statement row(db,
+                          "SELECT g.commit_id, g.born_ms, b.commit_id FROM generations g JOIN"
+                          " generations b ON b.id=? WHERE g.id=?");
+    bind_all(row, all.at(each.base).id, its.id);
+    if (!row.executeStep()) continue;
+    out.push_back({*generation_id::parse(its.id), text(row, 0), text(row, 2), integer(row, 1),
+                   static_cast<int>(its.scores.size()), all.minimizes() ? -its.mean : its.mean});
+  }
+  return out;
+}
 
 /// The newest context that was added to a generation: of an iteration from it that was not born.
 std::string newest_context(SQLite::Database& db, const std::string& generation) {
@@ -183,6 +202,10 @@ result<records::parent> store::choose_parent(const records::parent_request& requ
     const auto& parent = all.at(chosen.slot).id;
     out.how = records::chosen{static_cast<int>(std::max<std::size_t>(1, all.candidates())),
                               chosen.probability.value_or(0), static_cast<int>(all.unmeasured())};
+    if (all.candidates() > 0) {
+      out.inspirations =
+          inspirations_of(db, all, chosen.slot, static_cast<int>(integer(of, 12)), chance);
+    }
     if (parent == head) {
       take_head();
       return out;

@@ -53,6 +53,14 @@ struct choosing : measured_fixture {
     return s;
   }
 
+  records::parent from_seed() const {
+    records::parent parent;
+    parent.generation = seed.id;
+    parent.commit = run.seed_commit;
+    parent.how = records::chosen{1, 1, 0};
+    return parent;
+  }
+
   v1::IterationInfo info_of(const item_id& item) {
     const auto reader = record_reader::open((dir / "record.sqlite").string());
     REQUIRE(reader);
@@ -420,4 +428,75 @@ TEST_CASE_FIXTURE(choosing, "with a clade goes what measures it in a lineage tha
   CHECK(clade->evaluations == std::vector{evaluation});
   CHECK_FALSE(score(evaluation, 9));
   CHECK_FALSE(lease(evaluation, 2));
+}
+
+TEST_CASE_FIXTURE(choosing,
+                  "inspirations are recorded, leased, and merged by those that were shown") {
+  inspirations = 2;
+  const auto first = found(3);
+  score_seed(1);
+  const auto a = bear(first, 5);
+  const auto b = bear(begin_from(of(1, seed.id), from_seed()), 3);
+  const auto c = bear(begin_from(of(2, seed.id), from_seed()), 2);
+  const auto chosen = choose(run.lineages[1]);
+  REQUIRE(chosen.generation == a.head_generation);
+  REQUIRE(chosen.inspirations.size() == 2);
+  for (const auto& each : chosen.inspirations) {
+    const bool is_b = each.generation == b.head_generation;
+    CHECK((is_b || each.generation == c.head_generation));
+    CHECK(each.mean == (is_b ? 3 : 2));
+    CHECK(each.samples == 1);
+    CHECK(each.base == seed.commit);
+    CHECK(each.source == std::string(40, '2'));
+    CHECK(each.born_ms == 9);
+  }
+  CHECK(chosen.inspirations[0].generation == b.head_generation);  // the best comes first
+  CHECK(choose(run.lineages[1]).inspirations[1].generation == c.head_generation);  // always so
+
+  auto s = b;
+  s.head_generation = chosen.generation;
+  s.live = item_id::make(time, random);
+  auto shown = chosen.inspirations;
+  shown[0].commit = "graft b";
+  shown[1].commit = "graft c";
+  REQUIRE(record->begin_iteration({s.live, s, 7, chosen.how, shown}));
+  auto leased = lease(s.live, 1);
+  REQUIRE(leased);
+  REQUIRE(leased->inspirations_size() == 2);
+  CHECK(leased->inspirations(0).commit() == "graft b");
+  CHECK(leased->inspirations(0).generation_id() == b.head_generation.str());
+  CHECK(leased->inspirations(0).mean() == 3);
+  CHECK(info_of(s.live).inspirations_size() == 2);
+
+  // What is killed meanwhile is leased no more; what was shown stays in the record.
+  REQUIRE(record->bar_lineages({{c.id}}));
+  REQUIRE(record->lose({attempt, "gone"}, 11));
+  leased = lease(s.live, 2);
+  REQUIRE(leased);
+  CHECK(leased->inspirations_size() == 1);
+  CHECK(info_of(s.live).inspirations_size() == 2);
+
+  auto end = make_end(s, 2);
+  end.born->evaluations = {item_id::make(time, random)};
+  end.born->merged = {b.head_generation.str(), seed.id.str(), "gen_nobody"};
+  REQUIRE(record->end_iteration(end));
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  const auto born = (*reader)->generation(end.born->id.str());
+  REQUIRE(born);
+  CHECK(born->parent() == chosen.generation.str());
+  REQUIRE(born->merged_size() == 1);
+  CHECK(born->merged(0) == b.head_generation.str());
+  // It descends by its parent alone: the other's clade is without it.
+  REQUIRE(lease(end.born->evaluations[0], 1));
+  REQUIRE(score(end.born->evaluations[0], 1));
+  reopen();
+  CHECK(choose(run.lineages[2]).inspirations.size() == 2);
+}
+
+TEST_CASE_FIXTURE(choosing, "a run that asks for no inspirations has none") {
+  const auto first = found(2);
+  score_seed(1);
+  bear(first, 5);
+  CHECK(choose(run.lineages[1]).inspirations.empty());
 }

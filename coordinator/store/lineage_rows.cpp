@@ -137,7 +137,7 @@ result<records::forked> store::fork(const records::new_fork& fork) {
         " (SELECT COUNT(*) FROM lineages WHERE run_id = g.run_id),"
         " g.depth > 0 AND NOT EXISTS (SELECT 1 FROM items i WHERE"
         " i.parent_generation = g.id AND i.kind = 2 AND i.ending IN (1, 2, 3)),"
-        " r.folder, r.fitness_direction, r.evaluations, r.strategy, r.policy FROM"
+        " r.folder, r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations FROM"
         " generations g JOIN runs r ON r.id = g.run_id WHERE g.id=?");
     bind_all(from, fork.from.str());
     if (!from.executeStep()) {

@@ -112,7 +112,8 @@ result<records::loaded> store::load() {
     SQLite::Statement runs(
         db,
         "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id,"
-        " r.fitness_direction, r.evaluations, r.strategy, r.policy FROM runs"
+        " r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations FROM"
+        " runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {
       records::loaded_run run{*run_id::parse(text(runs, 0)),

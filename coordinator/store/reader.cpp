@@ -174,6 +174,8 @@ result<v1::IterationInfo> record_reader::iteration(const std::string& id) {
     if (info.has_choice()) {
       info.mutable_choice()->set_measured_since(impl_->measured_during(info));
     }
+    for (auto& each : impl_->inspirations_of(id)) *info.add_inspirations() = std::move(each);
+    for (auto& each : impl_->arms_of(id)) *info.add_arms() = std::move(each);
     return info;
   });
 }

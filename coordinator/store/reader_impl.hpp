@@ -2,6 +2,7 @@
 // of control.proto. Internal to coordinator/store.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -25,7 +26,8 @@ using sql::text;
 inline constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
-    " random_seed, strategy, policy, priority, weight FROM runs";
+    " random_seed, strategy, policy, priority, weight,"
+    " inspirations, models, model_choice FROM runs";
 inline constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -51,13 +53,14 @@ inline constexpr const char* select_lineage =
 inline constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes,"
-    " g.same_as FROM"
+    " g.same_as, (SELECT group_concat(m.parent_id, char(10)) FROM generation_parents m WHERE"
+    " m.generation_id = g.id AND m.role = 'merged') FROM"
     " generations g JOIN items i ON i.id = g.born_of_item LEFT JOIN generation_parents p ON"
     " p.generation_id = g.id AND p.role = 'primary'";
 inline constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
     " generation_id, phase, usage, started_ms, ended_ms, action, kind,"
-    " chosen_among, chosen_probability, chosen_unmeasured FROM items";
+    " chosen_among, chosen_probability, chosen_unmeasured, model FROM items";
 
 /// What becomes of a lineage, in one word.
 inline std::string word_of(const v1::LineageInfo& lineage) {
@@ -124,6 +127,7 @@ struct record_reader::impl {
       attempt->set_ended_ms(rows::integer(attempts, 5));
       attempt->set_details(rows::text(attempts, 6));
     }
+    info.set_model(rows::text(row, 18));
     if (rows::integer(row, 15) > 0) {
       auto& choice = *info.mutable_choice();
       choice.set_among(static_cast<int>(rows::integer(row, 15)));
@@ -232,6 +236,32 @@ struct record_reader::impl {
             static_cast<int>(rows::integer(row, 2))};
   }
 
+  std::vector<v1::Inspiration> inspirations_of(const std::string& item) {
+    SQLite::Statement row(db,
+                          "SELECT generation_id, commit_id, samples, mean FROM inspirations WHERE"
+                          " item_id=? ORDER BY position");
+    rows::bind_all(row, item);
+    std::vector<v1::Inspiration> out;
+    while (row.executeStep()) out.push_back(sql::read_inspiration(row));
+    return out;
+  }
+
+  std::vector<v1::ModelArm> arms_of(const std::string& item) {
+    SQLite::Statement row(
+        db, "SELECT model, pulls, mean, compared FROM arms WHERE item_id=? ORDER BY position");
+    rows::bind_all(row, item);
+    std::vector<v1::ModelArm> out;
+    while (row.executeStep()) {
+      auto& arm = out.emplace_back();
+      arm.set_model(rows::text(row, 0));
+      arm.set_pulls(static_cast<std::int32_t>(rows::integer(row, 1)));
+      arm.set_mean(row.getColumn(2).getDouble());
+      arm.set_index(row.isColumnNull(3) ? std::numeric_limits<double>::infinity()
+                                        : row.getColumn(3).getDouble());
+    }
+    return out;
+  }
+
   std::vector<v1::IterationInfo> iterations_of(const std::string& run) {
     return items_where("run_id=? AND kind <> 3", run);
   }
@@ -312,6 +342,9 @@ struct record_reader::impl {
     for (auto& rule : sql::lines(rows::text(row, 16))) info.add_policy(std::move(rule));
     info.set_priority(static_cast<std::int32_t>(rows::integer(row, 17)));
     info.set_weight(static_cast<std::int32_t>(rows::integer(row, 18)));
+    info.set_inspirations(static_cast<std::int32_t>(rows::integer(row, 19)));
+    for (auto& model : sql::lines(rows::text(row, 20))) info.add_models(std::move(model));
+    info.set_model_choice(rows::text(row, 21));
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }
@@ -353,6 +386,7 @@ struct record_reader::impl {
     info.set_source_bytes(rows::integer(row, 11));
     info.set_context_bytes(rows::integer(row, 12));
     info.set_same_as(rows::text(row, 13));
+    for (auto& merged : sql::lines(rows::text(row, 14))) info.add_merged(std::move(merged));
     return info;
   }
 

@@ -24,6 +24,7 @@ struct measuring {
   std::string strategy = "chain";        // as evolution/strategy.hpp reads it
   std::vector<std::string> policy = {};  // rules, as evolution/run_policy.hpp reads them
   int elite_evaluations = 0;             // of the best; see fitness_request
+  int inspirations = 0;                  // of each iteration
 };
 
 /// Bytes of files at a commit; 0: not known.
@@ -46,6 +47,8 @@ struct new_run {
   measuring measured;
   tree_sizes seed_sizes;
   dispatch::run_share share;
+  std::vector<std::string> models;  // where there are several; `model` is the first
+  std::string model_choice;         // as evolution/arms.hpp reads it; empty where there is one
 };
 
 /// What is not said stays as it is.
@@ -110,6 +113,8 @@ struct birth {
   std::int64_t number = 0;
   std::string commit, source_id, build_id, artefact_id;
   std::vector<item_id> evaluations = {};  // that it is to be measured by
+  std::vector<std::string> merged =
+      {};  // generations; those that were no inspirations are left out
 };
 
 /// How one evaluation ended.
@@ -162,6 +167,16 @@ struct chosen {
   double probability = 0;  // 0: not known
   int unmeasured = 0;
 };
+/// What an iteration is shown beside its parent.
+struct inspiration {
+  generation_id generation;
+  std::string source;  // its commit
+  std::string base;    // the commit of what it and the parent both come from
+  std::int64_t born_ms = 0;
+  int samples = 0;
+  double mean = 0;          // as it was reported
+  std::string commit = {};  // what is made of them; see refs::graft_request
+};
 struct parent {
   // What the lineage bore last, or what its choice depends on, is being measured: nothing is chosen
   // yet.
@@ -171,6 +186,7 @@ struct parent {
   std::int64_t depth = 0;
   std::optional<chosen> how;  // none: it is the head, without a choice
   bool measures = false;      // the evaluation that was given with the request was made
+  std::vector<inspiration> inspirations = {};  // without what is made of them
 };
 
 struct new_iteration {
@@ -178,6 +194,7 @@ struct new_iteration {
   lineage::state next;
   std::int64_t now_ms = 0;
   std::optional<chosen> how = std::nullopt;  // its parent was chosen
+  std::vector<inspiration> inspirations = {};
 };
 
 /// Which generation is meant by a rollback.

@@ -198,9 +198,32 @@ ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
 )sql";
 
-constexpr std::array migrations = {version_1, version_2,  version_3, version_4,
-                                   version_5, version_6,  version_7, version_8,
-                                   version_9, version_10, version_11};
+// What iterations are shown beside their parent: commit_id is what the agent can merge; mean and
+// samples are of when it was chosen.
+constexpr const char* version_12 = R"sql(
+ALTER TABLE runs ADD COLUMN inspirations INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE inspirations (
+  item_id TEXT NOT NULL REFERENCES items(id), position INTEGER NOT NULL,
+  generation_id TEXT NOT NULL REFERENCES generations(id), commit_id TEXT NOT NULL,
+  samples INTEGER NOT NULL, mean REAL NOT NULL, PRIMARY KEY (item_id, position)) WITHOUT ROWID;
+)sql";
+
+// Several models to choose from. `models` is text, one a line, empty where there is one or none;
+// an item's model is then its own. What was known of each is of when it was chosen; an index that
+// is NULL is infinite.
+constexpr const char* version_13 = R"sql(
+ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN model_choice TEXT NOT NULL DEFAULT '';
+ALTER TABLE items ADD COLUMN model TEXT NOT NULL DEFAULT '';
+CREATE TABLE arms (
+  item_id TEXT NOT NULL REFERENCES items(id), position INTEGER NOT NULL, model TEXT NOT NULL,
+  pulls INTEGER NOT NULL, mean REAL NOT NULL, compared REAL,
+  PRIMARY KEY (item_id, position)) WITHOUT ROWID;
+)sql";
+
+constexpr std::array migrations = {version_1,  version_2,  version_3, version_4, version_5,
+                                   version_6,  version_7,  version_8, version_9, version_10,
+                                   version_11, version_12, version_13};
 
 }  // namespace
 

@@ -125,6 +125,12 @@ bool write_birth(SQLite::Database& db, const records::birth& born, const std::st
     exec(db, "INSERT INTO generation_parents VALUES (?,?,'primary')", born.id.str(),
          born.parent.str());
   }
+  for (const auto& merged : born.merged) {
+    exec(db,
+         "INSERT OR IGNORE INTO generation_parents SELECT ?1, generation_id, 'merged' FROM"
+         " inspirations WHERE item_id=?2 AND generation_id=?3",
+         born.id.str(), judged.item.str(), merged);
+  }
   if (!same_as.empty()) return false;
   int repeat = 0;
   for (const auto& evaluation : born.evaluations) {
@@ -193,12 +199,20 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
   SQLite::Statement names(db, "SELECT name FROM protected_tests WHERE run_id=? ORDER BY name");
   bind_all(names, lease.run_id());
   while (names.executeStep()) lease.add_protected_tests(text(names, 0));
+  // What was killed since is shown no more.
+  SQLite::Statement shown(db,
+                          "SELECT i.generation_id, i.commit_id, i.samples, i.mean FROM inspirations"
+                          " i JOIN generations g ON g.id = i.generation_id WHERE i.item_id=? AND"
+                          " g.barred = 0 ORDER BY i.position");
+  bind_all(shown, request.item.str());
+  while (shown.executeStep()) *lease.add_inspirations() = sql::read_inspiration(shown);
   return lease;
 }
 
 constexpr const char* select_for_lease =
     "SELECT i.ending, i.fence, i.kind, i.run_id, i.lineage_id, i.number, i.parent_generation,"
-    " i.parent_commit, r.seed_commit, r.folder, r.limits, r.model, r.goal, r.random_seed,"
+    " i.parent_commit, r.seed_commit, r.folder, r.limits,"
+    " COALESCE(NULLIF(i.model, ''), r.model), r.goal, r.random_seed,"
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
@@ -247,13 +261,15 @@ result<void> store::create_run(const records::new_run& run) {
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
          " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
-         " priority, weight) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " priority, weight, inspirations, models, model_choice)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
          run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"),
-         run.measured.elite_evaluations, run.share.priority, run.share.weight);
+         run.measured.elite_evaluations, run.share.priority, run.share.weight,
+         run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -384,6 +400,15 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
          " SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
          begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, parent, s.head_commit,
          begin.now_ms, how.among, how.probability, how.unmeasured, s.id.str());
+    choose_model(db, run, begin.item.str());
+    int position = 0;
+    for (const auto& each : begin.inspirations) {
+      exec(db,
+           "INSERT INTO inspirations (item_id, position, generation_id, commit_id, samples, mean)"
+           " VALUES (?,?,?,?,?,?)",
+           begin.item.str(), ++position, each.generation.str(), each.commit, each.samples,
+           each.mean);
+    }
     write_lineage(db, s, begin.now_ms);
     return {};
   });

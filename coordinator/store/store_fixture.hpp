@@ -98,7 +98,8 @@ struct fixture {
 struct measured_fixture : fixture {
   /// A run whose generations are measured twice, with its first lineage at its first iteration.
   lineage::state found(int lineages = 2) {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, elite_evaluations};
+    run.measured = {
+        v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, elite_evaluations, inspirations};
     create(0, lineages);
     REQUIRE(lease(run.found_item, 1));
     records::seed_end end;
@@ -156,6 +157,7 @@ struct measured_fixture : fixture {
   item_id next_one;  // as `again` of the last score
   std::string strategy = "chain";
   int elite_evaluations = 0;
+  int inspirations = 0;
   std::vector<std::string> policy;
 };
 

@@ -16,19 +16,25 @@
 namespace germline {
 
 namespace sql {
-/// Four columns of runs: fitness_direction, evaluations, strategy, policy.
+/// Five columns of runs: fitness_direction, evaluations, strategy, policy, inspirations.
 inline records::measuring measuring_of(SQLite::Statement& row, int i) {
   return {static_cast<v1::FitnessDirection>(integer(row, i)),
           static_cast<int>(integer(row, i + 1)),
           {},
           text(row, i + 2),
-          lines(text(row, i + 3))};
+          lines(text(row, i + 3)),
+          0,
+          static_cast<int>(integer(row, i + 4))};
 }
 }  // namespace sql
 
 /// A random seed for one thing that is chosen or leased. One way, so that nothing that is told
 /// tells more: an agent knows its own seed, and not the run's.
 std::uint64_t seed_from(const std::string& what);
+
+/// Gives an iteration that was written one of its run's models, where the run has several, and
+/// writes down what was known of each.
+void choose_model(SQLite::Database& db, const std::string& run, const std::string& item);
 
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);

@@ -74,6 +74,48 @@ class Strategies(unittest.TestCase):
         best = json.loads(ranked)[0]
         self.assertGreaterEqual(best["fitness"]["samples"], 6, story)
 
+    def test_agents_are_shown_other_generations_and_merge_them(self):
+        fleet = self.fleet
+        place = fleet.example("circle-packing")
+        with open(place + "/src/__main__.py", encoding="utf-8") as file:
+            text = file.read()
+        # It crosses wherever it can, and keeps what comes of it.
+        eager = text.replace("chance.random() < 0.5", "True").replace(
+            "LEAST_GAIN = 1e-5", "LEAST_GAIN = -100.0")
+        self.assertIn("elif others and True:", eager)
+        self.assertIn("LEAST_GAIN = -100.0", eager)
+        fleet.write(place, "src/__main__.py", eager)
+        fleet.commit(place, "eager")
+        run = fleet.run(place, 3, "--lineages", "2", "--strategy", "best", "--inspirations", "2")
+        tree = self.measured(run, 6)
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        of = {g["generation_id"]: g for g in tree["generations"]}
+        self.assertEqual(len(of), 7, story)
+        merged = [g for g in tree["generations"] if g["merged"]]
+        self.assertGreaterEqual(len(merged), 2, story)
+        for generation in merged:
+            iteration = json.loads(fleet.call("show", generation["born_of_iteration"], "--json")
+                                   .stdout)["iteration"]
+            shown = {i["generation_id"]: i for i in iteration["inspirations"]}
+            self.assertNotIn(generation["parent"], shown, story)
+            for mate in generation["merged"]:
+                self.assertIn(mate, shown, story)
+                self.assertEqual(shown[mate]["mean"], of[mate]["fitness"]["mean"], story)
+                # The source is that generation's, but for the context.
+                changed = fleet.objects("diff", "--name-only", of[mate]["commit"],
+                                        shown[mate]["commit"]).split()
+                self.assertIn(changed, ([], ["agent_context.json"]), story)
+                # What the agent made stands on it; the commit of the birth on the head alone.
+                attempt = iteration["attempts"][-1]["attempt_id"]
+                fleet.objects("merge-base", "--is-ancestor", shown[mate]["commit"],
+                              f"refs/germline/attempts/{attempt}/raw")
+            parents = fleet.objects("rev-list", "--parents", "-1", generation["commit"]).split()
+            self.assertEqual(len(parents), 2, story)
+        fleet.objects("fsck", "--strict")
+        told = fleet.call("tree", run).stdout
+        self.assertIn("inspirations 2", told)
+        self.assertIn("merged " + merged[0]["merged"][0][:10], told)
+
     def test_lineages_go_on_from_each_others_generations(self):
         fleet = self.fleet
         run = fleet.run(fleet.example("circle-packing"), 4, "--lineages", "2", "--strategy",

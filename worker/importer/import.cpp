@@ -137,6 +137,10 @@ result<void> importer::judge_objects() {
     return error(error_code::invalid_argument,
                  "the pushed commit does not descend from the lineage's head");
   }
+  for (const auto& each : job_.inspirations) {
+    const auto merges = [&](const oid& id) { return id.hex() == each; };
+    if (std::ranges::any_of(new_commits_, merges)) out_.merged.push_back(each);
+  }
   GERMLINE_TRY_ASSIGN(const auto bytes, pool_.read(candidate_, object_type::commit));
   GERMLINE_TRY_ASSIGN(const auto header, git::parse_commit(bytes));
   candidate_tree_ = header.tree;

@@ -324,6 +324,40 @@ TEST_CASE("a candidate descends from the head") {
                 "malformed");
 }
 
+TEST_CASE("it is told which inspirations a candidate descends from") {
+  scene merging;
+  merging.evolve();
+  auto theirs = merging.parent.entries;
+  theirs.push_back({0100644, "theirs", merging.blob("theirs\n")});
+  const auto shown = commit(merging.pack, merging.tree(theirs), {merging.parent.head});
+  auto other = merging.parent.entries;
+  other.push_back({0100644, "other", merging.blob("other\n")});
+  const auto beside = commit(merging.pack, merging.tree(other), {merging.parent.head});
+  merging.job.inspirations = {beside.hex(), shown.hex(), std::string(40, 'a')};
+  const auto root = merging.tree(merging.entries);
+  const auto own = commit(merging.pack, root, {merging.parent.head});
+  const auto out =
+      merging.run_commit(commit(merging.pack, root, {commit(merging.pack, root, {own, shown})}));
+  CHECK(out.verdict == import_verdict::candidate);
+  CHECK(out.merged == std::vector{shown.hex()});
+  CHECK(decode_output(encode_output(out))->merged == out.merged);
+  // The commit that takes its place stands on the head alone.
+  scene alone;
+  alone.evolve();
+  alone.job.inspirations = {alone.parent.head.hex()};
+  CHECK(alone.run().merged.empty());
+  // What an inspiration has is judged like what the agent wrote.
+  scene hostile;
+  hostile.evolve();
+  auto dirty = hostile.parent.entries;
+  dirty.push_back({0100644, ".git", hostile.blob("x")});
+  const auto bad = commit(hostile.pack, hostile.tree(dirty), {hostile.parent.head});
+  hostile.job.inspirations = {bad.hex()};
+  check_refused(hostile.run_commit(commit(hostile.pack, hostile.tree(hostile.entries),
+                                          {hostile.parent.head, bad})),
+                "objects", ".git");
+}
+
 TEST_CASE("protected paths") {
   scene changed;
   changed.evolve();

@@ -21,9 +21,10 @@ enum class import_mode {
 
 struct import_job {
   import_mode mode = import_mode::candidate;
-  std::string parent_commit;     // the lineage's head
-  std::string candidate_commit;  // as claimed in the sandbox; empty: nothing was pushed
-  std::string folder;            // of the genome; empty: the root
+  std::string parent_commit;              // the lineage's head
+  std::string candidate_commit;           // as claimed in the sandbox; empty: nothing was pushed
+  std::vector<std::string> inspirations;  // commits that the candidate may descend from, too
+  std::string folder;                     // of the genome; empty: the root
   std::string context_path = "agent_context.json";  // relative to the folder
   std::vector<std::string> protected_globs;         // of the PARENT's manifest, relative to folder
 
@@ -55,7 +56,8 @@ struct import_output {
   std::string reason;   // rejected: "objects", "protected" or "context"
   std::string details;  // for people; at most 4 KiB
   std::string commit, tree, source_id;
-  std::string raw_commit;   // the agent's own, when its objects are in the pack
+  std::vector<std::string> merged;  // the job's inspirations that the candidate descends from
+  std::string raw_commit;           // the agent's own, when its objects are in the pack
   bool context_ok = false;  // the candidate's context parsed, is bounded and kept the entries
   std::string action;       // of the last entry that the candidate wrote itself; at most 1 KiB
   std::vector<std::string> changed_paths;  // at most 1,000

@@ -14,6 +14,7 @@ using json = nlohmann::json;
 constexpr std::array<std::string_view, 5> verdict_names = {"candidate", "stalled", "rejected",
                                                            "context", "error"};
 constexpr std::size_t path_bytes_max = 4'096 + 256;
+constexpr std::size_t inspirations_max = 64;
 
 error bad(std::string_view what) {
   return {error_code::invalid_argument, "the importer's frame is malformed: " + std::string(what)};
@@ -153,6 +154,7 @@ result<import_job> job_from_json(const json& value) {
   if (mode != "candidate" && mode != "context_only") in.mark_bad();
   job.parent_commit = in.text("parent_commit", 64);
   job.candidate_commit = in.text("candidate_commit", 256);
+  job.inspirations = in.texts("inspirations", inspirations_max, 40);
   job.folder = in.text("folder", 4'096);
   job.context_path = in.text("context_path", 4'096);
   job.protected_globs = in.texts("protected_globs", 1'024, 1'024);
@@ -204,6 +206,7 @@ std::string encode_job_header(const import_job& job) {
   json value = {{"mode", job.mode == import_mode::candidate ? "candidate" : "context_only"},
                 {"parent_commit", job.parent_commit},
                 {"candidate_commit", job.candidate_commit},
+                {"inspirations", job.inspirations},
                 {"folder", job.folder},
                 {"context_path", job.context_path},
                 {"protected_globs", job.protected_globs},
@@ -256,6 +259,7 @@ std::string encode_output(const import_output& output) {
                       {"tree", output.tree},
                       {"source_id", output.source_id},
                       {"raw_commit", output.raw_commit},
+                      {"merged", output.merged},
                       {"context_ok", output.context_ok},
                       {"action", output.action},
                       {"changed_paths", output.changed_paths},
@@ -280,6 +284,7 @@ result<import_output> decode_output(std::string_view bytes, std::size_t pack_byt
   out.tree = in.id("tree", 40);
   out.source_id = in.id("source_id", 64);
   out.raw_commit = in.id("raw_commit", 40);
+  out.merged = in.texts("merged", inspirations_max, 40);
   out.context_ok = in.flag("context_ok");
   out.action = in.text("action", 3 * 1'024);
   out.changed_paths = in.texts("changed_paths", 1'000, path_bytes_max);

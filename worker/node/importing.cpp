@@ -19,6 +19,7 @@ import_job make_job(const import_request& request) {
   job.mode = request.context_only ? import_mode::context_only : import_mode::candidate;
   job.parent_commit = request.parent_commit;
   job.candidate_commit = request.candidate_commit;
+  job.inspirations = request.inspirations;
   job.folder = request.folder;
   job.context_path = request.context_path;
   job.protected_globs = request.protected_globs;
@@ -96,6 +97,7 @@ result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
       answer.commit = std::move(output.commit);
       answer.raw_commit = std::move(output.raw_commit);
       answer.source_id = std::move(output.source_id);
+      answer.merged = std::move(output.merged);
       answer.pack = std::move(output.pack);
       return answer;
     case import_verdict::stalled:

@@ -17,8 +17,9 @@ namespace germline::worker {
 struct import_request {
   std::string_view parent_pack;
   std::string parent_commit;
-  std::string_view candidate_pack;  // hostile; empty: nothing was pushed
-  std::string candidate_commit;     // as claimed from inside; empty: nothing was pushed
+  std::string_view candidate_pack;        // hostile; empty: nothing was pushed
+  std::string candidate_commit;           // as claimed from inside; empty: nothing was pushed
+  std::vector<std::string> inspirations;  // commits that the agent could merge
   std::vector<std::string> protected_globs;
   std::string context_path;
   std::string folder;
@@ -40,7 +41,8 @@ struct import_answer {
   std::string raw_commit;          // the agent's own; empty where its objects are not in the pack
   std::string pack;                // objects of both beyond the parent's
   std::string source_id;
-  std::string action;  // what the agent's newest context entry says it did
+  std::vector<std::string> merged;  // inspirations that what was pushed descends from
+  std::string action;               // what the agent's newest context entry says it did
 };
 
 /// An error is the machine's fault. `input` is an empty spool, for what the importer reads.

@@ -91,8 +91,10 @@ class iteration final : public running_attempt {
   result<void> conclude(conclusion how, agent_run& agent);
   result<void> deliver(const std::string& pack, judgement* verdict);
   result<spool> objects_of(const std::string& commit);
+  result<std::vector<spool>> inspiring_objects();
 
-  std::string task_json() const;
+  std::string task_json(const v1::Lease& lease) const;
+  std::string probation_task() const;
   sandbox_policy_spec policy() const;
   void phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
              const std::string& detail);
@@ -148,14 +150,21 @@ sandbox_policy_spec iteration::policy() const {
   return spec;
 }
 
-std::string iteration::task_json() const {
+std::string iteration::task_json(const v1::Lease& lease) const {
   task_extras extras;
   extras.wall_time_ms = policy().wall_ms;
   extras.deadline_utc_ms = context_.time->utc_ms() + extras.wall_time_ms;
   extras.context_path = commands_.context;
   extras.build_command = commands_.build;
   extras.test_command = commands_.test;
-  return make_task_json(lease_, extras);
+  return make_task_json(lease, extras);
+}
+
+/// Where it is read the clone has nothing but the lineage.
+std::string iteration::probation_task() const {
+  auto alone = lease_;
+  alone.clear_inspirations();
+  return task_json(alone);
 }
 
 attempt_end iteration::run() {
@@ -240,6 +249,22 @@ result<spool> iteration::objects_of(const std::string& commit) {
       });
 }
 
+/// A pack for each inspiration, with what the parent's history has not.
+result<std::vector<spool>> iteration::inspiring_objects() {
+  std::vector<spool> packs;
+  for (const auto& each : lease_.inspirations()) {
+    fetch_wish wish;
+    wish.worker_id = context_.worker_id;
+    wish.want = {each.commit()};
+    wish.have = {lease_.parent_commit()};
+    wish.max_bytes = max_pack_bytes;
+    GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
+    GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
+    packs.push_back(std::move(came.bytes));
+  }
+  return packs;
+}
+
 result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
                                    bool founding) {
   judge_request request;
@@ -254,7 +279,7 @@ result<judgement> iteration::judge(const std::string& commit, const std::string*
   request.seed_commands = seed_commands_;
   request.expected_tests.assign(lease_.protected_tests().begin(), lease_.protected_tests().end());
   request.founding = founding;
-  request.task_json = task_json();
+  request.task_json = probation_task();
   request.model_name = lease_.model();
   request.policy = policy();
   return context_.judge->judge(
@@ -350,10 +375,11 @@ result<artefact_pin> iteration::artefact_of(const std::string& id) {
 result<agent_run> iteration::run_agent() {
   GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
+  GERMLINE_TRY_ASSIGN(auto inspiring, inspiring_objects());
   auto spec = policy();
   spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
   spec.mounts.push_back({artefact_dir, "/germline/artefact"});
-  spec.files.push_back({"/germline/task.json", task_json()});
+  spec.files.push_back({"/germline/task.json", task_json(lease_)});
   const bool with_model = commands_.model != "none";
   if (with_model) spec.gateway_port = gateway_port;
   GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
@@ -361,6 +387,12 @@ result<agent_run> iteration::run_agent() {
   GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
   clone.packs = {history};
   clone.commit = lease_.parent_commit();
+  for (std::size_t i = 0; i < inspiring.size(); ++i) {
+    GERMLINE_TRY_ASSIGN(const auto pack, inspiring[i].view());
+    clone.packs.push_back(pack);
+    const auto place = static_cast<int>(i);
+    clone.branches.push_back({inspiration_branch(place), lease_.inspirations(place).commit()});
+  }
   GERMLINE_TRY(lay_out_clone(box->get(), clone));
 
   std::string token;
@@ -448,6 +480,7 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
   request.parent_commit = lease_.parent_commit();
   request.candidate_pack = agent.pushed.pack;
   request.candidate_commit = agent.pushed.commit;
+  for (const auto& each : lease_.inspirations()) request.inspirations.push_back(each.commit());
   request.protected_globs = commands_.protected_globs;
   request.context_path = commands_.context;
   request.folder = commands_.folder;
@@ -531,6 +564,11 @@ result<void> iteration::iterate() {
   result_.set_ending(v1::ENDING_EVOLVED);
   result_.set_commit(answer.commit);
   result_.set_source_id(answer.source_id);
+  for (const auto& each : lease_.inspirations()) {
+    if (std::ranges::find(answer.merged, each.commit()) != answer.merged.end()) {
+      result_.add_merged(each.generation_id());
+    }
+  }
   result_.set_build_id(build_id_of(answer.source_id, context_.base_digest, commands_));
   return {};
 }

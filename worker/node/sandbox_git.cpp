@@ -74,9 +74,13 @@ result<void> lay_out_clone(sandbox& where, const clone_request& request) {
                          {"git", "-C", request.origin, "index-pack", "--stdin", "--fix-thin"}, role,
                          pack, few, "git index-pack"));
   }
-  GERMLINE_TRY(run_git(
-      where, {"git", "-C", request.origin, "update-ref", "refs/heads/lineage", request.commit},
-      role, "", few, "git update-ref"));
+  auto branches = request.branches;
+  branches.push_back({"lineage", request.commit});
+  for (const auto& each : branches) {
+    GERMLINE_TRY(run_git(
+        where, {"git", "-C", request.origin, "update-ref", "refs/heads/" + each.name, each.commit},
+        role, "", few, "git update-ref"));
+  }
   GERMLINE_TRY(run_git(where,
                        {"git", "-c", "advice.detachedHead=false", "clone", "-q", "--branch",
                         "lineage", request.origin, request.target},

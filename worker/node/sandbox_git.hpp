@@ -12,18 +12,24 @@
 
 namespace germline::worker {
 
+struct branch_at {
+  std::string name;    // "inspiration-1"
+  std::string commit;  // 40 hex digits
+};
+
 /// A repository and a clone to lay out in a fresh sandbox.
 struct clone_request {
   std::vector<std::string_view> packs;     // in order; each complete with what came before
+  std::vector<branch_at> branches = {};    // beside `lineage`
   std::string commit;                      // 40 hex digits
   std::string origin = "/srv/origin.git";  // the bare repository; becomes remote `origin`
   std::string target = "/workspace";
   uid_role role = uid_role::agent;
 };
 
-/// Makes the bare repository with branch `lineage` at the commit, and the clone.
-/// resource_exhausted: the sandbox has too little memory or space for it, which is the commit's
-/// fault.
+/// Makes the bare repository with branch `lineage` at the commit, the other branches, and the
+/// clone. resource_exhausted: the sandbox has too little memory or space for it, which is the
+/// commit's fault.
 result<void> lay_out_clone(sandbox& where, const clone_request& request);
 
 /// Commits whatever the agent left in the workspace and pushes it, for `result = "worktree"`.

@@ -7,10 +7,21 @@
 
 namespace germline::worker {
 
+std::string inspiration_branch(int place) {
+  return "inspiration-" + std::to_string(place + 1);
+}
+
 std::string make_task_json(const v1::Lease& lease, const task_extras& extras) {
   using json = nlohmann::json;
   auto notes = json::array();
   for (const auto& note : lease.notes()) notes.push_back({{"text", note}});
+  auto inspirations = json::array();
+  for (int i = 0; i < lease.inspirations_size(); ++i) {
+    const auto& each = lease.inspirations(i);
+    inspirations.push_back({{"generation", each.generation_id()},
+                            {"branch", "origin/" + inspiration_branch(i)},
+                            {"fitness", {{"mean", each.mean()}, {"samples", each.samples()}}}});
+  }
   const json task = {
       {"contract", 1},
       {"run_id", lease.run_id()},
@@ -22,7 +33,7 @@ std::string make_task_json(const v1::Lease& lease, const task_extras& extras) {
       {"goal", lease.goal().empty() ? json() : json(lease.goal())},
       {"goal_hints", json::array()},
       {"notes", notes},
-      {"inspirations", json::array()},
+      {"inspirations", inspirations},
       {"deadline_utc", to_iso8601(extras.deadline_utc_ms)},
       {"wall_time_ms", extras.wall_time_ms},
       {"budget",

@@ -18,6 +18,9 @@ struct task_extras {
   std::string test_command;
 };
 
+/// The name of its branch in the clone's `origin`; `place` is its place in the lease.
+std::string inspiration_branch(int place);
+
 /// The file's text. Strings that are not UTF-8 have their bad bytes replaced.
 std::string make_task_json(const v1::Lease& lease, const task_extras& extras);
 

@@ -28,6 +28,21 @@ TEST_CASE("the task has every member that the schema requires") {
   CHECK(task["deadline_utc"] == "1970-01-01T00:00:00.000Z");
 }
 
+TEST_CASE("inspirations are told with their branch and how good they are") {
+  v1::Lease lease;
+  auto* one = lease.add_inspirations();
+  one->set_generation_id("gen_1");
+  one->set_mean(2.5);
+  one->set_samples(3);
+  lease.add_inspirations()->set_generation_id("gen_2");
+  const auto told = nlohmann::json::parse(make_task_json(lease, {}))["inspirations"];
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == nlohmann::json({{"generation", "gen_1"},
+                                   {"branch", "origin/inspiration-1"},
+                                   {"fitness", {{"mean", 2.5}, {"samples", 3}}}}));
+  CHECK(told[1]["branch"] == "origin/" + inspiration_branch(1));
+}
+
 TEST_CASE("a note with bytes that are no UTF-8 still gives a valid file") {
   v1::Lease lease;
   lease.set_goal("caf\xff");

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import subprocess
 import sys
 
 import circles
@@ -15,6 +16,17 @@ AFRESH = False
 LEAST_GAIN = 1e-5
 
 
+def source_of(branch):
+    shown = subprocess.run(["git", "show", branch + ":./src/packing.py"], check=True,
+                           capture_output=True, text=True)
+    return shown.stdout
+
+
+def merge(branch):
+    """The commit that is made of what is written here descends from the branch, too."""
+    subprocess.run(["git", "merge", "-q", "-s", "ours", "--no-commit", "--no-ff", branch], check=True)
+
+
 def iterate():
     with open(os.environ.get("GERMLINE_TASK", "/germline/task.json"), encoding="utf-8") as file:
         task = json.load(file)
@@ -22,12 +34,21 @@ def iterate():
     with open(place, encoding="utf-8") as file:
         text = file.read()
     chance = random.Random(task["random_seed"])
+    before = mutation.Genes(text).score()
+    others = task.get("inspirations", [])
+    mate = None
     if AFRESH:
         text = mutation.afresh(text, chance)
-    changed, before, after = mutation.improve(text, chance, TRIES)
+        before = 0.0
+    elif others and chance.random() < 0.5:
+        mate = chance.choice(others)["branch"]
+        text = mutation.crossed(text, source_of(mate), chance)
+    changed, _, after = mutation.improve(text, chance, TRIES)
     if after - before < LEAST_GAIN:
         print(f"nothing better than {before:.9f} in {TRIES} tries")
         return 0
+    if mate:
+        merge(mate)
     with open(place, "w", encoding="utf-8") as file:
         file.write(changed)
     print(f"from {before:.9f} to {after:.9f}")

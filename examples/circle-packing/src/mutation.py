@@ -50,6 +50,21 @@ def afresh(text, chance):
     return genes.render()
 
 
+def crossed(text, other, chance):
+    """The text with the circles of the other's on one side of a line that is drawn by chance, and with
+    one of their two expressions. Both sides keep where their circles are."""
+    genes, theirs = Genes(text), Genes(other)
+    angle = chance.uniform(0, 2 * math.pi)
+    side = lambda place: place[0] * math.cos(angle) + place[1] * math.sin(angle)
+    count = len(genes.centres)
+    taken = chance.randrange(1, count)
+    genes.centres = (sorted(theirs.centres, key=side)[:taken]
+                     + sorted(genes.centres, key=side)[taken:])
+    if chance.random() < 0.5:
+        genes.expression = theirs.expression
+    return genes.render()
+
+
 def moved(place, chance, step):
     x, y = (min(1.0, max(0.0, value + chance.gauss(0, step))) for value in place)
     return round(x, 9), round(y, 9)

@@ -53,6 +53,17 @@ class Mutations(unittest.TestCase):
         self.assertAlmostEqual(mutation.Genes(text).score(), after, places=7)
         compile(text, "packing.py", "exec")
 
+    def test_a_crossing_has_circles_of_both_and_as_many_as_one(self):
+        other = TEXT.replace("0.25", "0.10").replace("0.75", "0.90").replace("return border", "return x")
+        met = set()
+        for seed in range(40):
+            text = mutation.crossed(TEXT, other, random.Random(seed))
+            genes = mutation.Genes(text)
+            self.assertEqual(len(genes.centres), 2)
+            met.add((len(set(genes.centres) & set(mutation.Genes(other).centres)), genes.expression))
+            self.assertEqual(mutation.crossed(TEXT, other, random.Random(seed)), text)
+        self.assertEqual(met, {(1, "border"), (1, "x")})
+
     def test_the_same_seed_makes_the_same_change(self):
         changes = {mutation.improve(TEXT, random.Random(3), 100)[0] for _ in range(2)}
         self.assertEqual(len(changes), 1)

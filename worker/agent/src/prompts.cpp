@@ -26,6 +26,13 @@ std::string briefing(const task& work, const memory& remembered) {
   out += "Current goal: " + (remembered.goal().empty() ? "(none)" : remembered.goal()) + "\n";
   for (const auto& hint : work.goal_hints) out += "A hint for goals: " + hint + "\n";
   for (const auto& note : work.notes) out += "A note from a person: " + note + "\n";
+  for (const auto& each : work.inspirations) {
+    out += "Another generation, with fitness " + std::to_string(each.fitness) + ": " + each.branch +
+           ". `git diff HEAD..." + each.branch +
+           "` shows what it has changed; what is good of it you may take over, by `git merge "
+           "--no-commit " +
+           each.branch + "` or by hand.\n";
+  }
   return out + "\nHistory, newest last:\n" + remembered.recent(20);
 }
 

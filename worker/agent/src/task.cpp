@@ -40,6 +40,9 @@ result<task> parse_task(const std::string& text) {
   out.goal = value["goal"].string_or();
   for (const auto& hint : value["goal_hints"].items()) out.goal_hints.push_back(hint.string_or());
   for (const auto& note : value["notes"].items()) out.notes.push_back(note["text"].string_or());
+  for (const auto& each : value["inspirations"].items()) {
+    out.inspirations.push_back({each["branch"].string_or(), each["fitness"]["mean"].double_or()});
+  }
   out.deadline = deadline_of(value);
   const json& budget = value["budget"];
   out.max_requests = budget["max_requests"].integer_or();

@@ -9,11 +9,18 @@
 
 namespace agent {
 
+/// Another generation of the run, to take from what is good.
+struct inspiration {
+  std::string branch;  // in the workspace: "origin/inspiration-1"
+  double fitness = 0;
+};
+
 struct task {
   long long number = 0;
   std::string goal;  // set by a person; empty: the agent chooses
   std::vector<std::string> goal_hints;
   std::vector<std::string> notes;
+  std::vector<inspiration> inspirations;
   std::chrono::system_clock::time_point deadline;
   long long max_requests = 0;       // 0: no bound known
   long long max_output_tokens = 0;  // of the whole iteration; 0: no bound known

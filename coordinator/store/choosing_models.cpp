@@ -1,0 +1,72 @@
+// The part of the store that chooses models, where a run has several.
+#include <cmath>
+#include <iterator>
+
+#include "coordinator/evolution/arms.hpp"
+#include "coordinator/store/store_impl.hpp"
+
+namespace germline {
+namespace {
+
+using sql::bind_all;
+using sql::exec;
+using sql::integer;
+using sql::text;
+
+/// The newest iterations of the run but one, and those that a person ended.
+constexpr const char* select_pulls =
+    "SELECT i.model, i.ending, (SELECT SUM(a.cost_nanousd) FROM attempts a WHERE a.item_id = i.id),"
+    " (SELECT AVG(s.score) FROM scores s WHERE s.generation_id = CASE g.same_as WHEN '' THEN g.id"
+    " ELSE g.same_as END), (SELECT AVG(s.score) FROM scores s WHERE s.generation_id = CASE"
+    " p.same_as WHEN '' THEN p.id ELSE p.same_as END) FROM items i LEFT JOIN generations g ON g.id"
+    " = i.generation_id LEFT JOIN generations p ON p.id = i.parent_generation WHERE i.run_id = ?1"
+    " AND i.kind = 2 AND i.ending <> 5 AND i.id <> ?2 ORDER BY i.rowid DESC LIMIT ?3";
+
+/// By how much what was born is better than its parent; where nothing is measured a birth is one.
+double gain_of(SQLite::Statement& row, v1::FitnessDirection direction) {
+  if (integer(row, 1) != v1::ENDING_EVOLVED) return 0;
+  if (direction == v1::FITNESS_DIRECTION_UNSPECIFIED) return 1;
+  if (row.isColumnNull(3) || row.isColumnNull(4)) return 0;
+  const double gain = row.getColumn(3).getDouble() - row.getColumn(4).getDouble();
+  if (!std::isfinite(gain)) return 0;
+  return direction == v1::FITNESS_DIRECTION_MINIMIZE ? -gain : gain;
+}
+
+}  // namespace
+
+void choose_model(SQLite::Database& db, const std::string& run, const std::string& item) {
+  SQLite::Statement of(db,
+                       "SELECT models, model_choice, fitness_direction, random_seed FROM runs"
+                       " WHERE id=?");
+  bind_all(of, run);
+  if (!of.executeStep()) return;
+  const auto models = sql::lines(text(of, 0));
+  const auto rule = evolution::parse_arm_rule(text(of, 1));
+  if (models.empty() || !rule) return;
+  const auto direction = static_cast<v1::FitnessDirection>(integer(of, 2));
+  std::vector<evolution::pull> pulls;
+  SQLite::Statement row(db, select_pulls);
+  bind_all(row, run, item, evolution::arms_window);
+  while (row.executeStep()) {
+    const auto at = std::ranges::find(models, text(row, 0));
+    if (at == models.end()) continue;
+    pulls.push_back({static_cast<std::size_t>(std::distance(models.begin(), at)),
+                     gain_of(row, direction), integer(row, 2)});
+  }
+  SQLite::Statement begun(db, "SELECT COUNT(*) FROM items WHERE run_id=? AND kind = 2");
+  bind_all(begun, run);
+  begun.executeStep();
+  seeded_random chance(seed_from("model " + text(of, 3) + " " + std::to_string(integer(begun, 0))));
+  const auto choice = evolution::choose_arm(*rule, models.size(), pulls, chance);
+  exec(db, "UPDATE items SET model=? WHERE id=?", models[choice.chosen], item);
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const auto& arm = choice.arms[i];
+    std::optional<double> compared;
+    if (std::isfinite(arm.index)) compared = arm.index;
+    exec(db,
+         "INSERT INTO arms (item_id, position, model, pulls, mean, compared) VALUES (?,?,?,?,?,?)",
+         item, static_cast<int>(i), models[i], arm.pulls, arm.mean, compared);
+  }
+}
+
+}  // namespace germline
