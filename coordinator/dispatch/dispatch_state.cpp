@@ -40,13 +40,15 @@ void prove_if_gone(state& s, const std::string& scope, effects& out) {
 
 /// Its slot is free again.
 void free_slot(state& s, const item_entry& entry) {
-  if (entry.at == phase::queued) return;
-  s.shares.settle(entry.offer.run, entry.offer.is_evaluation, entry.use, s.now_ms);
+  s.shares.settle(entry.offer.run, entry.worker, entry.use, s.now_ms);
 }
 
 void erase(state& s, const item_entry& entry) {
-  free_slot(s, entry);
-  s.shares.leave(entry.offer.run);
+  if (entry.at == phase::queued) {
+    s.shares.dequeue(entry.offer.run);
+  } else {
+    free_slot(s, entry);
+  }
   s.items.erase(std::string(entry.offer.item.str()));
 }
 
@@ -86,22 +88,8 @@ bool is_fit(const worker_entry& worker, const item_offer& offer) {
   return same_base && has_tags(worker.tags, offer.required_tags);
 }
 
-/// Where a free slot may be had for it: the worker with most room.
-std::map<std::string, int>::iterator place_for(const state& s, const item_offer& offer,
-                                               std::map<std::string, int>& free) {
-  auto best = free.end();
-  for (auto worker = free.begin(); worker != free.end(); ++worker) {
-    const bool fits = is_fit(s.workers.at(worker->first), offer);
-    if (fits && (best == free.end() || worker->second > best->second)) best = worker;
-  }
-  return best;
-}
-
-/// What a run has that could be leased now.
-struct waiting_run {
-  std::vector<item_entry*> queue;  // the next one last
-  double overdue_ms = 0;           // of what it has leased
-};
+/// What of each run could be leased now, the next one last.
+using queues = std::map<std::string, std::vector<item_entry*>>;
 
 /// An evaluation comes before iterations of its run: they choose better once it is done, and where
 /// births outran their measuring it would never be caught up with.
@@ -110,53 +98,62 @@ bool comes_later(const item_entry* a, const item_entry* b) {
   return a->order > b->order;
 }
 
-std::map<std::string, waiting_run> waiting_runs(state& s) {
-  std::map<std::string, waiting_run> runs;
+/// And what goes on is charged until now.
+queues waiting_runs(state& s) {
+  queues runs;
   for (auto& [id, entry] : s.items) {
     if (entry.at != phase::queued) {
-      runs[entry.offer.run].overdue_ms += overdue_ms(entry.use, s.now_ms);
+      s.shares.renew(entry.offer.run, entry.worker, entry.use, s.now_ms);
     } else if (entry.not_before_ms <= s.now_ms) {
-      runs[entry.offer.run].queue.push_back(&entry);
+      runs[entry.offer.run].push_back(&entry);
     }
   }
-  std::erase_if(runs, [](const auto& run) { return run.second.queue.empty(); });
-  for (auto& [run, waiting] : runs) std::ranges::sort(waiting.queue, comes_later);
+  for (auto& [run, queue] : runs) std::ranges::sort(queue, comes_later);
   return runs;
 }
 
-/// Whose turn it is; of runs whose turn it is alike, the one whose next item came first.
-std::map<std::string, waiting_run>::iterator next_run(const state& s,
-                                                      std::map<std::string, waiting_run>& runs) {
-  const auto turn_of = [&](const auto& run) {
-    return s.shares.turn_of(run.first, run.second.overdue_ms);
-  };
-  return std::ranges::min_element(runs, [&](const auto& a, const auto& b) {
-    const auto one = turn_of(a);
-    const auto other = turn_of(b);
-    if (one < other || other < one) return one < other;
-    return a.second.queue.back()->order < b.second.queue.back()->order;
-  });
+/// Whose turn it is on the worker, of those whose next item it can do; of runs whose turn it is
+/// alike, the one whose item came first. The end: nobody's.
+queues::iterator next_on(const state& s, const std::string& worker, queues& runs) {
+  auto best = runs.end();
+  fair_shares::turn least;
+  for (auto run = runs.begin(); run != runs.end(); ++run) {
+    const auto* next = run->second.back();
+    if (!is_fit(s.workers.at(worker), next->offer)) continue;
+    const auto turn = s.shares.turn_of(run->first, worker);
+    const bool is_earlier = best == runs.end() || turn < least ||
+                            (!(least < turn) && next->order < best->second.back()->order);
+    if (!is_earlier) continue;
+    best = run;
+    least = turn;
+  }
+  return best;
 }
 
-/// Leases queued items to free slots, each to the worker with most room.
+/// Leases queued items to free slots, each time on the worker with most room.
 void assign(state& s, effects& out) {
   if (!s.leases_wait_for.empty()) return;
   auto free = free_slots(s);
   if (free.empty()) return;
   auto runs = waiting_runs(s);
   while (!runs.empty() && !free.empty()) {
-    const auto run = next_run(s, runs);
-    item_entry* entry = run->second.queue.back();
-    run->second.queue.pop_back();
-    if (const auto worker = place_for(s, entry->offer, free); worker != free.end()) {
-      entry->at = phase::granting;
-      entry->worker = worker->first;
-      entry->use = s.shares.charge(entry->offer.run, entry->offer.is_evaluation, s.now_ms);
-      ++entry->offer.fence;
-      out.push_back(record_grant{entry->offer, worker->first});
-      if (--worker->second == 0) free.erase(worker);
+    const auto worker = std::ranges::max_element(
+        free, [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto run = next_on(s, worker->first, runs);
+    if (run == runs.end()) {
+      free.erase(worker);
+      continue;
     }
-    if (run->second.queue.empty()) runs.erase(run);
+    item_entry* entry = run->second.back();
+    run->second.pop_back();
+    if (run->second.empty()) runs.erase(run);
+    entry->at = phase::granting;
+    entry->worker = worker->first;
+    entry->use =
+        s.shares.charge(entry->offer.run, worker->first, entry->offer.is_evaluation, s.now_ms);
+    ++entry->offer.fence;
+    out.push_back(record_grant{entry->offer, worker->first});
+    if (--worker->second == 0) free.erase(worker);
   }
 }
 
@@ -189,6 +186,7 @@ std::int64_t retry_after(int failures_before) {
 
 void queue_again(state& s, item_entry& entry) {
   free_slot(s, entry);
+  s.shares.enqueue(entry.offer.run);
   entry.at = phase::queued;
   entry.attempt = {};
   entry.worker.clear();
@@ -247,7 +245,7 @@ void on(state& s, const item_offered& e, effects&) {
   entry.offer = e.offer;
   entry.order = s.next_order++;
   s.shares.learn(e.offer.run, e.offer.share);
-  s.shares.arrive(e.offer.run);
+  s.shares.enqueue(e.offer.run);
   s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
@@ -272,8 +270,7 @@ void on(state& s, const lease_restored& e, effects&) {
   entry.worker = e.worker;
   entry.expires_ms = expiry(s, e.now_ms);
   s.shares.learn(e.offer.run, e.offer.share);
-  s.shares.arrive(e.offer.run);
-  entry.use = s.shares.take_over(e.offer.run, e.now_ms);
+  entry.use = s.shares.take_over(e.offer.run, e.worker, e.now_ms);
   s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
@@ -409,6 +406,7 @@ void on(state& s, const result_judged& e, effects& out) {
     lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost_nanousd}, out);
     return;
   }
+  s.shares.learn_length(entry.offer.run, entry.offer.is_evaluation, entry.use, s.now_ms);
   forget(s, entry, out);
 }
 
@@ -478,6 +476,13 @@ void on(state& s, const tick& e, effects& out) {
 }
 
 }  // namespace
+
+bool has_fit_worker(const state& current, const item_offer& offer) {
+  return std::ranges::any_of(current.workers, [&](const auto& each) {
+    const auto& worker = each.second;
+    return worker.connected && !worker.cordoned && worker.trouble.empty() && is_fit(worker, offer);
+  });
+}
 
 bool is_silent(const state& current, const worker_entry& worker) {
   return current.now_ms - worker.last_seen_ms > current.times.lease_ms / 2;

@@ -305,6 +305,9 @@ std::vector<effect> apply(state& current, const event& what);
 /// cost the item an attempt.
 bool is_silent(const state& current, const worker_entry& worker);
 
+/// Whether a worker is here that would be leased it, had it a free slot.
+bool has_fit_worker(const state& current, const item_offer& offer);
+
 /// Why a worker that joins from `place` is not taken; empty: it is. What is not named by who comes
 /// from another place may run on at the former one: it is not lost before its lease is over, and
 /// two that use one name must not take turns.

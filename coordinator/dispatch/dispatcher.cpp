@@ -377,7 +377,8 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64
       const auto due = to_iso8601(utc_ms + entry.not_before_ms - now_ms + 999).substr(11, 8);
       status.held_back[id] = "another attempt after the one that was lost, at " + due + " UTC";
     } else if (const auto priority = s.shares.of(entry.offer.run).priority;
-               status.first_run.empty() || priority > status.first_priority) {
+               (status.first_run.empty() || priority > status.first_priority) &&
+               dispatch::has_fit_worker(s, entry.offer)) {
       status.first_run = entry.offer.run;
       status.first_priority = priority;
     }
