@@ -39,6 +39,7 @@ std::string unexpected(const CLI::App& app, const CLI::App& command) {
   }
   const std::vector<std::string_view> known(names.begin(), names.end());
   const auto nearest = nearest_key(name, known);
+  if (nearest && *nearest == name) return "the flag '" + name + "' is said behind the command";
   return "unknown flag '" + name + "'" +
          (nearest ? "; did you mean '" + std::string(*nearest) + "'?" : "");
 }

@@ -293,6 +293,8 @@ TEST_CASE("an unknown command is told with the nearest one; help is a command to
   const auto typo = germline(place, "kil");
   CHECK(typo.code == 2);
   CHECK(typo.err.find("unknown command 'kil'; did you mean 'kill'?") != std::string::npos);
+  CHECK(germline(place, "--json ps").err ==
+        "germline: the flag '--json' is said behind the command (see `germline ps --help`)\n");
   CHECK(germline(place, "help").out == germline(place, "--help").out);
   CHECK(germline(place, "help kill").out == germline(place, "kill --help").out);
   CHECK(germline(place, "help kil").code == 2);

@@ -186,11 +186,12 @@ class scripted_worker {
     return put(
         lease, pack, [](auto& stub, auto* c, auto* r) { return stub.PutObjects(c, r); }, id);
   }
-  std::string fetch_objects(const std::string& want) {
+  std::string fetch_objects(const std::string& want, const std::string& have = "") {
     grpc::ClientContext context;
     v1::FetchObjectsRequest request;
     request.set_worker_id(id_);
     request.add_want(want);
+    if (!have.empty()) request.add_have(have);
     auto stream = stub_->FetchObjects(&context, request);
     v1::Chunk chunk;
     std::string bytes;

@@ -212,18 +212,19 @@ TEST_CASE("a strategy is passed on as it was said, the flag over the file") {
 TEST_CASE("several models are passed on, the flags over the file") {
   fixture with;
   std::ofstream(with.place.at("run.toml"))
-      << "schema = 1\n[run]\nrepository = \".\"\n[model]\nnames = [\"a\", \"b\"]\nbudget = "
+      << "schema = 1\n[run]\nrepository = \".\"\n[model]\nnames = [\"a\", \"b\"]\nchoice = "
+         "\"thompson\"\nbudget = "
          "\"$1\"\n";
   const auto file = "run --file " + with.place.at("run.toml");
   CHECK(with.run(file).code == 0);
   CHECK(with.control.created.model() == "a");
   CHECK(with.control.created.models_size() == 2);
-  CHECK(with.control.created.model_choice().empty());
-  CHECK(with.run(file + " --model c --model d --model e --choose-model thompson").code == 0);
+  CHECK(with.control.created.model_choice() == "thompson");
+  CHECK(with.run(file + " --model c --model d --model e --choose-model ucb1").code == 0);
   CHECK(with.control.created.model() == "c");
   REQUIRE(with.control.created.models_size() == 3);
   CHECK(with.control.created.models(2) == "e");
-  CHECK(with.control.created.model_choice() == "thompson");
+  CHECK(with.control.created.model_choice() == "ucb1");
   CHECK(with.run(file + " --model c").code == 0);
   CHECK(with.control.created.model() == "c");
   CHECK(with.control.created.models_size() == 0);

@@ -46,7 +46,10 @@ result<run_file> read_run(const run_options& options) {
   lay_over(run.branch, options.branch);
   lay_over(run.folder, options.folder);
   lay_over(run.strategy, options.strategy);
-  if (!options.models.empty()) take_models(run, options.models);
+  if (!options.models.empty()) {
+    take_models(run, options.models);
+    run.model_choice.clear();  // the file's is of its own models
+  }
   lay_over(run.model_choice, options.model_choice);
   lay_over(run.goal, options.goal);
   lay_over(run.lineages, options.lineages);

@@ -88,6 +88,8 @@ TEST_CASE("the archive is a line a generation, and a row") {
   evaluation.set_parent_generation("gen_sure");
   evaluation.mutable_score()->set_score(0.1);
   tree.mutable_generations(3)->set_barred(true);
+  tree.mutable_generations(0)->add_merged("gen_a");
+  tree.mutable_generations(0)->add_merged("gen_b");
   const auto lines = archive_lines(tree);
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 4);
   const auto first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
@@ -95,8 +97,9 @@ TEST_CASE("the archive is a line a generation, and a row") {
   CHECK(first["generation"]["barred"] == false);
   const auto csv = archive_csv(tree);
   CHECK(csv.substr(0, csv.find('\r')).ends_with(",source_bytes,context_bytes,same_as,merged"));
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,\r\n") != std::string::npos);
-  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0,\r\n") != std::string::npos);
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,,gen_a gen_b\r\n") !=
+        std::string::npos);
+  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0,,\r\n") != std::string::npos);
 }
 
 TEST_CASE("who has the source of another is that one, in the ranks") {
@@ -106,7 +109,7 @@ TEST_CASE("who has the source of another is that one, in the ranks") {
   same.set_generation_id("gen_same");
   same.set_same_as("gen_sure");
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor"});
-  CHECK(archive_csv(tree).find(",false,0,0,gen_sure\r\n") != std::string::npos);
+  CHECK(archive_csv(tree).find(",false,0,0,gen_sure,\r\n") != std::string::npos);
   // Where that one is not in the tree, of a lineage alone, it has its own rank.
   tree.mutable_generations()->DeleteSubrange(0, 1);
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_same", "gen_lucky", "gen_poor"});

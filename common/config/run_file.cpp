@@ -94,6 +94,9 @@ result<void> set_models(run_file& run, const toml_value& value) {
   if (!run.model.empty()) {
     return error(error_code::invalid_argument, "there is `name` already: give one of both");
   }
+  if (std::find(list->begin(), list->end(), "") != list->end()) {
+    return wrong_type("a list of models' names, none of them empty");
+  }
   take_models(run, *list);
   return {};
 }
@@ -280,8 +283,10 @@ result<void> check_models(std::string_view model, const std::vector<std::string>
   }
   for (std::size_t i = 0; i < models.size(); ++i) {
     const auto& each = models[i];
-    if (each.empty() || each.find('\n') != each.npos) {
-      return refused("a model's name is one line, and not empty");
+    const bool is_plain = std::all_of(each.begin(), each.end(),
+                                      [](unsigned char c) { return c >= ' ' && c != 0x7f; });
+    if (each.empty() || !is_plain) {
+      return refused("a model's name is not empty, and without control characters");
     }
     GERMLINE_TRY(check_size("a model's name", each, name_bytes_max, ""));
     if (std::find(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(i), each) !=

@@ -190,10 +190,12 @@ TEST_CASE("several models are named once each, and one alone is the model") {
     CHECK(run.error().message().find("give one of both") != std::string::npos);
   }
   CHECK_FALSE(parse_run_file("schema = 1\n[model]\nnames = []\n", "run.toml"));
+  CHECK_FALSE(parse_run_file("schema = 1\n[model]\nnames = [\"\"]\n", "run.toml"));
   CHECK(check_models("a", {"a", "a"}).error().message() == "the model a is named twice");
   CHECK(check_models("b", {"a", "b"}).error().message() == "the model is the first of several");
   CHECK_FALSE(check_models("a", {"a", ""}));
   CHECK_FALSE(check_models("a", {"a", "b\nc"}));
+  CHECK_FALSE(check_models("a", {"a", std::string("b\0c", 3)}));
   CHECK_FALSE(check_models("a", std::vector<std::string>(17, "a")));
   auto alone = *one;
   alone.budget_nanousd = 1;

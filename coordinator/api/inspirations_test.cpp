@@ -68,8 +68,12 @@ TEST_CASE_FIXTURE(inspired, "an iteration is shown others' source, on what both 
   CHECK(log->front().parents == std::vector{first.parent_commit()});
   CHECK(file_at(shown.commit(), "agent") == file_at(other, "agent"));
   CHECK(file_at(shown.commit(), "agent") != file_at(good, "agent"));
-  // It can be fetched, as what the parent lacks.
-  CHECK_FALSE(worker.fetch_objects(shown.commit()).empty());
+  // It is fetched as what the parent lacks, a commit and what its source has changed.
+  CHECK(shown.base() == first.parent_commit());
+  const auto thin = worker.fetch_objects(shown.commit(), shown.base());
+  const auto view = git::pack_view::open(thin, git::history_limits);
+  REQUIRE(view);
+  CHECK(view->entries().size() == 3);
 
   // A worker says that it was merged; what was not shown it cannot have merged.
   take_leases(worker, 20);

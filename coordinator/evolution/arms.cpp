@@ -10,11 +10,29 @@
 namespace germline::evolution {
 namespace {
 
-constexpr std::int64_t least_cost_nanousd = 1'000'000;
+constexpr double least_dollars = 0.001;
 
+/// 0 where it is none, or no number.
 double by_the_dollar(const pull& of) {
-  return std::max(0.0, of.gain) /
-         (static_cast<double>(std::max(of.cost_nanousd, least_cost_nanousd)) / 1e9);
+  const double worth = of.gain / std::max(of.dollars, least_dollars);
+  return worth > 0 && std::isfinite(worth) ? worth : 0;
+}
+
+/// Of those that are some, from the least on.
+std::vector<double> gains_of(const std::vector<pull>& pulls) {
+  std::vector<double> gains;
+  for (const auto& each : pulls) {
+    if (const double worth = by_the_dollar(each); worth > 0) gains.push_back(worth);
+  }
+  std::ranges::sort(gains);
+  return gains;
+}
+
+/// Which part of `gains` is no greater.
+double rank_of(double worth, const std::vector<double>& gains) {
+  if (worth <= 0) return 0;
+  const auto above = std::ranges::upper_bound(gains, worth);
+  return static_cast<double>(above - gains.begin()) / static_cast<double>(gains.size());
 }
 
 double bound_of(const arm& its, std::size_t all) {
@@ -41,22 +59,26 @@ std::string_view to_string(arm_rule rule) {
 }
 
 arm_choice choose_arm(arm_rule rule, std::size_t arms, const std::vector<pull>& pulls,
-                      random_source& chance) {
+                      random_source& chance, const std::vector<bool>& stuck) {
   arm_choice out;
   out.arms.resize(arms);
-  double greatest = 0;
-  for (const auto& each : pulls) greatest = std::max(greatest, by_the_dollar(each));
+  const auto gains = gains_of(pulls);
   for (const auto& each : pulls) {
     auto& its = out.arms.at(each.arm);
     ++its.pulls;
-    if (greatest > 0) its.mean += by_the_dollar(each) / greatest;
+    its.mean += rank_of(by_the_dollar(each), gains);
   }
-  for (auto& its : out.arms) {
-    if (its.pulls > 0) its.mean = std::min(1.0, its.mean / its.pulls);
+  const bool all_stuck = !stuck.empty() && std::ranges::find(stuck, false) == stuck.end();
+  double greatest = -1;
+  for (std::size_t i = 0; i < arms; ++i) {
+    auto& its = out.arms[i];
+    if (its.pulls > 0) its.mean /= its.pulls;
     its.index = rule == arm_rule::ucb1 ? bound_of(its, pulls.size()) : draw_of(its, chance);
+    const bool is_out = !stuck.empty() && stuck.at(i) && !all_stuck;
+    if (is_out || its.index <= greatest) continue;
+    greatest = its.index;
+    out.chosen = i;
   }
-  const auto best = std::ranges::max_element(out.arms, {}, &arm::index);
-  out.chosen = static_cast<std::size_t>(best - out.arms.begin());
   return out;
 }
 

@@ -1,5 +1,5 @@
 // arms: which of several models the next iteration uses: a multi-armed bandit whose reward is
-// improvement per dollar. Pure.
+// improvement per dollar, by ranks. Pure.
 //   ucb1      the greatest mean + sqrt(2 ln n / pulls); one that was not pulled yet comes first.
 //             P. Auer, N. Cesa-Bianchi, P. Fischer, Machine Learning 47 (2002), fig. 1.
 //   thompson  the greatest draw from Beta(1 + rewards, 1 + pulls - rewards).
@@ -24,8 +24,8 @@ inline constexpr int arms_window = 1'000;  // iterations of the run
 /// One iteration, as far as it is known.
 struct pull {
   std::size_t arm = 0;
-  double gain = 0;                // by how much its birth is better than its parent; 0: it is not
-  std::int64_t cost_nanousd = 0;  // of all its attempts
+  double gain = 0;     // by how much its birth is better than its parent; 0: it is not
+  double dollars = 0;  // that all its attempts cost
 };
 
 struct arm {
@@ -45,10 +45,11 @@ struct arm_choice {
   std::vector<arm> arms;
 };
 
-/// A reward is the gain by the dollar, less than a tenth of a cent counting as that, as a part of
-/// the greatest one of `pulls`. Of arms that are alike the first is chosen. REQUIRES at least one
-/// arm.
+/// A reward is which part of the gains by the dollar of `pulls` are no greater; 0 without a gain.
+/// Less than a tenth of a cent counts as that. By ranks, since one great leap would make all other
+/// gains alike. Of arms that are alike the first is chosen; none that is `stuck` while another is
+/// not. REQUIRES at least one arm.
 arm_choice choose_arm(arm_rule rule, std::size_t arms, const std::vector<pull>& pulls,
-                      random_source& chance);
+                      random_source& chance, const std::vector<bool>& stuck = {});
 
 }  // namespace germline::evolution

@@ -4,6 +4,7 @@
 
 #include <boost/math/distributions/beta.hpp>
 #include <cmath>
+#include <limits>
 
 #include "coordinator/evolution/strategy.hpp"
 
@@ -12,7 +13,7 @@ using namespace germline::evolution;
 
 namespace {
 
-constexpr std::int64_t dollar = 1'000'000'000;
+constexpr double dollar = 1;
 
 /// How often each of two is chosen, of which one gains by chance, and the other by a greater one.
 std::vector<int> played(arm_rule rule, double worse, double better, int times) {
@@ -36,7 +37,7 @@ TEST_CASE(
   const auto none = choose_arm(arm_rule::ucb1, 3, {}, chance);
   CHECK(none.chosen == 0);
   CHECK(std::isinf(none.arms[2].index));
-  // 2, 0 and 4 by the dollar: 0.5, 0 and 1 of the greatest.
+  // 2, 0 and 4 by the dollar: of the two gains half are no greater than 2, and all than 4.
   const std::vector<pull> pulls = {{0, 2, dollar}, {0, 0, dollar}, {2, 2, dollar / 2}};
   const auto first = choose_arm(arm_rule::ucb1, 3, pulls, chance);
   CHECK(first.chosen == 1);
@@ -98,9 +99,30 @@ TEST_CASE("what costs twice is worth half, and what costs nothing is not worth e
   CHECK(costs.arms[1].mean == doctest::Approx(0.5));
   const auto free = choose_arm(arm_rule::ucb1, 2, {{0, 1, 0}, {1, 1, dollar / 1'000}}, chance);
   CHECK(free.arms[0].mean == free.arms[1].mean);
+  // One great leap does not make all other gains alike.
+  const auto leap =
+      choose_arm(arm_rule::ucb1, 2,
+                 {{0, 1e9, dollar}, {0, 1, dollar}, {1, 0.5, dollar}, {1, 0.5, dollar}}, chance);
+  CHECK(leap.arms[0].mean == doctest::Approx((1 + 0.75) / 2));
+  CHECK(leap.arms[1].mean == doctest::Approx(0.5));
+  // What is no number is no gain.
+  const double huge = std::numeric_limits<double>::max();
+  const auto odd = choose_arm(arm_rule::thompson, 2,
+                              {{0, huge, 0}, {0, std::nan(""), 1}, {1, 1, dollar}}, chance);
+  CHECK(odd.arms[0].mean == 0);
+  CHECK(odd.arms[1].mean == 1);
   const auto worse = choose_arm(arm_rule::ucb1, 1, {{0, -5, dollar}}, chance);
   CHECK(worse.arms[0].mean == 0);
   CHECK(worse.arms[0].pulls == 1);
+}
+
+TEST_CASE("an arm that is stuck is chosen where all are, and not before") {
+  seeded_random chance{5};
+  const std::vector<pull> pulls = {{0, 1, dollar}, {1, 0, dollar}};
+  CHECK(choose_arm(arm_rule::ucb1, 3, pulls, chance).chosen == 2);
+  CHECK(choose_arm(arm_rule::ucb1, 3, pulls, chance, {false, false, true}).chosen == 0);
+  CHECK(choose_arm(arm_rule::ucb1, 3, pulls, chance, {true, false, true}).chosen == 1);
+  CHECK(choose_arm(arm_rule::ucb1, 3, pulls, chance, {true, true, true}).chosen == 2);
 }
 
 TEST_CASE("a rule that is none is refused with those that are") {

@@ -31,6 +31,7 @@ std::vector<inspiration> pick_inspirations(const archive& of, std::size_t parent
   std::vector<inspiration> picked;
   const auto wanted = static_cast<std::size_t>(std::clamp(count, 0, inspirations_max));
   const auto all = of.candidates();
+  if (wanted == 0 || all == 0) return picked;
   const auto line = line_of(of, parent);
   const auto take = [&](std::size_t rank) {
     const auto slot = of.by_rank(rank);
@@ -44,7 +45,7 @@ std::vector<inspiration> pick_inspirations(const archive& of, std::size_t parent
   const auto looked_at = std::min(all, line.size() + best);
   for (std::size_t i = 0; i < looked_at && picked.size() < best; ++i) take(all - 1 - i);
   constexpr std::size_t tries_each = 8;
-  for (std::size_t i = 0; all > 0 && i < tries_each * wanted && picked.size() < wanted; ++i) {
+  for (std::size_t i = 0; i < tries_each * wanted && picked.size() < wanted; ++i) {
     take(chance.below(all));
   }
   return picked;

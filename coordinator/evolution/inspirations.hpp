@@ -21,7 +21,8 @@ struct inspiration {
 
 /// Up to `count` candidates of which the parent has nothing: neither itself nor an ancestor of it.
 /// The greater half are the best by mean; the others are drawn from all, each with the same chance.
-/// Fewer where there are no more, or where few of those drawn are new. O(count log n + depth).
+/// Fewer where there are no more, or where few of those drawn are new. For n candidates
+/// O((count + depth) log n + count depth).
 std::vector<inspiration> pick_inspirations(const archive& of, std::size_t parent, int count,
                                            random_source& chance);
 

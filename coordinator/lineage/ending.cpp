@@ -3,10 +3,20 @@
 
 #include "common/log.hpp"
 #include "coordinator/caf_error.hpp"
+#include "coordinator/evolution/inspirations.hpp"
 #include "coordinator/lineage/conductor.hpp"
 #include "coordinator/lineage/verdict.hpp"
 
 namespace germline {
+namespace {
+
+/// What it says beyond as many as it can have been shown is not looked at.
+std::vector<std::string> merged_by(const v1::AttemptResult& result) {
+  const auto count = std::min(result.merged_size(), evolution::inspirations_max);
+  return {result.merged().begin(), result.merged().begin() + count};
+}
+
+}  // namespace
 
 void conductor::judge(const item_id& item, const result_ptr& result,
                       caf::typed_response_promise<judgement> promise) const {
@@ -130,7 +140,7 @@ records::birth conductor::make_birth(const v1::AttemptResult& result) const {
           result.build_id(),
           result.artefact_id(),
           make_evaluations(config_.env, config_.measured),
-          {result.merged().begin(), result.merged().end()}};
+          merged_by(result)};
 }
 
 void conductor::measure(const records::birth& born) const {

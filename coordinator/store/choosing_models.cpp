@@ -1,4 +1,5 @@
 // The part of the store that chooses models, where a run has several.
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 
@@ -15,7 +16,8 @@ using sql::text;
 
 /// The newest iterations of the run but one, and those that a person ended.
 constexpr const char* select_pulls =
-    "SELECT i.model, i.ending, (SELECT SUM(a.cost_nanousd) FROM attempts a WHERE a.item_id = i.id),"
+    "SELECT i.model, i.ending, (SELECT TOTAL(a.cost_nanousd) FROM attempts a WHERE a.item_id = "
+    "i.id),"
     " (SELECT AVG(s.score) FROM scores s WHERE s.generation_id = CASE g.same_as WHEN '' THEN g.id"
     " ELSE g.same_as END), (SELECT AVG(s.score) FROM scores s WHERE s.generation_id = CASE"
     " p.same_as WHEN '' THEN p.id ELSE p.same_as END) FROM items i LEFT JOIN generations g ON g.id"
@@ -32,9 +34,27 @@ double gain_of(SQLite::Statement& row, v1::FitnessDirection direction) {
   return direction == v1::FITNESS_DIRECTION_MINIMIZE ? -gain : gain;
 }
 
+/// Models of which an iteration waits that no worker could serve.
+std::vector<bool> stuck_of(SQLite::Database& db, const std::string& run,
+                           const std::vector<std::string>& models) {
+  SQLite::Statement row(
+      db,
+      "SELECT DISTINCT i.model FROM items i WHERE i.run_id=?1 AND i.ending = 0 AND i.kind = 2 AND"
+      " EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id AND a.state = ?2) AND NOT EXISTS"
+      " (SELECT 1 FROM attempts a WHERE a.item_id = i.id AND a.state = ?3)");
+  bind_all(row, run, v1::ATTEMPT_STATE_LOST, v1::ATTEMPT_STATE_LEASED);
+  std::vector<bool> stuck(models.size());
+  while (row.executeStep()) {
+    const auto at = std::ranges::find(models, text(row, 0));
+    if (at != models.end()) stuck[static_cast<std::size_t>(at - models.begin())] = true;
+  }
+  return stuck;
+}
+
 }  // namespace
 
-void choose_model(SQLite::Database& db, const std::string& run, const std::string& item) {
+void choose_model(SQLite::Database& db, const std::string& run, const std::string& item,
+                  const std::string& lineage) {
   SQLite::Statement of(db,
                        "SELECT models, model_choice, fitness_direction, random_seed FROM runs"
                        " WHERE id=?");
@@ -51,13 +71,14 @@ void choose_model(SQLite::Database& db, const std::string& run, const std::strin
     const auto at = std::ranges::find(models, text(row, 0));
     if (at == models.end()) continue;
     pulls.push_back({static_cast<std::size_t>(std::distance(models.begin(), at)),
-                     gain_of(row, direction), integer(row, 2)});
+                     gain_of(row, direction), row.getColumn(2).getDouble() / 1e9});
   }
-  SQLite::Statement begun(db, "SELECT COUNT(*) FROM items WHERE run_id=? AND kind = 2");
-  bind_all(begun, run);
-  begun.executeStep();
-  seeded_random chance(seed_from("model " + text(of, 3) + " " + std::to_string(integer(begun, 0))));
-  const auto choice = evolution::choose_arm(*rule, models.size(), pulls, chance);
+  SQLite::Statement by(db, "SELECT ordinal, iterations_done FROM lineages WHERE id=?");
+  bind_all(by, lineage);
+  if (!by.executeStep()) return;
+  seeded_random chance(seed_from("model " + text(of, 3) + " " + text(by, 0) + " " + text(by, 1)));
+  const auto choice =
+      evolution::choose_arm(*rule, models.size(), pulls, chance, stuck_of(db, run, models));
   exec(db, "UPDATE items SET model=? WHERE id=?", models[choice.chosen], item);
   for (std::size_t i = 0; i < models.size(); ++i) {
     const auto& arm = choice.arms[i];

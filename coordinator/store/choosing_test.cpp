@@ -466,6 +466,7 @@ TEST_CASE_FIXTURE(choosing,
   CHECK(leased->inspirations(0).commit() == "graft b");
   CHECK(leased->inspirations(0).generation_id() == b.head_generation.str());
   CHECK(leased->inspirations(0).mean() == 3);
+  CHECK(leased->inspirations(0).base() == seed.commit);
   CHECK(info_of(s.live).inspirations_size() == 2);
 
   // What is killed meanwhile is leased no more; what was shown stays in the record.

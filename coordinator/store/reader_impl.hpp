@@ -53,8 +53,9 @@ inline constexpr const char* select_lineage =
 inline constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes,"
-    " g.same_as, (SELECT group_concat(m.parent_id, char(10)) FROM generation_parents m WHERE"
-    " m.generation_id = g.id AND m.role = 'merged') FROM"
+    " g.same_as, (SELECT group_concat(parent_id, char(10)) FROM (SELECT m.parent_id FROM"
+    " generation_parents m WHERE m.generation_id = g.id AND m.role = 'merged' ORDER BY m.rowid)) "
+    "FROM"
     " generations g JOIN items i ON i.id = g.born_of_item LEFT JOIN generation_parents p ON"
     " p.generation_id = g.id AND p.role = 'primary'";
 inline constexpr const char* select_item =
@@ -237,9 +238,10 @@ struct record_reader::impl {
   }
 
   std::vector<v1::Inspiration> inspirations_of(const std::string& item) {
-    SQLite::Statement row(db,
-                          "SELECT generation_id, commit_id, samples, mean FROM inspirations WHERE"
-                          " item_id=? ORDER BY position");
+    SQLite::Statement row(
+        db,
+        "SELECT generation_id, commit_id, samples, mean, base_commit FROM inspirations WHERE"
+        " item_id=? ORDER BY position");
     rows::bind_all(row, item);
     std::vector<v1::Inspiration> out;
     while (row.executeStep()) out.push_back(sql::read_inspiration(row));

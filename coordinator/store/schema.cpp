@@ -198,14 +198,15 @@ ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
 )sql";
 
-// What iterations are shown beside their parent: commit_id is what the agent can merge; mean and
-// samples are of when it was chosen.
+// What iterations are shown beside their parent: commit_id is what the agent can merge, and stands
+// on base_commit; mean and samples are of when it was chosen.
 constexpr const char* version_12 = R"sql(
 ALTER TABLE runs ADD COLUMN inspirations INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE inspirations (
   item_id TEXT NOT NULL REFERENCES items(id), position INTEGER NOT NULL,
   generation_id TEXT NOT NULL REFERENCES generations(id), commit_id TEXT NOT NULL,
-  samples INTEGER NOT NULL, mean REAL NOT NULL, PRIMARY KEY (item_id, position)) WITHOUT ROWID;
+  base_commit TEXT NOT NULL, samples INTEGER NOT NULL, mean REAL NOT NULL,
+  PRIMARY KEY (item_id, position)) WITHOUT ROWID;
 )sql";
 
 // Several models to choose from. `models` is text, one a line, empty where there is one or none;
@@ -215,6 +216,7 @@ constexpr const char* version_13 = R"sql(
 ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN model_choice TEXT NOT NULL DEFAULT '';
 ALTER TABLE items ADD COLUMN model TEXT NOT NULL DEFAULT '';
+CREATE INDEX iterations_of_run ON items (run_id) WHERE kind = 2;
 CREATE TABLE arms (
   item_id TEXT NOT NULL REFERENCES items(id), position INTEGER NOT NULL, model TEXT NOT NULL,
   pulls INTEGER NOT NULL, mean REAL NOT NULL, compared REAL,

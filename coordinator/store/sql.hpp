@@ -113,13 +113,14 @@ inline std::string bytes(SQLite::Statement& row, int i) {
   const auto size = static_cast<std::size_t>(column.getBytes());
   return size == 0 ? std::string() : std::string(static_cast<const char*>(column.getBlob()), size);
 }
-/// Four columns of inspirations, or those of a join: generation_id, commit_id, samples, mean.
+/// Five columns of inspirations: generation_id, commit_id, samples, mean, base_commit.
 inline v1::Inspiration read_inspiration(SQLite::Statement& row) {
   v1::Inspiration out;
   out.set_generation_id(text(row, 0));
   out.set_commit(text(row, 1));
   out.set_samples(static_cast<std::int32_t>(integer(row, 2)));
   out.set_mean(row.getColumn(3).getDouble());
+  out.set_base(text(row, 4));
   return out;
 }
 

@@ -54,7 +54,9 @@ void book(SQLite::Database& db, const std::string& attempt, std::optional<std::i
                         " items i ON i.id = a.item_id WHERE a.id = ? AND a.settled = 0");
   bind_all(row, attempt);
   if (!row.executeStep()) return;
-  const std::int64_t cost = std::max<std::int64_t>(0, reported.value_or(integer(row, 0)));
+  // No attempt costs a million dollars: what says so is wrong, and sums must not overflow.
+  constexpr std::int64_t most = 1'000'000'000'000'000;
+  const auto cost = std::clamp<std::int64_t>(reported.value_or(integer(row, 0)), 0, most);
   const std::string run = text(row, 1);
   const std::string lineage = text(row, 2);
   exec(db, "UPDATE attempts SET settled=1, cost_nanousd=? WHERE id=?", cost, attempt);
@@ -200,10 +202,12 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
   bind_all(names, lease.run_id());
   while (names.executeStep()) lease.add_protected_tests(text(names, 0));
   // What was killed since is shown no more.
-  SQLite::Statement shown(db,
-                          "SELECT i.generation_id, i.commit_id, i.samples, i.mean FROM inspirations"
-                          " i JOIN generations g ON g.id = i.generation_id WHERE i.item_id=? AND"
-                          " g.barred = 0 ORDER BY i.position");
+  SQLite::Statement shown(
+      db,
+      "SELECT i.generation_id, i.commit_id, i.samples, i.mean, i.base_commit FROM"
+      " inspirations"
+      " i JOIN generations g ON g.id = i.generation_id WHERE i.item_id=? AND"
+      " g.barred = 0 ORDER BY i.position");
   bind_all(shown, request.item.str());
   while (shown.executeStep()) *lease.add_inspirations() = sql::read_inspiration(shown);
   return lease;
@@ -400,14 +404,14 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
          " SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
          begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, parent, s.head_commit,
          begin.now_ms, how.among, how.probability, how.unmeasured, s.id.str());
-    choose_model(db, run, begin.item.str());
+    choose_model(db, run, begin.item.str(), s.id.str());
     int position = 0;
     for (const auto& each : begin.inspirations) {
       exec(db,
-           "INSERT INTO inspirations (item_id, position, generation_id, commit_id, samples, mean)"
-           " VALUES (?,?,?,?,?,?)",
-           begin.item.str(), ++position, each.generation.str(), each.commit, each.samples,
-           each.mean);
+           "INSERT INTO inspirations (item_id, position, generation_id, commit_id, base_commit,"
+           " samples, mean) VALUES (?,?,?,?,?,?,?)",
+           begin.item.str(), ++position, each.generation.str(), each.commit, each.base,
+           each.samples, each.mean);
     }
     write_lineage(db, s, begin.now_ms);
     return {};

@@ -34,7 +34,8 @@ std::uint64_t seed_from(const std::string& what);
 
 /// Gives an iteration that was written one of its run's models, where the run has several, and
 /// writes down what was known of each.
-void choose_model(SQLite::Database& db, const std::string& run, const std::string& item);
+void choose_model(SQLite::Database& db, const std::string& run, const std::string& item,
+                  const std::string& lineage);
 
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);

@@ -17,7 +17,7 @@ namespace {
 
 /// What versions 7 to 13 brought is taken back.
 constexpr const char* back_to_6 =
-    "DROP TABLE arms; ALTER TABLE runs DROP COLUMN models;"
+    "DROP INDEX iterations_of_run; DROP TABLE arms; ALTER TABLE runs DROP COLUMN models;"
     "ALTER TABLE runs DROP COLUMN model_choice; ALTER TABLE items DROP COLUMN model;"
     "DROP TABLE inspirations; ALTER TABLE runs DROP COLUMN inspirations;"
     "ALTER TABLE runs DROP COLUMN priority; ALTER TABLE runs DROP COLUMN weight;"

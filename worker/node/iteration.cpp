@@ -23,6 +23,7 @@ namespace germline::worker {
 namespace {
 
 constexpr std::int64_t max_pack_bytes = 256 << 20;
+constexpr std::int64_t max_inspiration_bytes = 8 << 20;  // beside the parent's, of 256 MiB in all
 constexpr std::int64_t max_artefact_bytes = 512 << 20;
 constexpr std::size_t max_pushed_bytes = 64 << 20;
 constexpr std::size_t max_output_bytes = 64 * 1024;
@@ -92,6 +93,8 @@ class iteration final : public running_attempt {
   result<void> deliver(const std::string& pack, judgement* verdict);
   result<spool> objects_of(const std::string& commit);
   result<std::vector<spool>> inspiring_objects();
+  result<std::unique_ptr<live_sandbox>> open_workspace(const std::string& artefact_dir,
+                                                       std::vector<spool>& inspiring);
 
   std::string task_json(const v1::Lease& lease) const;
   std::string probation_task() const;
@@ -249,20 +252,60 @@ result<spool> iteration::objects_of(const std::string& commit) {
       });
 }
 
-/// A pack for each inspiration, with what the parent's history has not.
+/// A pack for each inspiration, with what its base's history, and so the parent's, has not. One
+/// that cannot be had, or is too large, is not shown: what others bore must keep no iteration from
+/// its work.
 result<std::vector<spool>> iteration::inspiring_objects() {
   std::vector<spool> packs;
-  for (const auto& each : lease_.inspirations()) {
+  const auto wanted = lease_.inspirations();
+  lease_.clear_inspirations();
+  for (const auto& each : wanted) {
     fetch_wish wish;
     wish.worker_id = context_.worker_id;
     wish.want = {each.commit()};
-    wish.have = {lease_.parent_commit()};
-    wish.max_bytes = max_pack_bytes;
+    wish.have = {each.base()};
+    wish.max_bytes = max_inspiration_bytes;
     GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-    GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
-    packs.push_back(std::move(came.bytes));
+    auto came = moves_.fetch(wish, std::move(into));
+    if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
+    if (!came) {
+      log_warning("attempt {} is not shown {}: {}", lease_.attempt_id(), each.generation_id(),
+                  came.error().message());
+      continue;
+    }
+    packs.push_back(std::move(came->bytes));
+    *lease_.add_inspirations() = each;
   }
   return packs;
+}
+
+/// A sandbox with the agent's clone and its task.
+result<std::unique_ptr<live_sandbox>> iteration::open_workspace(const std::string& artefact_dir,
+                                                                std::vector<spool>& inspiring) {
+  auto spec = policy();
+  spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
+  spec.mounts.push_back({artefact_dir, "/germline/artefact"});
+  spec.files.push_back({"/germline/task.json", task_json(lease_)});
+  if (commands_.model != "none") spec.gateway_port = gateway_port;
+  GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
+  clone_request clone;
+  GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
+  clone.packs = {history};
+  clone.commit = lease_.parent_commit();
+  for (std::size_t i = 0; i < inspiring.size(); ++i) {
+    GERMLINE_TRY_ASSIGN(const auto pack, inspiring[i].view());
+    clone.packs.push_back(pack);
+    const auto place = static_cast<int>(i);
+    clone.branches.push_back({inspiration_branch(place), lease_.inspirations(place).commit()});
+  }
+  const auto laid = lay_out_clone(box->get(), clone);
+  if (laid) return box;
+  if (inspiring.empty() || sandboxes_.cancelled()) return laid.error();
+  log_warning("attempt {} is shown nothing: {}", lease_.attempt_id(), laid.error().message());
+  lease_.clear_inspirations();
+  inspiring.clear();
+  GERMLINE_TRY(box->destroy());
+  return open_workspace(artefact_dir, inspiring);
 }
 
 result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
@@ -376,25 +419,8 @@ result<agent_run> iteration::run_agent() {
   GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
   GERMLINE_TRY_ASSIGN(auto inspiring, inspiring_objects());
-  auto spec = policy();
-  spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
-  spec.mounts.push_back({artefact_dir, "/germline/artefact"});
-  spec.files.push_back({"/germline/task.json", task_json(lease_)});
+  GERMLINE_TRY_ASSIGN(auto box, open_workspace(artefact_dir, inspiring));
   const bool with_model = commands_.model != "none";
-  if (with_model) spec.gateway_port = gateway_port;
-  GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
-  clone_request clone;
-  GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
-  clone.packs = {history};
-  clone.commit = lease_.parent_commit();
-  for (std::size_t i = 0; i < inspiring.size(); ++i) {
-    GERMLINE_TRY_ASSIGN(const auto pack, inspiring[i].view());
-    clone.packs.push_back(pack);
-    const auto place = static_cast<int>(i);
-    clone.branches.push_back({inspiration_branch(place), lease_.inspirations(place).commit()});
-  }
-  GERMLINE_TRY(lay_out_clone(box->get(), clone));
-
   std::string token;
   if (with_model) {
     token = "germline-" + make_uuid7_hex(*context_.time, random_) +

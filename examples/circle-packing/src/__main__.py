@@ -42,7 +42,11 @@ def iterate():
         before = 0.0
     elif others and chance.random() < 0.5:
         mate = chance.choice(others)["branch"]
-        text = mutation.crossed(text, source_of(mate), chance)
+        try:
+            text = mutation.crossed(text, source_of(mate), chance)
+        except (AttributeError, TypeError, ValueError, subprocess.CalledProcessError) as error:
+            print(f"{mate} cannot be crossed: {error}")
+            mate = None
     changed, _, after = mutation.improve(text, chance, TRIES)
     if after - before < LEAST_GAIN:
         print(f"nothing better than {before:.9f} in {TRIES} tries")

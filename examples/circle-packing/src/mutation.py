@@ -54,6 +54,8 @@ def crossed(text, other, chance):
     """The text with the circles of the other's on one side of a line that is drawn by chance, and with
     one of their two expressions. Both sides keep where their circles are."""
     genes, theirs = Genes(text), Genes(other)
+    if len(theirs.centres) != len(genes.centres):
+        raise ValueError(f"the other has {len(theirs.centres)} circles")
     angle = chance.uniform(0, 2 * math.pi)
     side = lambda place: place[0] * math.cos(angle) + place[1] * math.sin(angle)
     count = len(genes.centres)

@@ -64,6 +64,12 @@ class Mutations(unittest.TestCase):
             self.assertEqual(mutation.crossed(TEXT, other, random.Random(seed)), text)
         self.assertEqual(met, {(1, "border"), (1, "x")})
 
+    def test_what_is_no_packing_like_it_is_not_crossed(self):
+        fewer = TEXT.replace("    (0.750000000, 0.750000000),\n", "")
+        for other in (fewer, "", TEXT.replace("0.75", "three")):
+            with self.assertRaises((AttributeError, TypeError, ValueError)):
+                mutation.crossed(TEXT, other, random.Random(1))
+
     def test_the_same_seed_makes_the_same_change(self):
         changes = {mutation.improve(TEXT, random.Random(3), 100)[0] for _ in range(2)}
         self.assertEqual(len(changes), 1)
