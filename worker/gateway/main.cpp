@@ -152,14 +152,14 @@ result<void> run(int argc, char** argv) {
   system_clock_source time;
   system_random random;
   const auto all_keys = keys_of(config, keys);
-  GERMLINE_TRY_ASSIGN(const auto upstreams, make_upstreams(context, config, keys, all_keys));
+  const auto secrets = filtered_secrets(all_keys);
+  GERMLINE_TRY_ASSIGN(const auto upstreams, make_upstreams(context, config, keys, secrets));
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  const auto secrets = filtered_secrets(all_keys);
   gateway_parts parts{context,   config,      time,   random, roster,
                       upstreams, transcripts, bodies, secrets};
-  gateway served(parts, std::move(prices), all_keys, std::move(control));
+  gateway served(parts, std::move(prices), secrets, std::move(control));
   served.start();
   for (const auto& one : config.upstreams) {
     log_info("serving {} ({})", one.replay.empty() ? one.url : one.replay, one.name);

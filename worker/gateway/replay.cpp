@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
+#include "common/hash.hpp"
+#include "common/log.hpp"
 #include "worker/gateway/request_difference.hpp"
 #include "worker/gateway/transcript_cuts.hpp"
 
@@ -21,12 +24,16 @@ std::optional<std::string> difference(const replay_question& asked,
   return first_difference(asked.request, recorded.request, !recorded.translated.empty());
 }
 
-/// How many bytes the requests have in common at their beginning; none: they are not alike.
-std::optional<std::size_t> likeness(const replay_question& asked,
-                                    const recorded_exchange& recorded) {
-  if (asked.path != recorded.path) return std::nullopt;
-  const auto differs = std::ranges::mismatch(asked.request, recorded.request).in1;
-  return static_cast<std::size_t>(differs - asked.request.begin());
+/// How many bytes the requests have in common at their beginning.
+std::size_t likeness(std::string_view asked, std::string_view recorded) {
+  return static_cast<std::size_t>(std::ranges::mismatch(asked, recorded).in1 - asked.begin());
+}
+
+/// What never went to an upstream, since none was free. What the gateway counted itself stays: who
+/// counts will ask again.
+bool was_asked(const recorded_exchange& head) {
+  if (head.outcome == "refused") return false;
+  return !(head.upstream.empty() && head.outcome == "not_billed");
 }
 
 error none(std::string why) {
@@ -58,11 +65,19 @@ result<replay> replay::open(const std::string& place, replay_mode mode) {
                      std::to_string(max_recordings) +
                      " can be replayed: put those that are wanted into a folder of their own");
   }
+  std::optional<error> first;
   for (const auto& file : files) {
-    GERMLINE_TRY_ASSIGN(auto found, read(file, mode));
-    if (found) opened.recordings_.push_back(std::move(*found));
+    auto found = read(file, mode);
+    if (!found && !opened.is_folder_) return found.error();
+    if (!found) {
+      log_warning("left out of the replay: {}", found.error().message());
+      if (!first) first = found.error();
+    } else if (*found) {
+      opened.recordings_.push_back(std::move(**found));
+    }
   }
   if (opened.recordings_.empty()) {
+    if (first) return *first;
     return error(error_code::invalid_argument, place + " has no request that went to an upstream");
   }
   return opened;
@@ -71,23 +86,38 @@ result<replay> replay::open(const std::string& place, replay_mode mode) {
 result<std::optional<replay::recording>> replay::read(const std::string& path, replay_mode mode) {
   GERMLINE_TRY_ASSIGN(auto file, transcript_reader::open(path));
   // Lines are in the order in which requests ended; here in that in which they began.
-  std::vector<std::pair<std::string, std::size_t>> begun;
+  std::vector<std::tuple<std::string, std::int64_t, std::size_t>> begun;
   for (std::size_t i = 0; i < file.size(); ++i) {
-    GERMLINE_TRY_ASSIGN(auto head, file.read_head(i));
-    if (head.outcome != "refused") begun.emplace_back(std::move(head.at), i);
+    auto head = file.read_head(i);
+    if (!head) return head.error().within(path);
+    if (was_asked(*head)) begun.emplace_back(std::move(head->at), head->serial, i);
   }
   if (begun.empty()) return std::optional<recording>();
   std::ranges::sort(begun);
-  std::vector<std::size_t> asked;
-  std::vector<std::size_t> messages;
-  for (const auto& [at, i] : begun) {
-    asked.push_back(i);
-    if (mode != replay_mode::lenient) continue;
-    GERMLINE_TRY_ASSIGN(const auto whole, file.read(i));
-    messages.push_back(count_messages(whole.request));
+  recording made{fs::path(path).filename().string(), std::move(file), {}, {}};
+  for (const auto& [began, serial, i] : begun) {
+    auto& one = made.asked.emplace_back(entry{.at = i});
+    if (mode == replay_mode::strict && made.asked.size() > 1) continue;
+    auto known = index(made.file, i);
+    if (!known) return known.error().within(path);
+    one = std::move(*known);
+    if (mode == replay_mode::lenient) {
+      made.by_likes[one.like].push_back(made.asked.size() - 1);
+    }
   }
-  return std::optional(recording{fs::path(path).filename().string(), std::move(file),
-                                 std::move(asked), std::move(messages)});
+  made.file.forget_unpacked();
+  return std::optional(std::move(made));
+}
+
+result<replay::entry> replay::index(const transcript_reader& file, std::size_t at) {
+  GERMLINE_TRY_ASSIGN(const auto whole, file.read(at));
+  entry made{at,
+             {whole.path, count_messages(whole.request)},
+             whole.request.size(),
+             sha256_hex(whole.request),
+             {}};
+  if (!whole.translated.empty()) made.own_words = sha256_hex(own_words(whole.request));
+  return made;
 }
 
 std::variant<recorded_exchange, replay_refusal> replay::answer(const replay_question& asked) {
@@ -117,29 +147,67 @@ std::variant<recorded_exchange, replay_refusal> replay::answer(const replay_ques
 
 result<std::size_t> replay::choose(const replay_question& asked) const {
   if (!is_folder_) return std::size_t{0};
-  std::optional<std::size_t> best;
-  std::size_t best_bytes = 0;
-  std::string nearest;
-  const auto messages = count_messages(asked.request);
+  const bool is_strict = mode_ == replay_mode::strict;
+  if (const auto found = is_strict ? begins_so(asked) : begins_alike(asked)) return *found;
+  return none("no transcript in " + place_ +
+              (is_strict ? " begins with this request" : " begins with a request like this") +
+              ", of those that no attempt had yet" + (is_strict ? nearest(asked) : ""));
+}
+
+std::optional<std::size_t> replay::begins_so(const replay_question& asked) const {
+  const auto digest = sha256_hex(asked.request);
+  std::optional<std::string> words;  // made where it is looked at
   for (std::size_t i = 0; i < recordings_.size(); ++i) {
     const auto& one = recordings_[i];
-    if (one.taken) continue;
-    GERMLINE_TRY_ASSIGN(const auto first, one.file.read(one.asked.front()));
-    if (mode_ == replay_mode::strict) {
-      const auto differs = difference(asked, first);
-      if (!differs) return i;
-      if (nearest.empty()) nearest = "; in " + one.name + " " + *differs;
-    } else if (const auto bytes = likeness(asked, first); bytes && one.messages[0] == messages) {
-      if (best && *bytes <= best_bytes) continue;
-      best = i;
-      best_bytes = *bytes;
-    }
+    const auto& first = one.asked.front();
+    if (one.taken || first.like.first != asked.path) continue;
+    if (first.bytes == asked.request.size() && first.sha256 == digest) return i;
+    if (first.own_words.empty()) continue;
+    if (!words) words = sha256_hex(own_words(asked.request));
+    if (first.own_words != *words) continue;
+    const auto whole = one.file.read(first.at);
+    one.file.forget_unpacked();
+    if (whole && !difference(asked, *whole)) return i;
   }
-  if (best) return *best;
-  return none("no transcript in " + place_ +
-              (mode_ == replay_mode::strict ? " begins with this request"
-                                            : " begins with a request like this") +
-              ", of those that no attempt had yet" + nearest);
+  return std::nullopt;
+}
+
+std::optional<std::size_t> replay::begins_alike(const replay_question& asked) const {
+  const likes like(asked.path, count_messages(asked.request));
+  std::optional<std::size_t> best;
+  std::size_t best_bytes = 0;
+  std::size_t compared = 0;
+  for (std::size_t i = 0; i < recordings_.size() && compared < max_compared; ++i) {
+    const auto& one = recordings_[i];
+    if (one.taken || one.asked.front().like != like) continue;
+    ++compared;
+    const auto first = one.file.read(one.asked.front().at);
+    one.file.forget_unpacked();
+    if (!first) continue;
+    const auto bytes = likeness(asked.request, first->request);
+    if (best && bytes <= best_bytes) continue;
+    best = i;
+    best_bytes = bytes;
+  }
+  return best;
+}
+
+/// Of one recording, which is the likeliest to be meant, in what it differs.
+std::string replay::nearest(const replay_question& asked) const {
+  const likes like(asked.path, count_messages(asked.request));
+  const recording* likeliest = nullptr;
+  for (const auto& one : recordings_) {
+    if (one.taken) continue;
+    if (!likeliest) likeliest = &one;
+    if (one.asked.front().like != like) continue;
+    likeliest = &one;
+    break;
+  }
+  if (!likeliest) return "";
+  const auto first = likeliest->file.read(likeliest->asked.front().at);
+  likeliest->file.forget_unpacked();
+  const auto differs = first ? difference(asked, *first) : std::nullopt;
+  return differs ? "; in " + likeliest->name + " " + *differs : "";
 }
 
 result<recorded_exchange> replay::answer_strictly(place& at, const replay_question& asked) const {
@@ -149,8 +217,10 @@ result<recorded_exchange> replay::answer_strictly(place& at, const replay_questi
     return none("request " + number + " is one more than were recorded" +
                 (from.file.is_complete() ? "" : ", and not all that were made were recorded"));
   }
-  GERMLINE_TRY_ASSIGN(auto recorded, from.file.read(from.asked[at.next]));
-  if (const auto differs = difference(asked, recorded)) {
+  auto recorded = from.file.read(from.asked[at.next].at);
+  from.file.forget_unpacked();
+  if (!recorded) return recorded.error();
+  if (const auto differs = difference(asked, *recorded)) {
     return none("request " + number + " differs: " + *differs +
                 (from.file.is_complete() ? "" : "; not all that were made were recorded"));
   }
@@ -160,24 +230,35 @@ result<recorded_exchange> replay::answer_strictly(place& at, const replay_questi
 
 result<recorded_exchange> replay::answer_leniently(place& at, const replay_question& asked) const {
   const auto& from = recordings_[at.recording];
-  const auto messages = count_messages(asked.request);
+  const likes like(asked.path, count_messages(asked.request));
+  const auto digest = sha256_hex(asked.request);
   std::optional<std::size_t> best;
-  recorded_exchange answer;
   std::size_t best_bytes = 0;
-  for (std::size_t i = 0; i < from.asked.size(); ++i) {
-    if (at.given[i] || from.messages[i] != messages) continue;
-    GERMLINE_TRY_ASSIGN(auto recorded, from.file.read(from.asked[i]));
-    const auto bytes = likeness(asked, recorded);
-    if (!bytes || (best && *bytes <= best_bytes)) continue;
-    best = i;
-    best_bytes = *bytes;
-    answer = std::move(recorded);
+  std::vector<std::size_t> open;
+  if (const auto found = from.by_likes.find(like); found != from.by_likes.end()) {
+    for (const auto i : found->second) {
+      if (at.given[i]) continue;
+      if (!best && from.asked[i].sha256 == digest) best = i;
+      if (open.size() < max_compared) open.push_back(i);
+    }
   }
   if (!best) {
-    return none("of the recorded requests that were not answered yet none has the path " +
-                std::string(asked.path) + " and " + std::to_string(messages) + " messages");
+    for (const auto i : open) {
+      const auto recorded = from.file.read(from.asked[i].at);
+      if (!recorded) continue;
+      const auto bytes = likeness(asked.request, recorded->request);
+      if (best && bytes <= best_bytes) continue;
+      best = i;
+      best_bytes = bytes;
+    }
   }
-  at.given[*best] = true;
+  auto answer =
+      best ? from.file.read(from.asked[*best].at)
+           : result<recorded_exchange>(
+                 none("of the recorded requests that were not answered yet none has the path " +
+                      like.first + " and " + std::to_string(like.second) + " messages"));
+  from.file.forget_unpacked();
+  if (answer) at.given[*best] = true;
   return answer;
 }
 

@@ -1,6 +1,7 @@
 // replay: answers requests by what a transcript, or a folder of them, says that such requests were
 // answered (docs/gateway.md). Decides only; replay_upstream brings it to the sessions.
-// Each attempt has its own place. One thread at a time; reads files.
+// Each attempt has its own place. One thread at a time; reads files: to open it takes a while, an
+// answer few reads, and nothing that was unpacked is kept behind it.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -37,8 +39,11 @@ struct replay_refusal {
 class replay {
  public:
   static constexpr std::size_t max_recordings = 1'000;
+  /// So many recorded requests, the first that fit, are looked at for the one that is most alike.
+  static constexpr std::size_t max_compared = 64;
 
   /// `place`: a transcript, as it was written or exported, or a folder with files *.jsonl of them.
+  /// Of a folder what cannot be read is left out and logged.
   static result<replay> open(const std::string& place, replay_mode mode);
 
   std::variant<recorded_exchange, replay_refusal> answer(const replay_question& asked);
@@ -46,12 +51,23 @@ class replay {
   void forget(std::string_view attempt_id);
 
  private:
+  /// What may stand in for each other, leniently: the path, and the number of messages.
+  using likes = std::pair<std::string, std::size_t>;
+  /// Of a recorded request what tells whether it is worth reading. In strict mode only the first of
+  /// a recording has it: no other is searched for.
+  struct entry {
+    std::size_t at = 0;  // in the file
+    likes like;
+    std::size_t bytes = 0;
+    std::string sha256;
+    std::string own_words;  // the digest of what is compared, where it was translated
+  };
   struct recording {
     std::string name;  // of the file
     transcript_reader file;
-    std::vector<std::size_t> asked;     // its entries that went upstream
-    std::vector<std::size_t> messages;  // of each of these (count_messages); lenient
-    bool taken = false;                 // by an attempt, where it is one of several
+    std::vector<entry> asked;  // its entries that went upstream, in the order of their beginnings
+    std::map<likes, std::vector<std::size_t>> by_likes;  // places in `asked`; lenient
+    bool taken = false;  // by an attempt, where it is one of several
   };
   struct place {
     std::size_t recording = 0;
@@ -61,7 +77,11 @@ class replay {
   };
 
   static result<std::optional<recording>> read(const std::string& path, replay_mode mode);
+  static result<entry> index(const transcript_reader& file, std::size_t at);
   result<std::size_t> choose(const replay_question& asked) const;
+  std::optional<std::size_t> begins_so(const replay_question& asked) const;
+  std::optional<std::size_t> begins_alike(const replay_question& asked) const;
+  std::string nearest(const replay_question& asked) const;
   result<recorded_exchange> answer_strictly(place& at, const replay_question& asked) const;
   result<recorded_exchange> answer_leniently(place& at, const replay_question& asked) const;
 

@@ -140,6 +140,80 @@ TEST_CASE("lenient: the most alike of as many messages, each once, and an end th
   CHECK(ask(*opened, "b", "1,2") == "a");
 }
 
+TEST_CASE("a damaged recording in a folder is left out, and the others are replayed") {
+  for (const auto mode : {replay_mode::strict, replay_mode::lenient}) {
+    const scratch folder;
+    const auto damaged = folder.record("att_1", {entry("1", std::string(300, 'd'))});
+    folder.record("att_2", {entry("1," + std::string(300, '2'), "second")});
+    std::ofstream(folder.path + "/att_0.jsonl") << "nothing\n";
+    std::ifstream in(damaged);
+    std::string line;
+    std::getline(in, line);  // of pieces
+    std::getline(in, line);
+    std::ofstream(damaged, std::ios::trunc) << line << "\n";
+    CHECK_FALSE(replay::open(damaged, mode));
+    auto opened = replay::open(folder.path, mode);
+    REQUIRE(opened);
+    CHECK(ask(*opened, "a", "1," + std::string(300, '2')) == "second");
+  }
+}
+
+TEST_CASE("of one millisecond the order is that of the serials") {
+  const scratch folder;
+  auto late = entry("2", "late");
+  late.serial = 2;
+  auto early = entry("1", "early");
+  early.serial = 1;
+  auto opened = replay::open(folder.record("att_1", {late, early}), replay_mode::strict);
+  REQUIRE(opened);
+  CHECK(ask(*opened, "a", "1") == "early");
+  CHECK(ask(*opened, "a", "2") == "late");
+}
+
+TEST_CASE("what never went to an upstream is not replayed, but for what was counted") {
+  const scratch folder;
+  auto full = entry("1", "full");
+  full.outcome = "not_billed";
+  full.status = 429;
+  full.cost_nanousd = 0;
+  auto failed = full;
+  failed.response = "failed";
+  failed.upstream = "provider";
+  auto opened = replay::open(folder.record("att_1", {full, failed, entry("1", "counted")}),
+                             replay_mode::strict);
+  REQUIRE(opened);
+  CHECK(ask(*opened, "a", "1") == "failed");
+  CHECK(ask(*opened, "a", "1") == "counted");
+}
+
+TEST_CASE("of a translated recording each attempt of a folder is found by its own words") {
+  const scratch folder;
+  auto other = entry("7", "other");
+  other.translated = "messages";
+  auto one = entry("1", "one");
+  one.translated = "messages";
+  folder.record("att_1", {other});
+  folder.record("att_2", {one});
+  auto opened = replay::open(folder.path, replay_mode::strict);
+  REQUIRE(opened);
+  const std::string text = R"({"messages": [1], "model":"m", "max_tokens":5})";
+  const auto said = opened->answer({"a", messages_path, text});
+  REQUIRE(std::holds_alternative<recorded_exchange>(said));
+  CHECK(std::get<recorded_exchange>(said).response == "one");
+}
+
+TEST_CASE("lenient: the same request is preferred, however many are alike") {
+  const scratch folder;
+  std::vector<transcript_entry> entries;
+  for (int i = 0; i < 100; ++i) {
+    entries.push_back(entry("1," + std::to_string(1'000 + i), std::to_string(i)));
+  }
+  auto opened = replay::open(folder.record("att_1", entries), replay_mode::lenient);
+  REQUIRE(opened);
+  CHECK(ask(*opened, "a", "1,1099") == "99");
+  CHECK(ask(*opened, "a", "1,1099") == "0");  // of the first that are compared
+}
+
 TEST_CASE("what cannot be replayed is told before anything is asked") {
   const scratch folder;
   CHECK(has(replay::open(folder.path, replay_mode::strict).error().message(), "has no request"));

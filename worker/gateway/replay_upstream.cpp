@@ -59,9 +59,9 @@ class replay_upstream::replay_call final : public upstream::call {
 
   /// Of a stream one event.
   std::string_view next_piece() const {
-    const auto rest = std::string_view(given_.body).substr(done_);
+    const auto rest = std::string_view(given_.body).substr(done_, longest_piece_bytes);
     const auto end = given_.streams ? rest.find("\n\n") : rest.npos;
-    return rest.substr(0, std::min(end == rest.npos ? rest.size() : end + 2, longest_piece_bytes));
+    return end == rest.npos ? rest : rest.substr(0, end + 2);
   }
 
   boost::asio::io_context& context_;

@@ -59,9 +59,11 @@ std::optional<difference> compare_objects(const json& asked, const json& recorde
                                           const std::string& path, int depth) {
   for (const auto& [key, value] : asked.items()) {
     const auto other = recorded.find(key);
-    const auto where = member(path, shortened(key));
-    if (other == recorded.end()) return difference{where, shown(value), "nothing"};
-    if (auto found = compare(value, *other, where, depth + 1)) return found;
+    if (other == recorded.end()) {
+      return difference{member(path, shortened(key)), shown(value), "nothing"};
+    }
+    if (value == *other) continue;  // no place is spelt for what is the same
+    return compare(value, *other, member(path, shortened(key)), depth + 1);
   }
   for (const auto& [key, value] : recorded.items()) {
     if (!asked.contains(key)) {
@@ -74,10 +76,12 @@ std::optional<difference> compare_objects(const json& asked, const json& recorde
 std::optional<difference> compare_arrays(const json& asked, const json& recorded,
                                          const std::string& path, int depth) {
   for (std::size_t i = 0; i < std::max(asked.size(), recorded.size()); ++i) {
+    const bool is_both = i < asked.size() && i < recorded.size();
+    if (is_both && asked[i] == recorded[i]) continue;
     const auto where = path + "[" + std::to_string(i) + "]";
     if (i >= asked.size()) return difference{where, "nothing", shown(recorded[i])};
     if (i >= recorded.size()) return difference{where, shown(asked[i]), "nothing"};
-    if (auto found = compare(asked[i], recorded[i], where, depth + 1)) return found;
+    return compare(asked[i], recorded[i], where, depth + 1);
   }
   return std::nullopt;
 }
@@ -113,6 +117,13 @@ std::string around(std::string_view text, std::size_t place) {
 }
 
 }  // namespace
+
+std::string own_words(std::string_view request) {
+  auto one = parsed(request);
+  if (!one.is_object()) return std::string(request);
+  for (const auto* key : put_in) one.erase(key);
+  return one.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 std::optional<std::string> first_difference(std::string_view asked, std::string_view recorded,
                                             bool in_own_words) {

@@ -15,4 +15,9 @@ namespace germline::worker {
 std::optional<std::string> first_difference(std::string_view asked, std::string_view recorded,
                                             bool in_own_words);
 
+/// A request's JSON, spelt in one way and without what the gateway puts in: requests that
+/// first_difference finds the same in their own words have the same. Of what is no object: it as it
+/// is.
+std::string own_words(std::string_view request);
+
 }  // namespace germline::worker

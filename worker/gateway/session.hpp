@@ -79,6 +79,7 @@ class session {
     std::int64_t began_ms = 0;
     std::optional<std::uint64_t> reservation;
     std::uint64_t serial = 0;  // of the last one: no other request of the attempt has it
+    std::uint64_t first_serial = 0;
     std::string_view outcome = "refused";
     std::string problem = "it was cut off";  // told where no whole answer comes
     token_counts tokens;

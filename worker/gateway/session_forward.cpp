@@ -101,6 +101,7 @@ std::optional<session::reply> session::reserve(exchange& one) {
     return out;
   }
   one.reservation = one.serial = id;
+  if (one.first_serial == 0) one.first_serial = id;
   return std::nullopt;
 }
 
@@ -148,6 +149,8 @@ void session::give_back(exchange& one) {
   } else if (one.reservation) {
     release(one);
   }
+  // What was kept may end in the middle of a secret.
+  one.kept_cut = one.kept_cut || (sent && !one.kept.empty());
   if (!one.recorded) finish_record(one, one.status);
 }
 
@@ -178,6 +181,8 @@ void session::finish_record(exchange& one, unsigned status) {
   one.recorded = true;
   transcript_entry entry;
   entry.at_utc_ms = one.began_ms;
+  entry.serial = static_cast<std::int64_t>(one.first_serial);
+  entry.stream = one.usage != nullptr;
   entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
   entry.path = one.path;
   entry.upstream = one.upstream;

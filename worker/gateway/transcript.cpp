@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.hpp"
 #include "worker/gateway/transcript_reader.hpp"
@@ -66,6 +68,12 @@ std::string redacted_beginning(std::string_view text, const std::vector<std::str
   return clean;
 }
 
+void transcript_entry::shorten_refused() {
+  if (!is_refused() || !request || request->size() <= max_refused_bytes) return;
+  request = std::make_shared<const std::string>(request->substr(0, max_refused_bytes));
+  request_cut = true;
+}
+
 result<transcript> transcript::open(const std::string& directory, const std::string& attempt_id,
                                     std::int64_t max_bytes, std::vector<std::string> secrets) {
   transcript opened;
@@ -78,45 +86,82 @@ result<transcript> transcript::open(const std::string& directory, const std::str
   opened.file_.reset(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!opened.file_) return errno_error("opening the transcript " + path, errno);
+  if (::flock(opened.file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return errno_error("locking the transcript " + path, errno);
+    return error(error_code::failed_precondition,
+                 "the transcript " + path + " is being written by another gateway");
+  }
+  opened.left_bytes_ = max_bytes;
+  opened.share_left_bytes_ = {max_bytes / 8, max_bytes / 2};
   struct stat status {};
   if (::fstat(opened.file_.get(), &status) != 0) {
     return errno_error("looking at the transcript " + path, errno);
   }
-  opened.left_bytes_ = max_bytes - status.st_size;
-  opened.share_left_bytes_ = {opened.left_bytes_ / 8, opened.left_bytes_ / 2};
-  if (status.st_size == 0) return opened;
-  GERMLINE_TRY_ASSIGN(const auto before, transcript_reader::open(path));
-  for (const auto& piece : before.pieces()) opened.pieces_.add_known(piece.sha256, piece.number);
-  opened.torn_ = !before.ends_whole();
+  if (status.st_size > 0) GERMLINE_TRY(opened.go_on(path));
   return opened;
 }
 
-result<void> transcript::append(const transcript_entry& entry) {
-  if (!file_ || cut_) return {};
-  const bool is_refused = entry.outcome == "refused";
-  auto request = redacted(entry.request ? std::string_view(*entry.request) : "", secrets_);
-  const bool request_cut = is_refused && request.size() > max_refused_bytes;
-  if (request_cut) request.resize(max_refused_bytes);
+result<void> transcript::go_on(const std::string& path) {
+  GERMLINE_TRY_ASSIGN(const auto before, transcript_reader::open(path));
+  if (!before.ends_whole() && ::ftruncate(file_.get(), before.whole_bytes()) != 0) {
+    return errno_error("removing the torn end of " + path, errno);
+  }
+  pieces_.go_on_from(before.next_piece());
+  left_bytes_ -= before.whole_bytes();
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const auto head = before.read_head(i);
+    if (!head) continue;  // damaged: then of no share
+    const bool is_free = head->cost_nanousd == 0 && head->tokens == token_counts();
+    const auto of = kind_of(head->outcome == "refused", is_free);
+    for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
+      share_left_bytes_[at] -= before.entry_bytes(i);
+    }
+  }
+  for (const auto& mark : before.gaps()) {
+    cut_ = cut_ || mark.find("\"cut\"") != mark.npos;
+    if (mark.find("\"left_out\"") == mark.npos) continue;
+    left_out_[mark.find("\"refused\"") != mark.npos ? 0 : 1] = true;
+  }
+  return {};
+}
+
+// Once one did not fit, nothing more of its kind is looked at: that would cost as much as to write.
+bool transcript::leaves_out(kind of) const {
+  return of != kind::charged && (left_out_[1] || (of == kind::refused && left_out_[0]));
+}
+
+result<void> transcript::append(transcript_entry entry) {
+  const auto of = kind_of(entry.is_refused(), entry.is_free());
+  if (!file_ || cut_ || leaves_out(of)) return {};
+  entry.shorten_refused();
+  auto request = std::string(entry.request ? std::string_view(*entry.request) : "");
+  request = entry.request_cut ? redacted_beginning(request, secrets_) : redacted(request, secrets_);
   auto response = entry.response_cut ? redacted_beginning(entry.response, secrets_)
                                      : redacted(entry.response, secrets_);
+  const auto share = of == kind::refused ? piece_share::none
+                     : of == kind::free  ? piece_share::free
+                                         : piece_share::charged;
   nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
                          {"duration_ms", entry.duration_ms},
                          {"path", entry.path},
-                         {"request", pieces_.store(std::move(request))},
+                         {"request", pieces_.store(std::move(request), share)},
                          {"status", entry.status},
-                         {"response", pieces_.store(std::move(response))},
+                         {"stream", entry.stream},
+                         {"response", pieces_.store(std::move(response), share)},
                          {"outcome", entry.outcome},
                          {"cost_nanousd", entry.cost_nanousd}};
   line["usage"] = {{"input_tokens", entry.tokens.input},
                    {"output_tokens", entry.tokens.output},
                    {"cache_write_tokens", entry.tokens.cache_write},
                    {"cache_read_tokens", entry.tokens.cache_read}};
+  if (entry.tokens.cache_write_1h > 0) {
+    line["usage"]["cache_write_1h_tokens"] = entry.tokens.cache_write_1h;
+  }
+  if (entry.serial > 0) line["serial"] = entry.serial;
   if (!entry.upstream.empty()) line["upstream"] = entry.upstream;
   if (!entry.translated.empty()) line["translated"] = entry.translated;
-  if (request_cut) line["request_cut"] = true;
+  if (entry.request_cut) line["request_cut"] = true;
   if (entry.response_cut) line["response_cut"] = true;
-  const bool is_free = entry.cost_nanousd == 0 && entry.tokens == token_counts();
-  const auto of = is_refused ? kind::refused : is_free ? kind::free : kind::charged;
   const auto written =
       write_bounded(pieces_.pending_lines() +
                         line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
@@ -139,13 +184,8 @@ result<void> transcript::append_lost(std::int64_t entries) {
 result<bool> transcript::write_bounded(const std::string& lines, kind of) {
   const auto bytes = static_cast<std::int64_t>(lines.size());
   for (auto at = static_cast<std::size_t>(of); at < share_left_bytes_.size(); ++at) {
-    if (bytes <= share_left_bytes_[at]) continue;
-    if (left_out_[at]) return false;
-    left_out_[at] = true;
-    static constexpr std::array<std::string_view, 2> marks = {"{\"left_out\": \"refused\"}\n",
-                                                              "{\"left_out\": \"not_billed\"}\n"};
-    left_bytes_ -= static_cast<std::int64_t>(marks[at].size());
-    GERMLINE_TRY(write_lines(marks[at]));
+    if (bytes <= share_left_bytes_[at] && bytes <= left_bytes_) continue;
+    GERMLINE_TRY(leave_out(at));
     return false;
   }
   if (bytes > left_bytes_) {
@@ -159,6 +199,15 @@ result<bool> transcript::write_bounded(const std::string& lines, kind of) {
   }
   GERMLINE_TRY(write_lines(lines));
   return true;
+}
+
+result<void> transcript::leave_out(std::size_t share) {
+  if (left_out_[share]) return {};
+  left_out_[share] = true;
+  static constexpr std::array<std::string_view, 2> marks = {"{\"left_out\": \"refused\"}\n",
+                                                            "{\"left_out\": \"not_billed\"}\n"};
+  left_bytes_ -= static_cast<std::int64_t>(marks[share].size());
+  return write_lines(marks[share]);
 }
 
 result<void> transcript::write_lines(std::string_view lines) {

@@ -22,6 +22,7 @@ namespace germline::worker {
 
 struct transcript_entry {
   std::int64_t at_utc_ms = 0;
+  std::int64_t serial = 0;  // in the order in which its attempt's requests began; 0: none
   std::int64_t duration_ms = 0;
   std::string path;
   std::string_view upstream;    // that was asked last; empty: none. Outlives the entry
@@ -29,11 +30,18 @@ struct transcript_entry {
   std::shared_ptr<const std::string> request;  // null: none
   unsigned status = 0;                         // what the sandbox was answered; 0: nothing
   std::string response;
+  bool request_cut = false;
   bool response_cut = false;  // only its beginning was kept
+  bool stream = false;        // the response is server-sent events
   std::string_view outcome;   // settled, charged_by_bound, not_billed, refused
   token_counts tokens;
   std::int64_t cost_nanousd = 0;
 
+  bool is_refused() const { return outcome == "refused"; }
+  bool is_free() const { return cost_nanousd == 0 && tokens == token_counts(); }
+  /// Of a refused request no more is kept; at most so much is held in memory of it.
+  static constexpr std::size_t max_refused_bytes = 4096;
+  void shorten_refused();
   /// In memory.
   std::size_t bytes() const {
     return path.size() + (request ? request->size() : 0) + response.size();
@@ -47,25 +55,32 @@ std::string redacted_beginning(std::string_view text, const std::vector<std::str
 
 class transcript {
  public:
-  /// Of a refused request no more is written.
-  static constexpr std::size_t max_refused_bytes = 4096;
-
-  /// Makes `directory`/`attempt_id`.jsonl, mode 0600; one that is there is gone on with. An empty
-  /// `directory`: writes nothing.
+  /// Makes `directory`/`attempt_id`.jsonl, mode 0600, and locks it (flock): there is one writer.
+  /// One that is there is gone on with, but for a last line that has no end, which is removed. An
+  /// empty `directory`: writes nothing.
   static result<transcript> open(const std::string& directory, const std::string& attempt_id,
                                  std::int64_t max_bytes, std::vector<std::string> secrets);
 
   bool writes() const { return static_cast<bool>(file_); }
-  result<void> append(const transcript_entry& entry);
+  result<void> append(transcript_entry entry);
   /// Says in the file that `entries` could not be taken down.
   result<void> append_lost(std::int64_t entries);
+  /// Nothing more is written, and the lock is gone.
+  void close() { file_.reset(); }
 
  private:
   /// What may use up how much of the file; each may use what those before it may.
   enum class kind { refused, free, charged };
 
+  static kind kind_of(bool is_refused, bool is_free) {
+    return is_refused ? kind::refused : is_free ? kind::free : kind::charged;
+  }
+  result<void> go_on(const std::string& path);
+  bool leaves_out(kind of) const;
+
   /// False: it was left out.
   result<bool> write_bounded(const std::string& lines, kind of);
+  result<void> leave_out(std::size_t share);
   result<void> write_lines(std::string_view lines);
 
   unique_fd file_;
@@ -73,7 +88,7 @@ class transcript {
   std::array<std::int64_t, 2> share_left_bytes_{};  // of refused, and of it with free
   std::array<bool, 2> left_out_{};
   bool cut_ = false;
-  bool torn_ = false;  // the last line has no end
+  bool torn_ = false;  // the last line may have no end
   std::vector<std::string> secrets_;
   piece_table pieces_;
 };

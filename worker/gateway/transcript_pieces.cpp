@@ -66,25 +66,33 @@ class parts {
 
 }  // namespace
 
-json piece_table::store(std::string text) {
+bool piece_table::may_cut(piece_share of) const {
+  if (of == piece_share::none) return false;
+  if (of == piece_share::free) return free_ < max_free_pieces;
+  return charged_ + std::min(free_, max_free_pieces) < max_pieces;
+}
+
+json piece_table::store(std::string text, piece_share of) {
   if (text.size() < min_cut_bytes && is_utf8(text)) return text;
   parts made;
-  const auto pieces = size() < max_pieces ? cut_pieces(text) : whole_pieces(text);
+  const auto pieces = may_cut(of) ? cut_pieces(text) : whole_pieces(text);
   for (const auto piece : pieces) {
     if (piece.size() < min_piece_bytes && is_utf8(piece)) {
       made.add_text(piece);
     } else {
-      made.add_piece(number_of(piece));
+      made.add_piece(number_of(piece, of));
     }
   }
   return made.take();
 }
 
-std::int64_t piece_table::number_of(std::string_view piece) {
+std::int64_t piece_table::number_of(std::string_view piece, piece_share of) {
   const auto [place, is_new] = known_.try_emplace(sha256_hex(piece), next_);
   if (is_new) {
-    pending_.push_back({place->first, std::string(piece)});
+    pending_.push_back({place->first, std::string(piece), of});
     ++next_;
+    free_ += of == piece_share::free ? 1 : 0;
+    charged_ += of == piece_share::charged ? 1 : 0;
   }
   return place->second;
 }
@@ -96,12 +104,12 @@ std::string piece_table::pending_lines() const {
     json line = {{"from", number}, {"pieces", json::array()}};
     std::string texts;
     do {
-      const auto& [sha256, text] = pending_[at];
+      const auto& [sha256, text, of] = pending_[at];
       line["pieces"].push_back(json::array({sha256, text.size()}));
       texts += text;
       ++number;
       ++at;
-    } while (at < pending_.size() && texts.size() + pending_[at].text.size() <= max_frame_bytes);
+    } while (at < pending_.size() && texts.size() + pending_[at].text.size() <= frame_bytes);
     line["zstd"] = to_base64(packed(texts));
     lines += line.dump() + "\n";
   }
@@ -114,13 +122,12 @@ void piece_table::commit() {
 
 void piece_table::roll_back() {
   // Their numbers are not used again: a line of them may be there, before one that is torn.
-  for (const auto& piece : pending_) known_.erase(piece.sha256);
+  for (const auto& piece : pending_) {
+    known_.erase(piece.sha256);
+    free_ -= piece.of == piece_share::free ? 1 : 0;
+    charged_ -= piece.of == piece_share::charged ? 1 : 0;
+  }
   pending_.clear();
-}
-
-void piece_table::add_known(const std::string& sha256, std::int64_t number) {
-  known_.emplace(sha256, number);
-  next_ = std::max(next_, number + 1);
 }
 
 result<std::string> unpack_frame(std::string_view base64, std::size_t bytes) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <sstream>
 
 #include "worker/gateway/base64.hpp"
 #include "worker/gateway/transcript_cuts.hpp"
@@ -123,6 +124,48 @@ TEST_CASE("an attempt that has many pieces gets no more of them for its lists") 
   CHECK(stored == 10);
   CHECK(table.size() >= max_pieces);
   CHECK(table.size() <= max_pieces + 10'000 + 10);
+}
+
+TEST_CASE("what costs nothing leaves places for what is paid, and what is refused takes none") {
+  const auto list = [](int from, int count) {
+    std::string text = R"({"messages":[0)";
+    for (int i = from; i < from + count; ++i) {
+      text += ",\"" + std::string(60, 'x') + std::to_string(i) + "\"";
+    }
+    return text + "]}";
+  };
+  piece_table table;
+  CHECK(table.store(list(0, 10'000), piece_share::none).size() == 1);
+  table.commit();
+  for (int i = 1; i < 20; ++i) {
+    table.store(list(10'000 * i, 10'000), piece_share::free);
+    table.commit();
+  }
+  CHECK(table.size() < max_free_pieces + 10'000 + 20);
+  const auto before = table.size();
+  for (int i = 20; i < 23; ++i) {
+    table.store(list(10'000 * i, 10'000));
+    table.commit();
+  }
+  CHECK(table.size() >= before + 30'000);
+}
+
+TEST_CASE("a frame holds little, or one piece") {
+  piece_table table;
+  std::string text = R"({"messages":[0)";
+  for (int i = 0; i < 100; ++i) {
+    text += ",\"" + std::to_string(i) + std::string(i == 50 ? 1'000'000 : 10'000, 'x') + "\"";
+  }
+  table.store(text + "]}");
+  std::istringstream lines(table.pending_lines());
+  std::size_t frames = 0;
+  for (std::string line; std::getline(lines, line); ++frames) {
+    const auto pieces = json::parse(line)["pieces"];
+    std::size_t bytes = 0;
+    for (const auto& piece : pieces) bytes += piece[1].get<std::size_t>();
+    CHECK((bytes <= frame_bytes || pieces.size() == 1));
+  }
+  CHECK(frames > 4);
 }
 
 TEST_CASE("a frame gives what it says to hold, and nothing else") {

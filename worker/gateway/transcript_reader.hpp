@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,7 +22,8 @@ namespace germline::worker {
 
 /// One request and its answer, as they were recorded: secrets are out.
 struct recorded_exchange {
-  std::string at;  // ISO 8601
+  std::string at;           // ISO 8601
+  std::int64_t serial = 0;  // in the order of beginnings; 0: an earlier version's
   std::int64_t duration_ms = 0;
   std::string path;
   std::string upstream;
@@ -34,6 +36,7 @@ struct recorded_exchange {
   std::string outcome;
   token_counts tokens;
   std::int64_t cost_nanousd = 0;
+  std::optional<bool> stream;  // none: an earlier version's
 
   /// Server-sent events, and not one body.
   bool is_stream() const;
@@ -41,7 +44,8 @@ struct recorded_exchange {
 
 class transcript_reader {
  public:
-  /// A file of another form is an error only where nothing of it can be read.
+  /// A file of another form is an error only where nothing of it can be read. A symbolic link is
+  /// none.
   static result<transcript_reader> open(const std::string& path);
 
   std::size_t size() const { return exchanges_.size(); }
@@ -57,19 +61,25 @@ class transcript_reader {
   bool is_complete() const { return complete_; }
   std::int64_t file_bytes() const { return file_bytes_; }
 
-  /// For who goes on writing: the pieces in the file.
-  struct known_piece {
-    std::string sha256;
-    std::int64_t number = 0;
-  };
-  std::vector<known_piece> pieces() const;
+  /// The lines that say what is missing, as they stand in the file.
+  const std::vector<std::string>& gaps() const { return gaps_; }
+  /// Frames that were unpacked are kept for what is read next; no more after this.
+  void forget_unpacked() const;
+
+  /// For who goes on writing: the first number that no piece in the file has.
+  std::int64_t next_piece() const { return next_piece_; }
+  /// What the entry takes in the file, with the lines that stand before it.
+  std::int64_t entry_bytes(std::size_t at) const { return exchanges_.at(at).with_before; }
+  /// Up to the last line's end.
+  std::int64_t whole_bytes() const { return whole_bytes_; }
   /// Whether the last line has its end.
-  bool ends_whole() const { return ends_whole_; }
+  bool ends_whole() const { return whole_bytes_ == file_bytes_; }
 
  private:
   struct place {
     std::int64_t offset = 0;
     std::size_t bytes = 0;
+    std::int64_t with_before = 0;
   };
   struct piece_place {
     std::size_t frame = 0;   // index into frames_
@@ -88,7 +98,10 @@ class transcript_reader {
   bool take_pieces(std::string_view line, std::int64_t offset);
   result<std::string> line_at(const place& where) const;
   result<std::string> text_of(const nlohmann::json& parts) const;
-  result<void> append_piece(std::int64_t number, std::string& into) const;
+  struct wanted_piece;
+  result<void> want_piece(std::int64_t number, std::string& text,
+                          std::vector<wanted_piece>& wanted) const;
+  result<void> fill_in(std::vector<wanted_piece> wanted, std::string& text) const;
   result<std::string_view> frame_text(std::size_t frame) const;
   result<recorded_exchange> read_exchange(std::size_t at, bool with_texts) const;
 
@@ -97,9 +110,12 @@ class transcript_reader {
   std::vector<place> exchanges_;
   std::vector<frame_place> frames_;
   std::unordered_map<std::int64_t, piece_place> pieces_;
+  std::vector<std::string> gaps_;
+  std::int64_t next_piece_ = 0;
+  std::int64_t entry_end_ = 0;  // of the last one
+  std::int64_t whole_bytes_ = 0;
   std::size_t damaged_lines_ = 0;
   bool complete_ = true;
-  bool ends_whole_ = true;
   // Frames that were unpacked last; all are dropped when they are too many.
   mutable std::unordered_map<std::size_t, std::string> unpacked_;
   mutable std::size_t unpacked_bytes_ = 0;

@@ -8,6 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include <zstd.h>
+
+#include "common/clock.hpp"
+#include "common/hash.hpp"
+#include "worker/gateway/base64.hpp"
 #include "worker/gateway/transcript.hpp"
 
 using namespace germline;
@@ -67,6 +72,12 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return text.replace(at, what.size(), by);
 }
 
+/// A line of an earlier version.
+std::string entry_line() {
+  return R"({"path":"/v1/messages","request":"q","response":"","at":")" + std::string(100, 'x') +
+         "\"}\n";
+}
+
 }  // namespace
 
 TEST_CASE("what is read is what was written, byte for byte, and its beginnings are stored once") {
@@ -106,18 +117,124 @@ TEST_CASE("a transcript that is gone on with knows what it has, also behind a to
     auto file = folder.open();
     REQUIRE(file.append(entry(turn(3))));
   }
-  folder.write(folder.text() + R"({"from":9,"pieces":[["ab)");
-  const auto before = folder.text().size();
-  auto again = folder.open();
-  REQUIRE(again.append(entry(turn(4))));
+  const auto whole = folder.text();
+  {
+    auto file = folder.open();
+    REQUIRE(file.append(entry(turn(6))));
+  }
+  // As a kill at any byte leaves it.
+  const auto more = folder.text().substr(whole.size());
+  for (std::size_t torn = 1; torn <= more.size(); torn += torn < 300 ? 1 : 37) {
+    CAPTURE(torn);
+    folder.write(whole + more.substr(0, torn));
+    for (int i = 0; i < 2; ++i) {
+      auto again = folder.open();
+      REQUIRE(again.append(entry(turn(7 + i))));
+    }
+    const auto reader = transcript_reader::open(folder.file());
+    REQUIRE(reader);
+    CHECK(reader->damaged_lines() == 0);
+    CHECK(reader->ends_whole());
+    REQUIRE(reader->size() == (torn == more.size() ? 4 : 3));
+    REQUIRE(reader->read(0)->request == turn(3));
+    REQUIRE(reader->read(reader->size() - 2));
+    REQUIRE(reader->read(reader->size() - 2)->request == turn(7));
+    REQUIRE(reader->read(reader->size() - 1)->request == turn(8));
+  }
+}
+
+TEST_CASE("a line of pieces that is cut off is none, though what follows is whole") {
+  const scratch folder;
+  {
+    auto file = folder.open();
+    REQUIRE(file.append(entry(turn(3))));
+  }
+  const auto text = folder.text();
+  const auto line = text.substr(0, text.find('\n'));
+  for (const auto bytes :
+       {line.size() - 1, line.size() - 2, line.size() - 3, line.find("zstd") + 9}) {
+    CAPTURE(bytes);
+    folder.write(line.substr(0, bytes) + "\n" + text);
+    const auto reader = transcript_reader::open(folder.file());
+    REQUIRE(reader);
+    CHECK(reader->damaged_lines() == 1);
+    CHECK(reader->read(0)->request == turn(3));
+  }
+}
+
+TEST_CASE("a text whose pieces lie in many frames, one after the other, is read in little time") {
+  const scratch folder;
+  std::string frames;
+  std::string large(8 << 20, 'x');
+  constexpr int count = 12;
+  for (int i = 0; i < count; ++i) {
+    large[0] = static_cast<char>('a' + i);
+    std::string frame(::ZSTD_compressBound(large.size()), '\0');
+    frame.resize(::ZSTD_compress(frame.data(), frame.size(), large.data(), large.size(), 3));
+    json line = {
+        {"from", 2 * i},
+        {"pieces", json::array({json::array({sha256_hex(large.substr(0, 1)), 1}),
+                                json::array({sha256_hex(large.substr(1)), large.size() - 1})})},
+        {"zstd", to_base64(frame)}};
+    frames += line.dump() + "\n";
+  }
+  json one = {{"path", "/v1/messages"}, {"response", ""}, {"request", json::array()}};
+  std::string wanted;
+  for (int i = 0; i < 16'384; ++i) {
+    one["request"].push_back(2 * (i % count));
+    wanted += static_cast<char>('a' + i % count);
+  }
+  folder.write(frames + one.dump() + "\n");
   const auto reader = transcript_reader::open(folder.file());
   REQUIRE(reader);
-  REQUIRE(reader->size() == 2);
-  CHECK(reader->damaged_lines() == 1);
-  CHECK(reader->read(0)->request == turn(3));
-  CHECK(reader->read(1)->request == turn(4));
-  CHECK(reader->pieces().size() == 5);  // no message twice
-  CHECK(folder.text().size() > before);
+  const auto began_ms = system_clock_source().boot_ms();
+  const auto read = reader->read(0);
+  REQUIRE(read);
+  CHECK(read->request == wanted);
+  CHECK(system_clock_source().boot_ms() - began_ms < 5'000);
+}
+
+TEST_CASE("numbers that none can be are damage, and so is a piece of nothing") {
+  const scratch folder;
+  const auto read = [&](const std::string& members) {
+    folder.write(R"({"path":"/v1/messages","at":")" + std::string(100, 'x') +
+                 R"(","request":"q",)" + members + "}\n");
+    const auto reader = transcript_reader::open(folder.file());
+    REQUIRE(reader);
+    return static_cast<bool>(reader->read(0));
+  };
+  CHECK(read(R"("cost_nanousd":9223372036854775807)"));
+  CHECK_FALSE(read(R"("cost_nanousd":9223372036854775808)"));
+  CHECK_FALSE(read(R"("cost_nanousd":-1)"));
+  CHECK_FALSE(read(R"("status":1e3)"));
+  CHECK_FALSE(read(R"("usage":{"input_tokens":18446744073709551615})"));
+  CHECK_FALSE(read(R"("response":[[0,18446744073709551615]])"));
+  CHECK_FALSE(read(R"("response":[18446744073709551615])"));
+  folder.write("{\"from\":0,\"pieces\":[[\"a\",0]],\"zstd\":\"AAAA\"}\n" + entry_line());
+  CHECK(transcript_reader::open(folder.file())->damaged_lines() == 1);
+}
+
+TEST_CASE("what is no stream, though its first bytes look so, is known by its line") {
+  const scratch folder;
+  {
+    auto file = folder.open();
+    auto one = entry(turn(1), "data: is what I am");
+    REQUIRE(file.append(one));
+    one.stream = true;
+    one.response = "\n";
+    one.serial = 7;
+    REQUIRE(file.append(one));
+  }
+  const auto reader = transcript_reader::open(folder.file());
+  REQUIRE(reader);
+  CHECK_FALSE(reader->read(0)->is_stream());
+  CHECK(reader->read(1)->is_stream());
+  CHECK(reader->read(1)->serial == 7);
+  folder.write(exported_line(*reader->read(0)) + exported_line(*reader->read(1)), "att_2");
+  const auto again = transcript_reader::open(folder.file("att_2"));
+  CHECK_FALSE(again->read(0)->is_stream());
+  CHECK(again->read(1)->is_stream());
+  CHECK(again->read(1)->serial == 7);
 }
 
 TEST_CASE("two attempts write the same at once, each into a file of its own") {
@@ -159,7 +276,9 @@ TEST_CASE("secrets are out before a text is cut") {
 TEST_CASE("what is exported is read again as the same") {
   const scratch folder;
   auto file = folder.open();
-  REQUIRE(file.append(entry(turn(5), "event: x\n\n")));
+  auto events = entry(turn(5), "event: x\n\n");
+  events.stream = true;
+  REQUIRE(file.append(events));
   REQUIRE(file.append(entry("bytes \xff", "")));
   const auto reader = transcript_reader::open(folder.file());
   REQUIRE(reader);

@@ -8,6 +8,8 @@
 #include <random>
 #include <sstream>
 
+#include "common/clock.hpp"
+
 using namespace germline::worker;
 
 namespace {
@@ -76,13 +78,13 @@ TEST_CASE("what is refused, or costs nothing, cannot end a transcript") {
     REQUIRE(opened->append(refused));
   }
   transcript_entry unbilled;
-  unbilled.request = std::make_shared<std::string>(noise(1'000'000));
   unbilled.outcome = "not_billed";
-  for (int i = 0; i < 10; ++i) REQUIRE(opened->append(unbilled));
   for (int i = 0; i < 10; ++i) {
     unbilled.request = std::make_shared<std::string>(noise(9'000));
     REQUIRE(opened->append(unbilled));
   }
+  unbilled.request = std::make_shared<std::string>("short");
+  REQUIRE(opened->append(unbilled));  // behind what did not fit nothing is written
   transcript_entry charged;
   charged.request = std::make_shared<std::string>(noise(40'000));
   charged.outcome = "settled";
@@ -104,4 +106,89 @@ TEST_CASE("what is refused, or costs nothing, cannot end a transcript") {
   CHECK(count("\"outcome\":\"settled\"") == 1);
   CHECK(text.ends_with("}\n{\"lost\": 3}\n"));
   CHECK(text.find("\"cut\"") == std::string::npos);
+}
+
+TEST_CASE("what costs nothing does not bring the cut about where little is left") {
+  const scratch folder;
+  auto opened = transcript::open(folder.path, "att_1", 100'000, {});
+  REQUIRE(opened);
+  transcript_entry charged;
+  charged.cost_nanousd = 1;
+  charged.request = std::make_shared<std::string>(noise(90'000));
+  REQUIRE(opened->append(charged));
+  transcript_entry unbilled;
+  unbilled.outcome = "not_billed";
+  unbilled.request = std::make_shared<std::string>(noise(40'000));
+  REQUIRE(opened->append(unbilled));
+  charged.request = std::make_shared<std::string>("the last one");
+  REQUIRE(opened->append(charged));
+  const auto text = read(folder.path + "/att_1.jsonl");
+  CHECK(text.find("\"cut\"") == text.npos);
+  CHECK(text.find("the last one") != text.npos);
+}
+
+TEST_CASE("what is left out is not redacted, hashed or compressed first") {
+  const scratch folder;
+  auto opened = transcript::open(folder.path, "att_1", 100'000, {"some-secret-of-the-gateway"});
+  REQUIRE(opened);
+  transcript_entry unbilled;
+  unbilled.outcome = "not_billed";
+  unbilled.request = std::make_shared<std::string>(noise(32 << 20));
+  const auto took_ms = [&](int times) {
+    const auto began_ms = germline::system_clock_source().boot_ms();
+    for (int i = 0; i < times; ++i) REQUIRE(opened->append(unbilled));
+    return germline::system_clock_source().boot_ms() - began_ms;
+  };
+  const auto first_ms = took_ms(1);
+  CHECK(took_ms(20) < first_ms + 500);
+}
+
+TEST_CASE("one writer at a time, and who comes later knows what was cut and left out") {
+  const scratch folder;
+  const auto path = folder.path + "/att_1.jsonl";
+  transcript_entry unbilled;
+  unbilled.path = "/v1/messages";
+  unbilled.outcome = "not_billed";
+  transcript_entry charged = unbilled;
+  charged.outcome = "settled";
+  charged.cost_nanousd = 1;
+  const auto open = [&] { return transcript::open(folder.path, "att_1", 100'000, {}); };
+  const auto count = [&](const std::string& part) {
+    const auto text = read(path);
+    int found = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+    return found;
+  };
+  {
+    auto one = open();
+    REQUIRE(one);
+    const auto other = open();
+    REQUIRE_FALSE(other);
+    CHECK(other.error().message().find("is being written by another gateway") != std::string::npos);
+    unbilled.request = std::make_shared<std::string>(noise(40'000));
+    REQUIRE(one->append(unbilled));
+  }
+  {
+    auto again = open();  // of the half of 100,000 some 30,000 are used up
+    REQUIRE(again);
+    unbilled.request = std::make_shared<std::string>(noise(30'000));
+    REQUIRE(again->append(unbilled));
+    CHECK(count("not_billed\"}\n") == 1);
+  }
+  {
+    auto again = open();
+    REQUIRE(again);
+    unbilled.request = std::make_shared<std::string>("short");
+    REQUIRE(again->append(unbilled));
+    CHECK(count("short") == 0);
+    CHECK(count("not_billed\"}\n") == 1);
+    charged.request = std::make_shared<std::string>(noise(100'000));
+    REQUIRE(again->append(charged));
+    CHECK(count("{\"cut\": true}\n") == 1);
+  }
+  auto again = open();
+  REQUIRE(again);
+  charged.request = std::make_shared<std::string>("short");
+  REQUIRE(again->append(charged));
+  CHECK(count("short") == 0);
 }

@@ -24,21 +24,29 @@ transcript_writer::~transcript_writer() {
 }
 
 void transcript_writer::append(std::shared_ptr<record> into, transcript_entry entry) {
-  if (!into->file.writes()) return;
+  if (into->closed || !into->file.writes()) return;
+  entry.shorten_refused();
   {
     const std::scoped_lock lock(mutex_);
     const auto bytes = job_bytes + entry.bytes();
-    if (bytes > max_queued_bytes_ - queued_bytes_) {
+    if (!fits(*into, bytes)) {
       ++into->lost;
       return;
     }
     queued_bytes_ += bytes;
+    into->queued_bytes += bytes;
     queue_.push_back({std::move(into), std::move(entry), {}, bytes});
   }
   changed_.notify_all();
 }
 
+bool transcript_writer::fits(const record& into, std::size_t bytes) const {
+  const bool is_fair = into.queued_bytes == 0 || into.queued_bytes + bytes <= max_queued_bytes_ / 4;
+  return is_fair && bytes <= max_queued_bytes_ - queued_bytes_;
+}
+
 void transcript_writer::close(std::shared_ptr<record> ended, std::function<void()> done) {
+  ended->closed = true;
   {
     const std::scoped_lock lock(mutex_);
     queue_.push_back({std::move(ended), std::nullopt, std::move(done)});
@@ -65,17 +73,20 @@ void transcript_writer::work() {
     lock.lock();
     writing_ = false;
     queued_bytes_ -= next.bytes;
+    next.into->queued_bytes -= next.bytes;
     if (queue_.empty()) changed_.notify_all();
   }
 }
 
 void transcript_writer::write(const job& next, std::int64_t lost) {
-  auto& [attempt_id, file, ignored] = *next.into;
+  auto& file = next.into->file;
   result<void> written;
   if (next.entry) written = file.append(*next.entry);
   if (written && lost > 0) written = file.append_lost(lost);
-  if (!written) log_error("{}: {}", attempt_id, written.error().message());
-  if (next.done) next.done();
+  if (!written) log_error("{}: {}", next.into->attempt_id, written.error().message());
+  if (!next.done) return;
+  file.close();
+  next.done();
 }
 
 }  // namespace germline::worker

@@ -1,6 +1,7 @@
 // transcript_writer: writes the transcripts of all attempts on a thread of its own, so that no disk
 // holds the gateway's loop up. Entries wait in one queue, in the order given, bounded in bytes:
-// what does not fit is dropped, and its transcript says how many were. append, close and finish
+// what does not fit is dropped, and its transcript says how many were; no attempt that has entries
+// waiting may have more than a quarter of the queue. append, close and finish
 // come from one thread, the gateway's; `done` runs on the writer's.
 #pragma once
 
@@ -25,7 +26,9 @@ class transcript_writer {
   struct record {
     std::string attempt_id;
     transcript file;
-    std::int64_t lost = 0;  // under the writer's mutex
+    std::int64_t lost = 0;         // under the writer's mutex
+    std::size_t queued_bytes = 0;  // the same
+    bool closed = false;           // of the gateway's thread
   };
 
   explicit transcript_writer(std::size_t max_queued_bytes = 64 << 20);
@@ -33,8 +36,8 @@ class transcript_writer {
   ~transcript_writer();
 
   void append(std::shared_ptr<record> into, transcript_entry entry);
-  /// Nothing more will be appended to `ended`. `done` is called when all that was is written; it
-  /// must be quick.
+  /// Nothing more will be appended to `ended`. `done` is called when all that was is written and
+  /// the file is closed; it must be quick.
   void close(std::shared_ptr<record> ended, std::function<void()> done);
   /// Waits until all is written, at most so long. False: it took longer.
   bool finish(std::chrono::milliseconds most);
@@ -48,6 +51,7 @@ class transcript_writer {
   };
   void work();
   static void write(const job& next, std::int64_t lost);
+  bool fits(const record& into, std::size_t bytes) const;
 
   const std::size_t max_queued_bytes_;
   std::mutex mutex_;

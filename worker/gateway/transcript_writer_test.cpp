@@ -70,16 +70,20 @@ TEST_CASE("transcripts are written in order while others wait, and closed when a
 
 TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobody waits for it") {
   const scratch folder;
-  transcript_writer writer(20'000);
+  transcript_writer writer(80'000);
   const auto one = folder.record("att_1");
+  const auto other = folder.record("att_2");
+  const auto ended = folder.record("att_3");
   std::promise<void> reached;
   std::promise<void> go_on;
-  writer.close(one, [&] {
+  writer.close(ended, [&] {
     reached.set_value();
     go_on.get_future().wait();
   });
   reached.get_future().wait();  // the writer stands still
   for (int i = 0; i < 10; ++i) writer.append(one, entry("n" + std::to_string(i), 6000));
+  // One attempt does not take the room of another; alone, what is larger than its share is let in.
+  for (int i = 0; i < 3; ++i) writer.append(other, entry("n" + std::to_string(i), 40'000));
   CHECK_FALSE(writer.finish(std::chrono::milliseconds(10)));
   go_on.set_value();
   CHECK(writer.finish(std::chrono::seconds(10)));
@@ -87,6 +91,8 @@ TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobod
   CHECK(text.find("\"n2x") != text.npos);
   CHECK(text.find("\"n3x") == text.npos);
   CHECK(text.find("{\"lost\": 7}\n") != text.npos);
+  CHECK(folder.text("att_2").find("\"n0x") != text.npos);
+  CHECK(folder.text("att_2").find("{\"lost\": 2}\n") != text.npos);
   writer.append(one, entry("later"));
   CHECK(writer.finish(std::chrono::seconds(10)));
   CHECK(folder.text("att_1").find("later") != std::string::npos);
