@@ -52,7 +52,7 @@ void add_transcript_commands(CLI::App& app, command_line& line) {
                           "  germline transcript show recorded.jsonl --json",
                           shown, &run_transcript_show);
   add_number<std::int64_t>(show, "--request", shown->request, 1, 1'000'000'000,
-                           "the one of this number alone, and long texts whole");
+                           "the one of this number alone, whole, and long texts whole");
 
   auto exported = std::make_shared<transcript_options>();
   add_on_one(*group, line, "export", "Print each request and answer whole, a line of JSON each",

@@ -1,10 +1,15 @@
 #include "cli/commands/transcript_files.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+
+#include "common/unique_fd.hpp"
 
 namespace germline::cli {
 namespace {
@@ -15,6 +20,15 @@ constexpr std::string_view extension = ".jsonl";
 constexpr std::size_t most_named = 8;
 
 /// `transcripts` of the first worker, `transcripts-2` of the second.
+bool is_folder_of_up(std::string_view name) {
+  constexpr std::string_view first = "transcripts";
+  if (name == first) return true;
+  if (!name.starts_with(first) || name.size() < first.size() + 2) return false;
+  const auto number = name.substr(first.size());
+  return number[0] == '-' && number[1] != '0' &&
+         number.find_first_not_of("0123456789", 1) == number.npos;
+}
+
 result<std::vector<std::string>> folders_of_up(const session& with) {
   const auto& state = with.settings.get("state_dir");
   std::vector<std::string> folders;
@@ -22,7 +36,7 @@ result<std::vector<std::string>> folders_of_up(const session& with) {
   for (fs::directory_iterator at(state, failed), end; !failed && at != end; at.increment(failed)) {
     const auto name = at->path().filename().string();
     std::error_code ignored;
-    if (name.starts_with("transcripts") && at->is_directory(ignored)) {
+    if (is_folder_of_up(name) && at->is_directory(ignored)) {
       folders.push_back(at->path().string());
     }
   }
@@ -40,7 +54,7 @@ std::optional<transcript_file> look_at(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   return transcript_file{fs::path(path).stem().string(), path, status.st_size,
-                         status.st_mtim.tv_sec * 1'000};
+                         status.st_mtim.tv_sec * 1'000 + status.st_mtim.tv_nsec / 1'000'000};
 }
 
 }  // namespace
@@ -90,6 +104,33 @@ result<transcript_file> find_transcript(const session& with,
   if (found.size() > most_named) names += ", …";
   return error(error_code::invalid_argument,
                name + " is the beginning of " + std::to_string(found.size()) + ": " + names);
+}
+
+bool is_gateways(const transcript_file& file) {
+  constexpr std::string_view begin = "att_";
+  return file.attempt_id.starts_with(begin) && file.attempt_id.size() > begin.size();
+}
+
+result<bool> remove_unused(const transcript_file& file, std::int64_t before_utc_ms,
+                           bool only_looks) {
+  const unique_fd held(::open(file.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!held) {
+    if (errno == ENOENT || errno == ELOOP) return false;
+    return errno_error("opening " + file.path, errno);
+  }
+  if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return false;
+    return errno_error("locking " + file.path, errno);
+  }
+  struct stat now {};
+  if (::fstat(held.get(), &now) != 0) return errno_error("looking at " + file.path, errno);
+  const auto written_utc_ms =
+      std::int64_t{now.st_mtim.tv_sec} * 1'000 + now.st_mtim.tv_nsec / 1'000'000;
+  if (!S_ISREG(now.st_mode) || written_utc_ms >= before_utc_ms) return false;
+  if (!only_looks && ::unlink(file.path.c_str()) != 0) {
+    return errno_error("removing " + file.path, errno);
+  }
+  return true;
 }
 
 }  // namespace germline::cli

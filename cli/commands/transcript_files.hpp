@@ -27,4 +27,13 @@ result<transcript_file> find_transcript(const session& with,
                                         const std::vector<std::string>& folders,
                                         const std::string& name);
 
+/// Whether it has the name that a gateway gives: `att_…`. What was exported, or is something else,
+/// is its owner's.
+bool is_gateways(const transcript_file& file);
+
+/// Removes the file unless a gateway writes to it (flock), or it was written to at or after
+/// `before_utc_ms`; says whether it is gone. `only_looks`: whether it would be.
+result<bool> remove_unused(const transcript_file& file, std::int64_t before_utc_ms,
+                           bool only_looks);
+
 }  // namespace germline::cli

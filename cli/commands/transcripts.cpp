@@ -1,9 +1,6 @@
 #include "cli/commands/transcripts.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -30,16 +27,27 @@ struct totals {
   std::int64_t input = 0, cached = 0, output = 0, cost_nanousd = 0;
 };
 
+/// No sum of hostile numbers overflows.
+void add(std::int64_t& sum, std::int64_t more) {
+  if (__builtin_add_overflow(sum, more, &sum)) sum = INT64_MAX;
+}
+
+std::int64_t cached_of(const worker::token_counts& tokens) {
+  auto sum = tokens.cache_write;
+  add(sum, tokens.cache_read);
+  return sum;
+}
+
 result<totals> count(const transcript_reader& file) {
   totals all;
   for (std::size_t i = 0; i < file.size(); ++i) {
     GERMLINE_TRY_ASSIGN(const auto one, file.read_head(i));
     if (i == 0) all.began = one.at;
     ++(one.outcome == "refused" ? all.refused : all.requests);
-    all.input += one.tokens.input;
-    all.cached += one.tokens.cache_write + one.tokens.cache_read;
-    all.output += one.tokens.output;
-    all.cost_nanousd += one.cost_nanousd;
+    add(all.input, one.tokens.input);
+    add(all.cached, cached_of(one.tokens));
+    add(all.output, one.tokens.output);
+    add(all.cost_nanousd, one.cost_nanousd);
   }
   return all;
 }
@@ -48,10 +56,9 @@ result<totals> count(const transcript_reader& file) {
 std::string flaws(const transcript_reader& file) {
   std::string text;
   if (!file.is_complete()) text = "incomplete";
-  if (file.damaged_lines() > 0) {
-    text += std::string(text.empty() ? "" : ", ") + std::to_string(file.damaged_lines()) +
-            " damaged lines";
-  }
+  const auto also = [&](const std::string& flaw) { text += (text.empty() ? "" : ", ") + flaw; };
+  if (file.damaged_lines() > 0) also(std::to_string(file.damaged_lines()) + " damaged lines");
+  if (!file.ends_whole()) also("cut off in its last line");
   return text;
 }
 
@@ -80,7 +87,7 @@ conversation_exchange exchange_of(const recorded_exchange& one, std::size_t numb
   told.outcome = one.outcome;
   told.duration_ms = one.duration_ms;
   told.input_tokens = one.tokens.input;
-  told.cached_tokens = one.tokens.cache_write + one.tokens.cache_read;
+  told.cached_tokens = cached_of(one.tokens);
   told.output_tokens = one.tokens.output;
   told.cost_nanousd = one.cost_nanousd;
   told.is_cut = one.request_cut || one.response_cut;
@@ -92,31 +99,33 @@ conversation_exchange exchange_of(const recorded_exchange& one, std::size_t numb
 result<void> print(const session& with, const transcript_file& where,
                    std::optional<std::int64_t> only, bool as_lines) {
   GERMLINE_TRY_ASSIGN(const auto file, transcript_reader::open(where.path));
-  const auto size = static_cast<std::int64_t>(file.size());
-  if (only && *only > size) {
-    return error(error_code::not_found, where.attempt_id + " has " + std::to_string(size) +
+  if (only && static_cast<std::size_t>(*only) > file.size()) {
+    return error(error_code::not_found, where.attempt_id + " has " + std::to_string(file.size()) +
                                             " requests, and no " + std::to_string(*only));
   }
   std::optional<error> first;
   conversation told(with.how, only.has_value());
-  for (std::int64_t i = 0; i < size; ++i) {
-    const bool is_wanted = !only || i + 1 == *only;
-    if (!is_wanted && (as_lines || i + 1 > *only)) continue;
-    const auto number = static_cast<std::size_t>(i);
-    const auto one = file.read(number);
+  const auto end = only ? static_cast<std::size_t>(*only) : file.size();
+  for (auto i = only ? end - 1 : 0; i < end; ++i) {
+    const auto one = file.read(i);
     if (!one) {
-      if (!is_wanted) continue;
       with.message("germline: " + one.error().message());
       if (!first) first = one.error();
-    } else if (!is_wanted) {
-      told.pass_over(exchange_of(*one, number + 1));
-    } else {
-      with.data(as_lines ? exported_line(*one, where.attempt_id)
-                         : told.tell(exchange_of(*one, number + 1)));
+      continue;
     }
+    with.data(as_lines ? exported_line(*one, where.attempt_id)
+                       : told.tell(exchange_of(*one, i + 1)));
   }
-  if (const auto wrong = flaws(file); !wrong.empty()) {
-    with.message("germline: " + where.path + " is " + wrong);
+  if (as_lines && !only) {
+    for (const auto& mark : file.gaps()) with.data(worker::exported_mark(mark, where.attempt_id));
+  }
+  const auto wrong = flaws(file);
+  const bool is_damaged = file.damaged_lines() > 0 || !file.ends_whole();
+  if (!wrong.empty() && !is_damaged) with.message("germline: " + where.path + " is " + wrong);
+  if (is_damaged) {
+    const error damage(error_code::data_loss, where.path + " is " + wrong);
+    if (first) with.message("germline: " + damage.message());
+    if (!first) first = damage;
   }
   if (first) return *first;
   return {};
@@ -177,21 +186,28 @@ exit_code run_transcript_prune(const session& with, const prune_options& options
   if (!files) return with.fail(files.error());
   const auto before = with.time->utc_ms() - options.older_than_ms;
   std::int64_t bytes = 0;
+  std::int64_t looked_at = 0;
   json removed = json::array();
+  auto code = exit_code::done;
   for (const auto& one : *files) {
+    if (!is_gateways(one)) continue;
+    ++looked_at;
     if (one.written_utc_ms >= before) continue;
-    if (!options.dry_run && ::unlink(one.path.c_str()) != 0 && errno != ENOENT) {
-      return with.fail(errno_error("removing " + one.path, errno));
+    const auto gone = remove_unused(one, before, options.dry_run);
+    if (!gone) {
+      code = with.tell(gone.error());
+      continue;
     }
-    bytes += one.bytes;
+    if (!*gone) continue;
+    add(bytes, one.bytes);
     removed.push_back(one.path);
     if (!with.json) with.data(safe_line(one.path) + "\n");
   }
   if (with.json) with.data(as_text({{"removed", removed}, {"bytes", bytes}}));
-  with.message("germline: " + std::to_string(removed.size()) + " of " +
-               std::to_string(files->size()) + " transcripts, " + rough_size(bytes) +
+  with.message("germline: " + std::to_string(removed.size()) + " of " + std::to_string(looked_at) +
+               " transcripts, " + rough_size(bytes) +
                (options.dry_run ? ", would go" : " removed"));
-  return exit_code::done;
+  return code;
 }
 
 exit_code run_llm_logs(const session& with, const std::string& target,

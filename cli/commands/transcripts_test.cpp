@@ -93,7 +93,8 @@ TEST_CASE("transcript show tells of each request what is new, and takes a beginn
   CHECK(has(shown.out, "refused"));
   const auto second = germline(place, "transcript show att_0193a --request 2" + where);
   CHECK(second.out.starts_with("#2"));
-  CHECK(has(second.out, "$1.50\n  user:\n    Well?\n"));
+  CHECK(has(second.out,
+            "$1.50\n  user:\n    Look\\x1b[2J.\n  assistant:\n    I look.\n  user:\n    Well?\n"));
   CHECK_FALSE(has(second.out, "#3"));
   const auto exported = germline(place, "transcript export " + place.at("t/att_0193bbbb.jsonl"));
   CHECK(exported.code == 0);
@@ -141,13 +142,82 @@ TEST_CASE("a damaged transcript is shown as far as it is whole, and said to be d
   std::ofstream(place.at("t/att_2.jsonl")) << "nothing\n";
   const std::string where = " --directory " + place.at("t");
   const auto shown = germline(place, "transcript show att_1" + where);
-  CHECK(shown.code == 0);
+  CHECK(shown.code == 1);
   CHECK(has(shown.out, "It is empty."));
   CHECK(has(shown.err, "1 damaged lines"));
+  std::ofstream(place.at("t/att_1.jsonl")) << text << "{\"path\":";
+  const auto torn = germline(place, "transcript export att_1" + where);
+  CHECK(torn.code == 1);
+  CHECK(std::count(torn.out.begin(), torn.out.end(), '\n') == 3);
+  CHECK(has(torn.err, "cut off in its last line"));
+  std::ofstream(place.at("t/att_1.jsonl")) << text << "broken\n";
   const auto list = germline(place, "transcript list" + where);
   CHECK(list.code == 1);
   CHECK(has(list.out, "att_1"));
   CHECK(has(list.err, "att_2.jsonl is no transcript"));
+}
+
+TEST_CASE("transcript show --request reads that one alone") {
+  folder place;
+  record(place.at("t"), "att_1");
+  // The first request's own line is damaged.
+  auto text = slurp(place.at("t/att_1.jsonl"));
+  const auto at = text.find("\"path\"");
+  std::ofstream(place.at("t/att_1.jsonl")) << text.replace(at, 6, "\"pat\"");
+  const std::string where = " --directory " + place.at("t");
+  CHECK(germline(place, "transcript show att_1" + where).code == 1);
+  const auto second = germline(place, "transcript show att_1 --request 2" + where);
+  CHECK(second.code == 0);
+  CHECK(has(second.out, "It is empty."));
+}
+
+TEST_CASE(
+    "transcript export has the marks of what is missing, and what was exported is incomplete") {
+  folder place;
+  record(place.at("t"), "att_0193c0de-0000-7000-8000-000000000001");
+  const auto file = place.at("t/att_0193c0de-0000-7000-8000-000000000001.jsonl");
+  const std::string marks = "{\"left_out\": \"refused\"}\n{\"lost\": 3}\n{\"cut\": true}\n";
+  std::ofstream(file, std::ios::app) << marks;
+  const auto exported = germline(place, "transcript export " + file);
+  CHECK(exported.code == 0);
+  CHECK(has(exported.out, "\"left_out\":\"refused\"}\n"));
+  CHECK(has(exported.out, "\"lost\":3}\n"));
+  CHECK(has(exported.out, "\"cut\":true}\n"));
+  fs::create_directories(place.at("again"));
+  std::ofstream(place.at("again/one.jsonl")) << exported.out;
+  const auto list = germline(place, "transcript list --json --directory " + place.at("again"));
+  const auto all = json::parse(list.out)["transcripts"];
+  CHECK(all[0]["complete"] == false);
+  CHECK(all[0]["damaged_lines"] == 0);
+}
+
+TEST_CASE("transcript prune leaves what a gateway writes to, and what none wrote") {
+  folder place;
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(48);
+  const auto old = [&](const std::string& folder, const std::string& name) {
+    record(place.at(folder), name);
+    fs::last_write_time(place.at(folder + "/" + name + ".jsonl"), long_ago);
+  };
+  fs::create_directories(place.at("state"));
+  old("state/transcripts", "att_old");
+  old("state/transcripts-12", "att_old");
+  old("state/transcripts", "mine");
+  old("state/transcripts-saved", "att_old");
+  old("state/transcripts", "att_open");
+  const auto open =
+      worker::transcript::open(place.at("state/transcripts"), "att_open", 1 << 20, {});
+  REQUIRE(open);
+  const auto pruned =
+      germline(place, "transcript prune --json --older-than 1d --state-dir " + place.at("state"));
+  CHECK(pruned.code == 0);
+  CHECK(json::parse(pruned.out)["removed"].size() == 2);
+  CHECK_FALSE(fs::exists(place.at("state/transcripts/att_old.jsonl")));
+  CHECK_FALSE(fs::exists(place.at("state/transcripts-12/att_old.jsonl")));
+  for (const char* kept :
+       {"transcripts/mine", "transcripts-saved/att_old", "transcripts/att_open"}) {
+    CAPTURE(kept);
+    CHECK(fs::exists(place.at(std::string("state/") + kept + ".jsonl")));
+  }
 }
 
 TEST_CASE("transcript prune removes what was not written to for so long, and nothing else") {

@@ -60,10 +60,6 @@ std::string conversation::tell(const conversation_exchange& one) {
   return text + "\n";
 }
 
-void conversation::pass_over(const conversation_exchange& one) {
-  keep(request_parts(one.request), answer_parts(one.response));
-}
-
 void conversation::keep(std::vector<conversation_part> said,
                         const std::vector<conversation_part>& answer) {
   before_ = std::move(said);

@@ -35,10 +35,8 @@ class conversation {
   /// `whole`: of long texts not the beginning only.
   conversation(const style& how, bool whole) : how_(how), whole_(whole) {}
 
-  /// With what came before in mind.
+  /// With what was told before in mind; the first is told whole.
   std::string tell(const conversation_exchange& one);
-  /// It came before, but is not told.
-  void pass_over(const conversation_exchange& one);
 
  private:
   std::string told(const conversation_part& part) const;

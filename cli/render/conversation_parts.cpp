@@ -201,7 +201,8 @@ class stream_reader {
   static void append(json& object, const char* key, const json& more) {
     if (!more.is_string()) return;
     auto& text = object[key];
-    text = (text.is_string() ? text.get<std::string>() : "") + more.get<std::string>();
+    if (!text.is_string()) text = "";
+    text.get_ref<std::string&>() += more.get_ref<const std::string&>();
   }
 
   static std::int64_t index_of(const json& object) {

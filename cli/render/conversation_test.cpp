@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "common/clock.hpp"
+
 using namespace germline::cli;
 
 namespace {
@@ -126,9 +128,23 @@ TEST_CASE("of each request what is new is told, and an answer once") {
   CHECK(has(second, "$0.0015\n  error of bash:\n    no such file\n\n"));
   CHECK(has(told.tell(exchange(3, R"({"messages":[{"role":"user","content":"New."}]})", "")),
             "(another conversation)"));
-  conversation again({}, false);
-  again.pass_over(exchange(1, first_request, first_answer));
-  CHECK(again.tell(exchange(2, second_request, R"({"content":[]})")) == second);
+  // Alone it is whole.
+  CHECK(has(conversation({}, true).tell(exchange(2, second_request, R"({"content":[]})")),
+            "  user:\n    Look.\n"));
+}
+
+TEST_CASE("an answer of many small pieces is put together in little time") {
+  std::string events =
+      "data: "
+      "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\"}}\n";
+  const std::string piece = std::string(400, 'x');
+  for (int i = 0; i < 20'000; ++i) {
+    events +=
+        R"(data: {"type":"content_block_delta","index":0,"delta":{"text":")" + piece + "\"}}\n";
+  }
+  const auto began_ms = germline::system_clock_source().boot_ms();
+  CHECK(answer_parts(events)[0].text.size() == 20'000 * piece.size());
+  CHECK(germline::system_clock_source().boot_ms() - began_ms < 5'000);
 }
 
 TEST_CASE("long texts are cut, but where one request is asked for") {

@@ -1,9 +1,11 @@
 // A transcript as a provider: what the real gateway recorded, asked for again through another one.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include "tests/gateway/canned_upstream.hpp"
 #include "tests/gateway/fixture.hpp"
@@ -225,4 +227,90 @@ TEST_CASE("a conversation is stored once, and secrets are not in it") {
     CHECK_FALSE(has(text, test_key));
     CHECK_FALSE(has(text, test_token));
   }
+}
+
+TEST_CASE("a replay costs what was recorded, whatever became of the request") {
+  struct recorded {
+    std::string outcome;
+    int status;
+    std::string response;
+    bool cut;
+    std::int64_t charged;  // requests charged by their bound
+    std::int64_t input;    // tokens settled
+    int answered;
+  };
+  const auto large = says(std::string(1'000, 'l'));
+  for (const auto& one : {recorded{"settled", 200, says("x"), false, 0, 70, 200},
+                          recorded{"settled", 200, large.substr(0, 900), true, 0, 70, 502},
+                          recorded{"settled", 0, "", false, 0, 70, 502},
+                          recorded{"settled", 200, events.substr(0, 200), true, 0, 70, 200},
+                          recorded{"charged_by_bound", 504, "{}", false, 1, 0, 504},
+                          recorded{"charged_by_bound", 502, "{}", false, 1, 0, 502},
+                          recorded{"charged_by_bound", 200, says("x"), false, 1, 0, 200},
+                          recorded{"charged_by_bound", 200, events.substr(0, 200), true, 1, 0, 200},
+                          recorded{"not_billed", 529, "{}", false, 0, 0, 529}}) {
+    CAPTURE(one.outcome);
+    CAPTURE(one.status);
+    CAPTURE(one.response.substr(0, 40));
+    canned_upstream provider({json_answer(says("x"))});
+    gateway_fixture before(provider.port(), "");
+    before.open(plenty);
+    const auto body = conversation(1, "", one.response.starts_with("event:"));
+    CHECK(before.post(body).status == 200);
+    REQUIRE(before.client().close(attempt_name));  // the transcript is whole then
+    auto line = json::parse(before.transcript());
+    line["outcome"] = one.outcome;
+    line["status"] = one.status;
+    line["response"] = one.response;
+    if (one.cut) line["response_cut"] = true;
+    line["stream"] = one.response.starts_with("event:");
+    line["usage"]["input_tokens"] = one.outcome == "settled" ? 70 : 0;
+    line["usage"]["output_tokens"] = one.outcome == "settled" ? 3 : 0;
+    const auto file = before.folder() + "/recorded.jsonl";
+    std::ofstream(file) << line.dump() << "\n";
+    gateway_fixture again(upstream_of(file), {});
+    again.open(plenty);
+    CHECK(again.post(body).status == one.answered);
+    const auto usage = again.client().close(attempt_name);
+    REQUIRE(usage);
+    CHECK(usage->charged_by_bound == one.charged);
+    if (one.charged == 0) CHECK(usage->input_tokens == one.input);
+    CHECK((usage->cost_nanousd > 0) == (one.outcome != "not_billed"));
+  }
+}
+
+TEST_CASE("of a stream that ends early no part of the token that began to come is kept") {
+  const auto begun = test_token.substr(0, test_token.size() / 2);
+  auto held = stream_answer(events.substr(0, 150) + begun, 300, false);
+  held.keeps_open = true;
+  canned_upstream provider({held});
+  gateway_fixture fixture(provider.port(), "");
+  fixture.open(plenty);
+  raw_client client(fixture.port());
+  client.send(gateway_fixture::request(conversation(1, "", true)));
+  REQUIRE(client.read_until(begun));
+  client.close();
+  const auto has_entry = [&] { return has(read_file(fixture.transcript_file()), "\"path\""); };
+  for (int i = 0; i < 200 && !has_entry(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  REQUIRE(fixture.client().close(attempt_name));
+  const auto all = fixture.transcript();
+  CHECK(has(all, "message_start"));
+  CHECK(has(all, "response_cut"));
+  CHECK_FALSE(has(all, begun));
+}
+
+TEST_CASE("a key that is too short to be one is no secret, in a recording as in its replay") {
+  canned_upstream provider({json_answer(says("one"))});
+  gateway_fixture before("[upstream]\nurl = \"http://127.0.0.1:" + std::to_string(provider.port()) +
+                             "\"\nkey_env = \"LOCAL_KEY\"\n",
+                         {{"LOCAL_KEY", "EMPTY"}});
+  before.open(plenty);
+  const auto body = conversation(1, " is EMPTY");
+  CHECK(before.post(body).status == 200);
+  REQUIRE(before.client().close(attempt_name));
+  gateway_fixture again(upstream_of(before.transcript_file()), {});
+  again.open(plenty);
+  CHECK(again.post(body).status == 200);
 }

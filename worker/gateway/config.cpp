@@ -227,6 +227,40 @@ result<upstream_config> read_upstream(toml::table* table, const std::string& whe
   return one;
 }
 
+bool patterns_meet(std::string_view one, std::string_view other) {
+  const bool one_open = one.ends_with('*');
+  const bool other_open = other.ends_with('*');
+  if (one_open) one.remove_suffix(1);
+  if (other_open) other.remove_suffix(1);
+  if (one_open && other_open) return one.starts_with(other) || other.starts_with(one);
+  if (one_open) return other.starts_with(one);
+  if (other_open) return one.starts_with(other);
+  return one == other;
+}
+
+/// Whether a model may be that both serve.
+bool share_model(const upstream_config& one, const upstream_config& other) {
+  if (one.models.empty() || other.models.empty()) return true;
+  return std::ranges::any_of(one.models, [&](const auto& mine) {
+    return std::ranges::any_of(other.models,
+                               [&](const auto& its) { return patterns_meet(mine, its); });
+  });
+}
+
+/// A recording that is asked only now and then is at another place than its attempt, and what it
+/// does not answer a provider would, for money.
+result<void> check_replays_alone(const std::vector<upstream_config>& all) {
+  for (const auto& one : all) {
+    for (const auto& other : all) {
+      if (one.replay.empty() || &one == &other || !share_model(one, other)) continue;
+      return error(error_code::invalid_argument,
+                   "[[upstream]] '" + one.name + "' is a replay, and '" + other.name +
+                       "' serves the same models: name models for each that the other has not");
+    }
+  }
+  return {};
+}
+
 /// [upstream], or all of [[upstream]].
 result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
   std::vector<upstream_config> all;
@@ -307,6 +341,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
   GERMLINE_TRY_ASSIGN(config.upstreams, read_upstreams(file));
+  GERMLINE_TRY(check_replays_alone(config.upstreams));
   if (config.prices_file.empty()) {
     return error(error_code::invalid_argument, "[prices] file is missing");
   }

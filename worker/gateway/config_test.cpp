@@ -172,3 +172,28 @@ TEST_CASE("an upstream is a server or a recording, and a recording speaks what w
   CHECK(why("url = \"https://x\"\nmode = \"strict\"").find("there is no replay") !=
         std::string::npos);
 }
+
+TEST_CASE("a replay stands beside no other upstream of the same model") {
+  const auto with = [](const std::string& replayed, const std::string& other) {
+    return message_of(
+        "schema = 1\n[prices]\nfile = \"p\"\n[[upstream]]\nname = \"real\"\n"
+        "url = \"https://x\"\n" +
+        other + "[[upstream]]\nname = \"recorded\"\nreplay = \"/\"\n" + replayed);
+  };
+  const std::string a = "models = [\"a-*\"]\n";
+  for (const auto& [replayed, other] : {std::pair<std::string, std::string>{"", ""},
+                                        {a, ""},
+                                        {"", a},
+                                        {a, a},
+                                        {a, "models = [\"b\", \"a-1\"]\n"},
+                                        {"models = [\"a-1\"]\n", a},
+                                        {a, "models = [\"a*\"]\n"},
+                                        {"models = [\"a-1*\"]\n", a}}) {
+    CAPTURE(replayed);
+    CAPTURE(other);
+    CHECK(with(replayed, other).find("'recorded' is a replay, and 'real'") != std::string::npos);
+  }
+  for (const char* apart : {"models = [\"b\"]\n", "models = [\"b*\"]\n", "models = [\"a\"]\n"}) {
+    CHECK(with(a, apart) == "");
+  }
+}

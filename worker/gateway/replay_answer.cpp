@@ -34,19 +34,26 @@ void put_usage_in(recorded_exchange& one) {
   one.response.insert(end, "data: " + event.dump() + "\n\n");
 }
 
+recorded_bill bill_of(const recorded_exchange& one) {
+  if (one.outcome == "settled") return {recorded_bill::kind::settled, one.tokens};
+  if (one.outcome == "charged_by_bound") return {recorded_bill::kind::by_bound, {}};
+  return {};
+}
+
 }  // namespace
 
 replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,
                         std::string_view path) {
   const auto& speaks = dialect_of(path);
   if (const auto* refused = std::get_if<replay_refusal>(&said)) {
-    return {400, false, speaks.error(400, refused->message), false};
+    return {400, false, speaks.error(400, refused->message), false, std::nullopt};
   }
   auto& one = std::get<recorded_exchange>(said);
+  const auto bill = bill_of(one);
   if (one.status < 200 || one.status > 599) {
     return {502, false,
-            speaks.error(502, "no answer to this request was recorded: its client had gone"),
-            false};
+            speaks.error(502, "no answer to this request was recorded: its client had gone"), false,
+            bill};
   }
   const bool streams = one.is_stream();
   if (streams) {
@@ -55,7 +62,7 @@ replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,
     if (one.response.ends_with(end)) one.response.resize(one.response.size() - end.size());
     if (&speaks == &chat_dialect()) put_usage_in(one);
   }
-  return {one.status, streams, std::move(one.response), one.response_cut};
+  return {one.status, streams, std::move(one.response), one.response_cut, bill};
 }
 
 }  // namespace germline::worker

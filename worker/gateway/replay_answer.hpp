@@ -4,11 +4,13 @@
 // Pure; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "worker/gateway/replay.hpp"
+#include "worker/gateway/upstream.hpp"
 
 namespace germline::worker {
 
@@ -16,7 +18,8 @@ struct replay_answer {
   unsigned status = 0;
   bool streams = false;
   std::string body;
-  bool cut = false;  // only its beginning was recorded
+  bool cut = false;                   // only its beginning was recorded
+  std::optional<recorded_bill> bill;  // none: nothing was recorded
 };
 
 replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,

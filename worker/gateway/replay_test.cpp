@@ -214,6 +214,17 @@ TEST_CASE("lenient: the same request is preferred, however many are alike") {
   CHECK(ask(*opened, "a", "1,1099") == "0");  // of the first that are compared
 }
 
+TEST_CASE("a folder of links to recordings is one of recordings") {
+  const scratch folder;
+  const scratch links;
+  const auto file = folder.record("att_1", {entry("1", "one")});
+  std::filesystem::create_symlink(file, links.path + "/chosen.jsonl");
+  auto opened = replay::open(links.path, replay_mode::strict);
+  REQUIRE(opened);
+  CHECK(ask(*opened, "a", "1") == "one");
+  CHECK_FALSE(transcript_reader::open(links.path + "/chosen.jsonl"));
+}
+
 TEST_CASE("what cannot be replayed is told before anything is asked") {
   const scratch folder;
   CHECK(has(replay::open(folder.path, replay_mode::strict).error().message(), "has no request"));

@@ -42,6 +42,7 @@ class replay_upstream::replay_call final : public upstream::call {
       upstream_head head;
       head.status = given_.status;
       head.is_recorded = true;
+      head.bill = given_.bill;
       head.headers = {{"content-type", given_.streams ? "text/event-stream" : "application/json"},
                       {"x-germline-replay", "1"}};
       sink_.on_head(std::move(head));

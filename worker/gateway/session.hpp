@@ -156,6 +156,8 @@ class session {
   std::optional<reply> prepare(parser& request, exchange& one);
   std::optional<reply> reserve(exchange& one);
   void account(exchange& one, std::optional<token_counts> tokens);
+  /// None: what answers is no recording.
+  static const recorded_bill* bill_of(const exchange& one);
   void account_late(exchange& one, const std::optional<token_counts>& tokens);
   void give_back(exchange& one);
   void release(exchange& one);

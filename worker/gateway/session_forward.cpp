@@ -105,8 +105,17 @@ std::optional<session::reply> session::reserve(exchange& one) {
   return std::nullopt;
 }
 
+const recorded_bill* session::bill_of(const exchange& one) {
+  return one.from && one.from->head && one.from->head->bill ? &*one.from->head->bill : nullptr;
+}
+
 void session::account(exchange& one, std::optional<token_counts> tokens) {
   if (!one.reservation) return;
+  if (const auto* bill = bill_of(one)) {
+    if (bill->how == recorded_bill::kind::not_billed) return release(one);
+    tokens.reset();
+    if (bill->how == recorded_bill::kind::settled) tokens = bill->tokens;
+  }
   const auto id = *one.reservation;
   one.reservation.reset();
   if (one.bound.cost_nanousd == 0 && one.bound.input_tokens == 0) {
@@ -126,7 +135,7 @@ void session::account(exchange& one, std::optional<token_counts> tokens) {
 
 // What was told after account(), if it costs more.
 void session::account_late(exchange& one, const std::optional<token_counts>& tokens) {
-  if (one.outcome != "settled" || !tokens || *tokens == one.tokens) return;
+  if (bill_of(one) || one.outcome != "settled" || !tokens || *tokens == one.tokens) return;
   const auto cost = cost_nanousd(owner_.settings().price, *tokens);
   const auto cost_more = cost - one.cost_nanousd;
   if (cost_more <= 0) return;
@@ -326,6 +335,8 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
   if (success) {
     if (whole) used = usage->finish();
     account(one, used);
+  } else if (bill_of(one)) {
+    account(one, std::nullopt);
   } else if (one.reservation) {
     release(one);
   }

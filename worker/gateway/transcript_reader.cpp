@@ -27,6 +27,7 @@ constexpr std::size_t max_text_bytes = 1 << 30;  // the largest max_body_bytes
 constexpr std::size_t max_unpacked_bytes = 64 << 20;
 constexpr std::string_view frame_key = ",\"zstd\":\"";
 constexpr std::size_t max_text_pieces = 65'536;  // four times what is ever cut
+constexpr std::size_t max_mark_bytes = 100;
 constexpr std::size_t block_bytes = 1 << 20;
 
 error damaged(const std::string& what) {
@@ -136,7 +137,7 @@ void transcript_reader::take_line(std::string_view line, std::int64_t offset) {
     return;
   }
   // An entry is parsed when it is read: that it is one is seen at its end.
-  const bool is_mark = line.size() < 100;
+  const bool is_mark = line.size() < max_mark_bytes;
   const auto parsed = is_mark ? json::parse(line, nullptr, false) : json();
   if (is_mark && parsed.is_object() && !parsed.contains("path")) {
     const bool is_gap = parsed.contains("cut") || parsed.contains("lost") ||
@@ -372,6 +373,14 @@ std::string exported_line(const recorded_exchange& one, const std::string& attem
   put("response", one.response);
   // In ASCII: nothing of it steers a terminal.
   return line.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
+}
+
+std::string exported_mark(const std::string& mark, const std::string& attempt_id) {
+  auto line = json::parse(mark, nullptr, false);
+  const auto plain = line.dump(-1, ' ', true, json::error_handler_t::replace);
+  if (!attempt_id.empty() && line.is_object()) line["attempt_id"] = attempt_id;
+  const auto named = line.dump(-1, ' ', true, json::error_handler_t::replace);
+  return (named.size() < max_mark_bytes ? named : plain) + "\n";
 }
 
 }  // namespace germline::worker

@@ -125,4 +125,7 @@ class transcript_reader {
 /// as `request_base64` or `response_base64`. With an `attempt_id` that is there, too.
 std::string exported_line(const recorded_exchange& one, const std::string& attempt_id = {});
 
+/// The same of one of gaps(), so that who reads what was exported knows as much.
+std::string exported_mark(const std::string& mark, const std::string& attempt_id = {});
+
 }  // namespace germline::worker

@@ -7,10 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "worker/gateway/budget.hpp"
 
 namespace germline::worker {
 
@@ -23,10 +26,19 @@ struct upstream_request {
   std::string token;
 };
 
+/// How a recorded request was accounted for.
+struct recorded_bill {
+  enum class kind { settled, by_bound, not_billed };
+  kind how = kind::not_billed;
+  token_counts tokens;  // settled
+};
+
 struct upstream_head {
   unsigned status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   bool is_recorded = false;  // asked again it would not answer otherwise
+  /// Of what was recorded: what it cost then, by which it is charged now.
+  std::optional<recorded_bill> bill;
   /// Empty when it is not there.
   std::string_view header(std::string_view lower_case_name) const {
     for (const auto& [name, value] : headers) {
