@@ -301,6 +301,18 @@ TEST_CASE("of a stream that ends early no part of the token that began to come i
   CHECK_FALSE(has(all, begun));
 }
 
+TEST_CASE("of a stream that the upstream cuts in the middle of the token no part of it is kept") {
+  const auto begun = test_token.substr(0, test_token.size() / 2);
+  canned_upstream provider({stream_answer(events.substr(0, 150) + begun, 300, false)});
+  gateway_fixture fixture(provider.port(), "");
+  fixture.open(plenty);
+  CHECK(has(fixture.post(conversation(1, "", true)).body, begun));
+  REQUIRE(fixture.client().close(attempt_name));
+  const auto all = fixture.transcript();
+  CHECK(has(all, "event: error"));
+  CHECK_FALSE(has(all, begun));
+}
+
 TEST_CASE("a key that is too short to be one is no secret, in a recording as in its replay") {
   canned_upstream provider({json_answer(says("one"))});
   gateway_fixture before("[upstream]\nurl = \"http://127.0.0.1:" + std::to_string(provider.port()) +

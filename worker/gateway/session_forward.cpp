@@ -422,12 +422,18 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   }
   filter.feed(last);
   last += filter.rest();
+  keep(one, last);
   if (!whole) {
     owner_.obstructed(one.problem);
+    // What was kept may end in the middle of a secret, which is not at its end any more then.
+    auto hidden = secrets;
+    if (!owner_.settings().open_to_anyone) hidden.push_back(owner_.settings().token);
+    one.kept = redacted_beginning(one.kept, hidden);
     const bool told = translator && translator->failed();
-    if (!told) last += one.speaks.stream_error(stream_cut_off);
+    const auto end = told ? std::string() : one.speaks.stream_error(stream_cut_off);
+    keep(one, end);
+    last += end;
   }
-  keep(one, last);
   finish_record(one, one.status);
   if (!last.empty() && !co_await write_chunk(std::move(last))) co_return false;
   stream_.expires_after(std::chrono::seconds(60));
