@@ -245,13 +245,15 @@ class scripted_worker {
 };
 
 /// A commit on the lease's parent, made in the repository at `path` as a worker would, and its
-/// pack.
+/// pack. `have`: a commit that is there, of the same lineage; empty: all is fetched.
 inline std::string make_commit(const std::string& path, scripted_worker& worker,
                                const v1::Lease& lease, std::string& pack,
-                               const std::string& more = {}) {
+                               const std::string& more = {}, const std::string& have = {}) {
   auto repo = git::repository::init_bare(path);
   REQUIRE(repo);
-  REQUIRE(repo->ingest_pack(worker.fetch_objects(lease.parent_commit()), {}));
+  if (!repo->has_object(lease.parent_commit())) {
+    REQUIRE(repo->ingest_pack(worker.fetch_objects(lease.parent_commit(), have), {}));
+  }
   const auto tree_id = repo->replace_file(lease.parent_commit(), "agent",
                                           "#!/bin/sh\n# " + lease.attempt_id() + "\n" + more);
   REQUIRE(tree_id);

@@ -21,7 +21,7 @@ void add_run(CLI::App& app, command_line& line) {
       "chain\n"
       "lets a lineage go on from any generation of the run that is measured: best, "
       "archive-sampling,\n"
-      "random, seed (docs/cli.md).");
+      "clade-thompson, islands, pareto, random, seed (docs/cli.md).");
   add_text(command, "REPO", given->repository, "folder of a git repository; default: this one",
            path_bytes_max);
   add_text(command, "--file", given->file, "run.toml to take what is not said here from",

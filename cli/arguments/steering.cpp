@@ -146,10 +146,13 @@ void add_scale(CLI::App& app, command_line& line) {
       "  germline scale run_0193a 8\n"
       "  germline scale run_0193a 2 --why 'the others found nothing'\n"
       "  germline scale run_0193a 0 --kill\n\n"
-      "Counted are the lineages that are not over and not draining. New ones begin from the run's\n"
-      "seed. Of those that are too many the newest leave: one retires at once where nothing of it\n"
-      "is live, else it drains, and retires when its iteration ends. With --kill they are killed,\n"
-      "and it returns with the proof for each, or ends with 6, as `germline kill` does.");
+      "Counted are the lineages that are not over, not done and not draining. New ones begin from\n"
+      "the run's seed, or from what its strategy chooses. Of those that are too many the paused\n"
+      "leave, then the newest: one retires at once where nothing of it is live, else it drains, "
+      "and\n"
+      "retires when its iteration ends. With --kill they are killed, and it returns with the "
+      "proof\n"
+      "for each, or ends with 6, as `germline kill` does.");
   add_text(command, "RUN", given->run, std::string("run: ") + naming, name_bytes_max)->required();
   add_number<std::int64_t>(command, "N", given->lineages, 0, lineages_max,
                            "how many lineages it is to have")

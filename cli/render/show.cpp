@@ -179,7 +179,7 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   add_choice(out, iteration);
   if (!iteration.model().empty()) out.add("model", summary(how, iteration.model(), 60));
   for (const auto& each : iteration.arms()) {
-    out.add("arm", summary(how, each.model(), 30) + ", mean " + number_words(each.mean()) + " of " +
+    out.add("arm", summary(how, each.model(), 60) + ", mean " + number_words(each.mean()) + " of " +
                        counted(each.pulls(), "pull") +
                        (std::isfinite(each.index()) ? ", index " + number_words(each.index())
                                                     : ", not tried yet"));

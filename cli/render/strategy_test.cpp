@@ -254,8 +254,8 @@ TEST_CASE("several models are told, and what was known of each when one was chos
   tree.mutable_run()->add_models("a");
   tree.mutable_run()->add_models("b");
   tree.mutable_run()->set_model_choice("ucb1");
-  CHECK(render_tree(tree, plain).find("seed aaaa, models a, b by ucb1, spent ") !=
-        std::string::npos);
+  CHECK(render_tree(tree, plain).find("seed aaaa, 2 models, spent ") != std::string::npos);
+  CHECK(render_tree(tree, plain).find("\n  models a, b by ucb1\n") != std::string::npos);
   v1::ShowReply run;
   *run.mutable_run() = tree.run();
   CHECK(render_show(run, plain).find("model         a\nmodel         b\nchosen by     ucb1\n") !=

@@ -24,9 +24,10 @@ strokes strokes_of(const style& how) {
 
 std::string spent_words(const v1::RunInfo& run, const style& how) {
   if (run.model().empty()) return "no model";
-  return (run.models().empty() ? "model " : "models ") +
-         summary(how, model_words(run), how.columns - 63) + ", spent " +
-         format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd());
+  const auto model = run.models().empty() ? "model " + summary(how, run.model(), how.columns - 62)
+                                          : std::to_string(run.models_size()) + " models";
+  return model + ", spent " + format_usd(run.spent_nanousd()) + " of " +
+         format_usd(run.budget_nanousd());
 }
 
 std::string head_line(const v1::RunInfo& run, const style& how) {
@@ -40,6 +41,9 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   if (run.priority() != 0 || run.weight() > 1) text += "  share " + share_words(run) + "\n";
   if (moves_lineages(run)) {
     text += "  strategy " + summary(how, run.strategy(), how.columns - 11) + "\n";
+  }
+  if (!run.models().empty()) {
+    text += "  models " + summary(how, model_words(run), how.columns - 9) + "\n";
   }
   if (run.inspirations() > 0) text += "  inspirations " + std::to_string(run.inspirations()) + "\n";
   for (const auto& rule : run.policy()) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 
 #include "common/assert.hpp"
 #include "common/config/toml_values.hpp"
@@ -61,6 +62,16 @@ std::string default_of(std::string_view key, const config_sources& sources) {
   if (key == "kill_wait_s") return "45";
   if (key == "uid_base") return "1879048192";
   return "";
+}
+
+/// The services that are told of it are not started where the caller stands.
+std::string from_here(const std::string& path) {
+  std::error_code failed;
+  const auto absolute = std::filesystem::absolute(path, failed);
+  if (failed) return path;
+  auto clean = absolute.lexically_normal().string();
+  while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
+  return clean;
 }
 
 result<void> check_form(const known_key& key, std::string_view value) {
@@ -149,6 +160,7 @@ result<config> config::load(const config_sources& sources) {
     if (const auto fits = check_form(key, found.value); !fits) {
       return fits.error().within(found.origin + ": `" + found.key + "`");
     }
+    if (key.shape == form::path) found.value = from_here(found.value);
     loaded.settings_.push_back(std::move(found));
   }
   return loaded;

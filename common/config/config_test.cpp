@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <map>
 
 namespace germline {
@@ -100,6 +101,10 @@ TEST_CASE("without root the defaults are the user's own") {
       config::load(sources_with({{"HOME", "/h"}, {"XDG_RUNTIME_DIR", "/run/user/7"}}));
   CHECK(loaded->get("coordinator") == "unix:/run/user/7/germline/control.sock");
   CHECK(loaded->get("state_dir") == "/h/.local/state/germline");
+  auto relative = sources_with({});
+  relative.flags["state_dir"] = "./here//state/";
+  CHECK(config::load(relative)->get("state_dir") ==
+        (std::filesystem::current_path() / "here/state").string());
 }
 
 TEST_CASE("a worker's tags are one text, or in the file a list") {

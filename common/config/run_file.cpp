@@ -285,8 +285,9 @@ result<void> check_models(std::string_view model, const std::vector<std::string>
     const auto& each = models[i];
     const bool is_plain = std::all_of(each.begin(), each.end(),
                                       [](unsigned char c) { return c >= ' ' && c != 0x7f; });
-    if (each.empty() || !is_plain) {
-      return refused("a model's name is not empty, and without control characters");
+    if (each.empty() || !is_plain || each.front() == ' ' || each.back() == ' ') {
+      return refused(
+          "a model's name is not empty, and without control characters and spaces around it");
     }
     GERMLINE_TRY(check_size("a model's name", each, name_bytes_max, ""));
     if (std::find(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(i), each) !=

@@ -255,6 +255,7 @@ result<v1::CreateRunReply> people::create_run(const v1::CreateRunRequest& reques
   v1::CreateRunReply reply;
   if (request.only_plan()) {
     GERMLINE_TRY_ASSIGN(*reply.mutable_plan(), plan_of(run, lineages));
+    *reply.mutable_plan()->mutable_asked() = request;
     return reply;
   }
   reply.set_run_id(run.id.str());

@@ -130,18 +130,56 @@ queues::iterator next_on(const state& s, const std::string& worker, queues& runs
   return best;
 }
 
+/// Its next item is to be in time.
+void expect_successor(state& s, const item_offer& ended) {
+  auto& its = s.expected[ended.run];
+  its.like = ended;
+  ++its.count;
+  its.until_ms = s.now_ms + successor_wait_ms;
+  s.shares.enqueue(ended.run);
+}
+
+void forget_late_successors(state& s) {
+  std::erase_if(s.expected, [&](const auto& each) {
+    const auto& [run, its] = each;
+    const bool is_late = its.until_ms <= s.now_ms;
+    for (int i = 0; is_late && i < its.count; ++i) s.shares.dequeue(run);
+    return is_late || its.count == 0;
+  });
+}
+
+/// Whether the slot is to wait for an item of another run than the one whose turn it is of those
+/// that have any; it is counted in `kept`, by run.
+bool is_kept(const state& s, const std::string& worker, const std::string& first,
+             const queues& runs, std::map<std::string, int>& kept) {
+  for (const auto& [run, its] : s.expected) {
+    const bool may_come =
+        !runs.contains(run) && kept[run] < its.count && is_fit(s.workers.at(worker), its.like);
+    if (!may_come || !(s.shares.turn_of(run, worker) < s.shares.turn_of(first, worker))) continue;
+    ++kept[run];
+    return true;
+  }
+  return false;
+}
+
 /// Leases queued items to free slots, each time on the worker with most room.
 void assign(state& s, effects& out) {
+  forget_late_successors(s);
   if (!s.leases_wait_for.empty()) return;
   auto free = free_slots(s);
   if (free.empty()) return;
   auto runs = waiting_runs(s);
+  std::map<std::string, int> kept;
   while (!runs.empty() && !free.empty()) {
     const auto worker = std::ranges::max_element(
         free, [](const auto& a, const auto& b) { return a.second < b.second; });
     const auto run = next_on(s, worker->first, runs);
     if (run == runs.end()) {
       free.erase(worker);
+      continue;
+    }
+    if (is_kept(s, worker->first, run->first, runs, kept)) {
+      if (--worker->second == 0) free.erase(worker);
       continue;
     }
     item_entry* entry = run->second.back();
@@ -246,6 +284,10 @@ void on(state& s, const item_offered& e, effects&) {
   entry.order = s.next_order++;
   s.shares.learn(e.offer.run, e.offer.share);
   s.shares.enqueue(e.offer.run);
+  if (const auto its = s.expected.find(e.offer.run); its != s.expected.end()) {
+    s.shares.dequeue(e.offer.run);
+    if (--its->second.count == 0) s.expected.erase(its);
+  }
   s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
@@ -407,6 +449,7 @@ void on(state& s, const result_judged& e, effects& out) {
     return;
   }
   s.shares.learn_length(entry.offer.run, entry.offer.is_evaluation, entry.use, s.now_ms);
+  if (e.accepted) expect_successor(s, entry.offer);
   forget(s, entry, out);
 }
 
@@ -417,7 +460,7 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at == phase::leased) {
     const std::string item = entry->offer.item.str();
-    if (e.how.lasting) return hold(s, *entry, e.how, out);
+    if (e.how.lasting && !entry->offer.has_choice) return hold(s, *entry, e.how, out);
     if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
     lose(s, *entry, e.how, out);
     if (const auto again = s.items.find(item); again != s.items.end()) {

@@ -28,6 +28,11 @@ inline constexpr std::int64_t first_retry_ms = 500;
 /// The same where a lease could not be recorded: until the record can be written.
 inline constexpr std::int64_t longest_retry_ms = 30'000;
 
+/// When an item ends, its run mostly has another at once, of the same lineage or of what was born.
+/// For so long its turn is kept, or a run with no more lineages than slots would have its part by
+/// chance.
+inline constexpr std::int64_t successor_wait_ms = 300;
+
 struct timing {
   std::int64_t heartbeat_ms = 5'000;
   std::int64_t lease_ms = 20'000;
@@ -48,6 +53,7 @@ struct item_offer {
   std::string run = {};
   run_share share = {};  // of the run, where the dispatcher does not know better
   bool is_evaluation = false;
+  bool has_choice = false;  // of models: another may be had where one cannot be served
 
   bool operator==(const item_offer&) const = default;
 };
@@ -281,6 +287,13 @@ struct worker_entry {
   std::string trouble;  // as it said last; while there is one it is leased nothing
 };
 
+/// Items of a run that have ended, and whose successors are not offered yet.
+struct expected_items {
+  item_offer like;  // the last of them
+  int count = 0;
+  std::int64_t until_ms = 0;
+};
+
 struct pending_kill {
   proof how = proof::nothing_ran;
   std::deque<std::int64_t> asked_ms;  // of each kill_requested that waits for it, oldest first
@@ -293,8 +306,9 @@ struct state {
   std::map<std::string, pending_kill> kills;  // by scope
   std::uint64_t next_order = 0;
   fair_shares shares;
-  std::string leases_wait_for;  // empty: nothing is in the way of leases
-  std::int64_t now_ms = 0;      // of the newest event that said
+  std::map<std::string, expected_items> expected;  // by run
+  std::string leases_wait_for;                     // empty: nothing is in the way of leases
+  std::int64_t now_ms = 0;                         // of the newest event that said
 };
 
 /// Applies `what` to `current`, in place; returns what is to be done about it.

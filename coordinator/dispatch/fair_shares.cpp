@@ -32,6 +32,20 @@ double fair_shares::now_at(int priority, const std::string& worker) const {
   return at == its->second.end() ? 0 : at->second;
 }
 
+double fair_shares::slack_ms(int priority, const std::string& worker) const {
+  constexpr double leases = 2;  // that may be under way at once, or longer than their mean
+  double longest_ms = 0;
+  for (const auto& [run, its] : runs_) {
+    const auto on = its.accounts.find(worker);
+    const bool competes = its.share.priority == priority && on != its.accounts.end() &&
+                          (its.waiting > 0 || on->second.rate > 0);
+    if (!competes) continue;
+    const double length_ms = std::max(its.iterations.ms, its.evaluations.ms);
+    longest_ms = std::max(longest_ms, length_ms / its.share.weight);
+  }
+  return leases * longest_ms;
+}
+
 fair_shares::account& fair_shares::account_of(entry& its, const std::string& worker) {
   const auto [at, is_new] = its.accounts.try_emplace(worker);
   if (is_new) at->second.virtual_ms = now_at(its.share.priority, worker);
@@ -60,7 +74,8 @@ void fair_shares::enqueue(const std::string& run) {
   auto& its = runs_[run];
   if (its.waiting++ > 0) return;
   for (auto& [worker, kept] : its.accounts) {
-    kept.virtual_ms = std::max(kept.virtual_ms, now_at(its.share.priority, worker));
+    const auto least_ms = now_at(its.share.priority, worker) - slack_ms(its.share.priority, worker);
+    kept.virtual_ms = std::max(kept.virtual_ms, least_ms);
   }
 }
 
@@ -77,7 +92,7 @@ slot_use fair_shares::charge(const std::string& run, const std::string& worker, 
   auto& on = account_of(its, worker);
   auto& newest = now_at_[worker][its.share.priority];
   newest = std::max(newest, on.received_ms(now_ms));
-  const double length_ms = is_evaluation ? its.evaluation_ms : its.iteration_ms;
+  const double length_ms = (is_evaluation ? its.evaluations : its.iterations).ms;
   const slot_use use{now_ms, length_ms, its.share.weight, its.number, true};
   on.virtual_ms += length_ms / use.weight;
   on.add(use, 1);
@@ -117,8 +132,10 @@ void fair_shares::learn_length(const std::string& run, bool is_evaluation, const
                                std::int64_t now_ms) {
   if (!use.whole) return;
   auto& its = runs_[run];
-  auto& mean_ms = is_evaluation ? its.evaluation_ms : its.iteration_ms;
-  mean_ms += newest_counts * (taken_ms(use, now_ms) - mean_ms);
+  auto& mean = is_evaluation ? its.evaluations : its.iterations;
+  const double part = mean.is_known ? newest_counts : 1;
+  mean.ms += part * (taken_ms(use, now_ms) - mean.ms);
+  mean.is_known = true;
 }
 
 fair_shares::turn fair_shares::turn_of(const std::string& run, const std::string& worker) const {

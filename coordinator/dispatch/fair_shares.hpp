@@ -40,7 +40,9 @@ class fair_shares {
   void set(const std::string& run, const run_share& share);
   run_share of(const std::string& run) const;
 
-  /// One more of its items waits. If none did, what it did not use meanwhile is nobody's debt.
+  /// One more of its items waits, or is about to. If none did, what it did not use meanwhile is
+  /// nobody's debt, but for what it may be behind by one lease of another: a run with few lineages
+  /// has nothing that waits while they are leased.
   void enqueue(const std::string& run);
   /// One waits less, without being leased.
   void dequeue(const std::string& run);
@@ -80,18 +82,24 @@ class fair_shares {
     /// By its weight, of slot time.
     double received_ms(std::int64_t now_ms) const;
   };
+  /// Of leases that have ended; moves by a quarter towards the newest.
+  struct mean_length {
+    double ms = 60'000;
+    bool is_known = false;  // else it is a guess
+  };
   struct entry {
     run_share share;
     int number = 0;                           // of its accounts
     int waiting = 0;                          // items
     std::map<std::string, account> accounts;  // by worker
-    // Of leases that have ended; each moves by a quarter towards the newest.
-    double iteration_ms = 60'000, evaluation_ms = 60'000;
+    mean_length iterations, evaluations;
   };
 
   account& account_of(entry& its, const std::string& worker);
   /// What a run that comes has on a worker: as much as the one had that was leased last.
   double now_at(int priority, const std::string& worker) const;
+  /// By how much a run that is served by its weight may be behind another on a worker.
+  double slack_ms(int priority, const std::string& worker) const;
 
   std::map<std::string, entry> runs_;
   // By worker and priority: the most that a run had received when a lease of it began. Charges are

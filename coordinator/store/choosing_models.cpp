@@ -90,4 +90,23 @@ void choose_model(SQLite::Database& db, const std::string& run, const std::strin
   }
 }
 
+std::string model_again(SQLite::Database& db, const std::string& run, const std::string& item,
+                        const std::string& lineage) {
+  const auto model_of = [&] {
+    SQLite::Statement row(db,
+                          "SELECT i.model, r.models FROM items i JOIN runs r ON r.id ="
+                          " i.run_id WHERE i.id=?");
+    bind_all(row, item);
+    row.executeStep();
+    return std::pair(text(row, 0), sql::lines(text(row, 1)));
+  };
+  const auto [model, models] = model_of();
+  const auto stuck = stuck_of(db, run, models);
+  const auto at = std::ranges::find(models, model);
+  if (at == models.end() || !stuck[static_cast<std::size_t>(at - models.begin())]) return model;
+  exec(db, "DELETE FROM arms WHERE item_id=?", item);
+  choose_model(db, run, item, lineage);
+  return model_of().first;
+}
+
 }  // namespace germline

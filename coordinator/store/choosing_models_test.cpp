@@ -116,6 +116,24 @@ TEST_CASE_FIXTURE(of_two_models,
   }
 }
 
+TEST_CASE_FIXTURE(of_two_models, "an iteration that no worker could serve has another model next") {
+  const auto s = found(1);
+  REQUIRE(model_of(s) == "small");
+  REQUIRE(lease(s.live, 1));
+  REQUIRE(record->lose({attempt, "the gateway has no price for it"}, 8));
+  CHECK(record->offer_of(s.live)->has_choice);
+  auto leased = lease(s.live, 2);
+  REQUIRE(leased);
+  CHECK(leased->model() == "large");
+  CHECK(model_of(s) == "large");
+  CHECK(info_of(s.live).arms_size() == 2);
+  // Where both are stuck it is one of them: nobody else knows better.
+  REQUIRE(record->lose({attempt, "nor for that"}, 9));
+  leased = lease(s.live, 3);
+  REQUIRE(leased);
+  CHECK_FALSE(leased->model().empty());
+}
+
 TEST_CASE_FIXTURE(of_two_models, "a cost that cannot be stops no choice") {
   auto s = found(1);
   for (int i = 0; i < 3; ++i) {

@@ -220,7 +220,8 @@ constexpr const char* select_for_lease =
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
-    " i.kind = 2 FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id ="
+    " i.kind = 2, i.model <> '' FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l "
+    "ON l.id ="
     " i.lineage_id LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
@@ -336,6 +337,9 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
       }
     }
     v1::Lease lease = make_lease(db, row, request, slice);
+    if (integer(row, 23) != 0) {
+      lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
+    }
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
     exec(db,
          "INSERT INTO attempts (id, item_id, fence, state, worker_id, leased_ms, reserved_nanousd)"

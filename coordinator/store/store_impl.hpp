@@ -36,6 +36,10 @@ std::uint64_t seed_from(const std::string& what);
 /// writes down what was known of each.
 void choose_model(SQLite::Database& db, const std::string& run, const std::string& item,
                   const std::string& lineage);
+/// The iteration's model when it is leased: another, by a choice anew, where no worker could serve
+/// the one that it has.
+std::string model_again(SQLite::Database& db, const std::string& run, const std::string& item,
+                        const std::string& lineage);
 
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
