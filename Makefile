@@ -51,7 +51,7 @@ bench: build
 	@mkdir -p build/bench
 	build/$(PRESET)/bin/gateway_bench
 	build/$(PRESET)/bin/choosing_bench
-	build/$(PRESET)/bin/growth_bench 10000
+	build/$(PRESET)/bin/growth_bench 1000
 	build/$(PRESET)/bin/strategies_sim build/bench/simulation.jsonl
 	/usr/bin/python3 tests/bench/draw_curves.py simulation build/bench/simulation.jsonl build/bench/simulation.svg
 	build/$(PRESET)/bin/sandbox_bench

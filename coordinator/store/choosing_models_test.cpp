@@ -16,13 +16,6 @@ struct of_two_models : measured_fixture {
     run.model_choice = "ucb1";
   }
 
-  v1::IterationInfo info_of(const item_id& item) {
-    const auto reader = record_reader::open((dir / "record.sqlite").string());
-    REQUIRE(reader);
-    const auto info = (*reader)->iteration(item.str());
-    REQUIRE(info);
-    return *info;
-  }
   std::string model_of(const lineage::state& s) { return info_of(s.live).model(); }
 
   /// A generation of the live iteration, which cost and scored so; the lineage after it.

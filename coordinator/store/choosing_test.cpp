@@ -60,14 +60,6 @@ struct choosing : measured_fixture {
     parent.how = records::chosen{1, 1, 0};
     return parent;
   }
-
-  v1::IterationInfo info_of(const item_id& item) {
-    const auto reader = record_reader::open((dir / "record.sqlite").string());
-    REQUIRE(reader);
-    const auto info = (*reader)->iteration(item.str());
-    REQUIRE(info);
-    return *info;
-  }
 };
 
 }  // namespace

@@ -144,6 +144,14 @@ struct measured_fixture : fixture {
     return given->random_seed();
   }
 
+  v1::IterationInfo info_of(const item_id& item) {
+    const auto reader = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(reader);
+    const auto info = (*reader)->iteration(item.str());
+    REQUIRE(info);
+    return *info;
+  }
+
   v1::Fitness fitness_of(const generation_id& id) {
     const auto reader = record_reader::open((dir / "record.sqlite").string());
     REQUIRE(reader);

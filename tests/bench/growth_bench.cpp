@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/log.hpp"
 #include "coordinator/service_fixture.hpp"
 
 using namespace germline;
@@ -194,6 +195,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "growth_bench: %s:%d: %s\n", failed.m_file, failed.m_line, failed.m_expr);
     std::_Exit(1);
   });
+  init_logging("growth_bench", log_level::error);  // workers come and go all the time
   const int most = argc > 1 ? std::atoi(argv[1]) : 1'000;
   if (most < 1 || most > 100'000) {
     std::fprintf(stderr, "growth_bench: the most lineages are a number from 1 to 100000\n");
