@@ -80,6 +80,12 @@ struct recording {
   worker::gateway_usage usage;
 };
 
+/// The transcript of the attempt, which is whole only once the attempt is closed.
+std::string whole_transcript_of(gateway_fixture& fixture) {
+  REQUIRE(fixture.client().close(attempt_name));
+  return fixture.transcript_file();
+}
+
 void check_same(const http_answer& now, const http_answer& before) {
   CHECK(now.status == before.status);
   CHECK(now.body == before.body);
@@ -125,6 +131,7 @@ TEST_CASE("a strict replay tells what differs, in the client's dialect, and ends
   const auto late = again.post(before.asked[1]);
   CHECK(late.status == 400);
   CHECK(has(late.body, "the replay is over: request 2 differs"));
+  REQUIRE(again.client().close(attempt_name));  // each request is accounted for then
   const auto problems = again.problems();
   REQUIRE(problems.size() == 3);
   CHECK(has(problems[1], "request 2 differs"));
@@ -159,7 +166,7 @@ TEST_CASE("a recorded failure is the answer, and not asked again") {
   const auto body = conversation(1, "");
   CHECK(before.post(body).status == 529);
   CHECK(before.post(body).status == 200);
-  gateway_fixture again(upstream_of(before.transcript_file()), {});
+  gateway_fixture again(upstream_of(whole_transcript_of(before)), {});
   again.open(plenty);
   CHECK(again.post(body).status == 529);
   CHECK(again.post(body).status == 200);
@@ -190,7 +197,7 @@ TEST_CASE("a stream that was cut off is cut off at the same place, and told so o
   before.open(plenty);
   const auto answer = before.post(conversation(1, "", true));
   CHECK(has(answer.body, "event: error"));
-  gateway_fixture again(upstream_of(before.transcript_file()), {});
+  gateway_fixture again(upstream_of(whole_transcript_of(before)), {});
   again.open(plenty);
   check_same(again.post(conversation(1, "", true)), answer);
 }
@@ -203,7 +210,7 @@ TEST_CASE("what was translated when it was recorded is replayed in the client's 
       R"({"model":"scripted-1","messages":[{"role":"user","content":"x"}]})", "", chat_path);
   const auto answer = before.ask(request);
   CHECK(answer.status == 200);
-  gateway_fixture again(upstream_of(before.transcript_file()), {});
+  gateway_fixture again(upstream_of(whole_transcript_of(before)), {});
   again.open(plenty);
   check_same(again.ask(request), answer);
 }
