@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""The tasks in examples/tasks are sound: none is solved before anyone has worked on it, each one's
+own solution is right, its visible tests tell the two apart, and its inputs come from the seed.
+
+Usage: tasks_test.py SOURCE_DIR.
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from evaluator import load_evaluator
+
+SOURCE = pathlib.Path(sys.argv.pop(1))
+EVALUATOR = load_evaluator(SOURCE)
+FOLDER = SOURCE / "examples/tasks"
+TASKS, SECONDS, STAGES = EVALUATOR.load(FOLDER)
+SEEDS = ("1", "18446744073709551615")
+
+
+class Tasks(unittest.TestCase):
+    def in_place(self, task, solved):
+        folder = tempfile.TemporaryDirectory(prefix="germline-task-")
+        self.addCleanup(folder.cleanup)
+        place = folder.name + "/repository"
+        task.lay_out(place, solved)
+        return place
+
+    def each(self):
+        for task in TASKS:
+            with self.subTest(task=task.name):
+                yield task
+
+    def share(self, task, place, seed):
+        """The share of the cases that the program there passes; one that is too slow fails."""
+        cases = task.cases(seed)
+        passed = 0
+        for case, right in zip(cases, task.answers(cases)):
+            try:
+                passed += EVALUATOR.judge(task, case, right, dict(zip(
+                    ("stdout", "exit"), task.execute(place, *case, task.run_seconds))))
+            except subprocess.TimeoutExpired:
+                return passed / len(cases)  # it has failed one, and the others would take long
+        return passed / len(cases)
+
+    def test_ten_are_there_and_all_are_named(self):
+        folders = sorted(path.parent.name for path in FOLDER.glob("*/task.toml"))
+        self.assertEqual(sorted(task.name for task in TASKS), folders)
+        self.assertEqual(len(folders), 10)
+        self.assertLess(sum(stage["tasks"] for stage in STAGES), 10)
+
+    def test_the_repository_does_not_pass_and_the_solution_does(self):
+        for task in self.each():
+            share = self.share(task, self.in_place(task, solved=False), SEEDS[0])
+            print(f"{task.name}: untouched {share:.0%}", file=sys.stderr)
+            self.assertLessEqual(share, 0.4)
+            for seed in SEEDS:
+                self.assertEqual(self.share(task, self.in_place(task, solved=True), seed), 1)
+
+    def test_visible_tests_tell_whether_it_is_solved(self):
+        for task in self.each():
+            for solved in (False, True):
+                done = subprocess.run(["sh", "-c", task.test], cwd=self.in_place(task, solved),
+                                      capture_output=True, text=True, check=False)
+                self.assertIn("Ran ", done.stderr)
+                self.assertEqual(done.returncode == 0, solved, done.stderr)
+
+    def test_inputs_come_from_the_seed(self):
+        for task in self.each():
+            first, again, other = (task.cases(seed) for seed in (SEEDS[0], *SEEDS))
+            self.assertEqual(first, again)
+            self.assertNotEqual(first, other)
+
+    def test_nothing_hidden_is_in_what_a_candidate_gets(self):
+        for task in self.each():
+            paths = [each["path"] for each in task.files()]
+            self.assertIn("README.md", paths)
+            self.assertFalse([path for path in paths if "hidden" in path or "solution" in path])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
