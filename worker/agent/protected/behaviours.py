@@ -275,3 +275,22 @@ def it_builds_and_tests_by_the_task(stage):
     tested, = stage.tool("test", {})
     expect("built" in built["text"] and not built["is_error"], "build did not run its command")
     expect("tested" in tested["text"] and tested["is_error"], "test did not run its command")
+
+
+# Task mode
+
+
+def it_does_the_tasks_of_an_evaluator(stage):
+    mends = message((EDIT, {"command": "str_replace", "path": "say.sh", "old_str": "helo",
+                            "new_str": "hello"}))
+    (solved, ran), requests = stage.task_mode(
+        model(message("Is it right?"), mends),
+        {"id": 1, "do": "solve", "task": "say", "title": "A greeting", "text": "Mend the greeting.",
+         "files": [{"path": "say.sh", "text": "echo helo $1\n", "executable": False}],
+         "run": ["sh", "say.sh"], "test": "grep -q hello say.sh || { echo the_red_case; false; }",
+         "seconds": 100},
+        {"id": 2, "do": "run", "arguments": ["you"], "stdin": "", "seconds": 20})
+    expect(solved == {"id": 1}, f"the work was answered by {solved}")
+    expect(ran == {"exit": 0, "stdout": "hello you\n", "id": 2}, f"the run was answered by {ran}")
+    expect("Mend the greeting." in json.dumps(requests[0]["messages"]), "the task is not told")
+    expect("the_red_case" in json.dumps(requests[1]["messages"]), "the red test is not told")

@@ -102,6 +102,17 @@ class Stage:
         expect(len(results) == len(inputs), f"{len(inputs)} calls gave {len(results)} results")
         return results
 
+    def task_mode(self, answer, *requests):
+        """The answers to the lines of an evaluator, against the model `answer`; (answers, requests)."""
+        self.shell(f"mkdir -p {self.workspace} {self.folder}/home")
+        text = "".join(json.dumps(each) + "\n" for each in requests)
+        with scripted_model.Server(answer) as server:
+            done = self.candidate([AGENT, "task"], stdin=text, ANTHROPIC_BASE_URL=server.url,
+                                  ANTHROPIC_API_KEY="token", GERMLINE_MODEL="scripted")
+            answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
+            expect(len(answers) == len(requests), f"{len(requests)} lines, {len(answers)} answers")
+            return answers, server.requests
+
     def iterate(self, answer):
         """One iteration against the model `answer(request) -> reply`; (exit code, requests)."""
         with scripted_model.Server(answer) as server:

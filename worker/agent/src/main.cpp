@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "iteration.hpp"
+#include "task_mode.hpp"
 #include "tool.hpp"
 
 namespace agent {
@@ -52,8 +53,13 @@ int main(int count, char** arguments) {
   if (count == 1) return agent::iterate();
   if (count == 3 && std::strcmp(arguments[1], "tool") == 0) return agent::run_tool(arguments[2]);
   if (count == 2 && std::strcmp(arguments[1], "tools") == 0) return agent::list_tools();
+  if (count == 2 && std::strcmp(arguments[1], "task") == 0) {
+    agent::serve_tasks(std::cin, std::cout, std::filesystem::current_path());
+    return 0;
+  }
   std::fprintf(stderr,
                "usage: agent              one iteration, by contract 1\n"
+               "       agent task         does what an evaluator asks for on stdin\n"
                "       agent tools        the tools, as the model is told of them\n"
                "       agent tool NAME    calls a tool with each line of stdin as input\n");
   return 2;

@@ -64,4 +64,28 @@ std::string ask_to_repair(const std::string& failures) {
   return "Final validation failed:\n" + failures + "\nMend it, and end your turn again.";
 }
 
+std::string task_instructions() {
+  return R"(You are Germline's agent. In the workspace is a small repository that is not yours,
+with a task to do in it. When you have ended your turn, its program is run on inputs that you have
+not seen, and what it prints is compared with what is right.
+
+Rules:
+- Read README.md and the source first: they say exactly what is expected, the rare cases too.
+- The tests that are there show only a part of it. Run them, and try other inputs of your own.
+- Keep what is not wrong as it is: names, arguments, the form of the output.
+- Think of what is empty, large, repeated, out of order or not ASCII.
+- There is no network.)";
+}
+
+std::string ask_to_solve(const std::string& title, const std::string& text,
+                         const std::string& run) {
+  return "The task: " + title + "\n\n" + text + "\n\nThe program is run by `" + run +
+         "`, in the workspace, with arguments and standard input. End your turn when it does all "
+         "that is asked, with one sentence that says what was wrong.";
+}
+
+std::string ask_to_mend_tests(const std::string& output) {
+  return "Its own tests fail:\n" + output + "\nMend it, and end your turn again.";
+}
+
 }  // namespace agent

@@ -18,4 +18,9 @@ std::string ask_for_plan(const std::string& goal);
 std::string ask_to_modify(const std::string& goal);
 std::string ask_to_repair(const std::string& failures);
 
+/// In task mode, in place of the first two.
+std::string task_instructions();
+std::string ask_to_solve(const std::string& title, const std::string& text, const std::string& run);
+std::string ask_to_mend_tests(const std::string& output);
+
 }  // namespace agent

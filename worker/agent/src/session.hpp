@@ -9,6 +9,7 @@
 #include "events.hpp"
 #include "llm.hpp"
 #include "memory.hpp"
+#include "prompts.hpp"
 #include "repository.hpp"
 #include "tool.hpp"
 
@@ -23,7 +24,8 @@ struct session {
   memory& remembered;
   std::string base;  // the commit that the iteration began from
   conversation talk = {};
-  std::chrono::milliseconds reserve = {};  // kept back for validation and the push
+  std::string instructions = system_prompt();  // the same for every request
+  std::chrono::milliseconds reserve = {};      // kept back for validation and the push
 };
 
 }  // namespace agent

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "files.hpp"
@@ -28,6 +29,10 @@ std::chrono::milliseconds task::left() const {
   const auto span =
       std::chrono::duration_cast<std::chrono::milliseconds>(deadline - system_clock::now());
   return std::max(span, std::chrono::milliseconds(0));
+}
+
+std::chrono::milliseconds task::at_most(std::chrono::milliseconds limit) const {
+  return std::max(std::min(limit, left()), std::chrono::milliseconds(1000));
 }
 
 result<task> parse_task(const std::string& text) {

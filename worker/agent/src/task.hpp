@@ -21,7 +21,7 @@ struct task {
   std::vector<std::string> goal_hints;
   std::vector<std::string> notes;
   std::vector<inspiration> inspirations;
-  std::chrono::system_clock::time_point deadline;
+  std::chrono::system_clock::time_point deadline = std::chrono::system_clock::time_point::max();
   long long max_requests = 0;       // 0: no bound known
   long long max_output_tokens = 0;  // of the whole iteration; 0: no bound known
   unsigned long long random_seed = 0;
@@ -35,6 +35,8 @@ struct task {
 
   /// Time that is left, never below zero.
   std::chrono::milliseconds left() const;
+  /// `limit`, or what is left where that is less; at least a second.
+  std::chrono::milliseconds at_most(std::chrono::milliseconds limit) const;
 };
 
 /// Reads $GERMLINE_TASK, or /germline/task.json where that is not set.

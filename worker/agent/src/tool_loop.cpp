@@ -1,6 +1,5 @@
 #include "tool_loop.hpp"
 
-#include "prompts.hpp"
 #include "stuck_detector.hpp"
 
 namespace agent {
@@ -59,10 +58,10 @@ json without_marks(const json& content) {
 
 llm_answer ask(session& s, const json& tools) {
   s.talk.compact(talk_limit_bytes);
-  auto answer = s.model.ask(system_prompt(), tools, s.talk.messages());
+  auto answer = s.model.ask(s.instructions, tools, s.talk.messages());
   for (auto limit = talk_limit_bytes / 2; answer.too_long && limit > 20'000; limit /= 2) {
     if (!s.talk.compact(limit)) continue;
-    answer = s.model.ask(system_prompt(), tools, s.talk.messages());
+    answer = s.model.ask(s.instructions, tools, s.talk.messages());
   }
   return answer;
 }

@@ -9,18 +9,20 @@ namespace {
 constexpr long long default_limit_s = 120;
 constexpr long long max_limit_s = 900;
 
-tool_result run_in(shell& bash, const json& input) {
+tool_result run_in(tool_env& env, const json& input) {
+  auto& bash = env.bash;
   if (input["restart"].bool_or()) {
     bash.restart();
     if (!input.has("command")) return {"A new shell was started.", false};
   }
   if (!input.has("command")) return {"Give a command, or restart: true.", true};
-  const auto limit_s = std::clamp(input["timeout_s"].integer_or(default_limit_s), 1LL, max_limit_s);
-  const auto outcome = bash.run(input["command"].string_or(), std::chrono::seconds(limit_s));
+  const auto asked_s = std::clamp(input["timeout_s"].integer_or(default_limit_s), 1LL, max_limit_s);
+  const auto limit = env.work.at_most(std::chrono::seconds(asked_s));
+  const auto outcome = bash.run(input["command"].string_or(), limit);
   std::string text = outcome.output;
   if (!text.empty() && text.back() != '\n') text += '\n';
   if (outcome.timed_out) {
-    text += "[stopped: the limit of " + std::to_string(limit_s) + " s was reached; ";
+    text += "[stopped: the limit of " + std::to_string(limit.count() / 1000) + " s was reached; ";
     text += outcome.shell_ended ? "the shell had to be ended too]" : "the shell is usable]";
   } else if (!outcome.shell_ended) {
     text += "[exit " + std::to_string(outcome.exit_code) + "]";
@@ -47,7 +49,7 @@ tool bash_tool(tool_env& env) {
         "command": {"type": "string", "description": "what to run"},
         "timeout_s": {"type": "integer", "description": "time limit in seconds"},
         "restart": {"type": "boolean", "description": "begin a new shell first"}}})",
-      [&env](const json& input) { return run_in(env.bash, input); },
+      [&env](const json& input) { return run_in(env, input); },
   };
 }
 

@@ -12,9 +12,9 @@ tool test_tool(tool_env& env) {
       R"({"type": "object", "properties": {}})",
       [&env](const json&) -> tool_result {
         if (env.work.test_command.empty()) return {"The task names no test command.", true};
-        const auto done =
-            run_command(env.work.test_command, env.work.workspace, std::chrono::minutes(10));
-        const auto ending = done.timed_out ? "[stopped: 10 minutes were reached]"
+        const auto done = run_command(env.work.test_command, env.work.workspace,
+                                      env.work.at_most(std::chrono::minutes(10)));
+        const auto ending = done.timed_out ? "[stopped: its time was up]"
                                            : "[exit " + std::to_string(done.exit_code) + "]";
         return {done.output + "\n" + ending, !done.ok()};
       },
