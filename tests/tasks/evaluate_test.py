@@ -188,6 +188,16 @@ class Evaluate(unittest.TestCase):
         self.assertEqual(self.shares(lambda lines, _: [None for _ in lines]), [0, 0])
         self.assertLess(time.monotonic() - began, 5)
 
+    def test_what_is_held_out_may_be_read_only(self):
+        for path in (self.folder / "one").rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        (task, _), _, _ = EVALUATOR.load(self.folder)
+        place = self.folder / "laid-out"
+        task.lay_out(place, solved=True)
+        self.assertEqual((place / "double.py").read_text(), SOLUTION)
+        for path in (place, place / "double.py"):
+            self.assertTrue(path.stat().st_mode & 0o200)
+
     def test_stages(self):
         stage = "[[stages]]\ntasks = 1\nshare = 0.5\n"
         self.make(more=stage)

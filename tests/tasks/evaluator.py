@@ -3,6 +3,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import sys
 import threading
 
 PLACE = "examples/task-solver/protected/evaluate"
@@ -11,6 +12,7 @@ PLACE = "examples/task-solver/protected/evaluate"
 def load_evaluator(source):
     loader = importlib.machinery.SourceFileLoader("evaluate", str(source / PLACE))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("evaluate", loader))
+    sys.dont_write_bytecode = True  # beside it lies a genome
     loader.exec_module(module)
     return module
 
