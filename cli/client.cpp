@@ -172,21 +172,35 @@ result<v1::GetStatusReply> control_client::status(const v1::GetStatusRequest& re
   return call(&v1::Control::Stub::GetStatus, request, read_limit_s);
 }
 
+result<void> control_client::send_pieces(grpc::ClientWriter<v1::SeedChunk>& writer,
+                                         const std::string& bytes) {
+  v1::SeedChunk chunk;
+  bool open = true;
+  for (std::size_t at = 0; open && at < bytes.size(); at += seed_chunk_bytes) {
+    chunk.set_data(bytes.substr(at, seed_chunk_bytes));
+    open = writer.Write(chunk);
+  }
+  writer.WritesDone();
+  if (const auto status = writer.Finish(); !status.ok()) return error_of(status);
+  return {};
+}
+
 result<std::string> control_client::put_seed(const std::string& pack) {
   GERMLINE_TRY(ready_);
   grpc::ClientContext context;
   context.set_deadline(gpr_time_from_seconds(bulk_limit_s, GPR_TIMESPAN));
   v1::PutSeedReply reply;
-  const auto writer = stub_->PutSeed(&context, &reply);
-  v1::SeedChunk chunk;
-  bool open = true;
-  for (std::size_t at = 0; open && at < pack.size(); at += seed_chunk_bytes) {
-    chunk.set_data(pack.substr(at, seed_chunk_bytes));
-    open = writer->Write(chunk);
-  }
-  writer->WritesDone();
-  if (const auto status = writer->Finish(); !status.ok()) return error_of(status);
+  GERMLINE_TRY(send_pieces(*stub_->PutSeed(&context, &reply), pack));
   return reply.seed_id();
+}
+
+result<v1::HeldOut> control_client::put_held_out(const std::string& tar) {
+  GERMLINE_TRY(ready_);
+  grpc::ClientContext context;
+  context.set_deadline(gpr_time_from_seconds(bulk_limit_s, GPR_TIMESPAN));
+  v1::HeldOut reply;
+  GERMLINE_TRY(send_pieces(*stub_->PutHeldOut(&context, &reply), tar));
+  return reply;
 }
 
 result<std::string> control_client::fetch_generation(const v1::FetchGenerationRequest& request) {

@@ -29,6 +29,8 @@ class control_client {
   result<v1::GetStatusReply> status(const v1::GetStatusRequest& request);
   /// The id by which create_run names the pack.
   result<std::string> put_seed(const std::string& pack);
+  /// `tar`: files for evaluators alone.
+  result<v1::HeldOut> put_held_out(const std::string& tar);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
   result<v1::ListRunsReply> list_runs(const v1::ListRunsRequest& request);
   result<v1::ListLineagesReply> list_lineages(const v1::ListLineagesRequest& request);
@@ -58,6 +60,7 @@ class control_client {
   result<Reply> call(grpc::Status (v1::Control::Stub::*method)(grpc::ClientContext*, const Request&,
                                                                Reply*),
                      const Request& request, int limit_s);
+  result<void> send_pieces(grpc::ClientWriter<v1::SeedChunk>& writer, const std::string& bytes);
   error error_of(const grpc::Status& status) const;
   error tls_error() const;
 

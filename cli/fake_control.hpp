@@ -37,6 +37,14 @@ class fake_control final : public v1::Control::Service {
     reply->set_seed_id("seed_1");
     return grpc::Status::OK;
   }
+  grpc::Status PutHeldOut(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
+                          v1::HeldOut* reply) override {
+    v1::SeedChunk chunk;
+    const std::lock_guard lock(mutex);
+    while (stream->Read(&chunk)) held_out += chunk.data();
+    reply->set_held_out_id("held_1");
+    return grpc::Status::OK;
+  }
   grpc::Status CreateRun(grpc::ServerContext*, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {
     const std::lock_guard lock(mutex);
@@ -229,7 +237,7 @@ class fake_control final : public v1::Control::Service {
   }
 
   std::mutex mutex;  // the handlers' threads; the test's own, before and after each run
-  std::string seed;
+  std::string seed, held_out;
   v1::CreateRunRequest created;
   v1::KillRequest killed;
   v1::ScaleRequest scaled;

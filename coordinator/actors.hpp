@@ -243,8 +243,8 @@ using item_owner = caf::typed_actor<
     caf::reacts_to<held_atom, item_id, std::string>,
     /// The item is open, and was not leased, since nobody is to run it any more; why, for people.
     caf::reacts_to<unwanted_atom, item_id, std::string>,
-    /// The item could not be leased: nothing of the run's budget is left.
-    caf::reacts_to<budget_atom, item_id>>;
+    /// The item could not be leased: what is left of the run's budget does not cover it; and why.
+    caf::reacts_to<budget_atom, item_id, std::string>>;
 
 /// Who is told that an evaluation ended. Part of runs_actor and lineage_actor.
 using score_listener = caf::typed_actor<caf::reacts_to<scored_atom>>;

@@ -40,7 +40,8 @@ struct measured_fixture : fixture {
     }
   }
 
-  bool score(scripted_worker& worker, const v1::Lease& lease, double value) {
+  bool score(scripted_worker& worker, const v1::Lease& lease, double value,
+             std::int64_t cost_nanousd = 0) {
     take_leases(worker, 20);  // what waits for a reply drops them
     v1::WorkerMessage message;
     auto* result = message.mutable_result();
@@ -48,6 +49,7 @@ struct measured_fixture : fixture {
     result->set_fence(lease.fence());
     result->set_ending(v1::ENDING_SCORED);
     result->mutable_score()->set_score(value);
+    result->mutable_usage()->set_cost_nanousd(cost_nanousd);
     worker.send(message);
     const auto reply = worker.expect(v1::CoordinatorMessage::kResultReply);
     REQUIRE(reply);

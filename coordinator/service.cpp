@@ -125,7 +125,8 @@ struct coordinator_service::impl {
     self->request(actors.runs, caf::infinite, kill_atom_v, kill_target{})
         .receive([](const kill_outcomes&) {}, fail);
     // Of no item, so that nothing comes of it but the answer.
-    self->request(evaluations_handle, caf::infinite, budget_atom_v, item_id()).receive([] {}, fail);
+    self->request(evaluations_handle, caf::infinite, budget_atom_v, item_id(), std::string())
+        .receive([] {}, fail);
     self->request(actors.dispatcher, caf::infinite, status_atom_v)
         .receive([](const fleet_status&) {}, fail);
     return ready;

@@ -58,6 +58,15 @@ void add_run(CLI::App& app, command_line& line) {
            "how, of several: ucb1 or thompson; default ucb1", name_bytes_max);
   add_text(command, "--budget", given->budget, "dollars for the whole run: '$5', 0.50",
            name_bytes_max);
+  add_text(
+      command, "--evaluation-budget", given->evaluation_budget,
+      "dollars that each evaluation may cost, of that; needed where the genome's [fitness] has "
+      "a model",
+      name_bytes_max);
+  add_text(command, "--held-out", given->held_out,
+           "folder with files that evaluators alone see, in $GERMLINE_HELD_OUT: at most 16 MiB and "
+           "1,000 files",
+           path_bytes_max);
   add_text(command, "--goal", given->goal, "what to aim at; default: the agent's own choice",
            std::string::npos);  // its bound, and what to do instead, is told where it is checked
   add_number<std::uint64_t>(command, "--random-seed", given->random_seed, 0, random_seed_max,

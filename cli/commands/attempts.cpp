@@ -16,6 +16,12 @@ result<std::vector<v1::AttemptInfo>> attempts_of(const session& with, const std:
       if (is_wanted) all.push_back(one);
     }
   };
+  const auto take_asking = [&](const auto& evaluations) {
+    for (const auto& each : evaluations) {
+      if (each.usage().requests() > 0) take(each);
+    }
+  };
+  const auto measured = shown.evaluations();
   if (shown.has_generation() && !shown.generation().born_of_iteration().empty()) {
     request.set_target(shown.generation().born_of_iteration());
     GERMLINE_TRY_ASSIGN(shown, client.show(request));
@@ -24,10 +30,13 @@ result<std::vector<v1::AttemptInfo>> attempts_of(const session& with, const std:
     take(shown.iteration());
   } else if (shown.has_run() || shown.has_lineage()) {
     v1::GetTreeRequest of;
+    of.set_with_evaluations(true);
     of.set_target(shown.has_run() ? shown.run().run_id() : shown.lineage().lineage_id());
     GERMLINE_TRY_ASSIGN(const auto tree, client.get_tree(of));
     for (const auto& iteration : tree.iterations()) take(iteration);
+    take_asking(tree.evaluations());
   }
+  take_asking(measured);
   return all;
 }
 

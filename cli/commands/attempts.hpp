@@ -12,7 +12,8 @@
 namespace germline::cli {
 
 /// `target`: a run, lineage, generation, iteration or attempt. Of a generation those of the
-/// iteration that bore it. The eldest first.
+/// iteration that bore it, and of its evaluations that asked a model; of a run or lineage these,
+/// too. The eldest first, iterations before evaluations.
 result<std::vector<v1::AttemptInfo>> attempts_of(const session& with, const std::string& target);
 
 }  // namespace germline::cli

@@ -81,7 +81,8 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 // --- starting ----------------------------------------------------------------------------------
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {
-  std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal;
+  std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal,
+      evaluation_budget, held_out;
   std::optional<std::int64_t> lineages, iterations, priority, weight, inspirations;
   std::optional<std::uint64_t> random_seed;
   std::vector<std::string> models, require, policy;

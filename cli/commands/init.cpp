@@ -87,7 +87,11 @@ std::string further_words(const fs::path& folder) {
   std::ostringstream text;
   text << file.rdbuf();
   const auto genome = parse_genome_manifest(text.str());
-  return genome && genome->model != model_kind::none ? " --model NAME --budget '$5'" : "";
+  if (!genome) return {};
+  const bool measures = genome->fitness.model != model_kind::none;
+  if (!measures && genome->model == model_kind::none) return {};
+  return std::string(" --model NAME --budget '$5'") +
+         (measures ? " --evaluation-budget '$0.10'" : "");
 }
 
 }  // namespace

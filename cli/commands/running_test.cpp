@@ -1,7 +1,9 @@
 // The commands that begin runs, follow them and steer lineages: what they ask of a coordinator, and
 // what they say of its answers.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -36,6 +38,50 @@ TEST_CASE("run sends what was said, flags over the file") {
   CHECK(with.control.created.seed_id() == "seed_1");
   CHECK(with.control.created.seed_commit().size() == 40);
   CHECK(with.control.created.branch() == "main");
+}
+
+TEST_CASE("run sends what evaluators alone are to see, and what each evaluation may cost") {
+  fixture with;
+  fs::create_directories(with.place.at("answers/more"));
+  std::ofstream(with.place.at("answers/b")) << "2";
+  std::ofstream(with.place.at("answers/more/a")) << "1";
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\nheld_out = \"answers\"\n"
+         "[model]\nname = \"m\"\nbudget = \"$1\"\nevaluation_budget = \"$0.20\"\n";
+  const auto file = "run --file " + with.place.at("run.toml");
+  CHECK(with.run(file).code == 0);
+  CHECK(with.control.created.evaluation_budget_nanousd() == 200'000'000);
+  CHECK(with.control.created.held_out_id() == "held_1");
+  CHECK(with.control.held_out.find("more/a") != std::string::npos);
+  CHECK(with.run(file + " --evaluation-budget 0.05").code == 0);
+  CHECK(with.control.created.evaluation_budget_nanousd() == 50'000'000);
+
+  const auto refused = [&](const std::string& words, const std::string& says) {
+    const auto told = with.run("run " + with.place.at("") + " " + words);
+    CHECK(told.code == 2);
+    CHECK_MESSAGE(told.err.find(says) != std::string::npos, told.err);
+  };
+  const auto held = "--held-out " + with.place.at("answers");
+  refused("--held-out " + with.place.at("nowhere"), "--held-out: there is no folder");
+  refused("--held-out " + with.place.at("run.toml"), "is no folder");
+  fs::create_symlink("b", with.place.at("answers/link"));
+  refused(held, "answers/link is a symbolic link: put plain files and folders there alone");
+  fs::remove(with.place.at("answers/link"));
+  REQUIRE(::mkfifo(with.place.at("answers/pipe").c_str(), 0600) == 0);
+  refused(held, "answers/pipe is no plain file: put plain files and folders there alone");
+  fs::remove(with.place.at("answers/pipe"));
+  fs::resize_file(with.place.at("answers/b"), (16 << 20) + 1);
+  refused(held, "has more than 16 MiB, with ");
+  fs::resize_file(with.place.at("answers/b"), 1);
+  for (int i = 0; i < 999; ++i) std::ofstream(with.place.at("answers/f" + std::to_string(i)));
+  refused(held, "has more than 1000 files; put several into one");
+  fs::remove_all(with.place.at("answers"));
+  fs::create_directories(with.place.at("answers/empty"));
+  refused(held, "has no files");
+  std::ofstream(with.place.at("answers/a")) << "1";
+  const auto git = "git -C " + with.place.at("") + " -c user.name=u -c user.email=u@e ";
+  REQUIRE(::system((git + "add -f answers && " + git + "commit -qm answers").c_str()) == 0);
+  refused(held, "is committed in the repository, where agents read it");
 }
 
 TEST_CASE("what is not committed is told on standard error, and no part of the run") {

@@ -8,6 +8,7 @@
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/follow.hpp"
+#include "cli/commands/held_out.hpp"
 #include "cli/render/render.hpp"
 #include "common/config/run_file.hpp"
 #include "common/config/toml_values.hpp"
@@ -36,12 +37,14 @@ result<run_file> read_run(const run_options& options) {
   if (!options.file.empty()) {
     GERMLINE_TRY_ASSIGN(const auto text, read_small_file(options.file));
     GERMLINE_TRY_ASSIGN(run, parse_run_file(text, options.file));
-    // A repository in the file is relative to the file.
-    if (!run.repository.empty()) {
-      run.repository = (fs::path(options.file).parent_path() / run.repository).string();
+    // Folders in the file are relative to the file.
+    for (auto* folder : {&run.repository, &run.held_out}) {
+      if (folder->empty()) continue;
+      *folder = (fs::path(options.file).parent_path() / *folder).string();
     }
   }
   lay_over(run.repository, options.repository);
+  lay_over(run.held_out, options.held_out);
   lay_over(run.name, options.name);
   lay_over(run.branch, options.branch);
   lay_over(run.folder, options.folder);
@@ -66,6 +69,11 @@ result<run_file> read_run(const run_options& options) {
     const auto budget = parse_usd(options.budget);
     if (!budget) return budget.error().within("--budget");
     run.budget_nanousd = *budget;
+  }
+  if (!options.evaluation_budget.empty()) {
+    const auto each = parse_usd(options.evaluation_budget);
+    if (!each) return each.error().within("--evaluation-budget");
+    run.evaluation_budget_nanousd = *each;
   }
   GERMLINE_TRY(check_run(run));
 
@@ -97,6 +105,9 @@ v1::CreateRunRequest request_of(const run_file& run) {
   for (const auto& model : run.models) request.add_models(model);
   request.set_model_choice(run.model_choice);
   request.set_budget_nanousd(run.budget_nanousd > 0 ? run.budget_nanousd : 0);
+  if (run.evaluation_budget_nanousd > 0) {
+    request.set_evaluation_budget_nanousd(run.evaluation_budget_nanousd);
+  }
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);
   for (const auto& tag : run.required_tags) request.add_required_tags(tag);
@@ -161,6 +172,35 @@ result<void> send_seed(const session& with, control_client& client, const run_fi
   return {};
 }
 
+/// What is committed in the repository is in every agent's clone.
+result<void> check_not_committed(const run_file& run, const std::string& commit) {
+  std::error_code failed;
+  const auto folder = fs::canonical(run.held_out, failed);
+  if (failed) return {};  // who reads it says so
+  const auto place = folder.lexically_relative(run.repository).string();
+  if (place.empty() || place.starts_with("..")) return {};
+  if (place != ".") {
+    GERMLINE_TRY_ASSIGN(const auto repository, git::repository::open(run.repository));
+    GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, place));
+    if (kind == git::path_kind::none) return {};
+  }
+  return error(error_code::invalid_argument,
+               "--held-out: '" + run.held_out +
+                   "' is committed in the repository, where agents read it: keep it elsewhere, or "
+                   "take it out of the branch");
+}
+
+/// Brings what evaluators alone are to see.
+result<void> send_held_out(control_client& client, const run_file& run,
+                           v1::CreateRunRequest& request) {
+  if (run.held_out.empty()) return {};
+  GERMLINE_TRY(check_not_committed(run, request.seed_commit()));
+  GERMLINE_TRY_ASSIGN(const auto tar, read_held_out(run.held_out));
+  GERMLINE_TRY_ASSIGN(const auto kept, client.put_held_out(tar));
+  request.set_held_out_id(kept.held_out_id());
+  return {};
+}
+
 /// A run that only waits looks like one that goes on. `--follow` says what it waits for, in time.
 void tell_missing_tags(const session& with, control_client& client, const run_file& run) {
   if (run.required_tags.empty()) return;
@@ -187,6 +227,7 @@ exit_code run_run(const session& with, const run_options& options) {
   auto request = request_of(*run);
   if (const auto sent = send_seed(with, client, *run, request); !sent)
     return with.fail(sent.error());
+  if (const auto sent = send_held_out(client, *run, request); !sent) return with.fail(sent.error());
   request.set_only_plan(options.dry_run);
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());

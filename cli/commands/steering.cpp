@@ -48,7 +48,11 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
     for (const auto& model : models) command += " --model " + quoted(model);
     if (!run.model_choice().empty()) command += " --choose-model " + quoted(run.model_choice());
     command += " --budget " + quoted(format_usd(run.budget_nanousd()));
+    if (run.evaluation_budget_nanousd() > 0) {
+      command += " --evaluation-budget " + quoted(format_usd(run.evaluation_budget_nanousd()));
+    }
   }
+  if (run.has_held_out()) command += " --held-out FOLDER";
   if (moves_lineages(run)) command += " --strategy " + quoted(run.strategy());
   if (run.inspirations() > 0) command += " --inspirations " + std::to_string(run.inspirations());
   if (run.priority() != 0) command += " --priority " + std::to_string(run.priority());

@@ -41,6 +41,8 @@ std::string evaluations_words(const v1::RunPlan& plan) {
   if (plan.elite_evaluations() > 0) {
     text += ", " + std::to_string(plan.elite_evaluations()) + " of each that becomes the best";
   }
+  const auto each = plan.asked().evaluation_budget_nanousd();
+  if (each > 0) text += ", each of at most " + format_usd(each);
   if (plan.max_iterations() == 0) return text;
   if (plan.max_evaluations() == 0) return text + ", and what the strategy asks for";
   return text + ", at most " + std::to_string(plan.max_evaluations());
@@ -66,6 +68,7 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   out.add("lineages", std::to_string(plan.lineages()));
   out.add("iterations", iterations_words(plan));
   out.add("evaluations", evaluations_words(plan));
+  if (plan.has_held_out()) out.add("held out", held_out_words(plan.held_out()));
   out.add_text("strategy", plan.strategy());
   if (request.inspirations() > 0) {
     out.add("inspirations", std::to_string(request.inspirations()) + " of each iteration");

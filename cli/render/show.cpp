@@ -55,6 +55,13 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   if (!run.model().empty()) {
     out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
   }
+  if (run.evaluation_budget_nanousd() > 0) {
+    out.add("evaluations", "at most " + format_usd(run.evaluation_budget_nanousd()) + " each");
+  }
+  if (run.has_held_out()) {
+    out.add("held out", held_out_words(run.held_out()));
+    out.add_more(run.held_out().held_out_id());
+  }
   if (run.required_tags_size() > 0) {
     out.add_text("requires", join_tags({run.required_tags().begin(), run.required_tags().end()}));
   }
@@ -150,7 +157,9 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
     out.add("evaluation",
             short_id(each.item_id()) + " " +
                 (scored ? number_words(each.score().score())
-                        : painted(how, colour_of(each.ending()), word(each.ending()))));
+                        : painted(how, colour_of(each.ending()), word(each.ending()))) +
+                (each.usage().requests() > 0 ? ", " + format_usd(each.usage().cost_nanousd())
+                                             : std::string()));
     if (scored) continue;
     out.add_more(reason_of(each));
     out.add_more(each.details().substr(0, each.details().find('\n')));

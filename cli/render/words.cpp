@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/text/tags.hpp"
+#include "common/text/units.hpp"
 
 namespace germline::cli {
 namespace {
@@ -185,6 +186,10 @@ paint colour_of(v1::LineageState state, v1::PauseReason why) {
 std::string model_words(const v1::RunInfo& run) {
   if (run.models().empty()) return run.model();
   return join_tags({run.models().begin(), run.models().end()}) + " by " + run.model_choice();
+}
+
+std::string held_out_words(const v1::HeldOut& held_out) {
+  return counted(held_out.files(), "file") + ", " + rough_size(held_out.bytes());
 }
 
 std::string share_words(const v1::RunInfo& run) {

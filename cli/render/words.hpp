@@ -46,6 +46,8 @@ std::string fitness_words(const v1::GenerationInfo& generation, const style& how
 
 /// "m", or "m, n by ucb1".
 std::string model_words(const v1::RunInfo& run);
+/// "3 files, 12 KiB".
+std::string held_out_words(const v1::HeldOut& held_out);
 /// "weight 3, priority 10".
 std::string share_words(const v1::RunInfo& run);
 /// Whether a run's strategy lets an iteration start from elsewhere than its lineage's head.

@@ -115,8 +115,8 @@ result<void> set_policy(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 26>& known_keys() {
-  static const std::array<known_key, 26> keys{{
+const std::array<known_key, 28>& known_keys() {
+  static const std::array<known_key, 28> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -131,10 +131,12 @@ const std::array<known_key, 26>& known_keys() {
       {"run.goal", text_into(&run_file::goal)},
       {"run.random_seed", set_random_seed},
       {"run.require", set_required_tags},
+      {"run.held_out", text_into(&run_file::held_out)},
       {"model.name", set_model},
       {"model.names", set_models},
       {"model.choice", text_into(&run_file::model_choice)},
       {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
+      {"model.evaluation_budget", parsed_into(&run_file::evaluation_budget_nanousd, &parse_usd)},
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
       {"sandbox.cpus", set_cpus},
       {"sandbox.wall_time", parsed_into(&run_file::wall_time_ms, &parse_duration_ms)},
@@ -315,6 +317,17 @@ result<void> check_run(const run_file& run) {
   }
   if (run.model.empty() && run.budget_nanousd > 0) {
     return error(error_code::invalid_argument, "a budget needs --model (or name in [model])");
+  }
+  const auto each = run.evaluation_budget_nanousd;
+  if (run.model.empty() && each >= 0) {
+    return error(error_code::invalid_argument,
+                 "what an evaluation may cost needs --model (or name in [model])");
+  }
+  if (each == 0 || each > run.budget_nanousd) {
+    return error(error_code::invalid_argument,
+                 "an evaluation may cost more than $0 and no more than the run's budget, " +
+                     format_usd(run.budget_nanousd) + ": not " + format_usd(each) +
+                     " (--evaluation-budget, or evaluation_budget in [model])");
   }
   return {};
 }

@@ -44,11 +44,13 @@ struct run_file {
   std::string goal;
   std::uint64_t random_seed = 0;
   std::vector<std::string> required_tags;  // that a worker must have
+  std::string held_out;                    // folder for evaluators alone; empty: none
 
   std::string model;                 // empty: the genome needs none
   std::vector<std::string> models;   // where there are several to choose from; `model` is the first
   std::string model_choice;          // the rule for that; empty: the coordinator's own
   std::int64_t budget_nanousd = -1;  // of the whole run; -1: not said
+  std::int64_t evaluation_budget_nanousd = -1;  // of each evaluation; -1: not said
 
   // Bounds of one iteration; 0: the node's default.
   std::int64_t memory_bytes = 0;

@@ -96,6 +96,34 @@ TEST_CASE("a model needs a budget") {
   CHECK(!check_run(run));
 }
 
+TEST_CASE("what an evaluation may cost is a part of the run's budget") {
+  const auto said = [](const char* value) {
+    return parse_run_file(
+        "schema = 1\n[model]\nname = \"m\"\nbudget = \"$1\"\nevaluation_budget = " +
+            std::string(value) + "\n",
+        "run.toml");
+  };
+  const auto run = said("\"$0.10\"");
+  REQUIRE(run);
+  CHECK(run->evaluation_budget_nanousd == 100'000'000);
+  CHECK(check_run(*run));
+  for (const char* wrong : {"0.1", "\"-1\"", "\"ten cents\"", "[]"}) {
+    CAPTURE(wrong);
+    const auto refused = said(wrong);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message().find("run.toml:5: `model.evaluation_budget`") == 0);
+  }
+  CHECK(check_run(*said("\"$0\"")).error().message() ==
+        "an evaluation may cost more than $0 and no more than the run's budget, $1.00: not $0.00 "
+        "(--evaluation-budget, or evaluation_budget in [model])");
+  CHECK_FALSE(check_run(*said("\"$1.01\"")));
+  auto without = *run;
+  without.model.clear();
+  without.budget_nanousd = -1;
+  CHECK(check_run(without).error().message() ==
+        "what an evaluation may cost needs --model (or name in [model])");
+}
+
 TEST_CASE("the texts of a run have bounds, and its folder lies in the repository") {
   run_file run;
   run.goal = std::string(goal_bytes_max, 'g');

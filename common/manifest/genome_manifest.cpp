@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t command_bytes_max = 16 * 1024;
 constexpr std::size_t list_max = 256;
+const std::vector<std::string_view> model_words = {"anthropic", "openai", "none"};
 
 /// Notes an error unless a set value is a clean relative path.
 void check_path(toml_reader& reader, std::string_view key, const std::string& value) {
@@ -86,7 +87,7 @@ result<void> read_agent(const toml::table* table, std::string_view source, genom
   if (const auto mode = reader.choice("result", {"push", "worktree"})) {
     out.result = static_cast<result_mode>(*mode);
   }
-  if (const auto kind = reader.choice("model", {"anthropic", "openai", "none"})) {
+  if (const auto kind = reader.choice("model", model_words)) {
     out.model = static_cast<model_kind>(*kind);
   }
   return reader.finish();
@@ -175,6 +176,9 @@ result<void> read_fitness(const toml::table* table, std::string_view source, gen
                                            std::to_string(out.fitness.evaluations) +
                                            "; or leave it out");
     }
+  }
+  if (const auto kind = reader.choice("model", model_words)) {
+    out.fitness.model = static_cast<model_kind>(*kind);
   }
   if (const auto wall_ms = reader.duration_ms("wall_time")) {
     out.fitness.wall_time_ms = *wall_ms;

@@ -41,7 +41,8 @@ struct fitness_request {
   fitness_direction direction = fitness_direction::maximize;
   int evaluations = 1;        // of each generation
   int elite_evaluations = 0;  // of the best so far, until it has so many; 0: no more than others
-  std::int64_t wall_time_ms = 0;  // of each evaluation; 0: the default
+  std::int64_t wall_time_ms = 0;        // of each evaluation; 0: the default
+  model_kind model = model_kind::none;  // that the candidate may ask; the evaluator has none
 };
 inline constexpr int evaluations_max = 100;
 inline constexpr int elite_evaluations_max = 1'000;

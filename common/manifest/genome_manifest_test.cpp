@@ -78,6 +78,22 @@ TEST_CASE("a full manifest is read") {
   CHECK(parsed->sandbox.pids == 64);
 }
 
+TEST_CASE("candidates have no model unless [fitness] says so, whatever the agent has") {
+  CHECK(parse_genome_manifest(full)->fitness.model == model_kind::none);
+  const auto said = [](const char* value) {
+    return with("wall_time = \"20s\"", "wall_time = \"20s\"\nmodel = " + std::string(value));
+  };
+  CHECK(parse_genome_manifest(said("\"anthropic\""))->fitness.model == model_kind::anthropic);
+  CHECK(parse_genome_manifest(said("\"openai\""))->fitness.model == model_kind::openai);
+  CHECK(parse_genome_manifest(said("\"none\""))->fitness.model == model_kind::none);
+  CHECK(error_of(said("\"claude\"")) ==
+        "genome.toml:24: `model` in [fitness] is 'claude'; write one of \"anthropic\", \"openai\","
+        " \"none\"");
+  CHECK(error_of(said("true")) ==
+        "genome.toml:24: `model` in [fitness] is true or false; write one of \"anthropic\","
+        " \"openai\", \"none\"");
+}
+
 TEST_CASE("a short manifest has defaults") {
   const auto parsed = parse_genome_manifest(
       "schema = 1\n[genome]\nname = \"a\"\n[agent]\nartefact = [\"x\"]\nrun = \"./x\"\n");

@@ -131,6 +131,11 @@ result<void> bulk_transfers::fetch_artefact(grpc::ServerContext& context,
   if (!is_sha256(id)) {
     return error(error_code::invalid_argument, "an artefact's id is a SHA-256, 64 hex digits");
   }
+  GERMLINE_TRY_ASSIGN(const bool may, reader_.may_fetch(id, request.worker_id()));
+  if (!may) {
+    return error(error_code::permission_denied,
+                 "held-out files are for a worker that has an evaluation of their run leased");
+  }
   GERMLINE_TRY_ASSIGN(
       const auto tar,
       outgoing_.get("artefact " + id, [&](const transfers::outgoing::sink& into) -> result<void> {

@@ -45,6 +45,20 @@ class control_service final : public v1::Control::Service {
     }
     return answer(people_.put_seed(pack), reply);
   }
+  grpc::Status PutHeldOut(grpc::ServerContext*, grpc::ServerReader<v1::SeedChunk>* stream,
+                          v1::HeldOut* reply) override {
+    constexpr std::size_t max_tar_bytes = 32 << 20;  // headers and padding among it
+    std::string tar;
+    v1::SeedChunk chunk;
+    while (stream->Read(&chunk)) {
+      tar += chunk.data();
+      if (tar.size() > max_tar_bytes) {
+        return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+                "held-out files are at most 16 MiB and 1,000 files"};
+      }
+    }
+    return answer(people_.put_held_out(tar), reply);
+  }
   grpc::Status CreateRun(grpc::ServerContext* context, const v1::CreateRunRequest* request,
                          v1::CreateRunReply* reply) override {
     // The paths of this machine are not the business of who calls from another.

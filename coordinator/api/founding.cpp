@@ -2,12 +2,12 @@
 // worker has it, and recorded, or told as a plan.
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/hash.hpp"
 #include "common/manifest/genome_manifest.hpp"
+#include "common/money.hpp"
 #include "common/text/tags.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/asking.hpp"
@@ -46,6 +46,9 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     return invalid("inspirations must be 0 to " + std::to_string(evolution::inspirations_max));
   }
   GERMLINE_TRY(check_share(request.priority(), request.weight() == 0 ? 1 : request.weight()));
+  if (request.evaluation_budget_nanousd() < 0) {
+    return invalid("what an evaluation may cost must not be negative");
+  }
   const auto& l = request.limits();
   if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
@@ -120,6 +123,14 @@ result<std::vector<std::string>> policy_of(const v1::CreateRunRequest& request,
   return texts;
 }
 
+v1::HeldOut to_proto(const artefact::held_out& kept) {
+  v1::HeldOut told;
+  told.set_held_out_id(kept.id);
+  told.set_files(static_cast<std::int32_t>(kept.files));
+  told.set_bytes(kept.bytes);
+  return told;
+}
+
 /// Leaves nothing of a seed whose run is not recorded.
 class kept_seed {
  public:
@@ -137,14 +148,51 @@ class kept_seed {
   bool wanted_ = false;
 };
 
-/// No more than the run's budget; less where the iterations that there may be cannot spend it.
-std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations) {
-  constexpr std::int64_t attempts = 3;  // of one iteration, of which those before were lost
-  const auto each = run.limits.budget_nanousd();
-  if (each == 0 || iterations == 0) return run.budget_nanousd;
-  const auto most = std::numeric_limits<std::int64_t>::max() / each / attempts;
-  if (iterations > most) return run.budget_nanousd;
-  return std::min(run.budget_nanousd, iterations * attempts * each);
+/// No more than the run's budget; less where the iterations and evaluations that there may be, 0
+/// where they have no end, cannot spend it.
+std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations,
+                          std::int64_t evaluations) {
+  const auto budget = run.budget_nanousd;
+  const auto most = [budget](std::int64_t items, std::int64_t each) {
+    constexpr std::int64_t attempts = 3;  // of one item, of which those before were lost
+    if (each == 0 || items == 0 || items > budget / each / attempts) return budget;
+    return items * attempts * each;
+  };
+  const auto iterating = run.agents_ask ? most(iterations, run.limits.budget_nanousd()) : 0;
+  const auto each = run.evaluation_budget_nanousd;
+  const auto measuring = each > 0 ? most(evaluations, each) : 0;
+  return iterating > budget - measuring ? budget : iterating + measuring;
+}
+
+/// What the genome's models need of the request, and what they have no use for.
+result<void> check_money(const v1::CreateRunRequest& request, const genome_manifest& genome) {
+  const bool measures = genome.fitness.model != model_kind::none;
+  const bool asks = measures || genome.model != model_kind::none;
+  if (!asks && !request.model().empty()) {
+    return invalid("this genome declares model = \"none\": it takes no model");
+  }
+  if (asks && request.model().empty()) {
+    return invalid("this genome needs a model: give --model and --budget");
+  }
+  const auto each = request.evaluation_budget_nanousd();
+  if (!measures) {
+    if (each == 0) return {};
+    return invalid(
+        "this genome's evaluations ask no model: leave --evaluation-budget out, or declare `model` "
+        "in its [fitness]");
+  }
+  if (each == 0) {
+    return invalid("this genome's candidates have a model ([fitness] model = \"" +
+                   std::string(to_string(genome.fitness.model)) +
+                   "\"): say what each evaluation may cost at most with --evaluation-budget, for "
+                   "example --evaluation-budget '$0.10'");
+  }
+  const auto count = genome.fitness.evaluations;
+  if (each <= request.budget_nanousd() / count) return {};
+  return invalid("the budget, " + format_usd(request.budget_nanousd()) +
+                 ", does not cover the seed's own " + std::to_string(count) +
+                 (count == 1 ? " evaluation" : " evaluations") + " at " + format_usd(each) +
+                 " each: give a larger --budget, or a smaller --evaluation-budget");
 }
 
 /// 0: no end.
@@ -162,6 +210,11 @@ result<v1::PutSeedReply> people::put_seed(const std::string& pack) {
   return reply;
 }
 
+result<v1::HeldOut> people::put_held_out(const std::string& tar) {
+  GERMLINE_TRY_ASSIGN(const auto kept, repository_.keep_held_out(tar));
+  return to_proto(kept);
+}
+
 /// All of the run but its lineages.
 result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request,
                                              const run_id& id) {
@@ -173,12 +226,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
                                                          run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
-  if (genome.model == model_kind::none && !request.model().empty()) {
-    return invalid("this genome declares model = \"none\": it takes no model");
-  }
-  if (genome.model != model_kind::none && request.model().empty()) {
-    return invalid("this genome needs a model: give --model and --budget");
-  }
+  GERMLINE_TRY(check_money(request, genome));
   GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
   const std::string context_path = inside(run.folder, genome.context);
   const context_limits limits;
@@ -203,6 +251,8 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   }
   run.goal = request.goal();
   run.budget_nanousd = request.budget_nanousd();
+  run.evaluation_budget_nanousd = request.evaluation_budget_nanousd();
+  run.agents_ask = genome.model != model_kind::none;
   // SQLite's integers are signed.
   run.random_seed = request.random_seed() & random_seed_max;
   if (run.random_seed == 0) run.random_seed = 1 + env_.random->below(random_seed_max);
@@ -230,7 +280,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   GERMLINE_TRY_ASSIGN(
       run.measured.policy,
       policy_of(request, {static_cast<bool>(strategy->make), !genome.fitness.command.empty(),
-                          !run.model.empty(), sizes.source_bytes, sizes.context_bytes}));
+                          run.agents_ask, sizes.source_bytes, sizes.context_bytes}));
   if (!genome.fitness.command.empty()) {
     const bool maximizes = genome.fitness.direction == fitness_direction::maximize;
     run.measured.direction =
@@ -240,6 +290,13 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
     std::array<std::uint8_t, 16> key{};
     env_.random->fill(key);
     run.measured.key = to_hex(key);
+  }
+  if (!request.held_out_id().empty()) {
+    if (genome.fitness.command.empty()) {
+      return invalid("held-out files are for evaluators, and " + place +
+                     " has no [fitness]: give it one, or leave --held-out out");
+    }
+    GERMLINE_TRY_ASSIGN(run.held_out, repository_.find_held_out(request.held_out_id()));
   }
   GERMLINE_TRY_ASSIGN(run.required_tags, checked_tags({request.required_tags().begin(),
                                                        request.required_tags().end()}));
@@ -281,7 +338,8 @@ result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
   plan.set_evaluations(run.measured.evaluations);
   plan.set_elite_evaluations(run.measured.elite_evaluations);
   plan.set_max_evaluations(most_evaluations(run, plan.max_iterations()));
-  plan.set_max_cost_nanousd(largest_cost(run, plan.max_iterations()));
+  if (!run.held_out.id.empty()) *plan.mutable_held_out() = to_proto(run.held_out);
+  plan.set_max_cost_nanousd(largest_cost(run, plan.max_iterations(), plan.max_evaluations()));
   GERMLINE_TRY_ASSIGN(const auto known, fleet());
   for (const auto& worker : known.workers) {
     if (!worker.connected || worker.cordoned || !has_tags(worker.tags, run.required_tags)) continue;

@@ -47,6 +47,7 @@ class people {
         well_(well) {}
 
   result<v1::GetStatusReply> status();
+  result<v1::HeldOut> put_held_out(const std::string& tar);
   result<v1::PutSeedReply> put_seed(const std::string& pack);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
   result<v1::ListRunsReply> list_runs();

@@ -227,13 +227,15 @@ class executor {
                           why.code() == error_code::cancelled ||
                           why.code() == error_code::not_found;
     if (!is_final) {
-      return send_event(dispatch::grant_refused{
-          item, false, "the record, which cannot be written: " + printable(why.message()), now()});
+      const bool may_come_free = why.code() == error_code::permission_denied;
+      const std::string place = may_come_free ? "" : "the record, which cannot be written: ";
+      return send_event(
+          dispatch::grant_refused{item, false, place + printable(why.message()), now()});
     }
     const auto owner = self_->state.owners.find(item.str());
     if (owner != self_->state.owners.end()) {
       if (why.code() == error_code::resource_exhausted) {
-        self_->send(owner->second, budget_atom_v, item);
+        self_->send(owner->second, budget_atom_v, item, why.message());
       } else if (why.code() == error_code::cancelled) {
         self_->send(owner->second, unwanted_atom_v, item, why.message());
       }

@@ -135,7 +135,9 @@ evaluations_actor::behavior_type evaluations_behavior(self_pointer self,
       [run](unwanted_atom, const item_id& item, const std::string& why) {
         run.give_up(item, "killed", why);
       },
-      [](budget_atom, const item_id&) {},  // an evaluation spends nothing
+      [run](budget_atom, const item_id& item, const std::string& why) {
+        if (!item.empty()) run.give_up(item, "budget", why);
+      },
       [run](offer_atom, const item_id& item) { run.offer(item); },
       [self](listen_atom, const score_listener& who) { self->state.listeners.push_back(who); },
       [self, run, check_interval](tick_atom) {

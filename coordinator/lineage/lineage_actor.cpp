@@ -46,9 +46,8 @@ lineage_actor::behavior_type lineage_behavior(conductor::self_pointer self, line
       [run](unwanted_atom, const item_id& item, const std::string& why) {
         run.give_back(item, why);
       },
-      [run](budget_atom, const item_id&) {
-        run.change_surely(lineage::pause_requested{
-            lineage::pause_reason::budget, "the run's budget is spent or held by other attempts"});
+      [run](budget_atom, const item_id&, const std::string& why) {
+        run.change_surely(lineage::pause_requested{lineage::pause_reason::budget, why});
       },
       [run](founded_atom, const generation_id& generation, const std::string& commit) {
         run.change_surely(lineage::founded{generation, commit});

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/artefact/held_out.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/path_kind.hpp"
 #include "common/ids.hpp"
@@ -126,12 +127,18 @@ class git_refs {
                                             const run_id& run) = 0;
   /// The seed of a run that came to nothing is pinned no more. What cannot be done is logged.
   virtual void forget_seed(const run_id& run) = 0;
+  /// Seals files that evaluators alone are to see, from a tar of unknown origin. Where no run has
+  /// them they go after an hour, as other artefacts do.
+  virtual result<artefact::held_out> keep_held_out(std::string_view tar) = 0;
+  /// What was kept by that id; it is then kept for another hour. Errors say what is wrong.
+  virtual result<artefact::held_out> find_held_out(const std::string& id) = 0;
   virtual result<void> ingest(const ingest_request& request) = 0;
   /// Removes the quarantined packs of attempts that are over; `is_leased` says of each by its id.
   /// That of a leased one stays, however old: its result may come yet.
   virtual void sweep(const std::function<result<bool>(const std::string&)>& is_leased) = 0;
-  /// Removes the sealed artefacts that no generation has: of attempts that ended between bringing
-  /// theirs and their result. One brought within the last hour stays, since its result may come.
+  /// Removes the sealed artefacts that no generation and no run has: of attempts that ended between
+  /// bringing theirs and their result. One brought within the last hour stays, since its result may
+  /// come.
   virtual result<std::size_t> sweep_artefacts(const std::vector<std::string>& of_generations) = 0;
   /// Authors a commit on `parent` that changes the context file alone, pins it, and returns its id.
   virtual result<std::string> author_context(const context_request& request) = 0;

@@ -21,7 +21,7 @@ void sweep_artefacts(refs::git_refs& repository, const record_lookups& record) {
   if (!swept) {
     log_warning("artefacts that nothing uses could not be removed: {}", swept.error().message());
   } else if (*swept > 0) {
-    log_info("{} artefacts that no generation has are removed", *swept);
+    log_info("{} artefacts that no generation and no run has are removed", *swept);
   }
 }
 

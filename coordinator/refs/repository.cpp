@@ -75,6 +75,16 @@ bool is_damaged(const std::filesystem::path& file) {
   return static_cast<bool>(opened);
 }
 
+error held_out_error(const std::string& why) {
+  return {error_code::invalid_argument, "held-out files: " + why};
+}
+error held_out_error(const error& why) {
+  if (why.code() == error_code::resource_exhausted) {
+    return held_out_error(why.message() + "; at most 1,000 files and 16 MiB are taken");
+  }
+  return why.code() == error_code::invalid_argument ? held_out_error(why.message()) : why;
+}
+
 /// Over libgit2: one handle for what writes, under a mutex; readers open their own.
 class repository final : public git_refs {
  public:
@@ -118,6 +128,33 @@ class repository final : public git_refs {
     if (!at || !*at) return;
     const auto gone = repo_.delete_ref(name, **at);
     if (!gone) log_warning("{} stays: {}", name, gone.error().message());
+  }
+
+  result<artefact::held_out> keep_held_out(std::string_view tar) override {
+    const auto files = artefact::read_tar(tar, {}, artefact::held_out_limits);
+    if (!files) return held_out_error(files.error());
+    if (files->empty()) return held_out_error("there are no files");
+    GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
+    GERMLINE_TRY_ASSIGN(const auto id, artefacts.put(*files));
+    return find_held_out(id);
+  }
+
+  result<artefact::held_out> find_held_out(const std::string& id) override {
+    GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
+    const bool is_id =
+        id.size() == 64 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_id || !artefacts.contains(id)) {
+      return held_out_error("there are none by the id '" + printable(id.substr(0, 64)) +
+                            "'; they are brought by PutHeldOut before the run is asked for");
+    }
+    artefacts.touch(id);  // it stays until the run is recorded
+    GERMLINE_TRY_ASSIGN(const auto sealed, artefacts.read_manifest(id));
+    const auto count = static_cast<std::int64_t>(sealed.files.size());
+    const auto& most = artefact::held_out_limits;
+    if (count > most.files || sealed.total_bytes() > most.total_bytes) {
+      return held_out_error("they are too many or too large");
+    }
+    return artefact::held_out{id, count, sealed.total_bytes()};
   }
 
   result<void> ingest(const ingest_request& request) override {

@@ -66,17 +66,18 @@ result<v1::TestPolicyReply> record_reader::test_policy(const resolved_target& ta
                                                        const std::vector<std::string>& policy) {
   return impl_->locked([&]() -> result<v1::TestPolicyReply> {
     auto texts = policy;
-    SQLite::Statement run(impl_->db,
-                          "SELECT r.policy, r.strategy, r.fitness_direction, r.model,"
-                          " i.source_bytes, i.context_bytes FROM runs r JOIN items i ON i.run_id ="
-                          " r.id AND i.kind = 1 WHERE r.id=?");
+    SQLite::Statement run(
+        impl_->db,
+        "SELECT r.policy, r.strategy, r.fitness_direction, r.model <> '' AND r.agents_ask,"
+        " i.source_bytes, i.context_bytes FROM runs r JOIN items i ON i.run_id ="
+        " r.id AND i.kind = 1 WHERE r.id=?");
     bind_all(run, target.run);
     if (!run.executeStep()) return rows::not_found(target.run);
     if (texts.empty()) texts = sql::lines(text(run, 0));
     GERMLINE_TRY_ASSIGN(const auto rules, evolution::parse_policy(texts));
     GERMLINE_TRY(evolution::check_policy(
         rules, {text(run, 1) != "chain", integer(run, 2) != v1::FITNESS_DIRECTION_UNSPECIFIED,
-                !text(run, 3).empty(), integer(run, 4), integer(run, 5)}));
+                integer(run, 3) != 0, integer(run, 4), integer(run, 5)}));
     v1::TestPolicyReply reply;
     for (const auto& rule : rules) reply.add_policy(rule.text);
     const SQLite::Transaction one_moment(impl_->db);

@@ -261,10 +261,26 @@ result<std::string> record_reader::seed_of(const std::string& run) {
 
 result<std::vector<std::string>> record_reader::artefacts() {
   return impl_->locked([&]() -> result<std::vector<std::string>> {
-    SQLite::Statement row(impl_->db, "SELECT artefact_id FROM generations");
+    SQLite::Statement row(impl_->db,
+                          "SELECT artefact_id FROM generations UNION ALL SELECT held_out_id FROM"
+                          " runs WHERE held_out_id <> ''");
     std::vector<std::string> out;
     while (row.executeStep()) out.push_back(text(row, 0));
     return out;
+  });
+}
+
+result<bool> record_reader::may_fetch(const std::string& artefact, const std::string& worker) {
+  return impl_->locked([&]() -> result<bool> {
+    SQLite::Statement row(
+        impl_->db,
+        "SELECT NOT EXISTS (SELECT 1 FROM runs WHERE held_out_id = ?1) OR EXISTS (SELECT 1 FROM"
+        " attempts a JOIN items i ON i.id = a.item_id JOIN runs r ON r.id = i.run_id WHERE"
+        " a.worker_id = ?2 AND a.state = 1 AND i.kind = 3 AND i.ending = 0 AND"
+        " r.held_out_id = ?1)");
+    bind_all(row, artefact, worker);
+    row.executeStep();
+    return integer(row, 0) != 0;
   });
 }
 

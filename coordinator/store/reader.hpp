@@ -95,7 +95,7 @@ class record_reader {
   /// Judges all endings of a run, or of one lineage, by the rules; of none, by the run's own.
   result<v1::TestPolicyReply> test_policy(const resolved_target& target,
                                           const std::vector<std::string>& policy);
-  /// The artefacts of all generations, some maybe twice.
+  /// The artefacts of all generations and what runs hold out, some maybe twice.
   result<std::vector<std::string>> artefacts();
   /// A founded run's generation 0.
   result<std::string> seed_of(const std::string& run);
@@ -110,6 +110,9 @@ class record_reader {
                                std::int64_t last_change, int limit);
   /// Whether a result of this attempt may still be accepted.
   result<bool> is_leased(const std::string& attempt);
+  /// Whether the worker may have an artefact: what a run holds out is for who has an evaluation of
+  /// that run leased; all else for any.
+  result<bool> may_fetch(const std::string& artefact, const std::string& worker);
   /// Whether an attempt holds this fence; for bulk transfers.
   result<bool> holds_fence(const std::string& attempt, std::int64_t fence,
                            const std::string& worker);

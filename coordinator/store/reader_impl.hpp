@@ -27,7 +27,8 @@ inline constexpr const char* select_run =
     "SELECT id, name, seed_commit, branch, repository, model, budget_nanousd, spent_nanousd,"
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
     " random_seed, strategy, policy, priority, weight,"
-    " inspirations, models, model_choice FROM runs";
+    " inspirations, models, model_choice, evaluation_budget_nanousd, held_out_id,"
+    " held_out_files, held_out_bytes FROM runs";
 inline constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -347,6 +348,12 @@ struct record_reader::impl {
     info.set_inspirations(static_cast<std::int32_t>(rows::integer(row, 19)));
     for (auto& model : sql::lines(rows::text(row, 20))) info.add_models(std::move(model));
     info.set_model_choice(rows::text(row, 21));
+    info.set_evaluation_budget_nanousd(rows::integer(row, 22));
+    if (auto held_out = rows::text(row, 23); !held_out.empty()) {
+      info.mutable_held_out()->set_held_out_id(std::move(held_out));
+      info.mutable_held_out()->set_files(static_cast<std::int32_t>(rows::integer(row, 24)));
+      info.mutable_held_out()->set_bytes(rows::integer(row, 25));
+    }
     for (auto& lineage : lineages_of(info.run_id())) *info.add_lineages() = std::move(lineage);
     return info;
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/artefact/held_out.hpp"
 #include "common/ids.hpp"
 #include "coordinator/dispatch/dispatch_state.hpp"
 #include "coordinator/lineage/lineage_state.hpp"
@@ -49,6 +50,9 @@ struct new_run {
   dispatch::run_share share;
   std::vector<std::string> models;  // where there are several; `model` is the first
   std::string model_choice;         // as evolution/arms.hpp reads it; empty where there is one
+  std::int64_t evaluation_budget_nanousd = 0;  // of each, where candidates have a model; else 0
+  bool agents_ask = true;                      // iterations have the model
+  artefact::held_out held_out;                 // for evaluators alone
 };
 
 /// What is not said stays as it is.

@@ -223,9 +223,20 @@ CREATE TABLE arms (
   PRIMARY KEY (item_id, position)) WITHOUT ROWID;
 )sql";
 
-constexpr std::array migrations = {version_1,  version_2,  version_3, version_4, version_5,
-                                   version_6,  version_7,  version_8, version_9, version_10,
-                                   version_11, version_12, version_13};
+// Evaluations whose candidate has a model: what each may cost, 0 where there is none. `agents_ask`
+// is 0 where no iteration has a model, and so none holds anything of the budget. What evaluators
+// alone see is an artefact; its id is empty where there is none.
+constexpr const char* version_14 = R"sql(
+ALTER TABLE runs ADD COLUMN evaluation_budget_nanousd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN agents_ask INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE runs ADD COLUMN held_out_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN held_out_files INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN held_out_bytes INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array migrations = {version_1,  version_2,  version_3,  version_4, version_5,
+                                   version_6,  version_7,  version_8,  version_9, version_10,
+                                   version_11, version_12, version_13, version_14};
 
 }  // namespace
 

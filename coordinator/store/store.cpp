@@ -5,6 +5,7 @@
 #include "common/config/run_file.hpp"
 #include "common/hash.hpp"
 #include "common/text/tags.hpp"
+#include "coordinator/store/purse.hpp"
 #include "coordinator/store/schema.hpp"
 #include "coordinator/store/sql.hpp"
 #include "coordinator/store/store_impl.hpp"
@@ -22,8 +23,6 @@ using sql::bind_all;
 using sql::exec;
 using sql::integer;
 using sql::text;
-
-constexpr std::int64_t smallest_slice_nanousd = 1'000'000'000;  // one dollar
 
 error stale(const std::string& why) {
   return {error_code::failed_precondition, why};
@@ -145,31 +144,6 @@ bool write_birth(SQLite::Database& db, const records::birth& born, const std::st
   return !born.evaluations.empty();
 }
 
-/// What of the run's budget the next lease may hold: a share that leaves room for the other
-/// lineages and shrinks towards the end. 0: nothing is left.
-std::int64_t next_slice(SQLite::Database& db, const std::string& run, std::int64_t budget,
-                        std::int64_t spent, std::int64_t limit) {
-  SQLite::Statement held(db,
-                         "SELECT COALESCE(SUM(a.reserved_nanousd), 0) FROM attempts a JOIN items i"
-                         " ON i.id = a.item_id WHERE i.run_id = ? AND a.settled = 0");
-  bind_all(held, run);
-  held.executeStep();
-  const std::int64_t free = budget - spent - integer(held, 0);
-  if (free <= 0) return 0;
-  SQLite::Statement waiting(
-      db,
-      "SELECT COUNT(*) FROM lineages l WHERE l.run_id = ? AND l.state = 1 AND NOT EXISTS (SELECT 1"
-      " FROM items i JOIN attempts a ON a.item_id = i.id WHERE i.lineage_id = l.id AND"
-      " i.kind = 2 AND a.settled = 0)");
-  bind_all(waiting, run);
-  waiting.executeStep();
-  const std::int64_t shares = std::max<std::int64_t>(1, integer(waiting, 0));
-  std::int64_t slice =
-      std::max(free / (2 * shares), std::min(free / shares, smallest_slice_nanousd));
-  if (limit > 0) slice = std::min(slice, limit);
-  return slice;
-}
-
 v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
                      const records::grant_request& request, std::int64_t slice) {
   v1::Lease lease;
@@ -195,6 +169,7 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
                                       ? "evaluation " + seed_of(20, 5)
                                       : "iteration " + text(row, 13) + " " + seed_of(18, 19)));
   lease.set_genome_toml(text(row, 14));
+  if (lease.kind() == v1::WORK_KIND_EVALUATE) lease.set_held_out_id(text(row, 27));
   SQLite::Statement parent(db, "SELECT artefact_id FROM generations WHERE id = ?");
   bind_all(parent, lease.parent_generation());
   if (parent.executeStep()) lease.set_parent_artefact_id(text(parent, 0));
@@ -220,9 +195,10 @@ constexpr const char* select_for_lease =
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
-    " i.kind = 2, i.model <> '' FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l "
-    "ON l.id ="
-    " i.lineage_id LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
+    " i.kind = 2, i.model <> '', r.evaluation_budget_nanousd, r.evaluations, r.agents_ask,"
+    " r.held_out_id"
+    " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
+    " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
                                     const std::string& value) {
@@ -266,15 +242,18 @@ result<void> store::create_run(const records::new_run& run) {
          "INSERT INTO runs (id, name, repository, branch, folder, seed_commit, genome_toml, model,"
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
          " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
-         " priority, weight, inspirations, models, model_choice)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " priority, weight, inspirations, models, model_choice, evaluation_budget_nanousd,"
+         " agents_ask, held_out_id, held_out_files, held_out_bytes)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
          run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"),
          run.measured.elite_evaluations, run.share.priority, run.share.weight,
-         run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice);
+         run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice,
+         run.evaluation_budget_nanousd, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
+         run.held_out.bytes);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -327,15 +306,11 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     }
     v1::IterationLimits limits;
     limits.ParseFromString(sql::bytes(row, 10));
-    std::int64_t slice = 0;
-    const bool spends = integer(row, 15) > 0 && integer(row, 2) == v1::WORK_KIND_ITERATE;
-    if (spends) {
-      slice =
-          next_slice(db, text(row, 3), integer(row, 15), integer(row, 16), limits.budget_nanousd());
-      if (slice == 0) {
-        return error(error_code::resource_exhausted, "the run's budget is spent or held");
-      }
-    }
+    const purse money{integer(row, 15), integer(row, 16), limits.budget_nanousd(),
+                      integer(row, 24), integer(row, 25), integer(row, 26) != 0};
+    GERMLINE_TRY_ASSIGN(
+        const auto slice,
+        reserve(db, text(row, 3), static_cast<v1::WorkKind>(integer(row, 2)), money));
     v1::Lease lease = make_lease(db, row, request, slice);
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));

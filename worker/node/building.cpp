@@ -139,11 +139,15 @@ refusal explain_agent(const process_outcome& outcome, const model_obstacle& obst
       outcome.kind == outcome_kind::exited || outcome.kind == outcome_kind::signalled;
   if (!by_itself || obstacle.kind == obstacle_kind::none) return why;
   why.reason = to_string(obstacle.kind);
-  const auto* what = obstacle.kind == obstacle_kind::budget
-                         ? "the model was not asked: "
-                         : "the model gave no answer that could be used: ";
-  why.details = what + obstacle.why + "\n" + why.details;
+  why.details = explain_obstacle(obstacle) + "\n" + why.details;
   return why;
+}
+
+std::string explain_obstacle(const model_obstacle& obstacle) {
+  return (obstacle.kind == obstacle_kind::budget
+              ? "the model was not asked: "
+              : "the model gave no answer that could be used: ") +
+         obstacle.why;
 }
 
 result<refusal> explain_clone(const error& why) {

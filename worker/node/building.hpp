@@ -53,6 +53,8 @@ result<refusal> explain_clone(const error& why);
 /// newest request was kept from the model ends by that reason: "budget" or "upstream".
 refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
                       const std::string& output);
+/// What stood in the way, for people. REQUIRES that something did.
+std::string explain_obstacle(const model_obstacle& obstacle);
 
 /// The reason and details of a process that did not succeed: `otherwise` when it exited non-zero.
 refusal explain_outcome(const process_outcome& outcome, const std::string& doing,

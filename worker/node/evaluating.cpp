@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include "sandbox/run.hpp"
@@ -17,6 +18,7 @@ constexpr std::int64_t default_wall_ms = 10 * 60'000;
 constexpr std::size_t max_output_bytes = 32 * 1024;
 constexpr std::size_t max_told_bytes = 4 * 1024;
 constexpr std::int64_t harness_bytes = 256 << 20;
+constexpr std::string_view held_out_place = "/germline/held-out";
 // In which the end of a sandbox is noticed: its supervisor is asked every 10 ms.
 constexpr std::chrono::milliseconds notice_time{100};
 
@@ -27,6 +29,9 @@ process_spec evaluator_of(const evaluation_request& request) {
   spec.env = {"LC_ALL=C.UTF-8", "GERMLINE_SCORE_FD=3", "GERMLINE_SCRATCH=/tmp",
               "GERMLINE_RANDOM_SEED=" + std::to_string(request.random_seed),
               "GIT_CONFIG_NOSYSTEM=1"};
+  if (!request.held_out_dir.empty()) {
+    spec.env.push_back("GERMLINE_HELD_OUT=" + std::string(held_out_place));
+  }
   return spec;
 }
 
@@ -65,6 +70,9 @@ result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& re
   auto harness = policy;
   harness.scratch.push_back({"/srv", uid_role::owner, harness_bytes});
   harness.scratch.push_back({"/harness", uid_role::owner, harness_bytes});
+  if (!request.held_out_dir.empty()) {
+    harness.mounts.push_back({request.held_out_dir, std::string(held_out_place)});
+  }
   GERMLINE_TRY_ASSIGN(auto judge, sandboxes.open(std::move(harness)));
   evaluation out;
   clone_request clone;
@@ -77,14 +85,19 @@ result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& re
     return out;
   }
   policy.mounts.push_back({request.artefact_dir, "/germline/artefact"});
+  if (request.open_model) policy.gateway_port = gateway_port;
   GERMLINE_TRY_ASSIGN(auto body, sandboxes.open(std::move(policy)));
+  auto candidate = candidate_of(request);
+  if (request.open_model) {
+    GERMLINE_TRY_ASSIGN(auto more, request.open_model(*body));
+    std::ranges::move(more, std::back_inserter(candidate.env));
+  }
 
   GERMLINE_TRY_ASSIGN(auto asked, make_pipe());
   GERMLINE_TRY_ASSIGN(auto answered, make_pipe());
   auto evaluator = evaluator_of(request);
   evaluator.stdout_fd = std::move(asked.write);
   evaluator.stdin_fd = std::move(answered.read);
-  auto candidate = candidate_of(request);
   candidate.stdin_fd = std::move(asked.read);
   candidate.stdout_fd = std::move(answered.write);
   capture_limits limits;

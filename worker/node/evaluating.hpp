@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,9 +21,13 @@ struct evaluation_request {
   std::vector<std::string_view> seed_packs;
   std::string seed_commit;
   std::string artefact_dir;  // on the host, beneath the exports root
+  std::string held_out_dir;  // the same, of what the evaluator alone sees; empty: nothing
   genome_commands commands;  // of the seed commit
   sandbox_policy_spec policy;
   std::uint64_t random_seed = 0;
+  // Where the candidate has a model: opens it for the sandbox, which is then to be closed by the
+  // caller whatever becomes of the evaluation; what the candidate finds in its environment for it.
+  std::function<result<std::vector<std::string>>(live_sandbox& candidate)> open_model = nullptr;
 };
 
 struct evaluation {

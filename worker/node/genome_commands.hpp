@@ -25,6 +25,9 @@ struct genome_commands {
   sandbox_request sandbox;  // what the genome asks of its sandboxes
 };
 
+/// Where the model is asked, on loopback inside a sandbox.
+inline constexpr int gateway_port = 8'080;
+
 /// Where the genome lies under `root`: "/workspace" or "/workspace/folder".
 inline std::string genome_root(const genome_commands& commands, const std::string& root) {
   return commands.folder.empty() ? root : root + "/" + commands.folder;

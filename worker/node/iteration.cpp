@@ -28,7 +28,6 @@ constexpr std::int64_t max_artefact_bytes = 512 << 20;
 constexpr std::size_t max_pushed_bytes = 64 << 20;
 constexpr std::size_t max_output_bytes = 64 * 1024;
 constexpr std::int64_t default_wall_ms = 30 * 60'000;
-constexpr int gateway_port = 8'080;
 constexpr std::size_t max_details_bytes = 16'000;
 
 v1::Score to_proto(const evaluation_score& from) {
@@ -85,6 +84,8 @@ class iteration final : public running_attempt {
   result<void> measure();
   result<void> prepare();
   result<artefact_pin> artefact_of(const std::string& id);
+  result<std::string> open_model(live_sandbox& box);
+  result<model_obstacle> close_model();
   result<agent_run> run_agent();
   result<import_answer> import(agent_run& agent, const std::optional<refusal>& failure);
   result<judgement> judge(const std::string& commit, const std::string* canonical_pack,
@@ -367,8 +368,13 @@ result<void> iteration::found() {
 result<void> iteration::measure() {
   GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
-  begin(v1::ITERATION_PHASE_RUNNING, "evaluation");
   evaluation_request request;
+  artefact_pin held_out;
+  if (!lease_.held_out_id().empty()) {
+    GERMLINE_TRY_ASSIGN(held_out, artefact_of(lease_.held_out_id()));
+    GERMLINE_TRY_ASSIGN(request.held_out_dir, held_out.tree_path());
+  }
+  begin(v1::ITERATION_PHASE_RUNNING, "evaluation");
   GERMLINE_TRY_ASSIGN(const auto seed, seed_pack_.view());
   request.seed_packs = {seed};
   request.seed_commit = lease_.seed_commit();
@@ -376,10 +382,28 @@ result<void> iteration::measure() {
   request.commands = commands_;
   request.policy = policy();
   request.random_seed = lease_.random_seed();
-  GERMLINE_TRY_ASSIGN(auto measured, evaluate(sandboxes_, request));
+  if (commands_.fitness.model != model_kind::none) {
+    request.open_model = [this](live_sandbox& box) -> result<std::vector<std::string>> {
+      GERMLINE_TRY_ASSIGN(const auto token, open_model(box));
+      auto env = model_environment(gateway_port, token);
+      env.push_back("GERMLINE_MODEL=" + lease_.model());
+      return env;
+    };
+  }
+  auto evaluated = evaluate(sandboxes_, request);
+  GERMLINE_TRY_ASSIGN(const auto obstacle, close_model());
+  GERMLINE_TRY_ASSIGN(auto measured, std::move(evaluated));
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   result_.mutable_usage()->set_cpu_ms(measured.cpu_ms);
   result_.mutable_usage()->set_peak_memory_bytes(measured.peak_memory_bytes);
+  // What was measured while the model was away says nothing of the candidate.
+  if (obstacle.kind == obstacle_kind::upstream) {
+    return error(error_code::unavailable, explain_obstacle(obstacle));
+  }
+  // That its bound is spent is the candidate's own affair, and its evaluator's to judge.
+  if (obstacle.kind == obstacle_kind::budget) {
+    measured.details = explain_obstacle(obstacle) + "\n" + measured.details;
+  }
   if (measured.score) {
     result_.set_ending(v1::ENDING_SCORED);
     result_.set_details(measured.details.substr(0, max_details_bytes));
@@ -415,6 +439,32 @@ result<artefact_pin> iteration::artefact_of(const std::string& id) {
   return stored;
 }
 
+/// Gives who is in the sandbox a model. The token that is asked for, of this attempt alone.
+result<std::string> iteration::open_model(live_sandbox& box) {
+  const auto token = "germline-" + make_uuid7_hex(*context_.time, random_) +
+                     make_uuid7_hex(*context_.time, random_);
+  model_grant grant;
+  grant.token = token;
+  grant.model = lease_.model();
+  grant.limits = lease_.limits();
+  const auto opened =
+      model_.open(std::move(grant), box.get().take_gateway_listener(), box.wall_until_boot_ms());
+  if (opened) return token;
+  refused_for_good_ = opened.error().code() == error_code::failed_precondition;
+  return opened.error();
+}
+
+/// Takes it away, and notes what was used. What stood in the way of the newest request.
+result<model_obstacle> iteration::close_model() {
+  auto account = model_.close();
+  if (!account) {
+    usage_known_ = false;
+    return account.error().within("what the attempt used is not known");
+  }
+  *result_.mutable_usage() = account->usage;
+  return std::move(account->obstacle);
+}
+
 result<agent_run> iteration::run_agent() {
   GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
@@ -423,18 +473,7 @@ result<agent_run> iteration::run_agent() {
   const bool with_model = commands_.model != "none";
   std::string token;
   if (with_model) {
-    token = "germline-" + make_uuid7_hex(*context_.time, random_) +
-            make_uuid7_hex(*context_.time, random_);
-    model_grant grant;
-    grant.token = token;
-    grant.model = lease_.model();
-    grant.limits = lease_.limits();
-    const auto opened = model_.open(std::move(grant), box->get().take_gateway_listener(),
-                                    box->wall_until_boot_ms());
-    if (!opened) {
-      refused_for_good_ = opened.error().code() == error_code::failed_precondition;
-      return opened.error();
-    }
+    GERMLINE_TRY_ASSIGN(token, open_model(*box));
   }
   begin(v1::ITERATION_PHASE_RUNNING, "agent");
   process_spec process;
@@ -448,14 +487,7 @@ result<agent_run> iteration::run_agent() {
   limits.merge_stderr = true;
   limits.wall_ms = std::max<std::int64_t>(1, box->wall_until_boot_ms() - context_.time->boot_ms());
   auto ran = run_captured(box->get(), std::move(process), "", limits);
-  model_obstacle obstacle;
-  if (auto account = model_.close()) {
-    *result_.mutable_usage() = account->usage;
-    obstacle = std::move(account->obstacle);
-  } else {
-    usage_known_ = false;
-    return account.error().within("what the attempt used is not known");
-  }
+  GERMLINE_TRY_ASSIGN(auto obstacle, close_model());
   if (!ran) return ran.error().within("running the agent");
   if (const auto usage = box->get().read_usage()) {
     result_.mutable_usage()->set_cpu_ms(usage->cpu_ms);

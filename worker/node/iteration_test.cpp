@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -71,11 +72,35 @@ class scripted_sandbox final : public sandbox {
 
 class scripted_backend final : public sandbox_backend {
  public:
-  result<std::unique_ptr<sandbox>> prepare(const sandbox_policy&) override {
+  result<std::unique_ptr<sandbox>> prepare(const sandbox_policy& policy) override {
+    prepared.push_back(policy.spec());
     return std::unique_ptr<sandbox>(std::make_unique<scripted_sandbox>(how));
   }
   result<void> recover() override { return {}; }
   script how;
+  std::vector<sandbox_policy_spec> prepared;
+};
+
+/// A gateway that tells of an attempt what the test says.
+class telling_models final : public model_access {
+ public:
+  result<void> open(const model_grant& grant, unique_fd) override {
+    opened.push_back(grant);
+    return {};
+  }
+  result<void> renew(const std::string&, std::int64_t) override { return {}; }
+  result<model_account> close(const std::string&) override {
+    if (is_gone) return error(error_code::unavailable, "the gateway is gone");
+    model_account account;
+    account.usage.set_requests(2);
+    account.usage.set_cost_nanousd(7);
+    account.obstacle = obstacle;
+    return account;
+  }
+
+  std::vector<model_grant> opened;
+  model_obstacle obstacle;
+  bool is_gone = false;
 };
 
 class giving_transport final : public transport {
@@ -203,6 +228,75 @@ TEST_CASE_FIXTURE(fixture, "without a gateway no attempt can be made, which is s
   const auto other = run();
   REQUIRE(std::holds_alternative<v1::AttemptCleaned>(other));
   CHECK_FALSE(std::get<v1::AttemptCleaned>(other).lasting());
+}
+
+namespace {
+
+/// An evaluation whose candidate has a model, and whose evaluator has held-out files.
+struct modelled : fixture {
+  modelled() {
+    lease.set_kind(v1::WORK_KIND_EVALUATE);
+    lease.set_genome_toml(std::string(genome_toml) +
+                          "[fitness]\ncommand = \"judge\"\nmodel = \"openai\"\n");
+    lease.set_model("a-model");
+    lease.mutable_limits()->set_budget_nanousd(9);
+    lease.set_held_out_id(lease.parent_artefact_id());
+    context.models = &models;
+    backend.how = [](const std::string&) -> result<fate> { return fate(); };
+  }
+  telling_models models;
+};
+
+bool has_mount(const sandbox_policy_spec& spec, const std::string& target) {
+  return std::ranges::any_of(spec.mounts, [&](const auto& each) { return each.target == target; });
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(modelled, "the candidate alone has a model, the evaluator what is held out") {
+  const auto end = run();
+  REQUIRE_MESSAGE(std::holds_alternative<v1::AttemptResult>(end), lost_because(end));
+  REQUIRE(backend.prepared.size() == 2);
+  const auto& evaluator = backend.prepared[0];
+  const auto& candidate = backend.prepared[1];
+  CHECK(evaluator.gateway_port == 0);
+  CHECK(candidate.gateway_port == gateway_port);
+  CHECK(has_mount(evaluator, "/germline/held-out"));
+  CHECK_FALSE(has_mount(candidate, "/germline/held-out"));
+  CHECK(has_mount(candidate, "/germline/artefact"));
+  REQUIRE(models.opened.size() == 1);
+  CHECK(models.opened[0].model == "a-model");
+  CHECK(models.opened[0].limits.budget_nanousd() == 9);
+  CHECK(models.opened[0].token.size() > 32);
+  CHECK(std::get<v1::AttemptResult>(end).usage().cost_nanousd() == 7);
+}
+
+TEST_CASE_FIXTURE(modelled,
+                  "a spent bound is told, and what was measured without a provider lost") {
+  models.obstacle = {obstacle_kind::budget, "the budget is gone"};
+  const auto judged = run();
+  REQUIRE_MESSAGE(std::holds_alternative<v1::AttemptResult>(judged), lost_because(judged));
+  CHECK(std::get<v1::AttemptResult>(judged).reason() == "score");
+  CHECK(std::get<v1::AttemptResult>(judged).details().find(
+            "the model was not asked: the budget is gone") != std::string::npos);
+
+  models.obstacle = {obstacle_kind::upstream, "HTTP 529"};
+  const auto lost = run();
+  CHECK(lost_because(lost) == "the model gave no answer that could be used: HTTP 529");
+  CHECK(std::get<v1::AttemptCleaned>(lost).usage().cost_nanousd() == 7);
+  CHECK_FALSE(std::get<v1::AttemptCleaned>(lost).lasting());
+
+  models.is_gone = true;
+  const auto unknown = run();
+  CHECK(lost_because(unknown).find("what the attempt used is not known") == 0);
+  CHECK_FALSE(std::get<v1::AttemptCleaned>(unknown).has_usage());
+}
+
+TEST_CASE_FIXTURE(modelled, "without a gateway no candidate that needs a model is measured") {
+  context.models = nullptr;
+  const auto end = run();
+  CHECK(lost_because(end).find("no gateway to ask a model") != std::string::npos);
+  CHECK(std::get<v1::AttemptCleaned>(end).lasting());
 }
 
 TEST_CASE("an agent that goes by itself after it was kept from the model ends by that reason") {

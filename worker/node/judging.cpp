@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
@@ -81,6 +83,12 @@ std::optional<refusal> judge_record(const std::string& line) {
 
 }  // namespace
 
+std::vector<std::string> model_environment(int model_port, const std::string& token) {
+  const auto base = "http://127.0.0.1:" + std::to_string(model_port);
+  return {"ANTHROPIC_BASE_URL=" + base, "ANTHROPIC_API_KEY=" + token,
+          "OPENAI_BASE_URL=" + base + "/v1", "OPENAI_API_KEY=" + token};
+}
+
 std::vector<std::string> agent_environment(const genome_commands& commands, int model_port,
                                            const std::string& token) {
   std::vector<std::string> env = {"LC_ALL=C.UTF-8",
@@ -91,11 +99,7 @@ std::vector<std::string> agent_environment(const genome_commands& commands, int 
                                   "GIT_COMMITTER_NAME=agent",
                                   "GIT_COMMITTER_EMAIL=agent@germline"};
   if (commands.model == "none") return env;
-  const auto base = "http://127.0.0.1:" + std::to_string(model_port);
-  env.push_back("ANTHROPIC_BASE_URL=" + base);
-  env.push_back("ANTHROPIC_API_KEY=" + token);
-  env.push_back("OPENAI_BASE_URL=" + base + "/v1");
-  env.push_back("OPENAI_API_KEY=" + token);
+  std::ranges::move(model_environment(model_port, token), std::back_inserter(env));
   return env;
 }
 

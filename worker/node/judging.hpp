@@ -46,5 +46,7 @@ result<std::optional<refusal>> run_probation(sandbox_set& sandboxes,
 /// What an agent finds in its environment, for a run or for probation.
 std::vector<std::string> agent_environment(const genome_commands& commands, int model_port,
                                            const std::string& token);
+/// The part of it that tells where the model is.
+std::vector<std::string> model_environment(int model_port, const std::string& token);
 
 }  // namespace germline::worker

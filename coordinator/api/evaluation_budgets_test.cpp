@@ -1,0 +1,193 @@
+// What evaluations whose candidate has a model hold of a run's budget, and what becomes of them,
+// and of iterations, where it does not cover them.
+#include <doctest/doctest.h>
+
+#include "coordinator/measured_fixture.hpp"
+
+using namespace germline;
+using namespace germline::testing;
+
+namespace {
+
+constexpr std::int64_t cent = 10'000'000;
+
+struct modelled : measured_fixture {
+  modelled() : measured_fixture(2) {
+    change("s/^evaluations = 2$/evaluations = 2\\nmodel = \"openai\"/");
+  }
+
+  void change(const std::string& by) {
+    shell("cd " + dir + "/user && sed -i '" + by +
+          "' genome.toml && git -c user.name=u -c user.email=u@e commit -qam changed");
+  }
+  v1::CreateRunRequest wanted(std::int64_t cents, std::int64_t cents_each) const {
+    v1::CreateRunRequest request;
+    request.set_repository(dir + "/user");
+    request.set_lineages(1);
+    request.set_model("m");
+    request.set_budget_nanousd(cents * cent);
+    request.set_evaluation_budget_nanousd(cents_each * cent);
+    return request;
+  }
+  void create_with(std::int64_t cents, std::int64_t cents_each) {
+    const auto status = try_create(wanted(cents, cents_each));
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+  }
+  void refused(const v1::CreateRunRequest& request, const std::string& says) {
+    const auto status = try_create(request);
+    CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    CHECK_MESSAGE(status.error_message().find(says) != std::string::npos, status.error_message());
+  }
+
+  v1::IterationInfo shown(const std::string& item) {
+    grpc::ClientContext context;
+    v1::ShowRequest request;
+    request.set_target(item);
+    v1::ShowReply reply;
+    const auto status = people->Show(&context, request, &reply);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+    return reply.iteration();
+  }
+  void wait_reason(const v1::Lease& lease, const std::string& says) {
+    for (int i = 0; i < 100 && shown(lease.item_id()).waits_for().find(says) == std::string::npos;
+         ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    const auto words = shown(lease.item_id()).waits_for();
+    CHECK_MESSAGE(words.find(says) != std::string::npos, words);
+  }
+  /// Its worker went away, and nobody knows what it spent.
+  void lose(scripted_worker& worker, const v1::Lease& lease) {
+    worker.cleaned(lease.attempt_id(), "the machine is on fire");
+    std::erase(held, lease.attempt_id());
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(modelled, "an evaluation holds its bound, and is charged what it spent") {
+  create_with(100, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(first.limits().budget_nanousd() == 20 * cent);
+  CHECK(first.model() == "m");
+  CHECK(score(worker, first, 1, 5 * cent));
+  auto now = tree();
+  CHECK(now.run().spent_nanousd() == 5 * cent);
+  CHECK(now.run().evaluation_budget_nanousd() == 20 * cent);
+  CHECK(shown(first.item_id()).usage().cost_nanousd() == 5 * cent);
+  // The agent itself has no model here, so its iterations hold nothing.
+  CHECK(lease_of(worker, v1::WORK_KIND_ITERATE).limits().budget_nanousd() == 0);
+
+  // Lost, and known to nobody: the bound is spent.
+  const auto second = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  lose(worker, second);
+  CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 2, cent));
+  now = tree();
+  CHECK(now.run().spent_nanousd() == 26 * cent);
+  CHECK(now.generations(0).fitness().samples() == 2);
+}
+
+TEST_CASE_FIXTURE(modelled, "what a generation's evaluations cost is its lineage's, too") {
+  create_with(400, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1, cent));
+  }
+  evolve(worker, lease_of(worker, v1::WORK_KIND_ITERATE));
+  const auto lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(lease.lineage_id() == lineage_id());
+  CHECK(score(worker, lease, 1, 7 * cent));
+  const auto now = tree();
+  CHECK(now.run().spent_nanousd() == 9 * cent);
+  CHECK(now.run().lineages(0).spent_nanousd() == 7 * cent);
+}
+
+TEST_CASE_FIXTURE(modelled, "an evaluation waits for money that others hold, and is then leased") {
+  create_with(50, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  const auto second = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  lose(worker, first);  // 20 of 50 are spent, and 20 are held
+  wait_reason(first,
+              "other attempts to end: an evaluation may cost $0.20, and of $0.50 the run "
+              "has $0.10 that they do not hold");
+  CHECK(score(worker, second, 1, 5 * cent));
+  const auto again = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(again.item_id() == first.item_id());
+  CHECK(again.fence() > first.fence());
+  CHECK(score(worker, again, 3, cent));
+  CHECK(tree().generations(0).fitness().mean() == 2);
+}
+
+TEST_CASE_FIXTURE(modelled, "what the budget does not cover ends without a score, and says why") {
+  create_with(50, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  const auto second = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(score(worker, second, 1, 20 * cent));
+  lose(worker, first);
+  const auto now = wait_tree([](const v1::GetTreeReply& tree) {
+    return tree.generations(0).fitness().failed() == 1 &&
+           tree.run().lineages(0).state() == v1::LINEAGE_STATE_PAUSED;
+  });
+  CHECK(now.generations(0).fitness().reason() == "budget");
+  const auto ended = shown(first.item_id());
+  CHECK(ended.ending() == v1::ENDING_FAILED);
+  CHECK(ended.details() == "an evaluation may cost $0.20, and of $0.50 the run has $0.10 left");
+  CHECK(now.run().spent_nanousd() == 40 * cent);
+  // And nothing is born any more that could not be measured.
+  CHECK(now.run().lineages(0).pause_reason() == v1::PAUSE_REASON_BUDGET);
+  CHECK(now.run().lineages(0).pause_details() ==
+        "the run's budget does not cover an iteration and the evaluations of what it would bear");
+}
+
+TEST_CASE_FIXTURE(modelled, "iterations leave what the evaluations of their generations cost") {
+  change("s/^model = \"none\"$/model = \"anthropic\"/");
+  create_with(1000, 100);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  // The seed's two evaluations hold or wait for 200, those of what is born are kept 200.
+  CHECK(lease_of(worker, v1::WORK_KIND_ITERATE).limits().budget_nanousd() == 300 * cent);
+}
+
+TEST_CASE_FIXTURE(modelled, "a kill settles an evaluation by its bound where nobody knows better") {
+  create_with(100, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  lease_of(worker, v1::WORK_KIND_EVALUATE);
+  lease_of(worker, v1::WORK_KIND_EVALUATE);
+  kill_while_heard(worker, created.run_id());
+  wait_tree([](const v1::GetTreeReply& tree) { return tree.run().spent_nanousd() == 40 * cent; });
+}
+
+TEST_CASE_FIXTURE(modelled,
+                  "what is wrong with an evaluation's budget is said before anything is") {
+  refused(wanted(100, 0), "say what each evaluation may cost at most with --evaluation-budget");
+  refused(wanted(100, -1), "what an evaluation may cost must not be negative");
+  refused(wanted(100, 51),
+          "the budget, $1.00, does not cover the seed's own 2 evaluations at $0.51 each");
+  auto request = wanted(100, 20);
+  request.clear_model();
+  refused(request, "this genome needs a model: give --model and --budget");
+  change("/^model = \"openai\"$/d");
+  refused(wanted(100, 20), "it takes no model");
+  change("s/^model = \"none\"$/model = \"anthropic\"/");
+  refused(wanted(100, 20), "evaluations ask no model: leave --evaluation-budget out");
+}
+
+TEST_CASE_FIXTURE(modelled, "a plan counts evaluations into the most that a run can cost") {
+  auto request = wanted(10'000, 20);
+  request.set_only_plan(true);
+  request.set_max_iterations(3);
+  REQUIRE(try_create(request).ok());
+  // Of four generations two each, each tried three times; and the agent has no model.
+  CHECK(created.plan().max_cost_nanousd() == 4LL * 2 * 3 * 20 * cent);
+  request.set_max_iterations(0);
+  REQUIRE(try_create(request).ok());
+  CHECK(created.plan().max_cost_nanousd() == 10'000 * cent);
+}
