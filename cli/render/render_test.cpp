@@ -455,6 +455,45 @@ TEST_CASE("JSON holds what steers a terminal as escapes, and loses nothing") {
                   "b") == "a\\xd8\\x9cb");
 }
 
+TEST_CASE("a run tells what its evaluations may cost, and what they alone see") {
+  v1::ShowReply reply;
+  auto& run = *reply.mutable_run();
+  run.set_run_id("run_1");
+  const auto plain = render_show(reply, {});
+  CHECK(plain.find("evaluations") == std::string::npos);
+  CHECK(plain.find("held out") == std::string::npos);
+  run.set_model("m");
+  run.set_evaluation_budget_nanousd(100'000'000);
+  run.mutable_held_out()->set_held_out_id("abc");
+  run.mutable_held_out()->set_files(1);
+  run.mutable_held_out()->set_bytes(2'048);
+  const auto told = render_show(reply, {});
+  CHECK(told.find("at most $0.10 each") != std::string::npos);
+  CHECK(told.find("1 file, 2.0 KiB\n") != std::string::npos);
+  CHECK(told.find("abc\n") != std::string::npos);
+
+  v1::RunPlan plan;
+  plan.set_evaluations(3);
+  *plan.mutable_held_out() = run.held_out();
+  plan.mutable_asked()->set_evaluation_budget_nanousd(100'000'000);
+  const auto planned = render_plan(plan, plan.asked(), {});
+  CHECK(planned.find("3 of each generation, each of at most $0.10") != std::string::npos);
+  CHECK(planned.find("1 file, 2.0 KiB\n") != std::string::npos);
+}
+
+TEST_CASE("an evaluation tells what it cost beside its score") {
+  v1::ShowReply reply;
+  reply.mutable_generation()->set_generation_id("gen_1");
+  auto& one = *reply.add_evaluations();
+  one.set_item_id("itm_1");
+  one.set_ending(v1::ENDING_SCORED);
+  one.mutable_score()->set_score(2);
+  CHECK(render_show(reply, {}).find("itm_1 2\n") != std::string::npos);
+  one.mutable_usage()->set_requests(1);
+  one.mutable_usage()->set_cost_nanousd(30'000'000);
+  CHECK(render_show(reply, {}).find("itm_1 2, $0.03\n") != std::string::npos);
+}
+
 TEST_CASE("a step of a sandbox is one line whatever it says") {
   v1::WatchEvent event;
   event.set_time_ms(3'661'000);

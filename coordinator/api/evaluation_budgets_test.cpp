@@ -172,6 +172,9 @@ TEST_CASE_FIXTURE(modelled,
   refused(wanted(100, 51),
           "the budget, $1.00, does not cover the seed's own 2 evaluations at $0.51 each");
   auto request = wanted(100, 20);
+  request.add_policy("cost $1 warn");  // which is of iterations, and these have no model here
+  refused(request, "is about money, and the run has no model");
+  request = wanted(100, 20);
   request.clear_model();
   refused(request, "this genome needs a model: give --model and --budget");
   change("/^model = \"openai\"$/d");
