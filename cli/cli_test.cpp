@@ -238,6 +238,18 @@ TEST_CASE("init makes a repository whose first commit is the genome") {
   CHECK(germline(place, "init " + place.at("h") + " --from nothing").code == 3);
 }
 
+TEST_CASE("init lays what a genome changes over the genome that it is made from") {
+  folder place;
+  CHECK(germline(place, "init " + place.at("g") + " --from task-solver").code == 0);
+  CHECK(fs::is_regular_file(place.at("g/src/iteration.cpp")));
+  CHECK(fs::is_regular_file(place.at("g/protected/run")));
+  const auto evaluator = fs::status(place.at("g/protected/evaluate")).permissions();
+  CHECK((evaluator & fs::perms::owner_exec) != fs::perms::none);
+  std::ifstream manifest(place.at("g/genome.toml"));
+  const std::string text(std::istreambuf_iterator<char>(manifest), {});
+  CHECK(text.find("name = \"task-solver\"") != std::string::npos);
+}
+
 TEST_CASE("config shows where each value comes from") {
   folder place;
   fs::create_directories(place.at(".config/germline"));

@@ -1,8 +1,8 @@
 #include "cli/install_paths.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
-#include <vector>
 
 namespace germline::cli {
 namespace {
@@ -12,37 +12,49 @@ namespace fs = std::filesystem;
 struct shipped {
   std::string_view name;
   std::string_view source_folder;
+  std::string_view changes_folder = {};  // laid over it
 };
 
-constexpr std::array<shipped, 4> genomes{{
+constexpr std::array<shipped, 5> genomes{{
     {"builtin", "worker/agent"},
     {"circle-packing", "examples/circle-packing"},
     {"foreign", "examples/foreign"},
+    {"task-solver", "worker/agent", "examples/task-solver"},
     {"two-second", "examples/two-second"},
 }};
+
+using folders = std::vector<std::string>;
 
 bool is_genome(const fs::path& folder) {
   std::error_code failed;
   return fs::is_regular_file(folder / "genome.toml", failed);
 }
 
+folders installed(const shipped& genome, const fs::path& share_dir) {
+  return {share_dir / "genomes" / genome.name};
+}
+
+folders in_source_tree(const shipped& genome) {
+  const fs::path root = GERMLINE_SOURCE_DIR;
+  folders out{root / genome.source_folder};
+  if (!genome.changes_folder.empty()) out.push_back(root / genome.changes_folder);
+  return out;
+}
+
 /// Places to look for one genome, the first that has it wins.
-std::vector<fs::path> candidates(const shipped& genome, std::string_view share_dir) {
-  std::vector<fs::path> places;
-  if (!share_dir.empty()) return {fs::path(share_dir) / "genomes" / genome.name};
-  places.push_back(fs::path(GERMLINE_INSTALL_SHARE) / "genomes" / genome.name);
-  places.push_back(fs::path(GERMLINE_SOURCE_DIR) / genome.source_folder);
-  return places;
+std::vector<folders> candidates(const shipped& genome, std::string_view share_dir) {
+  if (!share_dir.empty()) return {installed(genome, share_dir)};
+  return {installed(genome, GERMLINE_INSTALL_SHARE), in_source_tree(genome)};
 }
 
 }  // namespace
 
-result<std::string> genome_folder(std::string_view name, std::string_view share_dir) {
+result<std::vector<std::string>> genome_folders(std::string_view name, std::string_view share_dir) {
   std::string known;
   for (const auto& genome : genomes) {
     for (const auto& place : candidates(genome, share_dir)) {
-      if (!is_genome(place)) continue;
-      if (genome.name == name) return place.string();
+      if (!std::ranges::all_of(place, is_genome)) continue;
+      if (genome.name == name) return place;
       known += (known.empty() ? "" : ", ") + std::string(genome.name);
       break;
     }

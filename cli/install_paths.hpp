@@ -4,14 +4,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.hpp"
 
 namespace germline::cli {
 
-/// The folder of the genome `name`; not_found names those that there are. An empty `share_dir` is
-/// not set.
-result<std::string> genome_folder(std::string_view name, std::string_view share_dir);
+/// The folders of the genome `name`: what a later one has takes the place of what an earlier one
+/// has. not_found names the genomes that there are. An empty `share_dir` is not set.
+result<std::vector<std::string>> genome_folders(std::string_view name, std::string_view share_dir);
 
 /// The shipped prices of models. Error not_found: none are there.
 result<std::string> price_file(std::string_view share_dir);

@@ -52,14 +52,16 @@ result<void> copy_genome(const fs::path& from, const fs::path& to) {
     const auto name = entry->path().filename();
     if (is_left_over(name)) continue;
     fs::copy(entry->path(), to / name,
-             fs::copy_options::recursive | fs::copy_options::copy_symlinks, failed);
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks |
+                 fs::copy_options::overwrite_existing,
+             failed);
   }
   if (failed) return error(error_code::internal, "copying the genome: " + failed.message());
   return {};
 }
 
 result<void> make_repository(const init_options& options, const std::string& share_dir) {
-  GERMLINE_TRY_ASSIGN(const auto genome, genome_folder(options.from, share_dir));
+  GERMLINE_TRY_ASSIGN(const auto genome, genome_folders(options.from, share_dir));
   const fs::path folder = options.folder;
   std::error_code failed;
   if (fs::exists(folder, failed) && !fs::is_empty(folder, failed)) {
@@ -68,7 +70,7 @@ result<void> make_repository(const init_options& options, const std::string& sha
   }
   fs::create_directories(folder, failed);
   if (failed) return error(error_code::internal, options.folder + ": " + failed.message());
-  GERMLINE_TRY(copy_genome(genome, folder));
+  for (const auto& each : genome) GERMLINE_TRY(copy_genome(each, folder));
   const std::vector<std::string> git{"git", "-C", options.folder};
   const auto with_git = [&](std::vector<std::string> words) {
     words.insert(words.begin(), git.begin(), git.end());
