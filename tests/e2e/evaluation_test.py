@@ -20,8 +20,9 @@ GERMLINE = sys.argv.pop(1)
 # As a candidate the two-second genome prints how many squares it knows.
 COUNTS_ROWS = """#!/bin/sh
 read -r rows
-printf '{"score": %d, "metrics": {"seed": %d}, "descriptors": {"rows": %d}, "cases": {"all": 1}}' \\
-  "$rows" "$((GERMLINE_RANDOM_SEED % 1000000))" "$rows" >&3
+metrics="\\"seed\\": $((GERMLINE_RANDOM_SEED % 1000000)), \\"wall_ms\\": $GERMLINE_WALL_TIME_MS"
+printf '{"score": %d, "metrics": {%s}, "descriptors": {"rows": %d}, "cases": {"all": 1}}' \\
+  "$rows" "$metrics" "$rows" >&3
 """
 HANGS = "#!/bin/sh\nsleep 3600\n"
 
@@ -86,7 +87,8 @@ class Evaluations(unittest.TestCase):
 
     def test_generations_are_measured_and_ranked(self):
         fleet = self.fleet
-        run = fleet.run(self.genome(COUNTS_ROWS, fitness_table(more="evaluations = 2")), 2)
+        table = fitness_table(more='evaluations = 2\nwall_time = "20s"')
+        run = fleet.run(self.genome(COUNTS_ROWS, table), 2)
         tree = self.measured(run, 2)
         story = json.dumps(tree, indent=1) + fleet.logs()
         self.assertEqual(tree["run"]["fitness_direction"], "FITNESS_DIRECTION_MAXIMIZE")
@@ -103,6 +105,7 @@ class Evaluations(unittest.TestCase):
         for each in tree["evaluations"]:
             values = {m["name"]: m["value"] for m in each["score"]["metrics"]}
             seeds.setdefault(each["number"], set()).add(values["seed"])
+            self.assertTrue(0 < values["wall_ms"] <= 20_000, story)
         self.assertEqual([len(s) for s in seeds.values()], [1, 1], story)
         self.assertNotEqual(seeds["1"], seeds["2"])
 

@@ -22,12 +22,15 @@ constexpr std::string_view held_out_place = "/germline/held-out";
 // In which the end of a sandbox is noticed: its supervisor is asked every 10 ms.
 constexpr std::chrono::milliseconds notice_time{100};
 
-process_spec evaluator_of(const evaluation_request& request) {
+process_spec evaluator_of(const evaluation_request& request, std::int64_t wall_ms) {
   process_spec spec;
   spec.argv = {"/bin/sh", "-c", "exec " + request.commands.fitness.command};
   spec.cwd = genome_root(request.commands, "/harness/seed");
-  spec.env = {"LC_ALL=C.UTF-8", "GERMLINE_SCORE_FD=3", "GERMLINE_SCRATCH=/tmp",
+  spec.env = {"LC_ALL=C.UTF-8",
+              "GERMLINE_SCORE_FD=3",
+              "GERMLINE_SCRATCH=/tmp",
               "GERMLINE_RANDOM_SEED=" + std::to_string(request.random_seed),
+              "GERMLINE_WALL_TIME_MS=" + std::to_string(wall_ms),
               "GIT_CONFIG_NOSYSTEM=1"};
   if (!request.held_out_dir.empty()) {
     spec.env.push_back("GERMLINE_HELD_OUT=" + std::string(held_out_place));
@@ -95,16 +98,16 @@ result<evaluation> evaluate(sandbox_set& sandboxes, const evaluation_request& re
 
   GERMLINE_TRY_ASSIGN(auto asked, make_pipe());
   GERMLINE_TRY_ASSIGN(auto answered, make_pipe());
-  auto evaluator = evaluator_of(request);
-  evaluator.stdout_fd = std::move(asked.write);
-  evaluator.stdin_fd = std::move(answered.read);
-  candidate.stdin_fd = std::move(asked.read);
-  candidate.stdout_fd = std::move(answered.write);
   capture_limits limits;
   limits.stderr_bytes_max = max_output_bytes;
   limits.report_bytes_max = score_bytes_max;
   limits.wall_ms =
       std::max<std::int64_t>(1, judge->wall_until_boot_ms() - sandboxes.time().boot_ms());
+  auto evaluator = evaluator_of(request, limits.wall_ms);
+  evaluator.stdout_fd = std::move(asked.write);
+  evaluator.stdin_fd = std::move(answered.read);
+  candidate.stdin_fd = std::move(asked.read);
+  candidate.stdout_fd = std::move(answered.write);
   // Ends with its sandbox, before what it refers to: see below.
   auto running = std::async(std::launch::async, [&] {
     return run_captured(body->get(), std::move(candidate), "", limits);
