@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "sandbox/launcher/user_map.hpp"
 
@@ -87,6 +88,21 @@ result<void> open_policy_mounts(const host_mount_sources& sources, const sandbox
   return show_as(all.workspace_lower.get(), sources.uid_base + uid_of(uid_role::agent), plain_data);
 }
 
+/// What an administrator put beneath /usr, and Germline's own share folders: the installed tasks
+/// have their answers with them.
+std::vector<std::string> hidden_folders(const std::string& installed_program) {
+  namespace fs = std::filesystem;
+  const auto folder = fs::path(installed_program).parent_path();  // bin or libexec/germline
+  std::vector<std::string> hidden;
+  for (const fs::path& place : {fs::path("/usr/local"), fs::path("/usr/share/germline"),
+                                folder / "../share/germline", folder / "../../share/germline"}) {
+    std::error_code failed;
+    const auto real = fs::canonical(place, failed).string();
+    if (!failed && real.starts_with("/usr/")) hidden.push_back(real.substr(1));
+  }
+  return hidden;
+}
+
 }  // namespace
 
 result<host_mounts> open_host_mounts(const host_mount_sources& sources,
@@ -94,6 +110,7 @@ result<host_mounts> open_host_mounts(const host_mount_sources& sources,
   host_mounts all;
   GERMLINE_TRY_ASSIGN(auto usr, open_fixed("/usr", "usr", plain_data));
   all.places.push_back(std::move(usr));
+  all.hidden = hidden_folders(sources.as_candidate_path);
   for (const std::string name : {"null", "zero", "full", "random", "urandom", "tty"}) {
     GERMLINE_TRY_ASSIGN(auto node, open_fixed("/dev/" + name, "dev/" + name,
                                               MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));

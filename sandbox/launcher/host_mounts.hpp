@@ -21,6 +21,7 @@ struct detached_mount {
 
 struct host_mounts {
   std::vector<detached_mount> places;
+  std::vector<std::string> hidden;  // folders in them that are shown empty, as targets are
   unique_fd workspace_lower;  // empty where the policy names none
 };
 

@@ -212,6 +212,13 @@ result<unique_fd> listen_for_candidates(const sandbox_policy& policy) {
   return socket;
 }
 
+/// Shows the empty /sys in place of the folder, where it is one.
+result<void> hide(const std::string& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return {};
+  return ok_or(::mount("sys", folder.c_str(), nullptr, MS_BIND, nullptr), "hiding " + folder);
+}
+
 result<void> pivot() {
   GERMLINE_TRY(ok_or(static_cast<int>(::syscall(SYS_pivot_root, ".", ".")), "pivot_root"));
   GERMLINE_TRY(ok_or(::umount2(".", MNT_DETACH), "unmounting the host's root"));
@@ -242,11 +249,7 @@ result<unique_fd> build_root(const sandbox_policy& policy, host_mounts mounts) {
     GERMLINE_TRY(write_file(file.target.substr(1), file.contents, 0444));
   }
   for (const auto& place : mounts.places) GERMLINE_TRY(attach(place));
-  struct stat info {};
-  if (::stat("usr/local", &info) == 0) {
-    GERMLINE_TRY(
-        ok_or(::mount("sys", "usr/local", nullptr, MS_BIND, nullptr), "masking usr/local"));
-  }
+  for (const auto& folder : mounts.hidden) GERMLINE_TRY(hide(folder));
   GERMLINE_TRY(mount_devices(policy));
   GERMLINE_TRY(mount_proc(policy));
   GERMLINE_TRY_ASSIGN(auto listener, listen_for_candidates(policy));

@@ -52,6 +52,18 @@ TEST_CASE("C29 C30 neither cgroups nor sysfs nor init's files are there") {
   }
 }
 
+TEST_CASE("C29 what Germline has installed beneath /usr is not shown") {
+  namespace fs = std::filesystem;
+  const fs::path share = "/usr/share/germline";
+  std::error_code failed;
+  const bool made = fs::create_directory(share, failed);  // else it is an installed one, or cannot
+  if (made) std::ofstream(share / "answer") << "42";
+  const auto where = prepare(small_policy());
+  const auto seen = shell(*where, "cd /usr/share/germline && pwd && ls -A").out.head;
+  if (made) fs::remove_all(share);
+  if (made || fs::exists(share)) CHECK(seen == "/usr/share/germline\n");
+}
+
 TEST_CASE("C31 only stdio is open, and the report where asked for") {
   const auto where = prepare(small_policy());
   CHECK(act(*where, "fds").out.head == "open: 0 1 2 \ndone\n");
