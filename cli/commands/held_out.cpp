@@ -12,6 +12,9 @@
 
 #include "common/artefact/held_out.hpp"
 #include "common/artefact/tar.hpp"
+#include "common/git/object_limits.hpp"
+#include "common/git/pack_view.hpp"
+#include "common/git/pack_writer.hpp"
 #include "common/log.hpp"
 #include "common/unique_fd.hpp"
 
@@ -58,9 +61,22 @@ result<held_file> read_file(const fs::path& path, std::int64_t left) {
   return file;
 }
 
+/// A file that was taken out of the branch is in its history still, and agents have that.
+result<void> check_not_in_history(const held_file& file, const git::pack_view& seed) {
+  constexpr std::size_t says_nothing = 32;  // bytes that any repository may have by chance
+  if (file.bytes.size() < says_nothing) return {};
+  const auto id = git::hash_object(git::object_type::blob, file.bytes);
+  if (seed.find(id) == nullptr) return {};
+  return refused("the content of '" + file.path + "' is in the repository or its history (git's " +
+                 id.hex() +
+                 "), which agents have whole: hold other content out, or run a "
+                 "repository whose history never had it");
+}
+
 }  // namespace
 
-result<std::string> read_held_out(const std::string& folder) {
+result<std::string> read_held_out(const std::string& folder, std::string_view seed_pack) {
+  GERMLINE_TRY_ASSIGN(const auto seed, git::pack_view::open(seed_pack, git::history_limits));
   std::error_code failed;
   const auto root = fs::canonical(folder, failed);
   if (failed) return refused("there is no folder '" + folder + "': " + failed.message());
@@ -87,6 +103,7 @@ result<std::string> read_held_out(const std::string& folder) {
       return refused("'" + folder + "' has more than " + std::to_string(most.total_bytes >> 20) +
                      " MiB, with " + at->path().string() + "; hold out fewer or smaller files");
     }
+    GERMLINE_TRY(check_not_in_history(file, seed));
     files.push_back(std::move(file));
   }
   if (failed) return refused("'" + folder + "' cannot be read: " + failed.message());

@@ -84,6 +84,31 @@ TEST_CASE("run sends what evaluators alone are to see, and what each evaluation 
   refused(held, "is committed in the repository, where agents read it");
 }
 
+TEST_CASE("run holds nothing out that the repository's history has") {
+  fixture with;
+  const auto held = "run " + with.place.at("") + " --held-out " + with.place.at("..answers");
+  const auto git = "git -C " + with.place.at("") + " -c user.name=u -c user.email=u@e ";
+  const auto commit = [&] {
+    REQUIRE(::system((git + "add -f -A && " + git + "commit -qm some").c_str()) == 0);
+  };
+  fs::create_directories(with.place.at("..answers"));
+  std::ofstream(with.place.at("..answers/long")) << std::string(32, 'a');
+  std::ofstream(with.place.at("..answers/short")) << std::string(31, 'b');
+  commit();
+  CHECK(with.run(held).err.find("..answers' is committed in the") != std::string::npos);
+  REQUIRE(::system((git + "rm -rq --cached ..answers").c_str()) == 0);
+  REQUIRE(::system((git + "commit -qm none").c_str()) == 0);
+  const auto told = with.run(held);
+  CHECK(told.code == 2);
+  CHECK_MESSAGE(told.err.find("the content of 'long' is in the repository or its history") !=
+                    std::string::npos,
+                told.err);
+  CHECK(with.control.seed.empty());
+  std::ofstream(with.place.at("..answers/long")) << std::string(32, 'c');
+  CHECK(with.run(held).code == 0);
+  CHECK(with.control.created.held_out_id() == "held_1");
+}
+
 TEST_CASE("what is not committed is told on standard error, and no part of the run") {
   fixture with;
   for (const char* name : {"A", "B", "C", "D", "E"}) std::ofstream(with.place.at(name)) << "new\n";

@@ -157,19 +157,13 @@ void tell_uncommitted(const session& with, const run_file& run, const std::strin
 
 /// Reads the branch as the person who calls, who may read what the coordinator's account may not,
 /// and on whose machine it may be.
-result<void> send_seed(const session& with, control_client& client, const run_file& run,
-                       v1::CreateRunRequest& request) {
+result<git::repository::seed> read_seed(const run_file& run) {
   constexpr std::int64_t max_pack_bytes = 256 << 20;
   auto seed = git::repository::export_seed(run.repository, run.branch, max_pack_bytes);
   if (!seed && seed.error().code() == error_code::not_found) {
     return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
   }
-  if (!seed) return seed.error();
-  GERMLINE_TRY_ASSIGN(*request.mutable_seed_id(), client.put_seed(seed->pack));
-  tell_uncommitted(with, run, seed->branch);
-  request.set_seed_commit(seed->commit);
-  request.set_branch(valid_utf8(seed->branch));
-  return {};
+  return seed;
 }
 
 /// What is committed in the repository is in every agent's clone.
@@ -178,7 +172,7 @@ result<void> check_not_committed(const run_file& run, const std::string& commit)
   const auto folder = fs::canonical(run.held_out, failed);
   if (failed) return {};  // who reads it says so
   const auto place = folder.lexically_relative(run.repository).string();
-  if (place.empty() || place.starts_with("..")) return {};
+  if (place.empty() || place == ".." || place.starts_with("../")) return {};
   if (place != ".") {
     GERMLINE_TRY_ASSIGN(const auto repository, git::repository::open(run.repository));
     GERMLINE_TRY_ASSIGN(const auto kind, repository.kind_at(commit, place));
@@ -186,17 +180,26 @@ result<void> check_not_committed(const run_file& run, const std::string& commit)
   }
   return error(error_code::invalid_argument,
                "--held-out: '" + run.held_out +
-                   "' is committed in the repository, where agents read it: keep it elsewhere, or "
-                   "take it out of the branch");
+                   "' is committed in the repository, where agents read it, its history too: "
+                   "keep the files in a folder outside of it, or run a repository whose history "
+                   "never had them");
 }
 
-/// Brings what evaluators alone are to see.
-result<void> send_held_out(control_client& client, const run_file& run,
-                           v1::CreateRunRequest& request) {
-  if (run.held_out.empty()) return {};
-  GERMLINE_TRY(check_not_committed(run, request.seed_commit()));
-  GERMLINE_TRY_ASSIGN(const auto tar, read_held_out(run.held_out));
-  GERMLINE_TRY_ASSIGN(const auto kept, client.put_held_out(tar));
+/// Brings the seed, and what evaluators alone are to see. Nothing where one of them is refused.
+result<void> send_files(const session& with, control_client& client, const run_file& run,
+                        v1::CreateRunRequest& request) {
+  GERMLINE_TRY_ASSIGN(const auto seed, read_seed(run));
+  std::string held_out;
+  if (!run.held_out.empty()) {
+    GERMLINE_TRY(check_not_committed(run, seed.commit));
+    GERMLINE_TRY_ASSIGN(held_out, read_held_out(run.held_out, seed.pack));
+  }
+  GERMLINE_TRY_ASSIGN(*request.mutable_seed_id(), client.put_seed(seed.pack));
+  tell_uncommitted(with, run, seed.branch);
+  request.set_seed_commit(seed.commit);
+  request.set_branch(valid_utf8(seed.branch));
+  if (held_out.empty()) return {};
+  GERMLINE_TRY_ASSIGN(const auto kept, client.put_held_out(held_out));
   request.set_held_out_id(kept.held_out_id());
   return {};
 }
@@ -225,9 +228,9 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!run) return with.fail(run.error());
   control_client client(with.settings, *with.time);
   auto request = request_of(*run);
-  if (const auto sent = send_seed(with, client, *run, request); !sent)
+  if (const auto sent = send_files(with, client, *run, request); !sent) {
     return with.fail(sent.error());
-  if (const auto sent = send_held_out(client, *run, request); !sent) return with.fail(sent.error());
+  }
   request.set_only_plan(options.dry_run);
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());

@@ -22,7 +22,7 @@ struct detached_mount {
 struct host_mounts {
   std::vector<detached_mount> places;
   std::vector<std::string> hidden;  // folders in them that are shown empty, as targets are
-  unique_fd workspace_lower;  // empty where the policy names none
+  unique_fd workspace_lower;        // empty where the policy names none
 };
 
 struct host_mount_sources {
