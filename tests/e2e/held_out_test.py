@@ -4,9 +4,11 @@ the candidate that is measured with them. The evaluator alone has them.
 
 Usage: held_out_test.py GERMLINE_BINARY. Needs root. Everything it starts it ends, by pid.
 """
+import glob
 import hashlib
 import json
 import os
+import pathlib
 import secrets
 import shutil
 import sys
@@ -149,6 +151,13 @@ class HeldOut(unittest.TestCase):
         self.assertIn("1 file, 32 B", shown)
         self.assertIn(held["held_out_id"], shown)
         self.assertNotIn(self.secret, shown + json.dumps(tree) + fleet.logs())
+        # Other accounts of these machines cannot reach them: a folder above is closed.
+        kept = glob.glob(f"{fleet.state}/**/held-{self.name}", recursive=True)
+        self.assertTrue(any("/worker/" in place for place in kept), kept)
+        for place in kept:
+            above = [str(folder) for folder in pathlib.Path(place).parents
+                     if str(folder).startswith(fleet.state + "/")]
+            self.assertTrue(any(os.stat(folder).st_mode & 0o007 == 0 for folder in above), place)
         # No branch of the coordinator's has them, and so no clone.
         everything = fleet.objects("rev-list", "--all", "--objects")
         self.assertNotIn(self.name, everything)

@@ -121,7 +121,8 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   GERMLINE_TRY(make_directory(config.state_dir, config.node_uid, config.services_gid, 0755));
   made.objects = config.state_dir + "/objects";
   GERMLINE_TRY(make_directory(made.objects, config.node_uid, config.services_gid, 0700));
-  GERMLINE_TRY(make_directory(made.exports, config.node_uid, config.services_gid, 0755));
+  // No other account of the machine comes in; what sandboxes see is mounted by root.
+  GERMLINE_TRY(make_directory(made.exports, config.node_uid, config.services_gid, 0700));
   GERMLINE_TRY(make_directory(made.artefacts, config.node_uid, config.services_gid, 0755));
   // Root's own: the node cannot put another program in the place of these.
   GERMLINE_TRY(make_directory(made.programs, 0, 0, 0755));
