@@ -225,7 +225,30 @@ class Evaluate(unittest.TestCase):
         refused("one/task.toml", "schema", "cannot be read")
         refused("tasks.toml", 'schema = 1\ntasks = ["one"]\nseconds = 1\nstages = [1]\n',
                 "a stage is")
-        refused("one/hidden/cases.py", "def cases(random):\n    return []\n", "0 cases")
+        refused("one/task.toml", task.replace('"python3", "double.py"', "1"),
+                "one/task.toml: run is not a list of texts")
+        refused("tasks.toml", "schema = 1\ntasks = []\nseconds = 1\n", "tasks is not a list")
+        cases = "one/hidden/cases.py"
+        refused(cases, "def cases(random):\n    return []\n", "0 cases")
+        refused(cases, "cases = ", "hidden/cases.py cannot be run: SyntaxError: ")
+        refused(cases, "", "there is no function cases(random)")
+        for line, says in (("raise KeyError(7)", "KeyError: 7"), ("yield 1", "TypeError: "),
+                           ("yield [1], ''", "TypeError: "), ("yield [], b''", "TypeError: "),
+                           ("yield [], '\\ud800'", "UnicodeEncodeError: ")):
+            refused(cases, f"def cases(random):\n    {line}\n",
+                    f"one: cases(random) yields no pairs of arguments and standard input: {says}")
+        refused(cases, "def cases(random):\n    yield ['\\0'], ''\n",
+                "one: its own solution cannot be run: ")
+
+    def test_files_are_sent_as_they_are(self):
+        repository = self.folder / "one/repository"
+        (repository / "lines").write_bytes(b"a\r\nb\rc\n")
+        (task, _), _, _ = EVALUATOR.load(self.folder)
+        self.assertIn("a\r\nb\rc\n", [each["text"] for each in task.files()])
+        (repository / "latin").write_bytes(b"\xe4")
+        with self.assertRaises(SystemExit) as told:
+            self.report(answering())
+        self.assertIn("one: repository/latin is not UTF-8", str(told.exception))
 
     def test_the_program_writes_the_score_to_its_descriptor(self):
         read_end, write_end = os.pipe()

@@ -4,14 +4,16 @@ own solution is right, its visible tests tell the two apart, and its inputs come
 
 Usage: tasks_test.py SOURCE_DIR [FOLDER]. With FOLDER it looks at the tasks there.
 """
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import unittest
 
-from evaluator import load_evaluator
+from evaluator import Pipes, as_line, load_evaluator
 
 SOURCE = pathlib.Path(sys.argv.pop(1))
 EVALUATOR = load_evaluator(SOURCE)
@@ -80,11 +82,49 @@ class Tasks(unittest.TestCase):
             self.assertEqual(first, again)
             self.assertNotEqual(first, other)
 
-    def test_nothing_hidden_is_in_what_a_candidate_gets(self):
+    def test_last_line_ends_do_not_count(self):
         for task in self.each():
-            paths = [each["path"] for each in task.files()]
-            self.assertIn("README.md", paths)
-            self.assertFalse([path for path in paths if "hidden" in path or "solution" in path])
+            cases = task.cases(SEEDS[0])
+            for case, right in zip(cases, task.answers(cases)):
+                for output in (right[0] + "\n\n", right[0].rstrip("\n")):
+                    self.assertTrue(task.accepts(*case, right, (output, right[1])), case)
+
+    def sent(self, task):
+        """All that the evaluator sends of a task, to a candidate that answers nothing rightly."""
+        requests = []
+
+        def behave(lines, say):
+            for line in lines:
+                requests.append(json.loads(line))
+                say(as_line({"id": requests[-1]["id"], "exit": 99, "stdout": ""}))
+        pipes = Pipes(behave)
+        candidate = EVALUATOR.Candidate(pipes.read_fd, pipes.write_fd, time.monotonic() + 100)
+        EVALUATOR.measure(task, candidate, SEEDS[0])
+        pipes.close()
+        return requests
+
+    def test_nothing_hidden_is_in_what_a_candidate_gets(self):
+        def lines(folder, pattern):
+            return {line.strip() for path in folder.rglob(pattern) if path.is_file()
+                    for line in path.read_text().splitlines() if len(line.strip()) >= 12}
+        for task in self.each():
+            solve, *runs = self.sent(task)
+            shown = task.folder / "repository"
+            self.assertEqual({each["path"]: each["text"].encode() for each in solve["files"]},
+                             {str(path.relative_to(shown)): path.read_bytes()
+                              for path in shown.rglob("*")
+                              if path.is_file() and "__pycache__" not in path.parts})
+            self.assertEqual([(each["arguments"], each["stdin"]) for each in runs],
+                             task.cases(SEEDS[0]))
+            self.assertEqual({frozenset(each) for each in runs},
+                             {frozenset(("id", "do", "arguments", "stdin", "seconds"))})
+            secret = lines(task.folder / "hidden", "*.*") - lines(shown, "*")
+            self.assertTrue(secret)
+            texts = [solve["title"], solve["text"], solve["test"], *solve["run"],
+                     *(each["text"] for each in solve["files"])]
+            self.assertEqual(solve.keys(), {"id", "do", "task", "title", "text", "files", "run",
+                                            "test", "seconds"})
+            self.assertFalse([line for line in secret if any(line in text for text in texts)])
 
 
 if __name__ == "__main__":
