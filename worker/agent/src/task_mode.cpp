@@ -41,6 +41,17 @@ std::string joined(const json& words) {
   return out;
 }
 
+// Why the files are not all of a repository; empty where they are.
+std::string misplaced(const json& files) {
+  for (const auto& file : files.items()) {
+    const fs::path path = file["path"].string_or();
+    const bool climbs = std::find(path.begin(), path.end(), fs::path("..")) != path.end();
+    if (path.has_filename() && path.is_relative() && !climbs) continue;
+    return "'" + path.string() + "' is no path of a file within the repository";
+  }
+  return "";
+}
+
 // One task: its repository, and how its program is run.
 class assignment {
  public:
@@ -116,6 +127,8 @@ json assignment::run(const json& request) const {
   for (const auto* list : {&request_["run"], &request["arguments"]}) {
     for (const auto& word : list->items()) words.push_back(word.string_or());
   }
+  std::error_code ignored;
+  fs::remove(folder_ / "stdout", ignored);  // an earlier answer is none to this
   const auto input = write_file(folder_ / "stdin", request["stdin"].string_or());
   if (!input) return json::of({{"problem", input.why()}});
   const auto done = run_process(words, work_.workspace, seconds(request["seconds"].integer_or(5)));
@@ -135,8 +148,11 @@ void serve_tasks(std::istream& in, std::ostream& out, const fs::path& folder) {
     const auto request = parsed ? *parsed : json();
     const auto what = request["do"].string_or();
     json answer = json::of();
-    if (what == "solve") {
-      current.reset();
+    const auto wrong = misplaced(request["files"]);
+    if (what == "solve") current.reset();
+    if (!wrong.empty()) {
+      answer["problem"] = wrong;
+    } else if (what == "solve") {
       current = std::make_unique<assignment>(request, folder / ("task-" + std::to_string(number)));
       current->solve();
     } else if (what == "run" && current) {

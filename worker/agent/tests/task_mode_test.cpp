@@ -68,6 +68,24 @@ TEST_CASE("task mode bounds the time and the output of a run") {
   CHECK(said[3]["exit"].integer_or(-1) == 0);
 }
 
+TEST_CASE("task mode answers with the output of the run that was asked for, or with none") {
+  const auto said =
+      answers({program("#!/bin/sh\necho once; rm -r ../repository\n"), input(""), input("")});
+  CHECK(said[1]["stdout"].string_or() == "once\n");
+  CHECK(said[2].has("problem"));
+}
+
+TEST_CASE("task mode lays no file out beside the repository") {
+  for (const auto* path : {"../x", "a/../../x", "/tmp/x", "", "a/", ".."}) {
+    auto request = program("");
+    request["files"] = json::list({json::of({{"path", path}, {"text", "x"}})});
+    const auto said = answers({program("#!/bin/sh\n"), request, input("")});
+    const auto why = "'" + std::string(path) + "' is no path of a file within the repository";
+    CHECK(said[1]["problem"].string_or() == why);
+    CHECK(said[2].has("problem"));
+  }
+}
+
 TEST_CASE("task mode answers what it cannot do") {
   for (const auto& line : {json(), json::of({{"id", 1}, {"do", "dance"}}), input("")}) {
     CHECK(answers({line})[0].has("problem"));
