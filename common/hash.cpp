@@ -52,4 +52,25 @@ std::string to_hex(std::span<const unsigned char> bytes) {
   return text;
 }
 
+std::string to_hex(std::string_view bytes) {
+  return to_hex({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
+}
+
+std::optional<std::string> from_hex(std::string_view text) {
+  const auto value_of = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = value_of(text[i]);
+    const int low = value_of(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes += static_cast<char>(high << 4 | low);
+  }
+  return bytes;
+}
+
 }  // namespace germline

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,5 +30,8 @@ std::string sha256_hex(std::string_view bytes);
 
 /// `bytes` as lower-case hex.
 std::string to_hex(std::span<const unsigned char> bytes);
+std::string to_hex(std::string_view bytes);
+/// What to_hex gave; nothing where it is no lower-case hex of whole bytes.
+std::optional<std::string> from_hex(std::string_view text);
 
 }  // namespace germline

@@ -79,6 +79,14 @@ void add_run(CLI::App& app, command_line& line) {
            rule_bytes_max)
       ->expected(1)
       ->take_all();
+  auto* imports =
+      add_text(command, "--import", given->imports,
+               "FILE of `germline archive export`, or a run: its best generations are tried first, "
+               "each as one iteration from the seed",
+               path_bytes_max);
+  add_number<std::int64_t>(command, "--import-count", given->import_count, 1, imports_max,
+                           "how many of them; default 8")
+      ->needs(imports);
   auto* follow = command->add_flag("-f,--follow", given->follow,
                                    "print progress until every lineage is paused, killed or "
                                    "retired");

@@ -83,6 +83,8 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 struct run_options {
   std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal,
       evaluation_budget, held_out;
+  std::string imports;  // a file of `archive export`, or a run; empty: nothing
+  std::optional<std::int64_t> import_count;
   std::optional<std::int64_t> lineages, iterations, priority, weight, inspirations;
   std::optional<std::uint64_t> random_seed;
   std::vector<std::string> models, require, policy;

@@ -109,6 +109,40 @@ TEST_CASE("run holds nothing out that the repository's history has") {
   CHECK(with.control.created.held_out_id() == "held_1");
 }
 
+TEST_CASE("run imports the best of an archive that was written to a file") {
+  fixture with;
+  const auto line = [](const std::string& id, double score, const std::string& more) {
+    return R"({"run_id":"run_9","fitness_direction":"FITNESS_DIRECTION_MINIMIZE",)"
+           R"("generation":{"generation_id":")" +
+           id + R"(","commit":")" + std::string(40, id.back()) +
+           R"(","fitness":{"samples":1,"mean":)" + std::to_string(score) + R"(,"low":)" +
+           std::to_string(score) + R"(,"high":)" + std::to_string(score) + "}" + more + "}}\n";
+  };
+  const auto file = with.place.at("archive.jsonl");
+  const std::string parent = R"(,"parent":"gen_1")";
+  std::ofstream(file) << line("gen_1", 0, "") << line("gen_2", 3, parent)
+                      << line("gen_3", 1, parent) << line("gen_4", 2, parent)
+                      << line("gen_5", 0, parent + R"(,"barred":true)") << line("gen_6", 9, parent);
+  const auto ask = "run " + with.place.at("") + " --strategy best --import " + file;
+  CHECK(with.run(ask + " --import-count 2").code == 0);
+  const auto& sent = with.control.created;
+  REQUIRE(sent.imports_size() == 2);
+  CHECK(sent.imports(0).generation_id() == "gen_3");
+  CHECK(sent.imports(0).commit() == std::string(40, '3'));
+  CHECK(sent.imports(1).generation_id() == "gen_4");
+  CHECK(with.run(ask).code == 0);
+  CHECK(with.control.created.imports_size() == 4);  // neither the seed nor what was killed
+
+  std::ofstream(file, std::ios::app) << "gen_7,1\n";
+  const auto bad = with.run(ask);
+  CHECK(bad.code == 2);
+  CHECK(bad.err.find("archive.jsonl, line 7: this is no object in JSON; ") != std::string::npos);
+  CHECK(bad.err.find("write the file with `germline archive export`") != std::string::npos);
+  std::ofstream(file) << line("gen_1", 0, "");
+  CHECK(with.run(ask).err.find("has no generation but its seed") != std::string::npos);
+  CHECK(with.run("run " + with.place.at("") + " --import-count 2").code == 2);
+}
+
 TEST_CASE("what is not committed is told on standard error, and no part of the run") {
   fixture with;
   for (const char* name : {"A", "B", "C", "D", "E"}) std::ofstream(with.place.at(name)) << "new\n";

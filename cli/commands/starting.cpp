@@ -9,6 +9,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/follow.hpp"
 #include "cli/commands/held_out.hpp"
+#include "cli/commands/imports.hpp"
 #include "cli/render/render.hpp"
 #include "common/config/run_file.hpp"
 #include "common/config/toml_values.hpp"
@@ -157,9 +158,11 @@ void tell_uncommitted(const session& with, const run_file& run, const std::strin
 
 /// Reads the branch as the person who calls, who may read what the coordinator's account may not,
 /// and on whose machine it may be.
-result<git::repository::seed> read_seed(const run_file& run) {
+result<git::repository::seed> read_seed(const run_file& run, const v1::CreateRunRequest& request) {
   constexpr std::int64_t max_pack_bytes = 256 << 20;
-  auto seed = git::repository::export_seed(run.repository, run.branch, max_pack_bytes);
+  std::vector<std::string> commits;
+  for (const auto& each : request.imports()) commits.push_back(each.commit());
+  auto seed = git::repository::export_seed(run.repository, run.branch, max_pack_bytes, commits);
   if (!seed && seed.error().code() == error_code::not_found) {
     return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
   }
@@ -228,6 +231,14 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!run) return with.fail(run.error());
   control_client client(with.settings, *with.time);
   auto request = request_of(*run);
+  if (!options.imports.empty()) {
+    constexpr std::int64_t usual_imports = 8;
+    const auto found =
+        find_imports(client, options.imports,
+                     static_cast<std::size_t>(options.import_count.value_or(usual_imports)));
+    if (!found) return with.fail(found.error());
+    for (const auto& each : *found) *request.add_imports() = each;
+  }
   if (const auto sent = send_files(with, client, *run, request); !sent) {
     return with.fail(sent.error());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
@@ -101,7 +102,10 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
     for (const auto* evaluation : evaluations[each.generation_id()]) {
       *line.add_evaluations() = *evaluation;
     }
-    text += to_json(line, true);
+    auto one = nlohmann::ordered_json::parse(to_json(line, true));
+    one["run_id"] = tree.run().run_id();
+    one["fitness_direction"] = v1::FitnessDirection_Name(tree.run().fitness_direction());
+    text += one.dump(-1, ' ', true) + "\n";
   }
   return text;
 }
@@ -109,7 +113,8 @@ std::string archive_lines(const v1::GetTreeReply& tree) {
 std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
-      "mean,low,high,barred,source_bytes,context_bytes,same_as,merged\r\n";
+      "mean,low,high,barred,source_bytes,context_bytes,same_as,merged,"
+      "novelty,cost_usd\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -125,7 +130,9 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
             std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) + "," +
             each.same_as() + ",";
     for (int i = 0; i < each.merged_size(); ++i) text += (i > 0 ? " " : "") + each.merged(i);
-    text += "\r\n";
+    const bool is_seed = each.parent().empty();
+    text += "," + (is_seed ? "" : exact(1 - each.likeness())) + "," +
+            exact(static_cast<double>(each.cost_nanousd()) / 1e9) + "\r\n";
   }
   return text;
 }

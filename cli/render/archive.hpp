@@ -23,7 +23,8 @@ std::string render_ranking(const std::vector<const v1::GenerationInfo*>& ranked,
                            const style& how);
 std::string ranking_json(const std::vector<const v1::GenerationInfo*>& ranked, std::size_t count);
 
-/// A line for each generation: as `show --json` has it, but for the cases and the context.
+/// A line for each generation: as `show --json` has it, but for the cases and the context, with
+/// the run's id and which way its fitness goes.
 std::string archive_lines(const v1::GetTreeReply& tree);
 /// RFC 4180, with a header. No field has a comma, a quote or a line's end.
 std::string archive_csv(const v1::GetTreeReply& tree);

@@ -90,16 +90,22 @@ TEST_CASE("the archive is a line a generation, and a row") {
   tree.mutable_generations(3)->set_barred(true);
   tree.mutable_generations(0)->add_merged("gen_a");
   tree.mutable_generations(0)->add_merged("gen_b");
+  tree.mutable_generations(3)->set_parent("gen_sure");
+  tree.mutable_generations(3)->set_likeness(0.25);
+  tree.mutable_generations(3)->set_cost_nanousd(1'500'000'000);
   const auto lines = archive_lines(tree);
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 4);
   const auto first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
   CHECK(first["evaluations"][0]["score"]["score"] == 0.1);
   CHECK(first["generation"]["barred"] == false);
+  CHECK(first["fitness_direction"] == "FITNESS_DIRECTION_MAXIMIZE");
   const auto csv = archive_csv(tree);
-  CHECK(csv.substr(0, csv.find('\r')).ends_with(",source_bytes,context_bytes,same_as,merged"));
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,,gen_a gen_b\r\n") !=
+  CHECK(csv.substr(0, csv.find('\r'))
+            .ends_with(",source_bytes,context_bytes,same_as,merged,novelty,cost_usd"));
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,,gen_a gen_b,,0\r\n") !=
         std::string::npos);
-  CHECK(csv.find("gen_unscored,,,3,0,,,0,0,0,1,,,,true,0,0,,\r\n") != std::string::npos);
+  CHECK(csv.find("gen_unscored,,gen_sure,3,0,,,0,0,0,1,,,,true,0,0,,,0.75,1.5\r\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("who has the source of another is that one, in the ranks") {
@@ -109,7 +115,7 @@ TEST_CASE("who has the source of another is that one, in the ranks") {
   same.set_generation_id("gen_same");
   same.set_same_as("gen_sure");
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor"});
-  CHECK(archive_csv(tree).find(",false,0,0,gen_sure,\r\n") != std::string::npos);
+  CHECK(archive_csv(tree).find(",false,0,0,gen_sure,,,0\r\n") != std::string::npos);
   // Where that one is not in the tree, of a lineage alone, it has its own rank.
   tree.mutable_generations()->DeleteSubrange(0, 1);
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_same", "gen_lucky", "gen_poor"});

@@ -73,6 +73,9 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   if (request.inspirations() > 0) {
     out.add("inspirations", std::to_string(request.inspirations()) + " of each iteration");
   }
+  if (plan.imports() > 0) {
+    out.add("imports", std::to_string(plan.imports()) + ", each in an iteration's place");
+  }
   for (const auto& rule : plan.policy()) out.add_text("policy", rule);
   out.add_text("an iteration", limits_words(request.limits()));
   v1::RunInfo run;

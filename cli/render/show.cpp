@@ -145,6 +145,14 @@ std::string generation_sheet(const v1::ShowReply& reply, const style& how) {
   if (!generation.same_as().empty()) {
     out.add("same as", safe_line(generation.same_as()) + ", which had its source: measured there");
   }
+  if (!generation.imported().empty()) {
+    out.add("imported", "the source of " + safe_line(generation.imported()));
+  }
+  if (generation.likeness() > 0) {
+    out.add("change", "like that of " + safe_line(generation.like_generation()) + " by " +
+                          number_words(generation.likeness()));
+  }
+  if (generation.cost_nanousd() > 0) out.add("cost", format_usd(generation.cost_nanousd()));
   const auto words = fitness_words(generation, how);
   out.add("fitness", words.starts_with("fitness ") ? words.substr(8) : words);
   const auto& fitness = generation.fitness();
@@ -185,7 +193,11 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   out.add(measures ? "evaluation" : "iteration", safe_line(iteration.item_id()));
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add(measures ? "of" : "parent", safe_line(iteration.parent_generation()));
-  add_choice(out, iteration);
+  if (iteration.imported().empty()) {
+    add_choice(out, iteration);
+  } else {
+    out.add("imported", "the source of " + safe_line(iteration.imported()) + "; no agent ran");
+  }
   if (!iteration.model().empty()) out.add("model", summary(how, iteration.model(), 60));
   for (const auto& each : iteration.arms()) {
     out.add("arm", summary(how, each.model(), 60) + ", mean " + number_words(each.mean()) + " of " +

@@ -110,6 +110,9 @@ std::vector<std::pair<paint, std::string>> marks_of(const v1::GenerationInfo& ge
   if (!generation.same_as().empty()) {
     marks.emplace_back(paint::dim, "the source of " + short_id(generation.same_as()));
   }
+  if (!generation.imported().empty()) {
+    marks.emplace_back(paint::dim, "imported " + short_id(generation.imported()));
+  }
   for (const auto& merged : generation.merged()) {
     marks.emplace_back(paint::dim, "merged " + short_id(merged));
   }

@@ -18,7 +18,8 @@ inline constexpr std::int64_t iterations_max = 1'000'000'000;
 inline constexpr std::int64_t priority_max = 1'000;  // and as far below 0
 inline constexpr std::int64_t weight_max = 1'000;
 inline constexpr std::size_t models_max = 16;
-inline constexpr std::int64_t shown_max = 8;                             // inspirations
+inline constexpr int imports_max = 64;        // generations of other archives, of one run
+inline constexpr std::int64_t shown_max = 8;  // inspirations
 inline constexpr std::uint64_t random_seed_max = 0x7fff'ffff'ffff'ffff;  // as the record holds it
 
 // What the texts may be, in bytes. With each byte of it escaped, a goal still leaves half of what a

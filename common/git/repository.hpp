@@ -139,13 +139,15 @@ class repository {
   struct seed {
     std::string commit;
     std::string branch;
-    std::string pack;  // all that the commit reaches
+    std::string pack;                      // all that the commit and the others reach
+    std::vector<std::string> others = {};  // commits; of those that were asked for, what there is
   };
   /// A branch's head with all that it reaches, judged, out of the repository at `path`, which is
   /// only read. An empty `branch` means the one that HEAD names. Errors list the branches there
   /// are.
   static result<seed> export_seed(const std::string& path, const std::string& branch,
-                                  std::int64_t max_pack_bytes = std::int64_t{1} << 30);
+                                  std::int64_t max_pack_bytes = std::int64_t{1} << 30,
+                                  const std::vector<std::string>& others = {});
   /// What the working tree of `branch` has that the branch has not: changed, new and deleted files,
   /// a folder of new ones as one, "folder/". Beneath `folder` alone, where it is not empty. Nothing
   /// where the branch is not checked out. What `user` wants ignored is left out; for so long their
@@ -154,7 +156,10 @@ class repository {
                                                       const std::string& branch,
                                                       const std::string& folder,
                                                       const user_settings& user);
-  /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again.
+  /// Whether its tree can be a genome's: regular names, and no more files than are taken.
+  result<void> judge_seed(const std::string& commit) const;
+  /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again. Others
+  /// that neither it has nor were here stay away.
   result<void> import_seed(const seed& what);
   /// export_seed and import_seed.
   result<imported> import_branch(const std::string& path, const std::string& branch);

@@ -44,7 +44,7 @@ result<tree_handle> lookup_tree(git_repository* repo, const oid& id) {
 }
 
 /// Judges the whole tree of a seed: what is refused of a candidate is refused of a seed.
-result<void> judge_seed(const repository& from, const std::string& commit) {
+result<void> judge_files(const repository& from, const std::string& commit) {
   GERMLINE_TRY_ASSIGN(const auto files, from.list_tree(commit));
   const auto checkout_bytes_max = object_limits().checkout_bytes;
   std::int64_t checkout_bytes = 0;
@@ -146,8 +146,13 @@ result<bool> repository::is_ancestor(const std::string& ancestor,
   return status == 1;
 }
 
+result<void> repository::judge_seed(const std::string& commit) const {
+  return judge_files(*this, commit);
+}
+
 result<repository::seed> repository::export_seed(const std::string& path, const std::string& branch,
-                                                 std::int64_t max_pack_bytes) {
+                                                 std::int64_t max_pack_bytes,
+                                                 const std::vector<std::string>& others) {
   auto opened = open(path);
   if (!opened) {
     return error(error_code::not_found,
@@ -185,10 +190,16 @@ result<repository::seed> repository::export_seed(const std::string& path, const 
                      (branches.empty() ? "it has no commit yet" : "it has: " + branches));
   }
   taken.commit = *target;
-  if (auto judged = judge_seed(from, taken.commit); !judged) {
+  if (auto judged = judge_files(from, taken.commit); !judged) {
     return judged.error().within("the branch '" + taken.branch + "' of '" + path + "'");
   }
-  GERMLINE_TRY_ASSIGN(taken.pack, from.make_pack({taken.commit}, {}, max_pack_bytes));
+  std::vector<std::string> wanted{taken.commit};
+  for (const auto& other : others) {
+    if (!from.has_object(other)) continue;
+    taken.others.push_back(other);
+    wanted.push_back(other);
+  }
+  GERMLINE_TRY_ASSIGN(taken.pack, from.make_pack(wanted, {}, max_pack_bytes));
   return taken;
 }
 
@@ -199,9 +210,11 @@ result<void> repository::import_seed(const seed& what) {
   limits.total_bytes = std::int64_t{4} << 30;
   limits.blob_bytes = 256 << 20;
   GERMLINE_TRY(pack_view::open(what.pack, limits));
-  if (!impl_->has(id)) GERMLINE_TRY(impl_->store_pack(what.pack));
+  bool lacks = !impl_->has(id);
+  for (const auto& other : what.others) lacks = lacks || !has_object(other);
+  if (lacks) GERMLINE_TRY(impl_->store_pack(what.pack));
   if (!impl_->has(id)) return error(error_code::not_found, "the pack lacks " + what.commit);
-  return judge_seed(*this, what.commit);
+  return judge_files(*this, what.commit);
 }
 
 result<repository::imported> repository::import_branch(const std::string& path,

@@ -45,6 +45,16 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.inspirations() < 0 || request.inspirations() > evolution::inspirations_max) {
     return invalid("inspirations must be 0 to " + std::to_string(evolution::inspirations_max));
   }
+  if (request.imports_size() > imports_max) {
+    return invalid("at most " + std::to_string(imports_max) + " generations can be imported");
+  }
+  for (const auto& each : request.imports()) {
+    const bool is_commit = each.commit().size() == 40 &&
+                           each.commit().find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_commit || !generation_id::parse(each.generation_id())) {
+      return invalid("what is imported needs the id of a generation and its commit, 40 hex digits");
+    }
+  }
   GERMLINE_TRY(check_share(request.priority(), request.weight() == 0 ? 1 : request.weight()));
   if (request.evaluation_budget_nanousd() < 0) {
     return invalid("what an evaluation may cost must not be negative");
@@ -129,6 +139,13 @@ v1::HeldOut to_proto(const artefact::held_out& kept) {
   told.set_files(static_cast<std::int32_t>(kept.files));
   told.set_bytes(kept.bytes);
   return told;
+}
+
+std::vector<std::string> commits_of(
+    const google::protobuf::RepeatedPtrField<v1::ImportedGeneration>& imports) {
+  std::vector<std::string> commits;
+  for (const auto& each : imports) commits.push_back(each.commit());
+  return commits;
 }
 
 /// Leaves nothing of a seed whose run is not recorded.
@@ -221,9 +238,10 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   records::new_run run;
   run.id = id;
   run.folder = without_slashes(request.folder());
-  GERMLINE_TRY_ASSIGN(auto seed, repository_.import_seed({request.repository(), request.branch(),
-                                                          request.seed_id(), request.seed_commit()},
-                                                         run.folder, run.id));
+  GERMLINE_TRY_ASSIGN(
+      auto seed, repository_.import_seed({request.repository(), request.branch(), request.seed_id(),
+                                          request.seed_commit(), commits_of(request.imports())},
+                                         run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
   GERMLINE_TRY(check_money(request, genome));
@@ -275,6 +293,14 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
         "another, such as best or archive-sampling");
   }
   run.measured.inspirations = request.inspirations();
+  if (request.imports_size() > 0 && !strategy->make) {
+    return invalid(
+        "what is imported is put beside the seed for a strategy to choose among, and chain chooses "
+        "nothing: take another, such as best or archive-sampling");
+  }
+  for (const auto& each : request.imports()) {
+    run.imports.push_back({*generation_id::parse(each.generation_id()), each.commit()});
+  }
   GERMLINE_TRY_ASSIGN(const auto sizes, repository_.sizes_at({seed.commit, run.folder}));
   run.seed_sizes = {sizes.source_bytes, sizes.context_bytes};
   GERMLINE_TRY_ASSIGN(
@@ -334,6 +360,7 @@ result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
   plan.set_strategy(run.measured.strategy);
   *plan.mutable_policy() = {run.measured.policy.begin(), run.measured.policy.end()};
   plan.set_lineages(lineages);
+  plan.set_imports(static_cast<std::int32_t>(run.imports.size()));
   plan.set_max_iterations(run.max_iterations * lineages);
   plan.set_evaluations(run.measured.evaluations);
   plan.set_elite_evaluations(run.measured.elite_evaluations);

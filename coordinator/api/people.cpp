@@ -59,8 +59,9 @@ void add_remaining(const kill_outcome& outcome, v1::KilledLineage& killed) {
 result<v1::ListRunsReply> people::list_runs() {
   GERMLINE_TRY_ASSIGN(auto runs, reader_.runs());
   v1::ListRunsReply reply;
+  auto teller = waiting();
   for (auto& run : runs) {
-    tell_waiting(run);
+    teller.tell(run);
     *reply.add_runs() = std::move(run);
   }
   const auto known = fleet();
@@ -77,8 +78,9 @@ result<v1::ListLineagesReply> people::list_lineages(const std::string& run) {
   }
   GERMLINE_TRY_ASSIGN(auto lineages, reader_.lineages(id));
   v1::ListLineagesReply reply;
+  auto teller = waiting();
   for (auto& each : lineages) {
-    tell_waiting(each);
+    teller.tell(each);
     *reply.add_lineages() = std::move(each);
   }
   return reply;
@@ -98,7 +100,8 @@ result<v1::GetTreeReply> people::tree(const v1::GetTreeRequest& request) {
   };
   v1::GetTreeReply reply;
   GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.run));
-  tell_waiting(*reply.mutable_run());
+  auto teller = waiting();
+  teller.tell(*reply.mutable_run());
   GERMLINE_TRY_ASSIGN(auto generations, reader_.generations(found.run));
   GERMLINE_TRY_ASSIGN(auto iterations, reader_.iterations(found.run));
   // What a fork starts from is another lineage's, and so may be what a strategy chose.
@@ -117,7 +120,7 @@ result<v1::GetTreeReply> people::tree(const v1::GetTreeRequest& request) {
   for (auto& each : iterations) {
     if (!belongs(each.lineage_id())) continue;
     each.set_details(valid_utf8(each.details(), max_overview_bytes));
-    tell_waiting(reply.run(), each);
+    teller.tell(reply.run(), each);
     *reply.add_iterations() = std::move(each);
   }
   std::vector<v1::IterationInfo> evaluations;
@@ -131,7 +134,7 @@ result<v1::GetTreeReply> people::tree(const v1::GetTreeRequest& request) {
       each.mutable_score()->clear_cases();
       each.clear_details();
     }
-    tell_waiting(reply.run(), each);
+    teller.tell(reply.run(), each);
     *reply.add_evaluations() = std::move(each);
   }
   GERMLINE_TRY_ASSIGN(auto rollbacks, reader_.rollbacks(found.run));
@@ -158,13 +161,13 @@ result<v1::ShowReply> people::show(const std::string& target) {
   switch (found.what) {
     case resolved_target::kind::run: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_run(), reader_.run(found.id));
-      tell_waiting(*reply.mutable_run());
+      waiting().tell(*reply.mutable_run());
       commit = reply.run().seed_commit();
       break;
     }
     case resolved_target::kind::lineage: {
       GERMLINE_TRY_ASSIGN(*reply.mutable_lineage(), reader_.lineage(found.id));
-      tell_waiting(*reply.mutable_lineage());
+      waiting().tell(*reply.mutable_lineage());
       GERMLINE_TRY_ASSIGN(auto history, reader_.history(found.id));
       for (auto& each : history) *reply.add_history() = std::move(each);
       commit = reply.lineage().head_commit();
@@ -186,7 +189,7 @@ result<v1::ShowReply> people::show(const std::string& target) {
       GERMLINE_TRY_ASSIGN(*reply.mutable_iteration(), reader_.iteration(item));
       if (is_unleased(reply.iteration())) {
         GERMLINE_TRY_ASSIGN(const auto run, reader_.run(found.run));
-        tell_waiting(run, *reply.mutable_iteration());
+        waiting().tell(run, *reply.mutable_iteration());
       }
       commit = reply.iteration().commit();
       break;

@@ -11,6 +11,7 @@
 
 #include "common/ids.hpp"
 #include "common/result.hpp"
+#include "coordinator/api/waiting.hpp"
 #include "coordinator/environment.hpp"
 #include "coordinator/store/records.hpp"
 #include "germline/v1/control.pb.h"
@@ -83,10 +84,7 @@ class people {
   result<fleet_status> fleet();
   /// What keeps the coordinator, or a worker that has joined, from its work.
   std::vector<std::string> troubles_of(const fleet_status& known) const;
-  std::string why_waiting(const std::string& item, const worker_needs& needs);
-  void tell_waiting(v1::RunInfo& run);
-  void tell_waiting(v1::LineageInfo& lineage);
-  void tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration);
+  waiting_teller waiting();
   void stop_adding();
   result<v1::KillReply> carry_out(const kill_target& target, bool all);
   result<void> add_lineages(const v1::RunInfo& run, int count, const std::string& why,

@@ -59,4 +59,56 @@ bool is_unleased(const v1::IterationInfo& iteration) {
          });
 }
 
+waiting_teller::known_run& waiting_teller::known(const std::string& run) {
+  const auto [at, is_new] = runs_.try_emplace(run);
+  if (!is_new) return at->second;
+  if (auto needs = record_.needs_of(run)) at->second.needs = std::move(*needs);
+  return at->second;
+}
+
+std::string waiting_teller::why(const std::string& item, const worker_needs& needs) {
+  if (!fleet_) fleet_ = ask_();
+  return *fleet_ ? waits_for(**fleet_, item, needs) : "a worker";
+}
+
+void waiting_teller::tell(v1::LineageInfo& lineage) {
+  const bool goes_on = lineage.state() == v1::LINEAGE_STATE_ACTIVE && lineage.has_live();
+  if (!goes_on || !is_unleased(lineage.live())) return;
+  const auto& needs = known(lineage.run_id()).needs;
+  if (needs) lineage.mutable_live()->set_waits_for(why(lineage.live().item_id(), *needs));
+}
+
+void waiting_teller::tell(v1::RunInfo& run) {
+  for (auto& lineage : *run.mutable_lineages()) tell(lineage);
+  if (run.found_state() != "pending") return;
+  const auto iterations = record_.iterations(run.run_id());
+  if (!iterations || iterations->empty()) return;
+  auto founding = iterations->front();
+  tell(run, founding);
+  if (founding.waits_for().empty()) return;
+  for (auto& lineage : *run.mutable_lineages()) {
+    if (lineage.state() == v1::LINEAGE_STATE_ACTIVE) *lineage.mutable_live() = founding;
+  }
+}
+
+void waiting_teller::tell(const v1::RunInfo& run, v1::IterationInfo& iteration) {
+  if (!is_unleased(iteration)) return;
+  auto& its = known(run.run_id());
+  if (!its.needs) return;
+  if (!its.active) {
+    its.active.emplace();
+    for (const auto& lineage : run.lineages()) {
+      if (lineage.state() == v1::LINEAGE_STATE_ACTIVE) its.active->insert(lineage.lineage_id());
+    }
+  }
+  const bool founding = iteration.kind() == v1::WORK_KIND_FOUND;
+  const bool goes_on =
+      founding ? !its.active->empty() : its.active->contains(iteration.lineage_id());
+  const bool measures = iteration.kind() == v1::WORK_KIND_EVALUATE;  // whatever its lineage does
+  if (!goes_on && !measures) return;
+  auto needs = *its.needs;
+  if (founding) needs.base_digest.clear();
+  iteration.set_waits_for(why(iteration.item_id(), needs));
+}
+
 }  // namespace germline

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -24,16 +25,13 @@ class watcher {
  public:
   using emitter = std::function<bool(const v1::WatchEvent&)>;
 
-  /// Why nothing that needs such a worker is leased just now.
-  using why_waiting = std::function<std::string(const std::string& item, const worker_needs&)>;
-
   watcher(record_reader& reader, const clock& time, resolved_target target, emitter emit,
-          why_waiting why)
+          waiting_teller::fleet_reader ask)
       : reader_(reader),
         time_(time),
         target_(std::move(target)),
         emit_(std::move(emit)),
-        why_waiting_(std::move(why)) {}
+        ask_fleet_(std::move(ask)) {}
 
   /// Tells what is new, of each lineage in the order in which it happened: an iteration's
   /// beginning, its events, its ending, and only then the next one's beginning; between them what
@@ -158,10 +156,13 @@ class watcher {
   /// Of the iterations that have waited for a while: for what, and again when that changes, which
   /// the record does not show.
   bool tell_waiting() {
+    std::optional<result<fleet_status>> fleet;
     return std::all_of(waiting_.begin(), waiting_.end(), [&](auto& entry) {
       auto& each = entry.second;
       if (time_.utc_ms() - each.since_ms < told_waiting_after_ms) return true;
-      const auto why = why_waiting_(each.iteration.item_id(), each.needs);
+      if (!fleet) fleet = ask_fleet_();
+      const auto why =
+          *fleet ? waits_for(**fleet, each.iteration.item_id(), each.needs) : "a worker";
       if (std::exchange(each.told, why) == why) return true;
       v1::WatchEvent event;
       *event.mutable_iteration() = each.iteration;
@@ -330,7 +331,7 @@ class watcher {
   const clock& time_;
   resolved_target target_;
   emitter emit_;
-  why_waiting why_waiting_;
+  waiting_teller::fleet_reader ask_fleet_;
   std::vector<v1::WatchEvent> gathered_;  // by one reading of the record, and not told yet
   std::int64_t last_event_ = 0;
   std::int64_t last_change_ = 0;
@@ -352,10 +353,7 @@ result<void> people::watch(const v1::WatchRequest& request,
   } else {
     GERMLINE_TRY_ASSIGN(target, reader_.resolve(request.target()));
   }
-  watcher each(reader_, *env_.time, target, emit,
-               [this](const std::string& item, const worker_needs& needs) {
-                 return why_waiting(item, needs);
-               });
+  watcher each(reader_, *env_.time, target, emit, [this] { return fleet(); });
   for (;;) {
     GERMLINE_TRY_ASSIGN(const bool there, each.poll());
     if (!there || !request.follow() || each.ended()) return {};

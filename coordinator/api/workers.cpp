@@ -94,47 +94,8 @@ result<v1::CordonReply> people::cordon(const v1::CordonRequest& request) {
   return reply;
 }
 
-std::string people::why_waiting(const std::string& item, const worker_needs& needs) {
-  const auto now = fleet();
-  return now ? waits_for(*now, item, needs) : "a worker";
-}
-
-/// Says of the lineage's live iteration, where nobody has it, for what it waits.
-void people::tell_waiting(v1::LineageInfo& lineage) {
-  const bool goes_on = lineage.state() == v1::LINEAGE_STATE_ACTIVE && lineage.has_live();
-  if (!goes_on || !is_unleased(lineage.live())) return;
-  const auto needs = reader_.needs_of(lineage.run_id());
-  if (needs) lineage.mutable_live()->set_waits_for(why_waiting(lineage.live().item_id(), *needs));
-}
-
-/// Until the seed is founded that is what is live, of all lineages; told of where it waits.
-void people::tell_waiting(v1::RunInfo& run) {
-  for (auto& lineage : *run.mutable_lineages()) tell_waiting(lineage);
-  if (run.found_state() != "pending") return;
-  const auto iterations = reader_.iterations(run.run_id());
-  if (!iterations || iterations->empty()) return;
-  auto founding = iterations->front();
-  tell_waiting(run, founding);
-  if (founding.waits_for().empty()) return;
-  for (auto& lineage : *run.mutable_lineages()) {
-    if (lineage.state() == v1::LINEAGE_STATE_ACTIVE) *lineage.mutable_live() = founding;
-  }
-}
-
-/// The same of any iteration of the run.
-void people::tell_waiting(const v1::RunInfo& run, v1::IterationInfo& iteration) {
-  if (!is_unleased(iteration)) return;
-  const bool founding = iteration.kind() == v1::WORK_KIND_FOUND;
-  const bool goes_on = std::any_of(
-      run.lineages().begin(), run.lineages().end(), [&](const v1::LineageInfo& lineage) {
-        const bool its = founding || lineage.lineage_id() == iteration.lineage_id();
-        return its && lineage.state() == v1::LINEAGE_STATE_ACTIVE;
-      });
-  auto needs = reader_.needs_of(run.run_id());
-  const bool measures = iteration.kind() == v1::WORK_KIND_EVALUATE;  // whatever its lineage does
-  if (!(goes_on || measures) || !needs) return;
-  if (founding) needs->base_digest.clear();
-  iteration.set_waits_for(why_waiting(iteration.item_id(), *needs));
+waiting_teller people::waiting() {
+  return {reader_, [this] { return fleet(); }};
 }
 
 }  // namespace germline

@@ -13,25 +13,11 @@ std::int64_t expiry(const state& s, std::int64_t now_ms) {
   return now_ms + s.times.lease_ms + s.times.guard_ms;
 }
 
-item_entry* by_attempt(state& s, const std::string& attempt) {
-  for (auto& [id, entry] : s.items) {
-    if (!entry.attempt.empty() && entry.attempt.str() == attempt) return &entry;
-  }
-  return nullptr;
-}
-
-/// A kill may name one item, too.
-bool is_of(const item_entry& entry, const std::string& scope) {
-  return entry.offer.scope == scope || entry.offer.item.str() == scope;
-}
-
 /// Ends the kill of `scope` once nothing of it is left.
 void prove_if_gone(state& s, const std::string& scope, effects& out) {
   const auto kill = s.kills.find(scope);
   if (kill == s.kills.end()) return;
-  for (const auto& [id, entry] : s.items) {
-    if (is_of(entry, scope)) return;
-  }
+  if (s.items.has_scope(scope)) return;
   for (std::size_t i = 0; i < kill->second.asked_ms.size(); ++i) {
     out.push_back(kill_proved{scope, kill->second.how});
   }
@@ -40,16 +26,16 @@ void prove_if_gone(state& s, const std::string& scope, effects& out) {
 
 /// Its slot is free again.
 void free_slot(state& s, const item_entry& entry) {
-  s.shares.settle(entry.offer.run, entry.worker, entry.use, s.now_ms);
+  s.shares.settle(entry.offer.run, entry.worker(), entry.use, s.now_ms);
 }
 
 void erase(state& s, const item_entry& entry) {
-  if (entry.at == phase::queued) {
+  if (entry.at() == phase::queued) {
     s.shares.dequeue(entry.offer.run);
   } else {
     free_slot(s, entry);
   }
-  s.items.erase(std::string(entry.offer.item.str()));
+  s.items.erase(entry);
 }
 
 /// The item is over, as far as leases go.
@@ -73,13 +59,9 @@ std::map<std::string, int> free_slots(const state& s) {
   for (const auto& [name, worker] : s.workers) {
     const bool may_have =
         worker.connected && !worker.cordoned && !is_silent(s, worker) && worker.trouble.empty();
-    if (may_have) free[name] = worker.slots;
+    const int left = worker.slots - busy_slots(s, name);
+    if (may_have && left > 0) free[name] = left;
   }
-  for (const auto& [id, entry] : s.items) {
-    const auto holder = entry.at == phase::queued ? free.end() : free.find(entry.worker);
-    if (holder != free.end()) --holder->second;
-  }
-  std::erase_if(free, [](const auto& worker) { return worker.second <= 0; });
   return free;
 }
 
@@ -88,43 +70,29 @@ bool is_fit(const worker_entry& worker, const item_offer& offer) {
   return same_base && has_tags(worker.tags, offer.required_tags);
 }
 
-/// What of each run could be leased now, the next one last.
-using queues = std::map<std::string, std::vector<item_entry*>>;
-
-/// An evaluation comes before iterations of its run: they choose better once it is done, and where
-/// births outran their measuring it would never be caught up with.
-bool comes_later(const item_entry* a, const item_entry* b) {
-  if (a->offer.is_evaluation != b->offer.is_evaluation) return b->offer.is_evaluation;
-  return a->order > b->order;
-}
-
-/// And what goes on is charged until now.
-queues waiting_runs(state& s) {
-  queues runs;
-  for (auto& [id, entry] : s.items) {
-    if (entry.at != phase::queued) {
-      s.shares.renew(entry.offer.run, entry.worker, entry.use, s.now_ms);
-    } else if (entry.not_before_ms <= s.now_ms) {
-      runs[entry.offer.run].push_back(&entry);
+/// Until now.
+void charge_what_goes_on(state& s) {
+  for (const auto& [worker, items] : s.items.held()) {
+    for (const auto& id : items) {
+      auto& entry = s.items.at(id);
+      s.shares.renew(entry.offer.run, worker, entry.use, s.now_ms);
     }
   }
-  for (auto& [run, queue] : runs) std::ranges::sort(queue, comes_later);
-  return runs;
 }
 
-/// Whose turn it is on the worker, of those whose next item it can do; of runs whose turn it is
-/// alike, the one whose item came first. The end: nobody's.
-queues::iterator next_on(const state& s, const std::string& worker, queues& runs) {
-  auto best = runs.end();
+/// Of the run whose turn it is on the worker, of those whose next item it can do; of runs whose
+/// turn it is alike, the one whose item came first. nullptr: nobody's.
+item_entry* next_on(state& s, const std::string& worker) {
+  item_entry* best = nullptr;
   fair_shares::turn least;
-  for (auto run = runs.begin(); run != runs.end(); ++run) {
-    const auto* next = run->second.back();
+  for (const auto& [run, queue] : s.items.queues()) {
+    auto* next = &s.items.at(queue.begin()->second);
     if (!is_fit(s.workers.at(worker), next->offer)) continue;
-    const auto turn = s.shares.turn_of(run->first, worker);
-    const bool is_earlier = best == runs.end() || turn < least ||
-                            (!(least < turn) && next->order < best->second.back()->order);
+    const auto turn = s.shares.turn_of(run, worker);
+    const bool is_earlier =
+        best == nullptr || turn < least || (!(least < turn) && next->order() < best->order());
     if (!is_earlier) continue;
-    best = run;
+    best = next;
     least = turn;
   }
   return best;
@@ -151,10 +119,10 @@ void forget_late_successors(state& s) {
 /// Whether the slot is to wait for an item of another run than the one whose turn it is of those
 /// that have any; it is counted in `kept`, by run.
 bool is_kept(const state& s, const std::string& worker, const std::string& first,
-             const queues& runs, std::map<std::string, int>& kept) {
+             std::map<std::string, int>& kept) {
   for (const auto& [run, its] : s.expected) {
-    const bool may_come =
-        !runs.contains(run) && kept[run] < its.count && is_fit(s.workers.at(worker), its.like);
+    const bool may_come = !s.items.queues().contains(run) && kept[run] < its.count &&
+                          is_fit(s.workers.at(worker), its.like);
     if (!may_come || !(s.shares.turn_of(run, worker) < s.shares.turn_of(first, worker))) continue;
     ++kept[run];
     return true;
@@ -168,40 +136,36 @@ void assign(state& s, effects& out) {
   if (!s.leases_wait_for.empty()) return;
   auto free = free_slots(s);
   if (free.empty()) return;
-  auto runs = waiting_runs(s);
+  s.items.make_ready(s.now_ms);
+  if (s.items.queues().empty()) return;
+  charge_what_goes_on(s);
   std::map<std::string, int> kept;
-  while (!runs.empty() && !free.empty()) {
+  while (!free.empty()) {
     const auto worker = std::ranges::max_element(
         free, [](const auto& a, const auto& b) { return a.second < b.second; });
-    const auto run = next_on(s, worker->first, runs);
-    if (run == runs.end()) {
+    item_entry* next = next_on(s, worker->first);
+    if (next == nullptr) {
       free.erase(worker);
       continue;
     }
-    if (is_kept(s, worker->first, run->first, runs, kept)) {
-      if (--worker->second == 0) free.erase(worker);
-      continue;
+    if (!is_kept(s, worker->first, next->offer.run, kept)) {
+      s.items.hold(*next, phase::granting, worker->first);
+      next->use =
+          s.shares.charge(next->offer.run, worker->first, next->offer.is_evaluation, s.now_ms);
+      ++next->offer.fence;
+      out.push_back(record_grant{next->offer, worker->first});
     }
-    item_entry* entry = run->second.back();
-    run->second.pop_back();
-    if (run->second.empty()) runs.erase(run);
-    entry->at = phase::granting;
-    entry->worker = worker->first;
-    entry->use =
-        s.shares.charge(entry->offer.run, worker->first, entry->offer.is_evaluation, s.now_ms);
-    ++entry->offer.fence;
-    out.push_back(record_grant{entry->offer, worker->first});
     if (--worker->second == 0) free.erase(worker);
   }
 }
 
 std::vector<remaining_attempt> remaining_of(const state& s, const std::string& scope) {
   std::vector<remaining_attempt> out;
-  for (const auto& [id, entry] : s.items) {
-    if (!is_of(entry, scope) || entry.attempt.empty()) continue;
-    const auto worker = s.workers.find(entry.worker);
+  for (const auto* entry : s.items.of_scope(scope)) {
+    if (entry->attempt().empty()) continue;
+    const auto worker = s.workers.find(entry->worker());
     const bool connected = worker != s.workers.end() && worker->second.connected;
-    out.push_back({entry.attempt.str(), entry.worker, connected, entry.named_ms});
+    out.push_back({entry->attempt().str(), entry->worker(), connected, entry->named_ms});
   }
   return out;
 }
@@ -222,30 +186,28 @@ std::int64_t retry_after(int failures_before) {
   return std::min(first_retry_ms << std::min(failures_before, most_doublings), longest_retry_ms);
 }
 
-void queue_again(state& s, item_entry& entry) {
+void queue_again(state& s, item_entry& entry, std::int64_t not_before_ms) {
   free_slot(s, entry);
   s.shares.enqueue(entry.offer.run);
-  entry.at = phase::queued;
-  entry.attempt = {};
-  entry.worker.clear();
+  s.items.release(entry, not_before_ms);
   entry.cost_nanousd.reset();
 }
 
 /// The attempt of `entry` ended by its worker's own trouble: the item waits for another worker, or
 /// for this one's next word, and loses nothing by it.
 void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
-  out.push_back(record_lost{entry.offer.item, entry.attempt, how});
-  if (const auto at = s.workers.find(entry.worker); at != s.workers.end()) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt(), how});
+  if (const auto at = s.workers.find(entry.worker()); at != s.workers.end()) {
     at->second.trouble = how.trouble;
   }
-  entry.wait_for = "worker " + entry.worker + ": " + how.trouble;
-  entry.not_before_ms = s.now_ms + retry_after(entry.excused++);
-  queue_again(s, entry);
+  entry.wait_for = "worker " + entry.worker() + ": " + how.trouble;
+  queue_again(s, entry, s.now_ms + retry_after(entry.excused++));
 }
 
-/// The attempt of `entry` is gone without a result: queue the item again, or give it up.
-void lose(state& s, item_entry& entry, const departure& how, effects& out) {
-  out.push_back(record_lost{entry.offer.item, entry.attempt, how});
+/// The attempt of `entry` is gone without a result: queue the item again, or give it up. With
+/// `waits` not at once, as its worker may need a while.
+void lose(state& s, item_entry& entry, const departure& how, effects& out, bool waits = false) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt(), how});
   ++entry.offer.lost;
   if (entry.offer.lost >= s.times.lost_limit) {
     const item_id item = entry.offer.item;
@@ -257,13 +219,13 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out) {
     prove_if_gone(s, scope, out);
     return;
   }
-  queue_again(s, entry);
+  queue_again(s, entry, waits ? s.now_ms + (first_retry_ms << (entry.offer.lost - 1)) : 0);
 }
 
 /// The same where it makes no sense to lease it again before a person has mended something.
 void hold(state& s, const item_entry& entry, const departure& how, effects& out) {
   const item_id item = entry.offer.item;
-  out.push_back(record_lost{item, entry.attempt, how});
+  out.push_back(record_lost{item, entry.attempt(), how});
   out.push_back(item_held{item, how.why});
   forget(s, entry, out);
 }
@@ -271,7 +233,9 @@ void hold(state& s, const item_entry& entry, const departure& how, effects& out)
 /// The killed attempt of `entry` is known to be gone.
 void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> cost_nanousd,
           effects& out) {
-  if (!entry.attempt.empty()) out.push_back(attempt_gone{entry.attempt, {"killed", cost_nanousd}});
+  if (!entry.attempt().empty()) {
+    out.push_back(attempt_gone{entry.attempt(), {"killed", cost_nanousd}});
+  }
   note_proof(s, entry.offer.scope, how);
   note_proof(s, entry.offer.item.str(), how);
   forget(s, entry, out);
@@ -279,21 +243,18 @@ void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> co
 
 void on(state& s, const item_offered& e, effects&) {
   if (s.items.contains(e.offer.item.str())) return;
-  item_entry entry;
-  entry.offer = e.offer;
-  entry.order = s.next_order++;
+  s.items.add(e.offer);
   s.shares.learn(e.offer.run, e.offer.share);
   s.shares.enqueue(e.offer.run);
   if (const auto its = s.expected.find(e.offer.run); its != s.expected.end()) {
     s.shares.dequeue(e.offer.run);
     if (--its->second.count == 0) s.expected.erase(its);
   }
-  s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
 void on(state& s, const item_withdrawn& e, effects&) {
-  const auto found = s.items.find(e.item.str());
-  if (found != s.items.end() && found->second.at == phase::queued) erase(s, found->second);
+  const auto* found = s.items.find(e.item.str());
+  if (found != nullptr && found->at() == phase::queued) erase(s, *found);
 }
 
 void on(state& s, const share_set& e, effects&) {
@@ -301,19 +262,13 @@ void on(state& s, const share_set& e, effects&) {
 }
 
 void on(state& s, const lease_restored& e, effects&) {
-  if (const auto there = s.items.find(e.offer.item.str()); there != s.items.end()) {
-    erase(s, there->second);
-  }
-  item_entry entry;
-  entry.offer = e.offer;
-  entry.order = s.next_order++;
-  entry.at = e.killing ? phase::killing : phase::leased;
-  entry.attempt = e.attempt;
-  entry.worker = e.worker;
+  if (const auto* there = s.items.find(e.offer.item.str())) erase(s, *there);
+  auto& entry = s.items.add(e.offer);
+  s.items.hold(entry, e.killing ? phase::killing : phase::leased, e.worker);
+  s.items.name(entry, e.attempt);
   entry.expires_ms = expiry(s, e.now_ms);
   s.shares.learn(e.offer.run, e.offer.share);
   entry.use = s.shares.take_over(e.offer.run, e.worker, e.now_ms);
-  s.items.emplace(e.offer.item.str(), std::move(entry));
 }
 
 void on(state& s, const worker_joined& e, effects& out) {
@@ -328,9 +283,9 @@ void on(state& s, const worker_joined& e, effects& out) {
   worker.trouble = e.trouble;
   send_welcome welcome{e.worker, {}};
   for (const auto& attempt : e.running) {
-    item_entry* entry = by_attempt(s, attempt);
-    const bool holds = entry != nullptr && entry->worker == e.worker &&
-                       (entry->at == phase::leased || entry->at == phase::judging);
+    item_entry* entry = s.items.by_attempt(attempt);
+    const bool holds = entry != nullptr && entry->worker() == e.worker &&
+                       (entry->at() == phase::leased || entry->at() == phase::judging);
     if (holds) {
       entry->expires_ms = expiry(s, e.now_ms);
     } else {
@@ -339,11 +294,12 @@ void on(state& s, const worker_joined& e, effects& out) {
   }
   out.push_back(std::move(welcome));
   std::vector<std::string> forgotten;
-  for (const auto& [id, entry] : s.items) {
-    if (entry.worker != e.worker || entry.attempt.empty()) continue;
-    if (entry.at == phase::killing) out.push_back(send_kill{e.worker, entry.attempt.str()});
-    const bool named = std::ranges::find(e.running, entry.attempt.str()) != e.running.end();
-    if (entry.at == phase::leased && !named) forgotten.push_back(id);
+  for (const auto& id : s.items.held_by(e.worker)) {
+    const auto& entry = s.items.at(id);
+    if (entry.attempt().empty()) continue;
+    if (entry.at() == phase::killing) out.push_back(send_kill{e.worker, entry.attempt().str()});
+    const bool named = std::ranges::find(e.running, entry.attempt().str()) != e.running.end();
+    if (entry.at() == phase::leased && !named) forgotten.push_back(id);
   }
   // A worker joins when all of its former life at this place is gone: there is no need to wait for
   // the lease.
@@ -377,40 +333,39 @@ void on(state& s, const heartbeat& e, effects& out) {
   for (const auto& attempt : e.attempts) {
     // A worker in reach that still runs something renews it, even while it is being killed: a kill
     // is not proved by the clock as long as the worker says otherwise.
-    item_entry* entry = by_attempt(s, attempt);
-    const bool holds = entry != nullptr && entry->worker == e.worker;
+    item_entry* entry = s.items.by_attempt(attempt);
+    const bool holds = entry != nullptr && entry->worker() == e.worker;
     if (holds) {
       entry->expires_ms = expiry(s, e.now_ms);
       entry->named_ms = e.now_ms;
     }
-    if (!holds || entry->at == phase::killing) out.push_back(send_kill{e.worker, attempt});
+    if (!holds || entry->at() == phase::killing) out.push_back(send_kill{e.worker, attempt});
   }
 }
 
 void on(state& s, const grant_recorded& e, effects& out) {
-  const auto found = s.items.find(e.item.str());
-  if (found == s.items.end()) return;
-  item_entry& entry = found->second;
-  entry.attempt = e.attempt;
+  auto* found = s.items.find(e.item.str());
+  if (found == nullptr) return;
+  item_entry& entry = *found;
+  s.items.name(entry, e.attempt);
   if (entry.kill_when_granted) {  // recorded, but never sent: nothing of it can run
     bury(s, entry, proof::nothing_ran, 0, out);
     return;
   }
-  if (entry.at != phase::granting) return;
-  entry.at = phase::leased;
+  if (entry.at() != phase::granting) return;
+  s.items.move_to(entry, phase::leased);
   entry.failed_grants = 0;
   entry.wait_for.clear();
   entry.expires_ms = expiry(s, e.now_ms);
-  out.push_back(send_lease{entry.worker, e.item, e.attempt});
+  out.push_back(send_lease{entry.worker(), e.item, e.attempt});
 }
 
 void on(state& s, const grant_refused& e, effects& out) {
-  const auto found = s.items.find(e.item.str());
-  if (found == s.items.end() || found->second.at == phase::leased) return;
-  item_entry& entry = found->second;
-  if (!e.is_final && entry.at == phase::granting) {
-    queue_again(s, entry);
-    entry.not_before_ms = s.now_ms + retry_after(entry.failed_grants++);
+  auto* found = s.items.find(e.item.str());
+  if (found == nullptr || found->at() == phase::leased) return;
+  item_entry& entry = *found;
+  if (!e.is_final && entry.at() == phase::granting) {
+    queue_again(s, entry, s.now_ms + retry_after(entry.failed_grants++));
     entry.wait_for = e.why;
     return;
   }
@@ -422,28 +377,28 @@ void on(state& s, const leasing_held& e, effects&) {
 }
 
 void on(state& s, const result_arrived& e, effects& out) {
-  item_entry* entry = by_attempt(s, e.attempt);
-  if (entry == nullptr || entry->worker != e.worker || entry->offer.fence != e.fence) {
+  item_entry* entry = s.items.by_attempt(e.attempt);
+  if (entry == nullptr || entry->worker() != e.worker || entry->offer.fence != e.fence) {
     out.push_back(
         reply_result{e.worker, e.attempt, false, "this attempt no longer holds the lease"});
     return;
   }
-  if (entry->at == phase::killing) {
+  if (entry->at() == phase::killing) {
     out.push_back(reply_result{e.worker, e.attempt, false, "the lineage was killed"});
     bury(s, *entry, proof::killed, e.cost_nanousd, out);
     return;
   }
-  if (entry->at == phase::judging) return;  // sent twice; the first is being judged
-  entry->at = phase::judging;
+  if (entry->at() == phase::judging) return;  // sent twice; the first is being judged
+  s.items.move_to(*entry, phase::judging);
   entry->cost_nanousd = e.cost_nanousd;
-  out.push_back(judge{entry->offer.item, entry->attempt});
+  out.push_back(judge{entry->offer.item, entry->attempt()});
 }
 
 void on(state& s, const result_judged& e, effects& out) {
-  const auto found = s.items.find(e.item.str());
-  if (found == s.items.end() || found->second.at != phase::judging) return;
-  item_entry& entry = found->second;
-  out.push_back(reply_result{entry.worker, entry.attempt.str(), e.accepted, e.why});
+  auto* found = s.items.find(e.item.str());
+  if (found == nullptr || found->at() != phase::judging) return;
+  item_entry& entry = *found;
+  out.push_back(reply_result{entry.worker(), entry.attempt().str(), e.accepted, e.why});
   if (!e.is_final) {
     lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost_nanousd}, out);
     return;
@@ -454,64 +409,63 @@ void on(state& s, const result_judged& e, effects& out) {
 }
 
 void on(state& s, const attempt_cleaned& e, effects& out) {
-  item_entry* entry = by_attempt(s, e.attempt);
-  if (entry == nullptr || entry->worker != e.worker) return;
-  if (entry->at == phase::killing) {
+  item_entry* entry = s.items.by_attempt(e.attempt);
+  if (entry == nullptr || entry->worker() != e.worker) return;
+  if (entry->at() == phase::killing) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
-  } else if (entry->at == phase::leased) {
-    const std::string item = entry->offer.item.str();
+  } else if (entry->at() == phase::leased) {
     if (e.how.lasting && !entry->offer.has_choice) return hold(s, *entry, e.how, out);
     if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
-    lose(s, *entry, e.how, out);
-    if (const auto again = s.items.find(item); again != s.items.end()) {
-      again->second.not_before_ms = s.now_ms + (first_retry_ms << (again->second.offer.lost - 1));
-    }
+    lose(s, *entry, e.how, out, true);
   }
 }
 
 void on(state& s, const kill_requested& e, effects& out) {
   s.kills[e.scope].asked_ms.push_back(e.now_ms);
-  std::vector<item_id> queued;
-  std::vector<item_entry*> judged;
-  for (auto& [id, entry] : s.items) {
-    if (!is_of(entry, e.scope)) continue;
-    switch (entry.at) {
+  std::vector<item_entry*> queued, judged;
+  for (auto* entry : s.items.of_scope(e.scope)) {
+    switch (entry->at()) {
       case phase::queued:
-        queued.push_back(entry.offer.item);
+        queued.push_back(entry);
         break;
       case phase::granting:
-        entry.at = phase::killing;
-        entry.kill_when_granted = true;
+        s.items.move_to(*entry, phase::killing);
+        entry->kill_when_granted = true;
         break;
       case phase::judging:  // nothing of it is left, and its result is not wanted any more
-        out.push_back(reply_result{entry.worker, entry.attempt.str(), false, "killed"});
-        judged.push_back(&entry);
+        out.push_back(reply_result{entry->worker(), entry->attempt().str(), false, "killed"});
+        judged.push_back(entry);
         break;
       case phase::leased:
-        entry.at = phase::killing;
+        s.items.move_to(*entry, phase::killing);
         [[fallthrough]];
       case phase::killing:
-        if (!entry.attempt.empty()) out.push_back(send_kill{entry.worker, entry.attempt.str()});
+        if (!entry->attempt().empty()) {
+          out.push_back(send_kill{entry->worker(), entry->attempt().str()});
+        }
         break;
     }
   }
-  for (const auto& item : queued) forget(s, s.items.at(item.str()), out);
+  for (item_entry* entry : queued) forget(s, *entry, out);
   for (item_entry* entry : judged) bury(s, *entry, proof::killed, entry->cost_nanousd, out);
   prove_if_gone(s, e.scope, out);
 }
 
 void on(state& s, const tick& e, effects& out) {
   std::vector<std::string> due;
-  for (const auto& [id, entry] : s.items) {
-    const bool runs = entry.at == phase::leased || entry.at == phase::killing;
-    if (runs && !entry.kill_when_granted && entry.expires_ms <= e.now_ms) due.push_back(id);
+  for (const auto& [worker, items] : s.items.held()) {
+    for (const auto& id : items) {
+      const auto& entry = s.items.at(id);
+      const bool runs = entry.at() == phase::leased || entry.at() == phase::killing;
+      if (runs && !entry.kill_when_granted && entry.expires_ms <= e.now_ms) due.push_back(id);
+    }
   }
   for (const auto& id : due) {
     item_entry& entry = s.items.at(id);
-    if (entry.at == phase::killing) {
+    if (entry.at() == phase::killing) {
       bury(s, entry, proof::lease_expired, {}, out);
     } else {
-      const std::string worker = entry.worker;
+      const std::string worker = entry.worker();
       lose(s, entry, {"worker " + worker + " was out of touch for longer than the lease", {}}, out);
     }
   }
@@ -554,18 +508,14 @@ std::string why_not_taken(const state& current, const std::string& worker,
 }
 
 int busy_slots(const state& current, const std::string& worker) {
-  int busy = 0;
-  for (const auto& [id, entry] : current.items) {
-    if (entry.at != phase::queued && entry.worker == worker) ++busy;
-  }
-  return busy;
+  return static_cast<int>(current.items.held_by(worker).size());
 }
 
 std::vector<std::string> attempts_of(const state& current, const std::string& worker) {
   std::vector<std::string> attempts;
-  for (const auto& [id, entry] : current.items) {
-    const bool its = entry.at != phase::queued && entry.worker == worker;
-    if (its && !entry.attempt.empty()) attempts.push_back(entry.attempt.str());
+  for (const auto& id : current.items.held_by(worker)) {
+    const auto& attempt = current.items.at(id).attempt();
+    if (!attempt.empty()) attempts.push_back(attempt.str());
   }
   return attempts;
 }

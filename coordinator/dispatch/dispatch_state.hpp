@@ -19,6 +19,7 @@
 
 #include "common/ids.hpp"
 #include "coordinator/dispatch/fair_shares.hpp"
+#include "coordinator/dispatch/item_table.hpp"
 
 namespace germline::dispatch {
 
@@ -39,23 +40,6 @@ struct timing {
   std::int64_t guard_ms = 5'000;
   std::int64_t kill_wait_ms = 45'000;  // a kill without proof is answered so after this
   int lost_limit = 3;                  // after so many lost attempts an item is given up
-};
-
-/// What is asked to be leased. `scope` is what a kill names: the lineage, or the run of a found
-/// item. A kill may name the item itself, too. `base_digest` is empty where any worker will do.
-struct item_offer {
-  item_id item;
-  std::string scope;
-  std::int64_t fence = 0;  // the last fence used; the next lease has a greater one
-  int lost = 0;            // attempts lost so far
-  std::string base_digest;
-  std::vector<std::string> required_tags = {};  // sorted; a worker must have all of them
-  std::string run = {};
-  run_share share = {};  // of the run, where the dispatcher does not know better
-  bool is_evaluation = false;
-  bool has_choice = false;  // of models: another may be had where one cannot be served
-
-  bool operator==(const item_offer&) const = default;
 };
 
 enum class proof { nothing_ran, killed, lease_expired, none };
@@ -255,25 +239,6 @@ using effect =
     std::variant<record_grant, send_lease, send_welcome, send_kill, judge, reply_result,
                  record_lost, item_given_up, item_held, attempt_gone, kill_proved, kill_unproved>;
 
-enum class phase { queued, granting, leased, judging, killing };
-
-struct item_entry {
-  item_offer offer;
-  phase at = phase::queued;
-  std::uint64_t order = 0;  // of those of its run, first come, first leased
-  attempt_id attempt;       // from `leased` on
-  std::string worker;       // from `granting` on
-  std::int64_t expires_ms = 0;
-  std::int64_t named_ms = 0;                 // when its worker last named it in a heartbeat
-  std::int64_t not_before_ms = 0;            // in `queued`: when it may be leased again
-  std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
-  bool kill_when_granted = false;
-  int failed_grants = 0;  // in a row
-  int excused = 0;        // attempts that ended by a worker's own trouble
-  std::string wait_for;   // in `queued`, after a failed grant or a worker's trouble
-  slot_use use;           // in all phases but `queued`
-};
-
 struct worker_entry {
   std::string base_digest;
   int slots = 0;
@@ -301,10 +266,9 @@ struct pending_kill {
 
 struct state {
   timing times;
-  std::map<std::string, item_entry> items;  // by item id
+  item_table items;
   std::map<std::string, worker_entry> workers;
   std::map<std::string, pending_kill> kills;  // by scope
-  std::uint64_t next_order = 0;
   fair_shares shares;
   std::map<std::string, expected_items> expected;  // by run
   std::string leases_wait_for;                     // empty: nothing is in the way of leases

@@ -171,7 +171,7 @@ TEST_CASE_FIXTURE(fixture, "a lease that could not be recorded is tried again, e
   for (const std::int64_t wait_ms :
        {500, 1'000, 2'000, 4'000, 8'000, 16'000, 30'000, 30'000, 30'000}) {
     CAPTURE(wait_ms);
-    REQUIRE(s.items.at(item.str()).at == phase::granting);
+    REQUIRE(s.items.at(item.str()).at() == phase::granting);
     out = apply(s, grant_refused{item, false, "the disk is full", time.boot_ms()});
     CHECK(s.items.at(item.str()).wait_for == "the disk is full");
     CHECK(busy_slots(s, "w1") == 0);
@@ -262,7 +262,7 @@ TEST_CASE_FIXTURE(fixture, "what a worker does not name when it joins anew is lo
   CHECK_FALSE(find<record_lost>()->how.cost_nanousd.has_value());
   REQUIRE(find<record_grant>() != nullptr);
   CHECK(find<record_grant>()->offer.item == forgotten);
-  CHECK(s.items.at(kept.str()).at == phase::leased);
+  CHECK(s.items.at(kept.str()).at() == phase::leased);
 }
 
 TEST_CASE_FIXTURE(fixture,

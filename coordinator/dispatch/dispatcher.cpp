@@ -281,7 +281,7 @@ class executor {
       return;
     }
     const auto& entry = s.decisions.items.at(e.item.str());
-    const auto worker = s.decisions.workers.find(entry.worker);
+    const auto worker = s.decisions.workers.find(entry.worker());
     const std::string base = worker == s.decisions.workers.end() ? "" : worker->second.base_digest;
     const auto copy = *this;
     self_->request(owner->second, caf::infinite, judge_atom_v, e.item, result->second, base)
@@ -372,11 +372,11 @@ class executor {
 fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64_t utc_ms) {
   fleet_status status{{}, s.leases_wait_for, {}, {}, 0};
   for (const auto& [id, entry] : s.items) {
-    if (entry.at != dispatch::phase::queued) continue;
+    if (entry.at() != dispatch::phase::queued) continue;
     if (!entry.wait_for.empty()) {
       status.held_back[id] = entry.wait_for;
-    } else if (entry.not_before_ms > now_ms) {
-      const auto due = to_iso8601(utc_ms + entry.not_before_ms - now_ms + 999).substr(11, 8);
+    } else if (entry.not_before_ms() > now_ms) {
+      const auto due = to_iso8601(utc_ms + entry.not_before_ms() - now_ms + 999).substr(11, 8);
       status.held_back[id] = "another attempt after the one that was lost, at " + due + " UTC";
     } else if (const auto priority = s.shares.of(entry.offer.run).priority;
                (status.first_run.empty() || priority > status.first_priority) &&
@@ -397,8 +397,11 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64
 
 /// Owners of items that have left the state are let go.
 void sweep(dispatcher_state& s) {
-  std::erase_if(s.owners, [&](const auto& o) { return !s.decisions.items.contains(o.first); });
-  std::erase_if(s.leases, [&](const auto& l) { return !s.decisions.items.contains(l.first); });
+  for (const auto& item : s.decisions.items.take_erased()) {
+    if (s.decisions.items.contains(item)) continue;  // it was offered again
+    s.owners.erase(item);
+    s.leases.erase(item);
+  }
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ constexpr std::int64_t hour_ms = 3'600'000;
 constexpr std::int64_t count_max = 1'000'000'000;
 constexpr double factor_max = 1e6;
 
+constexpr std::string_view refuse = "refuse";  // the action of near-duplicate alone
 constexpr std::array actions = {policy_action::warn, policy_action::pause, policy_action::roll_back,
                                 policy_action::kill, policy_action::kill_clade};
 
@@ -86,6 +87,14 @@ result<limit> read_limit(measure what, const std::string& text) {
       }
       return limit{*factor, exact_words(*factor)};
     }
+    case measure::near_duplicate: {
+      const auto part = number_in<double>(text);
+      if (!part || !(*part > 0 && *part <= 1)) {
+        return error(error_code::invalid_argument,
+                     "'" + text + "' is no likeness, of more than 0 and at most 1; write 0.9");
+      }
+      return limit{*part, exact_words(*part)};
+    }
     default: {
       const auto count = number_in<std::int64_t>(text);
       if (!count || *count < 1 || *count > count_max) {
@@ -147,6 +156,8 @@ const std::array<measure_words, measures>& known_measures() {
       {"source-size", "SIZE", "all files of a newborn but its context, such as 2MiB"},
       {"source-growth", "X", "the same, as a multiple of the seed's, such as 2 or 1.5"},
       {"context-size", "SIZE", "the context, such as 128KiB"},
+      {"near-duplicate", "PART",
+       "likeness of its change to one of the same parent, up to 1; may `refuse` it, too"},
   }};
   return known;
 }
@@ -167,15 +178,18 @@ result<rule> parse_rule(std::string_view text) {
   out.what = static_cast<measure>(named - known.begin());
   const auto action = std::ranges::find_if(
       actions, [&](policy_action each) { return lineage::to_string(each) == words[2]; });
-  if (action == actions.end()) {
+  out.refuses = out.what == measure::near_duplicate && words[2] == refuse;
+  if (action == actions.end() && !out.refuses) {
+    if (words[2] == refuse) return wrong(said, "only near-duplicate can `refuse` what it finds");
     return wrong(said, "there is no action '" + words[2] + "'; there are " + named_actions());
   }
-  out.action = *action;
+  if (!out.refuses) out.action = *action;
   const auto limit = read_limit(out.what, words[1]);
   if (!limit) return wrong(said, limit.error().message());
   if (!(limit->value > 0)) return wrong(said, "the limit must be greater than 0");
   out.limit = limit->value;
-  out.text = std::string(named->name) + " " + limit->text + " " + lineage::to_string(out.action);
+  out.text = std::string(named->name) + " " + limit->text + " " +
+             (out.refuses ? std::string(refuse) : lineage::to_string(out.action));
   return out;
 }
 
@@ -229,6 +243,14 @@ result<void> check_policy(const run_policy& policy, const policed_run& run) {
   return {};
 }
 
+double refused_likeness(const run_policy& policy) {
+  double least = 0;
+  for (const auto& each : policy) {
+    if (each.refuses && (least == 0 || each.limit < least)) least = each.limit;
+  }
+  return least;
+}
+
 tally::tally(beginning with) : with_(std::move(with)) {
   if (with_.is_measured) unmeasured_[with_.generation] = 0;
 }
@@ -274,6 +296,11 @@ void tally::add(const step& what) {
   for (const auto& [generation, at] : unmeasured_) known = std::min(known, at - 1);
   now(measure::no_improvement) =
       best_ ? static_cast<double>(std::max<std::int64_t>(0, known - best_at_)) : 0;
+
+  // Of each change by itself.
+  now(measure::near_duplicate) = what.likeness;
+  before_.at(static_cast<std::size_t>(measure::near_duplicate)) = 0;
+  like_ = what.like;
 
   if (what.context_bytes > 0) now(measure::context_size) = static_cast<double>(what.context_bytes);
   // From parent to child; but one that moved to a large parent has grown by that too.
@@ -331,6 +358,8 @@ std::string tally::words_of(measure what) const {
       return "the source is " + factor_words(of) + " times as large as the seed's";
     case measure::context_size:
       return "the context has " + rough_size(whole);
+    case measure::near_duplicate:
+      return "its change is that of " + like_ + ", by " + factor_words(of);
   }
   return {};
 }

@@ -34,13 +34,16 @@ enum class measure {
   source_size,          // bytes of all files of its newest generation but the context
   source_growth,        // the same, as a multiple of the seed's
   context_size,         // bytes of its newest context
+  near_duplicate,       // how much alike its newest change is to one of the same parent before it
 };
-inline constexpr std::size_t measures = 11;
+inline constexpr std::size_t measures = 12;
 
 struct rule {
   measure what = measure::failure_streak;
   double limit = 0;  // greater than 0
   lineage::policy_action action = lineage::policy_action::warn;
+  // near_duplicate alone: what is hit is refused before it is built, and the lineage goes on.
+  bool refuses = false;
   std::string text;  // in full, in one way: two rules of the same text are the same
 };
 using run_policy = std::vector<rule>;
@@ -51,6 +54,9 @@ inline constexpr std::size_t rules_max = 32;  // of one run
 result<rule> parse_rule(std::string_view text);
 /// No more than rules_max, and none twice.
 result<run_policy> parse_policy(const std::vector<std::string>& texts);
+
+/// By how much two changes of one parent must be alike for the later one to be refused; 0: none is.
+double refused_likeness(const run_policy& policy);
 
 /// What a run is, as far as its rules depend on it.
 struct policed_run {
@@ -78,6 +84,8 @@ struct step {
   std::int64_t source_bytes = 0;  // of it; 0: not known
   std::int64_t parent_source_bytes = 0;
   std::int64_t context_bytes = 0;  // of the commit that it ended with; 0: not known
+  double likeness = 0;             // of its change to that of another generation of its parent
+  std::string like = {};           // that one, for people
 };
 
 /// What a lineage began with.
@@ -122,6 +130,7 @@ class tally {
   std::optional<double> best_;
   std::int64_t best_at_ = 0;  // the iteration that improved on what was before
   std::string last_action_;
+  std::string like_;
   std::deque<std::int64_t> ended_ms_;  // within the last hour
 };
 

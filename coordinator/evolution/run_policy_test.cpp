@@ -74,6 +74,7 @@ TEST_CASE("a rule is written in one way, however it was said") {
                        : each.limit == "USD"  ? "$1"
                        : each.limit == "TIME" ? "1h"
                        : each.limit == "SIZE" ? "1MiB"
+                       : each.limit == "PART" ? "0.5"
                                               : "2";
     const auto read = parse_rule(std::string(each.name) + " " + limit + " warn");
     CHECK_MESSAGE(read, each.name);
@@ -93,6 +94,39 @@ TEST_CASE("a rule as it is written is read as the same rule") {
     CHECK(again->text == once->text);
     CHECK(again->limit == once->limit);
   }
+}
+
+TEST_CASE("only near-duplicates can be refused, by the least limit of the rules that do") {
+  const auto policy = parse_policy({"near-duplicate 0.95 refuse", "near-duplicate .9 refuse",
+                                    "near-duplicate 0.5 warn", "failure-streak 3 pause"});
+  REQUIRE(policy);
+  CHECK((*policy)[1].text == "near-duplicate 0.9 refuse");
+  CHECK(refused_likeness(*policy) == 0.9);
+  CHECK(refused_likeness({(*policy)[2], (*policy)[3]}) == 0);
+  CHECK(why_refused("cost 5 refuse").find("only near-duplicate can `refuse`") != std::string::npos);
+  CHECK(why_refused("near-duplicate 1.5 refuse").find("write 0.9") != std::string::npos);
+  CHECK(why_refused("near-duplicate 0 refuse").find("write 0.9") != std::string::npos);
+}
+
+TEST_CASE("each change that is like another is found, and says which") {
+  const auto policy = *parse_policy({"near-duplicate 0.9 refuse", "near-duplicate 0.5 pause"});
+  tally done({});
+  const auto found_at = [&](double likeness) {
+    step one;
+    one.likeness = likeness;
+    one.like = "generation 4";
+    done.add(one);
+    return done.findings(policy);
+  };
+  CHECK(found_at(0.4).empty());
+  const auto both = found_at(0.95);
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].words == "its change is that of generation 4, by 0.95");
+  CHECK(strongest(both) == &both[1]);
+  CHECK(found_at(0.95).size() == 2);  // by itself, whatever was before
+  const auto one = found_at(0.6);
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].by->text == "near-duplicate 0.5 pause");
 }
 
 TEST_CASE("what is no rule is refused with what would be one") {

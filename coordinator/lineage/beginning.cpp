@@ -68,6 +68,7 @@ void conductor::begin_from(const records::parent& parent) const {
 /// Makes what the agent can merge of them.
 void conductor::show_inspirations(const lineage::iteration_begun& what,
                                   const records::parent& parent) const {
+  if (parent.given) return give_source(what, parent);
   if (parent.inspirations.empty()) return record_iteration(what, parent.how, {});
   refs::graft_request asked{config_.folder, {}};
   for (const auto& each : parent.inspirations) {
@@ -89,15 +90,35 @@ void conductor::show_inspirations(const lineage::iteration_begun& what,
           });
 }
 
+/// Makes a commit of it on what the iteration starts from, as if an agent had.
+void conductor::give_source(const lineage::iteration_begun& what,
+                            const records::parent& parent) const {
+  const auto& onto = what.parent ? what.parent->commit : self_->state.current.head_commit;
+  const refs::graft_request asked{
+      config_.folder,
+      {{parent.given->what.commit, onto, parent.given->what.origin, config_.env.time->utc_ms()}}};
+  const auto copy = *this;
+  self_->request(config_.refs, caf::infinite, asked)
+      .then(
+          [copy, what, parent](const std::vector<std::string>& commits) {
+            auto given = *parent.given;
+            given.commit = commits.at(0);
+            copy.record_iteration(what, parent.how, {}, given);
+          },
+          [copy](const caf::error& failure) { copy.begin_later(failure); });
+}
+
 void conductor::record_iteration(const lineage::iteration_begun& what,
                                  const std::optional<records::chosen>& how,
-                                 const std::vector<records::inspiration>& shown) const {
+                                 const std::vector<records::inspiration>& shown,
+                                 const std::optional<records::given_source>& given) const {
   auto t = lineage::apply(self_->state.current, what);
   if (!t.refused.empty()) return done();
   const auto copy = *this;
   self_
-      ->request(config_.store, caf::infinite,
-                records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how, shown})
+      ->request(
+          config_.store, caf::infinite,
+          records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how, shown, given})
       .then(
           [copy, t] {
             copy.adopt(t);

@@ -1,5 +1,6 @@
 #include "coordinator/lineage/verdict.hpp"
 
+#include "common/text/change_sketch.hpp"
 #include "common/text/utf8.hpp"
 
 namespace germline {
@@ -48,6 +49,9 @@ records::verdict make_verdict(const v1::AttemptResult& result, const item_id& it
     verdict.tests.back().set_message(cut(test.message(), 4 * 1024));
   }
   verdict.now_ms = now_ms;
+  if (result.change_sketch().size() <= change_sketch::bytes_max) {
+    verdict.change_sketch = result.change_sketch();
+  }
   return verdict;
 }
 

@@ -103,9 +103,10 @@ struct projection {
 /// Where a run's seed comes from: a repository on this machine, or what PutSeed brought.
 struct seed_source {
   std::string path;
-  std::string branch;   // empty: HEAD
-  std::string seed_id;  // empty: `path` is read
-  std::string commit;   // with seed_id
+  std::string branch;                     // empty: HEAD
+  std::string seed_id;                    // empty: `path` is read
+  std::string commit;                     // with seed_id
+  std::vector<std::string> imports = {};  // commits of other archives, here or with it
 };
 
 struct imported_seed {

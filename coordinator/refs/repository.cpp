@@ -117,17 +117,27 @@ class repository final : public git_refs {
                                                      "': is this a genome? One in a folder of"
                                                      " the repository is named by --folder");
     }
+    for (std::size_t i = 0; i < source.imports.size(); ++i) {
+      const auto& commit = source.imports[i];
+      if (!repo_.has_object(commit)) {
+        return error(error_code::invalid_argument,
+                     "the generation to be imported, commit " + commit +
+                         ", is neither here nor in the seed's repository: take it there with `git"
+                         " fetch`, or with `germline promote` where it was born");
+      }
+      if (auto judged = repo_.judge_seed(commit); !judged) {
+        return judged.error().within("the generation to be imported, commit " + commit);
+      }
+      GERMLINE_TRY(set(repo_, import_ref(run, i), commit));
+    }
     GERMLINE_TRY(set(repo_, "refs/germline/runs/" + run.str() + "/seed", seed->commit));
     return imported_seed{seed->commit, seed->branch, *text};
   }
 
   void forget_seed(const run_id& run) override {
     const std::lock_guard lock(mutex_);
-    const auto name = "refs/germline/runs/" + run.str() + "/seed";
-    const auto at = repo_.resolve(name);
-    if (!at || !*at) return;
-    const auto gone = repo_.delete_ref(name, **at);
-    if (!gone) log_warning("{} stays: {}", name, gone.error().message());
+    for (std::size_t i = 0; forget_ref(import_ref(run, i)); ++i) continue;
+    forget_ref("refs/germline/runs/" + run.str() + "/seed");
   }
 
   result<artefact::held_out> keep_held_out(std::string_view tar) override {
@@ -427,7 +437,14 @@ class repository final : public git_refs {
   }
 
   result<git::repository::imported> take_seed(const seed_source& source) {
-    if (source.seed_id.empty()) return repo_.import_branch(source.path, source.branch);
+    if (source.seed_id.empty()) {
+      constexpr std::int64_t max_bytes = std::int64_t{1} << 30;
+      GERMLINE_TRY_ASSIGN(
+          const auto taken,
+          git::repository::export_seed(source.path, source.branch, max_bytes, source.imports));
+      GERMLINE_TRY(repo_.import_seed(taken));
+      return git::repository::imported{taken.commit, taken.branch};
+    }
     const bool is_id = source.seed_id.size() == 64 &&
                        source.seed_id.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!is_id) return error(error_code::invalid_argument, "the seed's id is no SHA-256");
@@ -435,7 +452,8 @@ class repository final : public git_refs {
     auto pack = read_whole(file, max_pack_bytes);
     if (!pack) return error(error_code::failed_precondition, "the seed's objects are not here");
     GERMLINE_TRY(check_room(places_.objects, pack->size()));
-    GERMLINE_TRY(repo_.import_seed({source.commit, source.branch, std::move(*pack)}));
+    GERMLINE_TRY(
+        repo_.import_seed({source.commit, source.branch, std::move(*pack), source.imports}));
     // Others may have brought the same one, and not asked for their run yet.
     const auto waiting = waiting_for_.find(source.seed_id);
     if (waiting != waiting_for_.end() && --waiting->second > 0) {
@@ -445,6 +463,19 @@ class repository final : public git_refs {
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
     return git::repository::imported{source.commit, source.branch};
+  }
+
+  static std::string import_ref(const run_id& run, std::size_t place) {
+    return "refs/germline/runs/" + run.str() + "/imports/" + std::to_string(place);
+  }
+
+  /// Whether it was there, and is gone.
+  bool forget_ref(const std::string& name) {
+    const auto at = repo_.resolve(name);
+    if (!at || !*at) return false;
+    const auto gone = repo_.delete_ref(name, **at);
+    if (!gone) log_warning("{} stays: {}", name, gone.error().message());
+    return gone.has_value();
   }
 
   /// Puts a ref of Germline's own where it belongs, wherever it was.

@@ -114,6 +114,26 @@ std::string newest_context(SQLite::Database& db, const std::string& generation) 
   return row.executeStep() ? text(row, 0) : std::string();
 }
 
+/// Whether there is an import left, and a seed for it to start from.
+bool give_import(SQLite::Database& db, const std::string& run, records::parent& out) {
+  out.given = next_import(db, run);
+  if (!out.given) return false;
+  SQLite::Statement seed(
+      db,
+      "SELECT id, commit_id, depth FROM generations WHERE run_id=? AND lineage_id IS NULL AND"
+      " barred = 0");
+  bind_all(seed, run);
+  if (!seed.executeStep()) {
+    out.given.reset();
+    return false;
+  }
+  out.generation = *generation_id::parse(text(seed, 0));
+  out.commit = text(seed, 1);
+  out.depth = integer(seed, 2);
+  out.how = records::chosen{1, 1.0, 0};
+  return true;
+}
+
 }  // namespace
 
 void measure_again(SQLite::Database& db, const item_id& item, const std::string& generation,
@@ -177,6 +197,10 @@ result<records::parent> store::choose_parent(const records::parent_request& requ
     const bool begins_where_forked = integer(of, 10) != 0 && integer(of, 6) == 0;
     if (!by.make || begins_where_forked) {
       take_head();
+      return out;
+    }
+    if (give_import(db, text(of, 0), out)) {
+      if (out.generation.str() == head) take_head();
       return out;
     }
     out.waits = integer(of, 9) != 0;

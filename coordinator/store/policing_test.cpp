@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "common/text/change_sketch.hpp"
 #include "coordinator/evolution/run_policy.hpp"
 #include "coordinator/store/store_fixture.hpp"
 
@@ -27,7 +28,9 @@ struct policed : measured_fixture {
     std::string reason, action;
     std::int64_t cost_nanousd = 0;
     records::tree_sizes sizes = {};
-    std::string source = {};  // of what was born; empty: another than of all others
+    std::string source = {};    // of what was born; empty: another than of all others
+    std::string sketch = {};    // of what was changed
+    bool back_to_seed = false;  // where the next iteration begins
   };
 
   /// Ends the live iteration as the coordinator does, and begins the next. What was found.
@@ -39,6 +42,7 @@ struct policed : measured_fixture {
     ended.judged.how = what.how;
     ended.judged.reason = what.reason;
     ended.judged.action = what.action;
+    ended.judged.change_sketch = what.sketch;
     ended.judged.usage.set_cost_nanousd(what.cost_nanousd);
     ended.judged.now_ms = now_ms;
     if (what.how == ending::evolved) {
@@ -60,6 +64,7 @@ struct policed : measured_fixture {
     REQUIRE(is_measured);
     if (*is_measured) unmeasured[ended.born->id] = ended.born->evaluations[0];
     born_same += ended.born && !*is_measured ? 1 : 0;
+    if (what.back_to_seed) ended.next.head_generation = seed.id;
     s = begin(ended.next, now_ms);
     return *found;
   }
@@ -272,4 +277,59 @@ TEST_CASE_FIXTURE(policed, "lineages whose endings come between each other's are
     first = begin(one.next, now_ms);
     second = begin(other.next, now_ms);
   }
+}
+
+TEST_CASE_FIXTURE(policed, "what iterations of one parent changed is compared") {
+  const auto sketch_of = [](std::string_view added) {
+    change_sketcher made;
+    made.add("", added);
+    return made.make().bytes();
+  };
+  const auto faster = sketch_of("speed = 9 ; width = 2 ;");
+  strategy = "best";
+  policy = {"near-duplicate 0.9 refuse"};
+  auto s = found();
+  CHECK(end(s, {.how = ending::evolved, .sketch = faster}).empty());
+  const auto first = s.head_generation.str();
+  // Another parent has other children.
+  CHECK(end(s, {.how = ending::evolved, .sketch = faster, .back_to_seed = true}).empty());
+
+  const auto repeated = end(s, {.how = ending::rejected,
+                                .reason = "near_duplicate",
+                                .sketch = faster,
+                                .back_to_seed = true});
+  REQUIRE(repeated.size() == 1);
+  CHECK(repeated[0].words == "its change is that of generation 1, by 1");
+  CHECK(repeated[0].action == policy_action::warn);
+  const auto other = sketch_of("height = 3 ; depth = 4 ;");
+  CHECK(end(s, {.how = ending::evolved, .sketch = other, .back_to_seed = true}).empty());
+
+  auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  std::map<std::int64_t, v1::GenerationInfo> born;
+  const auto generations = (*reader)->generations(run.id.str());
+  REQUIRE(generations);
+  for (const auto& each : *generations) born[each.number()] = each;
+  CHECK(born.at(1).likeness() == 0);
+  CHECK(born.at(2).likeness() == 0);
+  CHECK(born.at(3).likeness() < 0.9);
+
+  // A lease has what its change is compared with, and the limit.
+  const auto next = lease(s.live, ++fence);
+  REQUIRE(next);
+  CHECK(next->near_duplicate() == 0.9);
+  REQUIRE(next->siblings_size() == 2);  // of the seed; the newest first
+  CHECK(next->siblings(1).generation_id() == first);
+  CHECK(next->siblings(1).number() == 1);
+  CHECK(next->siblings(1).change_sketch() == faster);
+}
+
+TEST_CASE_FIXTURE(policed, "without a rule that refuses, a lease has nothing to compare with") {
+  policy = {"near-duplicate 0.9 pause"};
+  auto s = found();
+  end(s, {.how = ending::evolved, .sketch = "no sketch"});
+  const auto next = lease(s.live, ++fence);
+  REQUIRE(next);
+  CHECK(next->near_duplicate() == 0);
+  CHECK(next->siblings_size() == 0);
 }

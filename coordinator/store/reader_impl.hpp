@@ -55,14 +55,18 @@ inline constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes,"
     " g.same_as, (SELECT group_concat(parent_id, char(10)) FROM (SELECT m.parent_id FROM"
-    " generation_parents m WHERE m.generation_id = g.id AND m.role = 'merged' ORDER BY m.rowid)) "
-    "FROM"
-    " generations g JOIN items i ON i.id = g.born_of_item LEFT JOIN generation_parents p ON"
+    " generation_parents m WHERE m.generation_id = g.id AND m.role = 'merged' ORDER BY m.rowid)),"
+    " i.likeness, i.like_generation, (SELECT COALESCE(SUM(a.cost_nanousd), 0)"
+    " FROM attempts a WHERE a.item_id = g.born_of_item),"
+    " (SELECT m.origin FROM imports m WHERE m.item_id = g.born_of_item AND m.item_id <> '')"
+    " FROM generations g JOIN items i ON i.id = "
+    "g.born_of_item LEFT JOIN generation_parents p ON"
     " p.generation_id = g.id AND p.role = 'primary'";
 inline constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
     " generation_id, phase, usage, started_ms, ended_ms, action, kind,"
-    " chosen_among, chosen_probability, chosen_unmeasured, model FROM items";
+    " chosen_among, chosen_probability, chosen_unmeasured, model, likeness, like_generation,"
+    " (SELECT m.origin FROM imports m WHERE m.item_id = items.id) FROM items";
 
 /// What becomes of a lineage, in one word.
 inline std::string word_of(const v1::LineageInfo& lineage) {
@@ -130,6 +134,9 @@ struct record_reader::impl {
       attempt->set_details(rows::text(attempts, 6));
     }
     info.set_model(rows::text(row, 18));
+    info.set_likeness(row.getColumn(19).getDouble());
+    info.set_like_generation(rows::text(row, 20));
+    info.set_imported(rows::text(row, 21));
     if (rows::integer(row, 15) > 0) {
       auto& choice = *info.mutable_choice();
       choice.set_among(static_cast<int>(rows::integer(row, 15)));
@@ -396,6 +403,10 @@ struct record_reader::impl {
     info.set_context_bytes(rows::integer(row, 12));
     info.set_same_as(rows::text(row, 13));
     for (auto& merged : sql::lines(rows::text(row, 14))) info.add_merged(std::move(merged));
+    info.set_likeness(row.getColumn(15).getDouble());
+    info.set_like_generation(rows::text(row, 16));
+    info.set_cost_nanousd(rows::integer(row, 17));
+    info.set_imported(rows::text(row, 18));
     return info;
   }
 

@@ -34,6 +34,12 @@ struct tree_sizes {
   std::int64_t context = 0;  // the context file
 };
 
+/// A generation of another archive.
+struct import {
+  generation_id origin;  // there
+  std::string commit;
+};
+
 struct new_run {
   run_id id;
   std::string name, repository, branch, folder, seed_commit, genome_toml, model, goal;
@@ -53,6 +59,7 @@ struct new_run {
   std::int64_t evaluation_budget_nanousd = 0;  // of each, where candidates have a model; else 0
   bool agents_ask = true;                      // iterations have the model
   artefact::held_out held_out;                 // for evaluators alone
+  std::vector<import> imports;      // the first that is tried first
 };
 
 /// What is not said stays as it is.
@@ -100,6 +107,14 @@ struct verdict {
   v1::Usage usage;
   std::vector<v1::TestOutcome> tests;
   std::int64_t now_ms = 0;
+  std::string change_sketch = {};  // as change_sketch::bytes, as its worker says; may be empty
+};
+
+/// Of the generations that were born of the same parent, the one whose change is most alike.
+struct like_change {
+  double likeness = 0;     // Jaccard's index of the two changes; 0: none is alike
+  std::string generation;  // empty: none
+  std::int64_t number = 0;
 };
 
 /// An attempt that ended without an accepted result.
@@ -181,6 +196,12 @@ struct inspiration {
   double mean = 0;          // as it was reported
   std::string commit = {};  // what is made of them; see refs::graft_request
 };
+/// What takes an agent's place in an iteration.
+struct given_source {
+  int position = 0;  // of the run's imports
+import what;
+  std::string commit = {};  // what is made of it; see refs::graft_request
+};
 struct parent {
   // What the lineage bore last, or what its choice depends on, is being measured: nothing is chosen
   // yet.
@@ -190,7 +211,8 @@ struct parent {
   std::int64_t depth = 0;
   std::optional<chosen> how;  // none: it is the head, without a choice
   bool measures = false;      // the evaluation that was given with the request was made
-  std::vector<inspiration> inspirations = {};  // without what is made of them
+  std::vector<inspiration> inspirations = {};        // without what is made of them
+  std::optional<given_source> given = std::nullopt;  // without what is made of it
 };
 
 struct new_iteration {
@@ -199,6 +221,7 @@ struct new_iteration {
   std::int64_t now_ms = 0;
   std::optional<chosen> how = std::nullopt;  // its parent was chosen
   std::vector<inspiration> inspirations = {};
+  std::optional<given_source> given = std::nullopt;
 };
 
 /// Which generation is meant by a rollback.

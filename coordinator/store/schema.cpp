@@ -234,9 +234,30 @@ ALTER TABLE runs ADD COLUMN held_out_files INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN held_out_bytes INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array migrations = {version_1,  version_2,  version_3,  version_4, version_5,
-                                   version_6,  version_7,  version_8,  version_9, version_10,
-                                   version_11, version_12, version_13, version_14};
+// What generations changed of their parents, as change_sketch::bytes, and how much alike that of an
+// iteration was to the one of a sibling that was most so.
+constexpr const char* version_15 = R"sql(
+ALTER TABLE items ADD COLUMN likeness REAL NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN like_generation TEXT NOT NULL DEFAULT '';
+CREATE TABLE changes (
+  generation_id TEXT PRIMARY KEY REFERENCES generations(id), parent_id TEXT NOT NULL,
+  sketch BLOB NOT NULL);
+CREATE INDEX changes_of_parent ON changes (parent_id);
+)sql";
+
+// Generations of other archives that a run tries first. What is made of one for its iteration is
+// given_commit.
+constexpr const char* version_16 = R"sql(
+CREATE TABLE imports (
+  run_id TEXT NOT NULL REFERENCES runs(id), position INTEGER NOT NULL, origin TEXT NOT NULL,
+  commit_id TEXT NOT NULL, item_id TEXT NOT NULL DEFAULT '', given_commit TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (run_id, position)) WITHOUT ROWID;
+CREATE INDEX imports_by_item ON imports (item_id) WHERE item_id <> '';
+)sql";
+
+constexpr std::array migrations = {
+    version_1, version_2,  version_3,  version_4,  version_5,  version_6,  version_7,  version_8,
+    version_9, version_10, version_11, version_12, version_13, version_14, version_15, version_16};
 
 }  // namespace
 

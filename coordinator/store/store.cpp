@@ -196,7 +196,7 @@ constexpr const char* select_for_lease =
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
     " i.kind = 2, i.model <> '', r.evaluation_budget_nanousd, r.evaluations, r.agents_ask,"
-    " r.held_out_id"
+    " r.held_out_id, r.policy"
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
@@ -254,6 +254,7 @@ result<void> store::create_run(const records::new_run& run) {
          run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice,
          run.evaluation_budget_nanousd, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
          run.held_out.bytes);
+    write_imports(db, run);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
       exec(db,
@@ -315,6 +316,8 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
     }
+    add_given(db, lease);
+    add_siblings(db, sql::lines(text(row, 28)), lease);
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
     exec(db,
          "INSERT INTO attempts (id, item_id, fence, state, worker_id, leased_ms, reserved_nanousd)"
@@ -383,7 +386,13 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
          " SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
          begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, parent, s.head_commit,
          begin.now_ms, how.among, how.probability, how.unmeasured, s.id.str());
-    choose_model(db, run, begin.item.str(), s.id.str());
+    if (begin.given) {
+      if (!take_import(db, run, *begin.given, begin.item.str())) {
+        return stale("the import was taken meanwhile");
+      }
+    } else {
+      choose_model(db, run, begin.item.str(), s.id.str());
+    }
     int position = 0;
     for (const auto& each : begin.inspirations) {
       exec(db,
@@ -419,6 +428,7 @@ result<bool> store::end_iteration(const records::iteration_end& end) {
          end.sizes.context, end.judged.item.str());
     const bool is_measured =
         end.born && write_birth(db, *end.born, run, end.next.id.str(), end.judged);
+    note_change(db, end.judged, end.born ? end.born->id.str() : "");
     note_findings(db, end);
     write_lineage(db, end.next, end.judged.now_ms);
     return is_measured;

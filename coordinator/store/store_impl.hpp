@@ -41,6 +41,21 @@ void choose_model(SQLite::Database& db, const std::string& run, const std::strin
 std::string model_again(SQLite::Database& db, const std::string& run, const std::string& item,
                         const std::string& lineage);
 
+/// Of the live siblings of what the iteration bears, or would.
+records::like_change nearest_change(SQLite::Database& db, const std::string& item,
+                                    const std::string& sketch);
+/// Writes down what the iteration changed, and what is like it. `born`: empty where nothing was.
+void note_change(SQLite::Database& db, const records::verdict& judged, const std::string& born);
+/// Generations of other archives that a run tries first: see imports.cpp.
+void write_imports(SQLite::Database& db, const records::new_run& run);
+std::optional<records::given_source> next_import(SQLite::Database& db, const std::string& run);
+bool take_import(SQLite::Database& db, const std::string& run, const records::given_source& given,
+                 const std::string& item);
+void add_given(SQLite::Database& db, v1::Lease& lease);
+
+/// Where the run's policy refuses near-duplicates: what a change is compared with.
+void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease);
+
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
 

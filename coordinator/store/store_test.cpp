@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 
+#include "coordinator/store/schema.hpp"
 #include "coordinator/store/store_fixture.hpp"
 
 using namespace germline;
@@ -15,11 +16,13 @@ using namespace germline::testing;
 
 namespace {
 
-/// What versions 7 to 14 brought is taken back.
+/// What versions 7 to 16 brought is taken back.
 constexpr const char* back_to_6 =
     "ALTER TABLE runs DROP COLUMN evaluation_budget_nanousd;"
     "ALTER TABLE runs DROP COLUMN agents_ask; ALTER TABLE runs DROP COLUMN held_out_id;"
     "ALTER TABLE runs DROP COLUMN held_out_files; ALTER TABLE runs DROP COLUMN held_out_bytes;"
+    "DROP TABLE imports; DROP TABLE changes; ALTER TABLE items DROP COLUMN likeness;"
+    "ALTER TABLE items DROP COLUMN like_generation;"
     "DROP INDEX iterations_of_run; DROP TABLE arms; ALTER TABLE runs DROP COLUMN models;"
     "ALTER TABLE runs DROP COLUMN model_choice; ALTER TABLE items DROP COLUMN model;"
     "DROP TABLE inspirations; ALTER TABLE runs DROP COLUMN inspirations;"
@@ -384,7 +387,7 @@ TEST_CASE_FIXTURE(fixture,
         "ALTER TABLE runs DROP COLUMN required_tags; DROP TABLE workers; PRAGMA user_version = 4");
   }
   reopen();
-  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == 14);
+  CHECK(SQLite::Database(path).execAndGet("PRAGMA user_version").getInt() == schema_version());
   const auto loaded = record->load();
   REQUIRE(loaded);
   REQUIRE(loaded->workers.size() == 1);

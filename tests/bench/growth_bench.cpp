@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/cpu_time.hpp"
 #include "common/log.hpp"
 #include "coordinator/service_fixture.hpp"
 
@@ -42,9 +43,9 @@ double ms_since(steady::time_point from) {
   return std::chrono::duration<double, std::milli>(steady::now() - from).count();
 }
 
-double cpu_ms(clockid_t of) {
+double process_cpu_ms() {
   timespec spent{};
-  ::clock_gettime(of, &spent);
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
   return static_cast<double>(spent.tv_sec) * 1e3 + static_cast<double>(spent.tv_nsec) / 1e6;
 }
 
@@ -73,7 +74,7 @@ class busy_worker {
       link_.beat(held_);
       beat_at = steady::now();
     }
-    cpu_ms_ = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+    cpu_ms_ = thread_cpu_ms();
   }
   double spent_ms() const { return cpu_ms_; }
 
@@ -158,9 +159,9 @@ struct grown : fixture {
     double workers_ms = 0;
     let_work(lineages / 4 + 1, workers_ms);  // all is founded by then, or nearly so
     measured out{lineages, std::max(least_iterations, lineages)};
-    const auto before_ms = cpu_ms(CLOCK_PROCESS_CPUTIME_ID);
+    const auto before_ms = process_cpu_ms();
     out.wall_ms = let_work(out.iterations, workers_ms) / out.iterations;
-    out.own_ms = (cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - before_ms - workers_ms) / out.iterations;
+    out.own_ms = (process_cpu_ms() - before_ms - workers_ms) / out.iterations;
     out.ps_ms = list_ms();
     out.resident = resident_mib();
     return out;

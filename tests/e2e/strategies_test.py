@@ -116,6 +116,51 @@ class Strategies(unittest.TestCase):
         self.assertIn("inspirations 2", told)
         self.assertIn("merged " + merged[0]["merged"][0][:10], told)
 
+    def test_a_new_run_begins_with_the_best_of_another(self):
+        fleet = self.fleet
+        place = fleet.example("circle-packing")
+        old = fleet.run(place, 3, "--lineages", "2", "--strategy", "best")
+        self.measured(old, 6)
+        file = place + "/../archive.jsonl"
+        with open(file, "w", encoding="utf-8") as out:
+            out.write(fleet.call("archive", "export", old).stdout)
+        ranked = json.loads(fleet.call("archive", "top", old, "--json").stdout)
+        best = [each["generation_id"] for each in ranked if each["parent"]][:2]
+        scores = {each["generation_id"]: each["fitness"]["mean"] for each in ranked}
+        sources = {each["generation_id"]: each["source_id"] for each in ranked}
+        run = fleet.run(place, 2, "--lineages", "2", "--strategy", "best", "--import", file,
+                        "--import-count", "2")
+        tree = self.measured(run, 4)
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        imported = {g["imported"]: g for g in tree["generations"] if g["imported"]}
+        self.assertEqual(sorted(imported), sorted(best), story)
+        for origin, generation in imported.items():
+            # Built, tested and measured anew, and found to be what it was.
+            self.assertEqual(generation["source_id"], sources[origin], story)
+            self.assertAlmostEqual(generation["fitness"]["mean"], scores[origin], msg=story)
+            context = fleet.objects("show", generation["commit"] + ":agent_context.json")
+            self.assertIn(origin, json.loads(context)["history"][-1]["details"], story)
+        # What came of agents then stands on the better of them.
+        others = [g for g in tree["generations"] if g["parent"] and not g["imported"]]
+        self.assertEqual({g["parent"] for g in others}, {imported[best[0]]["generation_id"]}, story)
+        self.assertIn("imported " + best[0][:10], fleet.call("tree", run).stdout)
+
+    def test_a_change_that_was_made_before_is_refused(self):
+        fleet = self.fleet
+        # Each iteration begins from the seed, and adds a row; what it adds it to is the same.
+        run = fleet.run(self.genome(), 2, "--strategy", "seed", "--policy",
+                        "near-duplicate 0.3 refuse")
+        tree, ended = fleet.settled(run, 2)
+        story = json.dumps(tree, indent=1) + fleet.logs()
+        second = ended[1]
+        self.assertEqual((second["ending"], second["reason"]),
+                         ("ENDING_REJECTED", "near_duplicate"), story)
+        self.assertIn("the change is that of generation 1 by 33 %", second["details"])
+        self.assertAlmostEqual(second["likeness"], 1 / 3, msg=story)
+        self.assertIn("near-duplicate 0.3 refuse", fleet.call("logs", run).stdout)
+        context = fleet.objects("show", second["commit"] + ":agent_context.json")
+        self.assertIn("near_duplicate", json.loads(context)["history"][-1]["action"])
+
     def test_lineages_go_on_from_each_others_generations(self):
         fleet = self.fleet
         run = fleet.run(fleet.example("circle-packing"), 4, "--lineages", "2", "--strategy",

@@ -7,6 +7,7 @@
 #include "common/git/pack_view.hpp"
 #include "common/git/pack_writer.hpp"
 #include "common/git/source_id.hpp"
+#include "common/text/change_sketch.hpp"
 #include "common/text/glob.hpp"
 #include "worker/importer/tree_walk.hpp"
 
@@ -21,6 +22,9 @@ constexpr std::size_t changed_bytes_max = 256 * 1024;
 constexpr std::size_t details_bytes_max = 4'096;
 // What a candidate that was not born may leave for reading, for as long as the record is kept.
 constexpr std::size_t raw_bytes_max = 4 << 20;
+// Of what is compared with other changes; a larger change is compared with none.
+constexpr std::size_t sketched_paths_max = 1'000;
+constexpr std::size_t sketched_bytes_max = 8 << 20;
 constexpr std::string_view manifest_path = "genome.toml";
 
 /// One import, from start to verdict. Its parts below are in the order in which they run.
@@ -46,6 +50,8 @@ class importer {
   result<void> judge_context();
 
   result<import_output> author_candidate();
+  result<void> sketch_changes();
+  result<std::string> text_at(const oid& tree, const std::string& path);
   result<import_output> author_context();
   result<import_output> author(const oid& tree, git::pack_writer& pack);
   result<oid> with_context(const oid& tree, std::string_view bytes, git::pack_writer& pack);
@@ -76,6 +82,7 @@ class importer {
   std::map<oid, std::string> made_trees_;
   bool objects_ok_ = false;
   std::size_t changed_bytes_ = 0;
+  std::vector<std::string> to_sketch_;  // paths; one too many where there are too many
   import_output out_;
 };
 
@@ -169,6 +176,7 @@ result<void> importer::find_changes() {
       return error(error_code::permission_denied,
                    "'" + git::one_line(path, 512) + "' is protected and was changed");
     }
+    if (to_sketch_.size() <= sketched_paths_max) to_sketch_.push_back(path);
     changed_bytes_ += path.size();
     if (out_.changed_paths.size() < changed_paths_max && changed_bytes_ <= changed_bytes_max) {
       out_.changed_paths.push_back(git::one_line(path, 4'095));
@@ -252,7 +260,31 @@ result<import_output> importer::author(const oid& tree, git::pack_writer& pack) 
   return std::move(out_);
 }
 
+/// Empty where there is none; what it holds is what a file or a link has.
+result<std::string> importer::text_at(const oid& tree, const std::string& path) {
+  GERMLINE_TRY_ASSIGN(const auto entry, git::find_entry(tree, path, reader()));
+  if (entry.mode == 0 || entry.is_tree()) return std::string();
+  return pool_.read(entry.id, object_type::blob);
+}
+
+result<void> importer::sketch_changes() {
+  if (to_sketch_.size() > sketched_paths_max) return {};
+  change_sketcher made;
+  std::size_t bytes = 0;
+  for (const auto& path : to_sketch_) {
+    GERMLINE_TRY_ASSIGN(const auto before, text_at(parent_tree_, path));
+    GERMLINE_TRY_ASSIGN(const auto after, text_at(candidate_tree_, path));
+    bytes += before.size() + after.size();
+    if (bytes > sketched_bytes_max) return {};
+    made.add(before, after);
+  }
+  out_.change_sketch = made.make().bytes();
+  return {};
+}
+
 result<import_output> importer::author_candidate() {
+  // What cannot be read whole is compared with nothing; the tree was judged already.
+  if (!sketch_changes()) out_.change_sketch.clear();
   git::pack_writer pack;
   GERMLINE_TRY(add_new_objects(pack));
   auto tree = candidate_tree_;

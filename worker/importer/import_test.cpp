@@ -12,6 +12,7 @@
 #include "common/git/pack_writer.hpp"
 #include "common/git/tree.hpp"
 #include "common/random.hpp"
+#include "common/text/change_sketch.hpp"
 #include "worker/importer/wire.hpp"
 
 using namespace germline;
@@ -149,6 +150,28 @@ TEST_CASE("a good candidate becomes a commit of the worker's own") {
   CHECK(view->size() == 5);  // two commits, one tree, two blobs: nothing of the parent's
   // It is a function: the same input gives the same bytes.
   CHECK(s.run_commit(*oid::parse(s.job.candidate_commit)).pack == out.pack);
+}
+
+TEST_CASE("what a candidate changed has a sketch, in which its context has no part") {
+  const auto sketch_of = [](const std::function<void(scene&)>& change) {
+    scene s;
+    s.evolve();
+    change(s);
+    const auto out = s.run();
+    CHECK(out.verdict == import_verdict::candidate);
+    return *change_sketch::read(out.change_sketch);
+  };
+  const auto nothing = [](scene&) {};
+  const auto one = sketch_of(nothing);
+  CHECK(one.likeness(sketch_of(nothing)) == 1);
+  CHECK(one.likeness(sketch_of([](scene& s) {
+    s.drop("agent_context.json");
+    s.put(0100644, "agent_context.json", s.blob(parent_context));
+  })) == 1);
+  CHECK(one.likeness(sketch_of([](scene& s) { s.put(0100644, "src2", s.blob("three\n")); })) == 0);
+  CHECK(one.likeness(sketch_of([](scene& s) { s.put(0100644, "src3", s.blob("more\n")); })) == 0.5);
+  const auto large = std::string(9 << 20, 'x');
+  CHECK(sketch_of([&](scene& s) { s.put(0100644, "large", s.blob(large)); }).empty());
 }
 
 TEST_CASE("no change outside the context is stalled") {

@@ -58,6 +58,7 @@ struct import_output {
   std::string commit, tree, source_id;
   std::vector<std::string> merged;  // the job's inspirations that the candidate descends from
   std::string raw_commit;           // the agent's own, when its objects are in the pack
+  std::string change_sketch;        // candidate: as change_sketch::bytes; empty: it has none
   bool context_ok = false;  // the candidate's context parsed, is bounded and kept the entries
   std::string action;       // of the last entry that the candidate wrote itself; at most 1 KiB
   std::vector<std::string> changed_paths;  // at most 1,000

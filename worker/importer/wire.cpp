@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/git/oid.hpp"
+#include "common/hash.hpp"
+#include "common/text/change_sketch.hpp"
 
 namespace germline::worker {
 namespace {
@@ -260,6 +262,7 @@ std::string encode_output(const import_output& output) {
                       {"source_id", output.source_id},
                       {"raw_commit", output.raw_commit},
                       {"merged", output.merged},
+                      {"change_sketch", to_hex(output.change_sketch)},
                       {"context_ok", output.context_ok},
                       {"action", output.action},
                       {"changed_paths", output.changed_paths},
@@ -285,6 +288,9 @@ result<import_output> decode_output(std::string_view bytes, std::size_t pack_byt
   out.source_id = in.id("source_id", 64);
   out.raw_commit = in.id("raw_commit", 40);
   out.merged = in.texts("merged", inspirations_max, 40);
+  const auto sketch = from_hex(in.text("change_sketch", 2 * change_sketch::bytes_max));
+  if (!sketch || !change_sketch::read(*sketch)) in.mark_bad();
+  if (sketch) out.change_sketch = *sketch;
   out.context_ok = in.flag("context_ok");
   out.action = in.text("action", 3 * 1'024);
   out.changed_paths = in.texts("changed_paths", 1'000, path_bytes_max);

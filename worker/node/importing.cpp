@@ -98,6 +98,7 @@ result<import_answer> import_candidate_in_sandbox(sandbox_set& sandboxes,
       answer.raw_commit = std::move(output.raw_commit);
       answer.source_id = std::move(output.source_id);
       answer.merged = std::move(output.merged);
+      answer.change_sketch = std::move(output.change_sketch);
       answer.pack = std::move(output.pack);
       return answer;
     case import_verdict::stalled:

@@ -42,6 +42,7 @@ struct import_answer {
   std::string pack;                // objects of both beyond the parent's
   std::string source_id;
   std::vector<std::string> merged;  // inspirations that what was pushed descends from
+  std::string change_sketch;        // as change_sketch::bytes; empty: there is none
   std::string action;               // what the agent's newest context entry says it did
 };
 

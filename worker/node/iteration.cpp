@@ -14,6 +14,7 @@
 #include "worker/node/importing.hpp"
 #include "worker/node/judging.hpp"
 #include "worker/node/model_session.hpp"
+#include "worker/node/near_duplicate.hpp"
 #include "worker/node/sandbox_git.hpp"
 #include "worker/node/task_file.hpp"
 #include "worker/node/transfers.hpp"
@@ -87,6 +88,7 @@ class iteration final : public running_attempt {
   result<std::string> open_model(live_sandbox& box);
   result<model_obstacle> close_model();
   result<agent_run> run_agent();
+  result<agent_run> take_given();
   result<import_answer> import(agent_run& agent, const std::optional<refusal>& failure);
   result<judgement> judge(const std::string& commit, const std::string* canonical_pack,
                           bool founding);
@@ -532,6 +534,22 @@ result<agent_run> iteration::run_agent() {
   return agent;
 }
 
+/// What was born elsewhere, as if an agent had pushed it.
+result<agent_run> iteration::take_given() {
+  fetch_wish wish;
+  wish.worker_id = context_.worker_id;
+  wish.want = {lease_.given_commit()};
+  wish.have = {lease_.parent_commit()};
+  wish.max_bytes = max_pushed_bytes;
+  GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
+  GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
+  GERMLINE_TRY_ASSIGN(const auto pack, came.bytes.view());
+  begin(v1::ITERATION_PHASE_IMPORTING, "import");
+  agent_run given;
+  given.pushed = {lease_.given_commit(), std::string(pack)};
+  return given;
+}
+
 result<import_answer> iteration::import(agent_run& agent, const std::optional<refusal>& failure) {
   import_request request;
   GERMLINE_TRY_ASSIGN(request.parent_pack, parent_pack_.view());
@@ -544,11 +562,15 @@ result<import_answer> iteration::import(agent_run& agent, const std::optional<re
   request.folder = commands_.folder;
   request.workspace_bytes = policy().workspace_bytes;
   request.context_only = failure.has_value();
-  request.write_entry = !commands_.result_is_push;
+  const bool is_given = !lease_.given_commit().empty();
+  request.write_entry = !commands_.result_is_push || is_given;
   const auto number = std::to_string(lease_.number());
   if (failure) {
     request.entry_action = "iteration " + number + ": " + failure->reason;
     request.entry_details = failure->details;
+  } else if (is_given) {
+    request.entry_action = "iteration " + number + ": imported";
+    request.entry_details = "the source of " + lease_.given_origin() + " of another archive";
   } else {
     request.entry_action = "iteration " + number + ": changed the work tree";
     request.entry_details = "recorded by Germline for an agent that does not commit by itself";
@@ -585,7 +607,7 @@ result<void> iteration::conclude(conclusion how, agent_run& agent) {
 }
 
 result<void> iteration::iterate() {
-  GERMLINE_TRY_ASSIGN(auto agent, run_agent());
+  GERMLINE_TRY_ASSIGN(auto agent, lease_.given_commit().empty() ? run_agent() : take_given());
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   if (!agent.outcome.succeeded()) {
     return conclude({v1::ENDING_FAILED, explain_agent(agent.outcome, agent.obstacle, agent.output)},
@@ -613,6 +635,10 @@ result<void> iteration::iterate() {
   if (answer.stalled) {
     return conclude(
         {v1::ENDING_STALLED, {"no_change", "the agent changed nothing but its context"}}, agent);
+  }
+  result_.set_change_sketch(answer.change_sketch);
+  if (const auto again = why_near_duplicate(lease_, answer.change_sketch)) {
+    return conclude({v1::ENDING_REJECTED, *again}, agent);
   }
   GERMLINE_TRY_ASSIGN(auto verdict, judge(answer.commit, &answer.pack, false));
   for (const auto& test : verdict.tests) *result_.add_tests() = test;

@@ -1,0 +1,73 @@
+// The part of the store that compares what generations of one parent changed.
+#include "common/text/change_sketch.hpp"
+#include "coordinator/store/store_impl.hpp"
+
+namespace germline {
+
+using sql::bind_all;
+using sql::bytes;
+using sql::exec;
+using sql::integer;
+using sql::text;
+
+namespace {
+
+// The newest; a change is compared with no more.
+constexpr int siblings_max = 256;
+constexpr const char* select_siblings =
+    "SELECT c.generation_id, g.number, c.sketch FROM changes c JOIN generations g ON g.id ="
+    " c.generation_id WHERE c.parent_id = ? AND g.barred = 0 ORDER BY c.rowid DESC LIMIT ?";
+
+}  // namespace
+
+records::like_change nearest_change(SQLite::Database& db, const std::string& item,
+                                    const std::string& sketch) {
+  records::like_change nearest;
+  const auto changed = change_sketch::read(sketch);
+  if (!changed || changed->empty()) return nearest;
+  SQLite::Statement parent(db, "SELECT parent_generation FROM items WHERE id=?");
+  bind_all(parent, item);
+  if (!parent.executeStep()) return nearest;
+  SQLite::Statement row(db, select_siblings);
+  bind_all(row, text(parent, 0), siblings_max);
+  while (row.executeStep()) {
+    const auto its = change_sketch::read(bytes(row, 2));
+    const double likeness = its ? changed->likeness(*its) : 0;
+    if (likeness > nearest.likeness) nearest = {likeness, text(row, 0), integer(row, 1)};
+  }
+  return nearest;
+}
+
+void note_change(SQLite::Database& db, const records::verdict& judged, const std::string& born) {
+  if (judged.change_sketch.empty()) return;
+  const auto nearest = nearest_change(db, judged.item.str(), judged.change_sketch);
+  exec(db, "UPDATE items SET likeness=?, like_generation=? WHERE id=?", nearest.likeness,
+       nearest.generation, judged.item.str());
+  if (born.empty() || !change_sketch::read(judged.change_sketch)) return;
+  SQLite::Statement row(
+      db,
+      "INSERT INTO changes (generation_id, parent_id, sketch) SELECT ?, parent_generation, ? FROM"
+      " items WHERE id=?");
+  row.bind(1, born);
+  row.bind(2, judged.change_sketch.data(), static_cast<int>(judged.change_sketch.size()));
+  row.bind(3, judged.item.str());
+  row.exec();
+}
+
+void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease) {
+  if (lease.kind() != v1::WORK_KIND_ITERATE || policy.empty()) return;
+  const auto rules = evolution::parse_policy(policy);
+  const double limit = rules ? evolution::refused_likeness(*rules) : 0;
+  if (limit == 0) return;
+  lease.set_near_duplicate(limit);
+  SQLite::Statement row(db, select_siblings);
+  bind_all(row, lease.parent_generation(), siblings_max);
+  while (row.executeStep()) {
+    auto& sibling = *lease.add_siblings();
+    sibling.set_generation_id(text(row, 0));
+    sibling.set_number(integer(row, 1));
+    sibling.set_change_sketch(bytes(row, 2));
+  }
+}
+
+}  // namespace germline
