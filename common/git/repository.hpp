@@ -66,7 +66,8 @@ class repository {
   // Objects.
   /// Takes a pack in: pre-scan, index in a quarantine beside the store, every tree and commit in it
   /// judged and its links checked, then `.pack` and `.idx` moved in that order. Nothing of a
-  /// refused pack stays. An empty pack is nothing to do.
+  /// refused pack stays. An empty pack is nothing to do. Of few objects each is written by itself,
+  /// commits last: a crash may leave a part of them, and the same pack can be taken in again.
   result<void> ingest_pack(std::string_view pack, const object_limits& limits);
   /// A pack without deltas with all that `want` reaches and `have` does not. Unknown `have` ids are
   /// skipped, unknown `want` ids are not_found. Beyond `max_bytes`: resource_exhausted. The same

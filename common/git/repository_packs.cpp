@@ -91,6 +91,9 @@ result<void> judge_pack(const pack_view& view, const repository::impl& store,
   return {};
 }
 
+/// Of so few objects no pack is kept: as git does with what is pushed (receive.unpackLimit).
+constexpr std::size_t unpacked_max = 100;
+
 /// Collects what a pack must hold, each object once, in the order in which it was met.
 class packer {
  public:
@@ -192,7 +195,16 @@ result<void> repository::ingest_pack(std::string_view pack, const object_limits&
   GERMLINE_TRY_ASSIGN(const auto view, pack_view::open(pack, limits));
   if (view.size() == 0) return {};
   GERMLINE_TRY(judge_pack(view, *impl_, limits));
-  return impl_->store_pack(pack);
+  // A lookup may go through all packs, so there must not be one for each birth.
+  if (view.size() > unpacked_max) return impl_->store_pack(pack);
+  for (const auto type : {object_type::blob, object_type::tree, object_type::commit}) {
+    for (const auto& [id, entry] : view.entries()) {
+      if (entry.type != type) continue;
+      GERMLINE_TRY_ASSIGN(const auto bytes, view.read(entry));
+      GERMLINE_TRY(impl_->write_object(type, bytes));
+    }
+  }
+  return {};
 }
 
 result<void> repository::write_pack(const std::vector<std::string>& want,

@@ -178,7 +178,9 @@ class repository final : public git_refs {
     if (request.commit.empty()) return {};
     const std::lock_guard lock(mutex_);
     const std::string quarantined = quarantined_pack(places_, request.attempt.str());
-    if (!repo_.has_object(request.commit)) {
+    std::error_code ignored;
+    // Where it is there, a life before this one may have taken in a part of it.
+    if (std::filesystem::exists(quarantined, ignored) || !repo_.has_object(request.commit)) {
       GERMLINE_TRY_ASSIGN(const std::string pack, read_whole(quarantined, max_pack_bytes));
       GERMLINE_TRY(check_room(places_.objects, pack.size()));
       GERMLINE_TRY(repo_.ingest_pack(pack, {}));
@@ -193,7 +195,6 @@ class repository final : public git_refs {
     if (!request.raw_commit.empty() && repo_.has_object(request.raw_commit)) {
       GERMLINE_TRY(set(repo_, base + "/raw", request.raw_commit));
     }
-    std::error_code ignored;
     std::filesystem::remove(quarantined, ignored);
     return {};
   }
