@@ -41,7 +41,8 @@ result<v1::GetTreeReply> read_archive(const std::string& file) {
     }
     v1::FitnessDirection direction{};
     const bool is_directed =
-        v1::FitnessDirection_Parse(text_at(members, "fitness_direction"), &direction);
+        v1::FitnessDirection_Parse(text_at(members, "fitness_direction"), &direction) &&
+        direction != v1::FITNESS_DIRECTION_UNSPECIFIED;
     if (!line.has_generation() || !is_directed) {
       return no_archive(file, number, "there is no generation in it, or not which way is better");
     }
@@ -64,7 +65,7 @@ result<std::vector<v1::ImportedGeneration>> find_imports(control_client& client,
                                                          std::size_t count) {
   v1::GetTreeReply tree;
   std::error_code ignored;
-  if (std::filesystem::exists(source, ignored)) {
+  if (std::filesystem::exists(source, ignored) && !std::filesystem::is_directory(source, ignored)) {
     GERMLINE_TRY_ASSIGN(tree, read_archive(source));
   } else {
     v1::GetTreeRequest request;

@@ -166,6 +166,7 @@ result<git::repository::seed> read_seed(const run_file& run, const v1::CreateRun
   if (!seed && seed.error().code() == error_code::not_found) {
     return error(error_code::invalid_argument, seed.error().message());  // the input is wrong
   }
+  if (!seed && !commits.empty()) return seed.error().within("the seed and imports");
   return seed;
 }
 
@@ -191,7 +192,7 @@ result<void> check_not_committed(const run_file& run, const std::string& commit)
 /// Brings the seed, and what evaluators alone are to see. Nothing where one of them is refused.
 result<void> send_files(const session& with, control_client& client, const run_file& run,
                         v1::CreateRunRequest& request) {
-  GERMLINE_TRY_ASSIGN(const auto seed, read_seed(run));
+  GERMLINE_TRY_ASSIGN(const auto seed, read_seed(run, request));
   std::string held_out;
   if (!run.held_out.empty()) {
     GERMLINE_TRY(check_not_committed(run, seed.commit));

@@ -130,8 +130,7 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
             std::to_string(each.source_bytes()) + "," + std::to_string(each.context_bytes()) + "," +
             each.same_as() + ",";
     for (int i = 0; i < each.merged_size(); ++i) text += (i > 0 ? " " : "") + each.merged(i);
-    const bool is_seed = each.parent().empty();
-    text += "," + (is_seed ? "" : exact(1 - each.likeness())) + "," +
+    text += "," + (each.has_likeness() ? exact(1 - each.likeness()) : "") + "," +
             exact(static_cast<double>(each.cost_nanousd()) / 1e9) + "\r\n";
   }
   return text;

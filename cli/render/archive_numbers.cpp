@@ -89,7 +89,7 @@ std::vector<numbered> numbers_of(const v1::GetTreeReply& tree) {
       one.numbers["context_bytes"] = static_cast<double>(each.context_bytes());
     }
     if (!each.parent().empty()) {
-      one.numbers["novelty"] = 1 - each.likeness();
+      if (each.has_likeness()) one.numbers["novelty"] = 1 - each.likeness();
       one.numbers["cost"] = static_cast<double>(each.cost_nanousd()) / 1e9;
     }
     if (is_whole(each)) one.numbers["fitness"] = each.fitness().mean();

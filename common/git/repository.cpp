@@ -277,6 +277,25 @@ result<std::string> repository::tree_with_file_from(const std::string& source_co
       [this](std::string_view tree) { return impl_->write_object(object_type::tree, tree); });
 }
 
+result<std::string> repository::tree_of_graft(const graft& what) {
+  const auto write = [this](std::string_view tree) {
+    return impl_->write_object(object_type::tree, tree);
+  };
+  GERMLINE_TRY_ASSIGN(auto root, impl_->tree_of(what.source));
+  GERMLINE_TRY_ASSIGN(const auto base, impl_->tree_of(what.base));
+  if (!what.folder.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto source, find_entry(root, what.folder, impl_->reader()));
+    if (!source.is_tree()) {
+      return error(error_code::invalid_argument, "there is no folder '" + what.folder + "' in it");
+    }
+    GERMLINE_TRY_ASSIGN(const auto put,
+                        edit_and_write(base, what.folder, &source, impl_->reader(), write));
+    GERMLINE_TRY_ASSIGN(root, oid::parse(put));
+  }
+  GERMLINE_TRY_ASSIGN(const auto kept, find_entry(base, what.kept, impl_->reader()));
+  return edit_and_write(root, what.kept, kept.mode == 0 ? nullptr : &kept, impl_->reader(), write);
+}
+
 result<std::string> repository::tree_of(const std::string& commit) const {
   GERMLINE_TRY_ASSIGN(const auto root, impl_->tree_of(commit));
   return root.hex();

@@ -106,6 +106,13 @@ class repository {
   /// Refuses a path with a part that judge_name refuses: no clone could check it out.
   result<std::string> replace_file(const std::string& base_commit, const std::string& path,
                                    std::string_view bytes);
+  /// The tree of `base` in which `folder` (empty: all) is as in `source`, but for the file at
+  /// `kept`, which stays as it is.
+  struct graft {
+    std::string source, base;  // commits
+    std::string folder, kept;
+  };
+  result<std::string> tree_of_graft(const graft& what);
   /// The tree of `source_commit` in which `path` is as in `from_commit`. For rollbacks.
   result<std::string> tree_with_file_from(const std::string& source_commit, const std::string& path,
                                           const std::string& from_commit);
@@ -162,8 +169,9 @@ class repository {
   /// Takes in what export_seed gave, here or elsewhere, and judges the commit's tree again. Others
   /// that neither it has nor were here stay away.
   result<void> import_seed(const seed& what);
-  /// export_seed and import_seed.
-  result<imported> import_branch(const std::string& path, const std::string& branch);
+  /// export_seed and import_seed; `others` come with it where they are there.
+  result<imported> import_branch(const std::string& path, const std::string& branch,
+                                 const std::vector<std::string>& others = {});
   /// Takes in a pack that make_pack made elsewhere, and points `branch` at `commit`, which it
   /// brings, by compare-and-swap. The branch must be new, or the commit a descendant of it, and no
   /// work tree may have it checked out: failed_precondition, and the branch stays as it is.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <set>
@@ -93,6 +94,40 @@ result<void> judge_pack(const pack_view& view, const repository::impl& store,
 
 /// Of so few objects no pack is kept: as git does with what is pushed (receive.unpackLimit).
 constexpr std::size_t unpacked_max = 100;
+
+/// Each object after all that it names, so that whatever is there is whole.
+result<void> unpack(const pack_view& view, repository::impl& store) {
+  std::vector<oid> commits;
+  for (const auto type : {object_type::blob, object_type::tree, object_type::commit}) {
+    for (const auto& [id, entry] : view.entries()) {
+      if (entry.type != type) continue;
+      if (type == object_type::commit) {
+        commits.push_back(id);
+        continue;
+      }
+      GERMLINE_TRY_ASSIGN(const auto bytes, view.read(entry));
+      GERMLINE_TRY(store.write_object(type, bytes));
+    }
+  }
+  std::set<oid> open(commits.begin(), commits.end());
+  while (!open.empty()) {  // each time round at least the eldest are written
+    const auto before = open.size();
+    for (const auto& id : commits) {
+      if (!open.contains(id)) continue;
+      GERMLINE_TRY_ASSIGN(const auto bytes, view.read(*view.find(id)));
+      GERMLINE_TRY_ASSIGN(const auto header, parse_commit(bytes));
+      const bool is_next = std::ranges::none_of(
+          header.parents, [&](const oid& parent) { return open.contains(parent); });
+      if (!is_next) continue;
+      GERMLINE_TRY(store.write_object(object_type::commit, bytes));
+      open.erase(id);
+    }
+    if (open.size() == before) {
+      return error(error_code::invalid_argument, "the commits of a pack are their own parents");
+    }
+  }
+  return {};
+}
 
 /// Collects what a pack must hold, each object once, in the order in which it was met.
 class packer {
@@ -197,14 +232,7 @@ result<void> repository::ingest_pack(std::string_view pack, const object_limits&
   GERMLINE_TRY(judge_pack(view, *impl_, limits));
   // A lookup may go through all packs, so there must not be one for each birth.
   if (view.size() > unpacked_max) return impl_->store_pack(pack);
-  for (const auto type : {object_type::blob, object_type::tree, object_type::commit}) {
-    for (const auto& [id, entry] : view.entries()) {
-      if (entry.type != type) continue;
-      GERMLINE_TRY_ASSIGN(const auto bytes, view.read(entry));
-      GERMLINE_TRY(impl_->write_object(type, bytes));
-    }
-  }
-  return {};
+  return unpack(view, *impl_);
 }
 
 result<void> repository::write_pack(const std::vector<std::string>& want,

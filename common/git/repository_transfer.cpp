@@ -147,7 +147,13 @@ result<bool> repository::is_ancestor(const std::string& ancestor,
 }
 
 result<void> repository::judge_seed(const std::string& commit) const {
-  return judge_files(*this, commit);
+  GERMLINE_TRY(judge_files(*this, commit));
+  // What came with a pack may lack what it names.
+  GERMLINE_TRY_ASSIGN(const auto files, list_tree(commit));
+  for (const auto& file : files) {
+    if (!has_object(file.id)) return error(error_code::not_found, file.path + " is not there");
+  }
+  return {};
 }
 
 result<repository::seed> repository::export_seed(const std::string& path, const std::string& branch,
@@ -218,8 +224,10 @@ result<void> repository::import_seed(const seed& what) {
 }
 
 result<repository::imported> repository::import_branch(const std::string& path,
-                                                       const std::string& branch) {
-  GERMLINE_TRY_ASSIGN(const auto taken, export_seed(path, branch));
+                                                       const std::string& branch,
+                                                       const std::vector<std::string>& others) {
+  constexpr std::int64_t max_pack_bytes = std::int64_t{1} << 30;
+  GERMLINE_TRY_ASSIGN(const auto taken, export_seed(path, branch, max_pack_bytes, others));
   GERMLINE_TRY(import_seed(taken));
   return imported{taken.commit, taken.branch};
 }

@@ -298,6 +298,12 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
         "what is imported is put beside the seed for a strategy to choose among, and chain chooses "
         "nothing: take another, such as best or archive-sampling");
   }
+  const auto iterations = request.max_iterations() * std::max(1, request.lineages());
+  if (iterations > 0 && iterations < request.imports_size()) {
+    return invalid("each import needs an iteration, and the run has " + std::to_string(iterations) +
+                   " for " + std::to_string(request.imports_size()) +
+                   " imports: give it more iterations, or import fewer");
+  }
   for (const auto& each : request.imports()) {
     run.imports.push_back({*generation_id::parse(each.generation_id()), each.commit()});
   }

@@ -119,6 +119,66 @@ TEST_CASE_FIXTURE(importing, "what cannot be imported is refused with why") {
   CHECK(why(chain).find("chain chooses nothing") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(importing, "more imports than iterations, and another genome.toml, are refused") {
+  scripted_worker worker(service->address(), "w1");
+  auto request = asked();
+  const auto commit = other_archive(worker);
+  for (int i = 0; i < 3; ++i) add(request, commit);
+  request.set_max_iterations(1);
+  request.set_lineages(2);
+  CHECK(try_create(request).error_message().find("the run has 2 for 3 imports") !=
+        std::string::npos);
+  std::ofstream(dir + "/user/genome.toml", std::ios::app) << "# another\n";
+  shell("cd " + dir + "/user && git -c user.name=u -c user.email=u@e commit -qam changed");
+  request.set_max_iterations(0);
+  CHECK(try_create(request).error_message().find("its genome.toml is not the seed's") !=
+        std::string::npos);
+}
+
+TEST_CASE_FIXTURE(importing, "of a genome in a folder the folder alone is imported") {
+  shell("cd " + dir +
+        "/user && mkdir -p genomes/a && git mv genome.toml agent genomes/a/ && "
+        "echo may > README && git add README && git -c user.name=u -c user.email=u@e commit -qam "
+        "moved && git checkout -q -b old && echo better >> genomes/a/agent && git -c user.name=u -c"
+        " user.email=u@e commit -qam better && git checkout -q - && echo june > README && git -c"
+        " user.name=u -c user.email=u@e commit -qam june && git rev-parse old > " +
+        dir + "/old");
+  std::ifstream said(dir + "/old");
+  std::string commit;
+  said >> commit;
+  auto request = asked();
+  request.set_folder("genomes/a");
+  add(request, commit);
+  const auto status = try_create(request);
+  REQUIRE_MESSAGE(status.ok(), status.error_message());
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto lease = lease_of(worker, v1::WORK_KIND_ITERATE);
+  CHECK(file_at(lease.given_commit(), "genomes/a/agent") == file_at(commit, "genomes/a/agent"));
+  CHECK(file_at(lease.given_commit(), "README") == "june\n");
+}
+
+TEST_CASE_FIXTURE(importing, "an import that is leased is taken up again by a coordinator anew") {
+  std::string origin, given;
+  {
+    scripted_worker worker(service->address(), "w1");
+    auto request = asked();
+    add(request, other_archive(worker));
+    origin = request.imports(0).generation_id();
+    REQUIRE(try_create(request).ok());
+    found(worker);
+    given = lease_of(worker, v1::WORK_KIND_ITERATE).given_commit();
+    REQUIRE_FALSE(given.empty());
+  }
+  restart();
+  kept.clear();
+  held.clear();
+  scripted_worker worker(service->address(), "w1");
+  const auto lease = lease_of(worker, v1::WORK_KIND_ITERATE);
+  CHECK(lease.given_origin() == origin);
+  CHECK(lease.given_commit() == given);
+}
+
 TEST_CASE_FIXTURE(importing, "a commit of the seed's own repository can be imported, too") {
   shell("cd " + dir +
         "/user && git checkout -q -b other && echo other >> agent && git -c"

@@ -137,8 +137,8 @@ void assign(state& s, effects& out) {
   auto free = free_slots(s);
   if (free.empty()) return;
   s.items.make_ready(s.now_ms);
-  if (s.items.queues().empty()) return;
   charge_what_goes_on(s);
+  if (s.items.queues().empty()) return;
   std::map<std::string, int> kept;
   while (!free.empty()) {
     const auto worker = std::ranges::max_element(

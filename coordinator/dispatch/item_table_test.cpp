@@ -84,6 +84,7 @@ struct walk {
     std::size_t held_by_all = 0;
     for (const auto& [worker, items] : table.held()) held_by_all += items.size();
     CHECK(held_by_all == held);
+    CHECK(table.queues().size() == waiting.size());
     for (auto& [run, entries] : waiting) {
       std::ranges::sort(entries, [](const auto* a, const auto* b) {
         if (a->offer.is_evaluation != b->offer.is_evaluation) return a->offer.is_evaluation;

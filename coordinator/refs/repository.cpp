@@ -117,16 +117,12 @@ class repository final : public git_refs {
                                                      "': is this a genome? One in a folder of"
                                                      " the repository is named by --folder");
     }
+    GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(*text, place));
     for (std::size_t i = 0; i < source.imports.size(); ++i) {
       const auto& commit = source.imports[i];
-      if (!repo_.has_object(commit)) {
+      if (auto fit = check_import(commit, *seed, folder, genome, *text); !fit) {
         return error(error_code::invalid_argument,
-                     "the generation to be imported, commit " + commit +
-                         ", is neither here nor in the seed's repository: take it there with `git"
-                         " fetch`, or with `germline promote` where it was born");
-      }
-      if (auto judged = repo_.judge_seed(commit); !judged) {
-        return judged.error().within("the generation to be imported, commit " + commit);
+                     "commit " + commit + " cannot be imported: " + fit.error().message());
       }
       GERMLINE_TRY(set(repo_, import_ref(run, i), commit));
     }
@@ -304,8 +300,8 @@ class repository final : public git_refs {
                                                               genome_manifest_bytes_max));
       GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(toml));
       git::new_commit what;
-      GERMLINE_TRY_ASSIGN(
-          what.tree, repo_.tree_with_file_from(each.source, folder + genome.context, each.base));
+      GERMLINE_TRY_ASSIGN(what.tree, repo_.tree_of_graft({each.source, each.base, request.folder,
+                                                          folder + genome.context}));
       what.parents = {each.base};
       what.author_name = "Germline";
       what.author_email = "germline@localhost";
@@ -439,12 +435,7 @@ class repository final : public git_refs {
 
   result<git::repository::imported> take_seed(const seed_source& source) {
     if (source.seed_id.empty()) {
-      constexpr std::int64_t max_bytes = std::int64_t{1} << 30;
-      GERMLINE_TRY_ASSIGN(
-          const auto taken,
-          git::repository::export_seed(source.path, source.branch, max_bytes, source.imports));
-      GERMLINE_TRY(repo_.import_seed(taken));
-      return git::repository::imported{taken.commit, taken.branch};
+      return repo_.import_branch(source.path, source.branch, source.imports);
     }
     const bool is_id = source.seed_id.size() == 64 &&
                        source.seed_id.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -464,6 +455,27 @@ class repository final : public git_refs {
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
     return git::repository::imported{source.commit, source.branch};
+  }
+
+  /// Whether its source can stand in the place of the seed's, as far as it can be told beforehand.
+  result<void> check_import(const std::string& commit, const git::repository::imported& seed,
+                            const std::string& folder, const genome_manifest& genome,
+                            const std::string& genome_toml) {
+    if (!repo_.has_object(commit)) {
+      return error(
+          error_code::not_found,
+          "it is neither here nor in the seed's repository: take it there with `git fetch`,"
+          " or with `germline promote` where it was born");
+    }
+    GERMLINE_TRY(repo_.judge_seed(commit));
+    const std::string inside = folder.empty() ? "" : folder + "/";
+    const auto its = repo_.read_file_at(commit, inside + "genome.toml", genome_manifest_bytes_max);
+    if (!its || *its != genome_toml) {
+      return error(error_code::invalid_argument,
+                   "its " + inside + "genome.toml is not the seed's, which is protected");
+    }
+    GERMLINE_TRY(repo_.tree_of_graft({commit, seed.commit, folder, inside + genome.context}));
+    return {};
   }
 
   static std::string import_ref(const run_id& run, std::size_t place) {

@@ -7,7 +7,6 @@ namespace germline {
 using sql::bind_all;
 using sql::bytes;
 using sql::exec;
-using sql::integer;
 using sql::text;
 
 namespace {
@@ -15,7 +14,7 @@ namespace {
 // The newest; a change is compared with no more.
 constexpr int siblings_max = 256;
 constexpr const char* select_siblings =
-    "SELECT c.generation_id, g.number, c.sketch FROM changes c JOIN generations g ON g.id ="
+    "SELECT c.generation_id, c.sketch FROM changes c JOIN generations g ON g.id ="
     " c.generation_id WHERE c.parent_id = ? AND g.barred = 0 ORDER BY c.rowid DESC LIMIT ?";
 
 }  // namespace
@@ -31,19 +30,20 @@ records::like_change nearest_change(SQLite::Database& db, const std::string& ite
   SQLite::Statement row(db, select_siblings);
   bind_all(row, text(parent, 0), siblings_max);
   while (row.executeStep()) {
-    const auto its = change_sketch::read(bytes(row, 2));
+    const auto its = change_sketch::read(bytes(row, 1));
     const double likeness = its ? changed->likeness(*its) : 0;
-    if (likeness > nearest.likeness) nearest = {likeness, text(row, 0), integer(row, 1)};
+    if (likeness > nearest.likeness) nearest = {likeness, text(row, 0)};
   }
   return nearest;
 }
 
 void note_change(SQLite::Database& db, const records::verdict& judged, const std::string& born) {
-  if (judged.change_sketch.empty()) return;
+  const auto sketch = change_sketch::read(judged.change_sketch);
+  if (!sketch || sketch->empty()) return;
   const auto nearest = nearest_change(db, judged.item.str(), judged.change_sketch);
   exec(db, "UPDATE items SET likeness=?, like_generation=? WHERE id=?", nearest.likeness,
        nearest.generation, judged.item.str());
-  if (born.empty() || !change_sketch::read(judged.change_sketch)) return;
+  if (born.empty()) return;
   SQLite::Statement row(
       db,
       "INSERT INTO changes (generation_id, parent_id, sketch) SELECT ?, parent_generation, ? FROM"
@@ -55,6 +55,8 @@ void note_change(SQLite::Database& db, const records::verdict& judged, const std
 }
 
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease) {
+  // What is imported changed the seed in many steps, as others of its archive did before.
+  if (!lease.given_commit().empty()) return;
   if (lease.kind() != v1::WORK_KIND_ITERATE || policy.empty()) return;
   const auto rules = evolution::parse_policy(policy);
   const double limit = rules ? evolution::refused_likeness(*rules) : 0;
@@ -65,8 +67,7 @@ void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, 
   while (row.executeStep()) {
     auto& sibling = *lease.add_siblings();
     sibling.set_generation_id(text(row, 0));
-    sibling.set_number(integer(row, 1));
-    sibling.set_change_sketch(bytes(row, 2));
+    sibling.set_change_sketch(bytes(row, 1));
   }
 }
 

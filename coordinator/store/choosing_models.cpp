@@ -22,7 +22,8 @@ constexpr const char* select_pulls =
     " ELSE g.same_as END), (SELECT AVG(s.score) FROM scores s WHERE s.generation_id = CASE"
     " p.same_as WHEN '' THEN p.id ELSE p.same_as END) FROM items i LEFT JOIN generations g ON g.id"
     " = i.generation_id LEFT JOIN generations p ON p.id = i.parent_generation WHERE i.run_id = ?1"
-    " AND i.kind = 2 AND i.ending <> 5 AND i.id <> ?2 ORDER BY i.rowid DESC LIMIT ?3";
+    " AND i.kind = 2 AND i.model <> '' AND i.ending <> 5 AND i.id <> ?2 ORDER BY i.rowid DESC "
+    "LIMIT ?3";
 
 /// By how much what was born is better than its parent; where nothing is measured a birth is one.
 double gain_of(SQLite::Statement& row, v1::FitnessDirection direction) {

@@ -37,8 +37,8 @@ void read_steps(SQLite::Database& db, const std::string& lineage, lineage_histor
       db,
       "SELECT i.id, i.ended_ms, i.ending, i.reason, i.action, (SELECT COALESCE(SUM(a.cost_nanousd),"
       " 0) FROM attempts a WHERE a.item_id = i.id), i.generation_id, i.source_bytes,"
-      " COALESCE(p.source_bytes, 0), i.context_bytes, i.likeness, (SELECT 'generation ' ||"
-      " s.number FROM generations s WHERE s.id = i.like_generation) FROM items i"
+      " COALESCE(p.source_bytes, 0), i.context_bytes, COALESCE(i.likeness, 0),"
+      " i.like_generation FROM items i"
       " LEFT JOIN generations g ON g.id = i.parent_generation"
       " LEFT JOIN items p ON p.id = g.born_of_item"
       " WHERE i.lineage_id=? AND i.kind = 2 AND i.ending NOT IN (0, 5)"

@@ -46,7 +46,8 @@ bool take_import(SQLite::Database& db, const std::string& run, const records::gi
 }
 
 void add_given(SQLite::Database& db, v1::Lease& lease) {
-  SQLite::Statement row(db, "SELECT given_commit, origin FROM imports WHERE item_id=?");
+  SQLite::Statement row(
+      db, "SELECT given_commit, origin FROM imports WHERE item_id=? AND item_id <> ''");
   bind_all(row, lease.item_id());
   if (!row.executeStep()) return;
   lease.set_given_commit(text(row, 0));

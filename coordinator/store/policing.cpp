@@ -60,12 +60,10 @@ result<records::findings> store::judge_by_policy(const records::policy_request& 
       done->measured(each.generation, each.mean);
     }
     const auto like = nearest_change(db, judged.item.str(), judged.change_sketch);
-    done->add(
-        {judged.now_ms, judged.how, judged.reason, judged.action,
-         integer(of, 2) + judged.usage.cost_nanousd(),
-         request.born.empty() ? std::string() : request.born.str(), request.sizes.source,
-         integer(of, 3), request.sizes.context, like.likeness,
-         like.generation.empty() ? std::string() : "generation " + std::to_string(like.number)});
+    done->add({judged.now_ms, judged.how, judged.reason, judged.action,
+               integer(of, 2) + judged.usage.cost_nanousd(),
+               request.born.empty() ? std::string() : request.born.str(), request.sizes.source,
+               integer(of, 3), request.sizes.context, like.likeness, like.generation});
     records::findings out;
     const auto found = done->findings(policy);
     const auto* acting = evolution::strongest(found);

@@ -66,7 +66,8 @@ inline constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
     " generation_id, phase, usage, started_ms, ended_ms, action, kind,"
     " chosen_among, chosen_probability, chosen_unmeasured, model, likeness, like_generation,"
-    " (SELECT m.origin FROM imports m WHERE m.item_id = items.id) FROM items";
+    " (SELECT m.origin FROM imports m WHERE m.item_id = items.id AND m.item_id <> '')"
+    " FROM items";
 
 /// What becomes of a lineage, in one word.
 inline std::string word_of(const v1::LineageInfo& lineage) {
@@ -134,7 +135,7 @@ struct record_reader::impl {
       attempt->set_details(rows::text(attempts, 6));
     }
     info.set_model(rows::text(row, 18));
-    info.set_likeness(row.getColumn(19).getDouble());
+    if (!row.isColumnNull(19)) info.set_likeness(row.getColumn(19).getDouble());
     info.set_like_generation(rows::text(row, 20));
     info.set_imported(rows::text(row, 21));
     if (rows::integer(row, 15) > 0) {
@@ -403,7 +404,7 @@ struct record_reader::impl {
     info.set_context_bytes(rows::integer(row, 12));
     info.set_same_as(rows::text(row, 13));
     for (auto& merged : sql::lines(rows::text(row, 14))) info.add_merged(std::move(merged));
-    info.set_likeness(row.getColumn(15).getDouble());
+    if (!row.isColumnNull(15)) info.set_likeness(row.getColumn(15).getDouble());
     info.set_like_generation(rows::text(row, 16));
     info.set_cost_nanousd(rows::integer(row, 17));
     info.set_imported(rows::text(row, 18));

@@ -35,7 +35,7 @@ struct tree_sizes {
 };
 
 /// A generation of another archive.
-struct import {
+struct foreign_generation {
   generation_id origin;  // there
   std::string commit;
 };
@@ -59,7 +59,7 @@ struct new_run {
   std::int64_t evaluation_budget_nanousd = 0;  // of each, where candidates have a model; else 0
   bool agents_ask = true;                      // iterations have the model
   artefact::held_out held_out;                 // for evaluators alone
-  std::vector<import> imports;      // the first that is tried first
+  std::vector<foreign_generation> imports;     // the first that is tried first
 };
 
 /// What is not said stays as it is.
@@ -114,7 +114,6 @@ struct verdict {
 struct like_change {
   double likeness = 0;     // Jaccard's index of the two changes; 0: none is alike
   std::string generation;  // empty: none
-  std::int64_t number = 0;
 };
 
 /// An attempt that ended without an accepted result.
@@ -199,7 +198,7 @@ struct inspiration {
 /// What takes an agent's place in an iteration.
 struct given_source {
   int position = 0;  // of the run's imports
-import what;
+  foreign_generation what;
   std::string commit = {};  // what is made of it; see refs::graft_request
 };
 struct parent {

@@ -235,9 +235,9 @@ ALTER TABLE runs ADD COLUMN held_out_bytes INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 // What generations changed of their parents, as change_sketch::bytes, and how much alike that of an
-// iteration was to the one of a sibling that was most so.
+// iteration was to the one of a sibling that was most so; NULL where that is not known.
 constexpr const char* version_15 = R"sql(
-ALTER TABLE items ADD COLUMN likeness REAL NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN likeness REAL;
 ALTER TABLE items ADD COLUMN like_generation TEXT NOT NULL DEFAULT '';
 CREATE TABLE changes (
   generation_id TEXT PRIMARY KEY REFERENCES generations(id), parent_id TEXT NOT NULL,

@@ -274,7 +274,7 @@ TEST_CASE("outcomes are told apart") {
   CHECK(missing.error().code() == error_code::not_found);
   CHECK(where->wait({12345}, 10).error().code() == error_code::not_found);
   const auto busy = shell(*where, "bash -c 'ulimit -t 1; while :; do :; done'; true");
-  CHECK(busy.outcome.cpu_ms > 900);
+  CHECK(busy.outcome.cpu_ms > 500);  // the kernel ends it by ticks, and measures otherwise
 }
 
 TEST_CASE("what starts alone has nothing beside it, whatever ran before") {

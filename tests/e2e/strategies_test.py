@@ -155,7 +155,8 @@ class Strategies(unittest.TestCase):
         second = ended[1]
         self.assertEqual((second["ending"], second["reason"]),
                          ("ENDING_REJECTED", "near_duplicate"), story)
-        self.assertIn("the change is that of generation 1 by 33 %", second["details"])
+        first = ended[0]["generation_id"]
+        self.assertIn(f"the change is that of {first} by 33 %", second["details"])
         self.assertAlmostEqual(second["likeness"], 1 / 3, msg=story)
         self.assertIn("near-duplicate 0.3 refuse", fleet.call("logs", run).stdout)
         context = fleet.objects("show", second["commit"] + ":agent_context.json")

@@ -24,7 +24,7 @@ constexpr std::size_t details_bytes_max = 4'096;
 constexpr std::size_t raw_bytes_max = 4 << 20;
 // Of what is compared with other changes; a larger change is compared with none.
 constexpr std::size_t sketched_paths_max = 1'000;
-constexpr std::size_t sketched_bytes_max = 8 << 20;
+constexpr std::size_t sketched_bytes_max = 2 << 20;
 constexpr std::string_view manifest_path = "genome.toml";
 
 /// One import, from start to verdict. Its parts below are in the order in which they run.

@@ -542,10 +542,18 @@ result<agent_run> iteration::take_given() {
   wish.have = {lease_.parent_commit()};
   wish.max_bytes = max_pushed_bytes;
   GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-  GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
-  GERMLINE_TRY_ASSIGN(const auto pack, came.bytes.view());
+  auto came = moves_.fetch(wish, std::move(into));
   begin(v1::ITERATION_PHASE_IMPORTING, "import");
   agent_run given;
+  if (!came) {
+    const auto code = came.error().code();
+    const bool is_its_own = code == error_code::resource_exhausted ||
+                            code == error_code::not_found || code == error_code::data_loss;
+    if (!is_its_own) return came.error();
+    given.unreadable = "what is to be imported cannot be had: " + came.error().message();
+    return given;
+  }
+  GERMLINE_TRY_ASSIGN(const auto pack, came->bytes.view());
   given.pushed = {lease_.given_commit(), std::string(pack)};
   return given;
 }
@@ -633,11 +641,12 @@ result<void> iteration::iterate() {
   result_.set_action(answer.action);
   if (answer.refused) return conclude({v1::ENDING_REJECTED, *answer.refused}, agent);
   if (answer.stalled) {
-    return conclude(
-        {v1::ENDING_STALLED, {"no_change", "the agent changed nothing but its context"}}, agent);
+    const auto* what = lease_.given_commit().empty() ? "the agent changed nothing but its context"
+                                                     : "what is imported is what it starts from";
+    return conclude({v1::ENDING_STALLED, {"no_change", what}}, agent);
   }
-  result_.set_change_sketch(answer.change_sketch);
   if (const auto again = why_near_duplicate(lease_, answer.change_sketch)) {
+    result_.set_change_sketch(answer.change_sketch);
     return conclude({v1::ENDING_REJECTED, *again}, agent);
   }
   GERMLINE_TRY_ASSIGN(auto verdict, judge(answer.commit, &answer.pack, false));
@@ -648,6 +657,7 @@ result<void> iteration::iterate() {
   result_.set_ending(v1::ENDING_EVOLVED);
   result_.set_commit(answer.commit);
   result_.set_source_id(answer.source_id);
+  result_.set_change_sketch(answer.change_sketch);
   for (const auto& each : lease_.inspirations()) {
     if (std::ranges::find(answer.merged, each.commit()) != answer.merged.end()) {
       result_.add_merged(each.generation_id());

@@ -27,8 +27,7 @@ std::optional<refusal> why_near_duplicate(const v1::Lease& lease, const std::str
     nearest = &sibling;
   }
   if (nearest == nullptr || likeness < lease.near_duplicate()) return std::nullopt;
-  return refusal{"near_duplicate", "the change is that of generation " +
-                                       std::to_string(nearest->number()) + " by " +
+  return refusal{"near_duplicate", "the change is that of " + nearest->generation_id() + " by " +
                                        percent(likeness) + ", and the run refuses " +
                                        percent(lease.near_duplicate()) + " or more; try another"};
 }

@@ -25,7 +25,7 @@ v1::Lease lease_with(double limit) {
   auto& damaged = *lease.add_siblings();
   damaged.set_change_sketch("no sketch");
   auto& sibling = *lease.add_siblings();
-  sibling.set_number(7);
+  sibling.set_generation_id("gen_7");
   sibling.set_change_sketch(faster);
   return lease;
 }
@@ -37,7 +37,7 @@ TEST_CASE("what a sibling changed already is refused, and it is told which") {
   REQUIRE(why);
   CHECK(why->reason == "near_duplicate");
   CHECK(why->details ==
-        "the change is that of generation 7 by 100 %, and the run refuses 90 % or more; "
+        "the change is that of gen_7 by 100 %, and the run refuses 90 % or more; "
         "try another");
 }
 
