@@ -27,6 +27,8 @@ class sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
+/// Whether it is written as a digest is.
+bool is_sha256(std::string_view text);
 
 /// `bytes` as lower-case hex.
 std::string to_hex(std::span<const unsigned char> bytes);

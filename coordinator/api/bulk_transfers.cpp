@@ -6,6 +6,7 @@
 
 #include "common/artefact/artefact_store.hpp"
 #include "common/artefact/tar.hpp"
+#include "common/hash.hpp"
 #include "common/ids.hpp"
 #include "coordinator/api/gate.hpp"
 #include "coordinator/durable_file.hpp"
@@ -26,10 +27,6 @@ constexpr std::chrono::seconds sweep_interval{10};
 
 error cut_off() {
   return {error_code::cancelled, "the worker went away"};
-}
-
-bool is_sha256(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
 template <class Strings>

@@ -56,6 +56,29 @@ struct modelled : measured_fixture {
     const auto words = shown(lease.item_id()).waits_for();
     CHECK_MESSAGE(words.find(says) != std::string::npos, words);
   }
+  /// The newest evaluation of what was measured already, if there is one.
+  v1::IterationInfo measured_again() {
+    const auto now = wait_tree([](const v1::GetTreeReply& tree) {
+      return std::ranges::any_of(tree.evaluations(),
+                                 [](const auto& each) { return each.number() == 4; });
+    });
+    for (const auto& each : now.evaluations()) {
+      if (each.number() == 4) return each;
+    }
+    return {};
+  }
+  /// The worker says that it cannot serve it.
+  void cannot(scripted_worker& worker, const v1::Lease& lease, bool lasting) {
+    v1::WorkerMessage message;
+    auto& cleaned = *message.mutable_cleaned();
+    cleaned.set_attempt_id(lease.attempt_id());
+    cleaned.set_why(lasting ? "no gateway is here" : "HTTP 529");
+    cleaned.mutable_usage();
+    cleaned.set_lasting(lasting);
+    cleaned.set_no_provider(!lasting);
+    worker.send(message);
+    std::erase(held, lease.attempt_id());
+  }
   /// Its worker went away, and nobody knows what it spent.
   void lose(scripted_worker& worker, const v1::Lease& lease) {
     worker.cleaned(lease.attempt_id(), "the machine is on fire");
@@ -193,4 +216,108 @@ TEST_CASE_FIXTURE(modelled, "a plan counts evaluations into the most that a run 
   request.set_max_iterations(0);
   REQUIRE(try_create(request).ok());
   CHECK(created.plan().max_cost_nanousd() == 10'000 * cent);
+}
+
+TEST_CASE_FIXTURE(modelled,
+                  "where the best cannot be paid to be measured again it stays the best") {
+  change("s/^evaluations = 2$/evaluations = 3\\nelite_evaluations = 5/");
+  create_with(70, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1, 20 * cent));
+  }
+  const auto item = measured_again().item_id();
+  for (int i = 0; i < 100 && shown(item).ending() == v1::ENDING_UNSPECIFIED; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  CHECK(shown(item).reason() == "budget");
+  CHECK(shown(item).details() ==
+        "an evaluation may cost $0.20, and of $0.70 the run has $0.10 left");
+  take_leases(worker, 300);
+  const auto now = tree();
+  CHECK(now.evaluations_size() == 4);
+  CHECK(now.generations(0).fitness().samples() == 3);
+  CHECK(now.generations(0).fitness().failed() == 0);
+}
+
+TEST_CASE_FIXTURE(modelled, "what is measured again leaves what newborns are measured by") {
+  change("s/^evaluations = 2$/evaluations = 3\\nelite_evaluations = 4/");
+  create_with(135, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto iteration = lease_of(worker, v1::WORK_KIND_ITERATE);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 9, 20 * cent));
+  }
+  v1::Lease again;
+  again.set_item_id(measured_again().item_id());
+  wait_reason(again,
+              "other attempts, or evaluations, to end: an evaluation may cost $0.20, and of $1.35 "
+              "the run has $0.15 that they do not hold, or that is not kept for them");
+  evolve(worker, iteration);
+  for (int i = 0; i < 3; ++i) {
+    const auto lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+    CHECK(lease.item_id() != again.item_id());
+    CHECK(score(worker, lease, 1, cent));
+  }
+  CHECK(lease_of(worker, v1::WORK_KIND_EVALUATE).item_id() == again.item_id());
+}
+
+TEST_CASE_FIXTURE(modelled, "a worker without the model leaves an evaluation to one that has it") {
+  create_with(100, 20);
+  scripted_worker without(service->address(), "w1");
+  found(without);
+  const auto first = lease_of(without, v1::WORK_KIND_EVALUATE);
+  const auto second = lease_of(without, v1::WORK_KIND_EVALUATE);
+  cannot(without, first, true);
+  cannot(without, second, true);
+  wait_reason(first, "a worker that can serve it; w1 cannot: no gateway is here");
+  wait_reason(second, "a worker that can serve it; w1 cannot: no gateway is here");
+  scripted_worker with(service->address(), "w2");
+  for (int i = 0; i < 2; ++i) {
+    const auto message = with.expect(v1::CoordinatorMessage::kLease);
+    REQUIRE(message);
+    CHECK(message->lease().kind() == v1::WORK_KIND_EVALUATE);
+  }
+  CHECK(tree().run().spent_nanousd() == 0);
+}
+
+TEST_CASE_FIXTURE(modelled,
+                  "an evaluation waits for its model's provider, and is no worse for it") {
+  create_with(100, 20);
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  auto lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  const auto item = lease.item_id();
+  CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1));
+  for (int i = 0; i < 4; ++i) {  // more than an item may be lost
+    cannot(worker, lease, false);
+    wait_reason(lease, "the model's provider: HTTP 529");
+    lease = lease_of(worker, v1::WORK_KIND_EVALUATE);
+    CHECK(lease.item_id() == item);
+  }
+  CHECK(score(worker, lease, 3));
+  CHECK(tree().generations(0).fitness().mean() == 2);
+}
+
+TEST_CASE_FIXTURE(modelled, "less than a nano-dollar for each lineage is no budget") {
+  change("s/^model = \"none\"$/model = \"anthropic\"/");
+  auto request = wanted(0, 20);
+  // Once the seed is measured it leaves 1 beside what the evaluations of a child cost.
+  request.set_budget_nanousd(60 * cent + 1);
+  request.set_lineages(2);
+  const auto status = try_create(request);
+  REQUIRE_MESSAGE(status.ok(), status.error_message());
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(score(worker, lease_of(worker, v1::WORK_KIND_EVALUATE), 1, 10 * cent));
+  }
+  const auto is_paused = [](const v1::LineageInfo& each) {
+    return each.pause_reason() == v1::PAUSE_REASON_BUDGET;
+  };
+  wait_tree([&](const v1::GetTreeReply& tree) {
+    return std::ranges::any_of(tree.run().lineages(), is_paused);
+  });
 }

@@ -135,3 +135,18 @@ TEST_CASE_FIXTURE(holding, "what cannot be held out is refused, and says why") {
         "held-out files are for evaluators, and genome.toml has no "
         "[fitness]: give it one, or leave --held-out out");
 }
+
+TEST_CASE_FIXTURE(holding,
+                  "what a generation has is not kept from workers by being held out, too") {
+  create(1);
+  scripted_worker worker(service->address(), "w1");
+  const auto founding = worker.lease();
+  kept.set_held_out_id(worker.put_artefact(founding, "seed"));
+  REQUIRE(worker.report(founding, v1::ENDING_EVOLVED, founding.seed_commit(), kept.held_out_id())
+              .accepted());
+  auto request = wanted();
+  const auto status = try_create(request);
+  REQUIRE_MESSAGE(status.ok(), status.error_message());
+  std::string bytes;
+  CHECK(fetch("w2", bytes).ok());
+}

@@ -70,6 +70,19 @@ bool is_fit(const worker_entry& worker, const item_offer& offer) {
   return same_base && has_tags(worker.tags, offer.required_tags);
 }
 
+/// Nor is it leased evaluations of the run for now.
+bool could_not_serve(const state& s, const std::string& run, const std::string& worker) {
+  const auto found = s.unserved_by.find({run, worker});
+  return found != s.unserved_by.end() && found->second.until_ms > s.now_ms;
+}
+
+/// But for its slots.
+bool may_serve(const state& s, const std::string& name, const worker_entry& worker,
+               const item_offer& offer) {
+  return worker.connected && !worker.cordoned && worker.trouble.empty() && is_fit(worker, offer) &&
+         !(offer.is_evaluation && could_not_serve(s, offer.run, name));
+}
+
 /// Until now.
 void charge_what_goes_on(state& s) {
   for (const auto& [worker, items] : s.items.held()) {
@@ -86,7 +99,10 @@ item_entry* next_on(state& s, const std::string& worker) {
   item_entry* best = nullptr;
   fair_shares::turn least;
   for (const auto& [run, queue] : s.items.queues()) {
-    auto* next = &s.items.at(queue.begin()->second);
+    // Evaluations come first in it.
+    const auto at = could_not_serve(s, run, worker) ? queue.lower_bound({true, 0}) : queue.begin();
+    if (at == queue.end()) continue;
+    auto* next = &s.items.at(at->second);
     if (!is_fit(s.workers.at(worker), next->offer)) continue;
     const auto turn = s.shares.turn_of(run, worker);
     const bool is_earlier =
@@ -196,12 +212,34 @@ void queue_again(state& s, item_entry& entry, std::int64_t not_before_ms) {
 /// The attempt of `entry` ended by its worker's own trouble: the item waits for another worker, or
 /// for this one's next word, and loses nothing by it.
 void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
-  out.push_back(record_lost{entry.offer.item, entry.attempt(), how});
+  out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
   if (const auto at = s.workers.find(entry.worker()); at != s.workers.end()) {
     at->second.trouble = how.trouble;
   }
   entry.wait_for = "worker " + entry.worker() + ": " + how.trouble;
   queue_again(s, entry, s.now_ms + retry_after(entry.excused++));
+}
+
+/// The worker of `entry`, an evaluation, cannot serve it as things stand: another one may. It loses
+/// nothing by it.
+void pass_on(state& s, item_entry& entry, const departure& how, effects& out) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
+  auto& its = s.unserved_by[{entry.offer.run, entry.worker()}];
+  its.until_ms = s.now_ms + retry_after(its.times++);
+  its.why = how.why;
+  queue_again(s, entry, 0);
+}
+
+/// The provider of the model of `entry`, an evaluation, is in trouble: it waits for it.
+void await_provider(state& s, item_entry& entry, const departure& how, effects& out) {
+  out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
+  entry.wait_for = "the model's provider: " + how.why;
+  queue_again(s, entry, s.now_ms + retry_after(entry.provider_failures++));
+}
+
+bool has_patience(const state& s, item_entry& entry) {
+  if (!entry.provider_failed_ms) entry.provider_failed_ms = s.now_ms;
+  return s.now_ms - *entry.provider_failed_ms < provider_patience_ms;
 }
 
 /// The attempt of `entry` is gone without a result: queue the item again, or give it up. With
@@ -281,6 +319,8 @@ void on(state& s, const worker_joined& e, effects& out) {
   worker.version = e.version;
   worker.place = e.place;
   worker.trouble = e.trouble;
+  // What it lacked a person may have given it.
+  std::erase_if(s.unserved_by, [&](const auto& each) { return each.first.second == e.worker; });
   send_welcome welcome{e.worker, {}};
   for (const auto& attempt : e.running) {
     item_entry* entry = s.items.by_attempt(attempt);
@@ -390,6 +430,7 @@ void on(state& s, const result_arrived& e, effects& out) {
   }
   if (entry->at() == phase::judging) return;  // sent twice; the first is being judged
   s.items.move_to(*entry, phase::judging);
+  if (entry->offer.is_evaluation) s.unserved_by.erase({entry->offer.run, e.worker});
   entry->cost_nanousd = e.cost_nanousd;
   out.push_back(judge{entry->offer.item, entry->attempt()});
 }
@@ -414,8 +455,12 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
   if (entry->at() == phase::killing) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at() == phase::leased) {
+    const bool measures = entry->offer.is_evaluation;
+    if (e.how.lasting && measures) return pass_on(s, *entry, e.how, out);
     if (e.how.lasting && !entry->offer.has_choice) return hold(s, *entry, e.how, out);
     if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
+    const bool waits = measures && e.how.no_provider && has_patience(s, *entry);
+    if (waits) return await_provider(s, *entry, e.how, out);
     lose(s, *entry, e.how, out, true);
   }
 }
@@ -469,6 +514,9 @@ void on(state& s, const tick& e, effects& out) {
       lose(s, entry, {"worker " + worker + " was out of touch for longer than the lease", {}}, out);
     }
   }
+  std::erase_if(s.unserved_by, [&](const auto& each) {
+    return each.second.until_ms + 2 * longest_retry_ms <= e.now_ms;
+  });
   tell_unproved(s, out);
 }
 
@@ -476,9 +524,19 @@ void on(state& s, const tick& e, effects& out) {
 
 bool has_fit_worker(const state& current, const item_offer& offer) {
   return std::ranges::any_of(current.workers, [&](const auto& each) {
-    const auto& worker = each.second;
-    return worker.connected && !worker.cordoned && worker.trouble.empty() && is_fit(worker, offer);
+    return may_serve(current, each.first, each.second, offer);
   });
+}
+
+std::string why_unserved(const state& current, const item_offer& offer) {
+  if (!offer.is_evaluation || has_fit_worker(current, offer)) return {};
+  for (const auto& [name, worker] : current.workers) {
+    const bool is_here = worker.connected && !worker.cordoned && is_fit(worker, offer);
+    if (!is_here || !could_not_serve(current, offer.run, name)) continue;
+    return "a worker that can serve it; " + name +
+           " cannot: " + current.unserved_by.at({offer.run, name}).why;
+  }
+  return {};
 }
 
 bool is_silent(const state& current, const worker_entry& worker) {

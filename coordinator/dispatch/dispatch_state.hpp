@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,6 +29,10 @@ namespace germline::dispatch {
 inline constexpr std::int64_t first_retry_ms = 500;
 /// The same where a lease could not be recorded: until the record can be written.
 inline constexpr std::int64_t longest_retry_ms = 30'000;
+
+/// For so long an evaluation is tried again whose model's provider is in trouble. After it such
+/// attempts are lost as others are.
+inline constexpr std::int64_t provider_patience_ms = 60 * 60'000;
 
 /// When an item ends, its run mostly has another at once, of the same lineage or of what was born.
 /// For so long its turn is kept, or a run with no more lineages than slots would have its part by
@@ -58,6 +63,7 @@ struct departure {
   std::optional<std::int64_t> cost_nanousd;  // not known: its whole reservation counts as spent
   bool lasting = false;                      // so would every further one, until a person mends it
   std::string trouble = {};                  // its worker's own: it is no try of the item's
+  bool no_provider = false;                  // its model's provider is in trouble: neither is it
 };
 
 // Events.
@@ -205,6 +211,7 @@ struct record_lost {
   item_id item;
   attempt_id attempt;
   departure how;
+  bool excused = false;  // it is no try of the item's
 };
 /// Too many attempts were lost; the item has left the dispatcher.
 struct item_given_up {
@@ -252,6 +259,14 @@ struct worker_entry {
   std::string trouble;  // as it said last; while there is one it is leased nothing
 };
 
+/// That a worker could not serve an evaluation of a run, as it has no gateway, or no key or price
+/// for the model. It is leased none of the run's until a while has passed, which doubles.
+struct unserved {
+  int times = 0;
+  std::int64_t until_ms = 0;
+  std::string why;
+};
+
 /// Items of a run that have ended, and whose successors are not offered yet.
 struct expected_items {
   item_offer like;  // the last of them
@@ -268,7 +283,8 @@ struct state {
   timing times;
   item_table items;
   std::map<std::string, worker_entry> workers;
-  std::map<std::string, pending_kill> kills;  // by scope
+  std::map<std::string, pending_kill> kills;                            // by scope
+  std::map<std::pair<std::string, std::string>, unserved> unserved_by;  // by run and worker
   fair_shares shares;
   std::map<std::string, expected_items> expected;  // by run
   std::string leases_wait_for;                     // empty: nothing is in the way of leases
@@ -285,6 +301,9 @@ bool is_silent(const state& current, const worker_entry& worker);
 
 /// Whether a worker is here that would be leased it, had it a free slot.
 bool has_fit_worker(const state& current, const item_offer& offer);
+
+/// Why those workers that are here could not serve it, and are not leased it now; empty: some may.
+std::string why_unserved(const state& current, const item_offer& offer);
 
 /// Why a worker that joins from `place` is not taken; empty: it is. What is not named by who comes
 /// from another place may run on at the former one: it is not lost before its lease is over, and

@@ -24,6 +24,7 @@ dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
   how.why = gone.why().empty() ? "its worker says that it is gone" : gone.why();
   how.why = printable(how.why.substr(0, max_why_bytes));
   how.lasting = gone.lasting();
+  how.no_provider = gone.no_provider();
   how.trouble = valid_utf8(gone.trouble(), max_trouble_bytes);
   if (gone.has_usage()) how.cost_nanousd = gone.usage().cost_nanousd();
   return how;
@@ -314,9 +315,8 @@ class executor {
 
   void perform(const dispatch::record_lost& e) const {
     log_warning("attempt {} of {} is lost: {}", e.attempt.str(), e.item.str(), e.how.why);
-    self_->send(
-        config_.store, lost_atom_v,
-        records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd, !e.how.trouble.empty()});
+    self_->send(config_.store, lost_atom_v,
+                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd, e.excused});
   }
 
   void perform(const dispatch::item_given_up& e) const {
@@ -375,6 +375,8 @@ fleet_status status_of(const dispatch::state& s, std::int64_t now_ms, std::int64
     if (entry.at() != dispatch::phase::queued) continue;
     if (!entry.wait_for.empty()) {
       status.held_back[id] = entry.wait_for;
+    } else if (auto unserved = dispatch::why_unserved(s, entry.offer); !unserved.empty()) {
+      status.held_back[id] = std::move(unserved);
     } else if (entry.not_before_ms() > now_ms) {
       const auto due = to_iso8601(utc_ms + entry.not_before_ms() - now_ms + 999).substr(11, 8);
       status.held_back[id] = "another attempt after the one that was lost, at " + due + " UTC";

@@ -45,10 +45,12 @@ class item_entry {
   std::int64_t named_ms = 0;                 // when its worker last named it in a heartbeat
   std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
   bool kill_when_granted = false;
-  int failed_grants = 0;  // in a row
-  int excused = 0;        // attempts that ended by a worker's own trouble
-  std::string wait_for;   // in `queued`, after a failed grant or a worker's trouble
-  slot_use use;           // in all phases but `queued`
+  int failed_grants = 0;      // in a row
+  int excused = 0;            // attempts that ended by a worker's own trouble
+  std::string wait_for;       // in `queued`, after a failed grant or another's trouble
+  int provider_failures = 0;  // attempts that ended so
+  std::optional<std::int64_t> provider_failed_ms;  // when the first of them did
+  slot_use use;                                    // in all phases but `queued`
 
   std::string id() const { return offer.item.str(); }
   phase at() const { return at_; }

@@ -147,9 +147,7 @@ class repository final : public git_refs {
 
   result<artefact::held_out> find_held_out(const std::string& id) override {
     GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
-    const bool is_id =
-        id.size() == 64 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
-    if (!is_id || !artefacts.contains(id)) {
+    if (!is_sha256(id) || !artefacts.contains(id)) {
       return held_out_error("there are none by the id '" + printable(id.substr(0, 64)) +
                             "'; they are brought by PutHeldOut before the run is asked for");
     }

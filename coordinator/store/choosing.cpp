@@ -50,11 +50,11 @@ void load_items(SQLite::Database& db, const std::string& run, evolution::archive
   SQLite::Statement row(
       db,
       "SELECT i.kind, i.parent_generation, i.ending, i.reason, s.details FROM items"
-      " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN"
-      // Of what was killed while it was measured again nothing new is known.
-      " (2, 3) AND NOT (i.asked_by <> '' AND i.ending = 5)"
-      // Scores in the order in which they were recorded; the order of the rest makes no difference.
-      " ORDER BY s.rowid, i.id");
+      " i LEFT JOIN scores s ON s.item_id = i.id WHERE i.run_id=? AND i.kind IN (2, 3) AND NOT " +
+          sql::says_nothing +
+          // Scores in the order in which they were recorded; the order of the rest makes no
+          // difference.
+          " ORDER BY s.rowid, i.id");
   bind_all(row, run);
   while (row.executeStep()) {
     const auto parent = text(row, 1);
@@ -132,6 +132,18 @@ bool give_import(SQLite::Database& db, const std::string& run, records::parent& 
   out.depth = integer(seed, 2);
   out.how = records::chosen{1, 1.0, 0};
   return true;
+}
+
+/// Whether what the lineage asked for last, and since its last iteration, gave nothing: asked for
+/// again at once it would most likely do so again.
+bool asked_in_vain(SQLite::Database& db, const std::string& lineage) {
+  SQLite::Statement row(
+      db, "SELECT 1 FROM items i WHERE i.asked_by = ?1 AND i.asked_by <> '' AND " +
+              sql::says_nothing +
+              " AND i.started_ms >= COALESCE((SELECT MAX(n.started_ms) FROM items n WHERE"
+              " n.lineage_id = ?1 AND n.kind = 2), 0) LIMIT 1");
+  bind_all(row, lineage);
+  return row.executeStep();
 }
 
 }  // namespace
@@ -216,7 +228,7 @@ result<records::parent> store::choose_parent(const records::parent_request& requ
     if (all.candidates() > 0) {
       chosen = among.choose(static_cast<int>(integer(of, 8)) + 1, chance);
     }
-    if (chosen.measures) {
+    if (chosen.measures && !asked_in_vain(db, request.lineage.str())) {
       measure_again(db, request.evaluation, all.at(chosen.slot).id, request.lineage.str(),
                     request.now_ms);
       out.waits = out.measures = true;

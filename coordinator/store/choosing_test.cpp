@@ -493,3 +493,78 @@ TEST_CASE_FIXTURE(choosing, "a run that asks for no inspirations has none") {
   bear(first, 5);
   CHECK(choose(run.lineages[1]).inspirations.empty());
 }
+
+namespace {
+
+struct measured_again : choosing {
+  /// Its evaluation ends without a score; whether another is begun.
+  bool fail(const item_id& item, const std::string& reason) {
+    records::evaluation_end end;
+    end.again = item_id::make(time, random);
+    end.judged.item = item;
+    end.judged.how = lineage::ending::failed;
+    end.judged.reason = reason;
+    end.judged.now_ms = 20;
+    const auto made = record->end_evaluation(end);
+    REQUIRE(made);
+    CHECK(info_of(item).ending() == v1::ENDING_FAILED);
+    CHECK(info_of(item).reason() == reason);
+    return *made;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(measured_again,
+                  "that nobody could measure the best again takes nothing from it") {
+  elite_evaluations = 5;
+  auto s = found(2);
+  score_seed(1);
+  s = bear(s, 9);
+  const auto best = s.head_generation;
+  const auto again = next_one;
+  REQUIRE(info_of(again).parent_generation() == best.str());
+  std::string reason;
+  SUBCASE("for want of money") {
+    reason = "budget";
+  }
+  SUBCASE("for want of a worker") {
+    reason = "worker";
+  }
+  SUBCASE("since its workers were lost") {
+    reason = "attempts_lost";
+  }
+  SUBCASE("but that it crashes does") {
+    fail(again, "crash");
+    CHECK(choose(run.lineages[1]).generation == seed.id);
+    CHECK(fitness_of(best).failed() == 1);
+    return;
+  }
+  CHECK_FALSE(fail(again, reason));
+  CHECK(choose(run.lineages[1]).generation == best);
+  reopen();
+  CHECK(choose(run.lineages[1]).generation == best);
+  CHECK(fitness_of(best).samples() == 1);
+  CHECK(fitness_of(best).failed() == 0);
+  CHECK(fitness_of(best).open_again() == 0);
+}
+
+TEST_CASE_FIXTURE(measured_again, "who asks for a measurement in vain goes on without it") {
+  strategy = "clade-thompson,expand=0.25";
+  auto s = found(2);
+  score_seed(1);
+  s = bear(s, 1);
+  begin_from(of(1, seed.id), choose(run.lineages[1]));
+  const auto asked = item_id::make(time, random);
+  REQUIRE(record->choose_parent({s.id, asked, 8})->measures);
+  fail(asked, "budget");
+  const auto next = choose(s.id);
+  CHECK_FALSE(next.waits);
+  REQUIRE(next.how);
+  // And asks again only when it has made another iteration.
+  s.head_generation = next.generation;
+  s.live = item_id::make(time, random);
+  REQUIRE(record->begin_iteration({s.live, s, 30, next.how}));
+  s = bear(s, 1);
+  CHECK(record->choose_parent({s.id, item_id::make(time, random), 40})->measures);
+}

@@ -20,6 +20,7 @@ struct purse {
   std::int64_t each_evaluation = 0;  // exactly; 0: candidates have no model
   std::int64_t evaluations = 0;      // of each generation
   bool agents_ask = true;
+  bool measures_again = false;  // what is measured already, and can do without
 
   std::int64_t left() const { return budget - spent; }
 };

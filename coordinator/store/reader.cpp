@@ -277,7 +277,8 @@ result<bool> record_reader::may_fetch(const std::string& artefact, const std::st
         "SELECT NOT EXISTS (SELECT 1 FROM runs WHERE held_out_id = ?1) OR EXISTS (SELECT 1 FROM"
         " attempts a JOIN items i ON i.id = a.item_id JOIN runs r ON r.id = i.run_id WHERE"
         " a.worker_id = ?2 AND a.state = 1 AND i.kind = 3 AND i.ending = 0 AND"
-        " r.held_out_id = ?1)");
+        // What a generation has is every worker's, and nobody's secret.
+        " r.held_out_id = ?1) OR EXISTS (SELECT 1 FROM generations WHERE artefact_id = ?1)");
     bind_all(row, artefact, worker);
     row.executeStep();
     return integer(row, 0) != 0;

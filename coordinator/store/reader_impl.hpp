@@ -166,11 +166,10 @@ struct record_reader::impl {
   std::map<std::string, v1::Fitness> fitness_where(const std::string& where,
                                                    const std::string& value) {
     SQLite::Statement row(db,
-                          "SELECT i.parent_generation, i.ending, s.score, i.reason, i.asked_by FROM"
-                          " items i"
-                          " LEFT JOIN"
-                          " scores s ON s.item_id = i.id WHERE i.kind = 3 AND " +
-                              where + " ORDER BY i.ended_ms, i.id");
+                          "SELECT i.parent_generation, i.ending, s.score, i.reason, i.asked_by"
+                          " FROM items i LEFT JOIN scores s ON s.item_id = i.id WHERE i.kind = 3"
+                          " AND NOT " +
+                              sql::says_nothing + " AND " + where + " ORDER BY i.ended_ms, i.id");
     rows::bind_all(row, value);
     std::map<std::string, v1::Fitness> out;
     std::map<std::string, std::vector<double>> scores;

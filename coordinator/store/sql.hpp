@@ -39,6 +39,12 @@ std::invoke_result_t<Work> guarded(Work&& work) {
   }
 }
 
+/// Of a row `i` of items: it was to measure again what was measured already, and ended by no doing
+/// of the candidate's. It is told, and counts nowhere.
+inline const std::string says_nothing =
+    "(i.asked_by <> '' AND (i.ending = 5 OR (i.ending = 4 AND i.reason IN"
+    " ('attempts_lost', 'budget', 'worker'))))";
+
 inline void bind_one(SQLite::Statement& s, int i, const std::string& v) {
   s.bind(i, v);
 }

@@ -196,7 +196,7 @@ constexpr const char* select_for_lease =
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
     " i.kind = 2, i.model <> '', r.evaluation_budget_nanousd, r.evaluations, r.agents_ask,"
-    " r.held_out_id, r.policy"
+    " r.held_out_id, r.policy, i.asked_by <> ''"
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
@@ -307,8 +307,9 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     }
     v1::IterationLimits limits;
     limits.ParseFromString(sql::bytes(row, 10));
-    const purse money{integer(row, 15), integer(row, 16), limits.budget_nanousd(),
-                      integer(row, 24), integer(row, 25), integer(row, 26) != 0};
+    const purse money{integer(row, 15),     integer(row, 16), limits.budget_nanousd(),
+                      integer(row, 24),     integer(row, 25), integer(row, 26) != 0,
+                      integer(row, 29) != 0};
     GERMLINE_TRY_ASSIGN(
         const auto slice,
         reserve(db, text(row, 3), static_cast<v1::WorkKind>(integer(row, 2)), money));
@@ -451,11 +452,13 @@ result<bool> store::end_evaluation(const records::evaluation_end& end) {
   bool is_known = false;  // to an archive, before it is recorded
   auto ended = impl_->transact([&]() -> result<bool> {
     GERMLINE_TRY(check_fence(db, end.judged));
-    SQLite::Statement of(db, "SELECT run_id, parent_generation FROM items WHERE id=?");
+    write_verdict(db, end.judged, "");
+    SQLite::Statement of(db, "SELECT i.run_id, i.parent_generation, " + sql::says_nothing +
+                                 " FROM items i WHERE i.id=?");
     bind_all(of, end.judged.item.str());
     of.executeStep();
+    if (integer(of, 2) != 0) return false;  // nor is another begun, which might end so, too
     run = text(of, 0);
-    write_verdict(db, end.judged, "");
     if (end.score) {
       exec(db,
            "INSERT INTO scores (item_id, generation_id, score, details)"

@@ -120,6 +120,7 @@ class iteration final : public running_attempt {
   v1::AttemptResult result_;
   bool usage_known_ = true;
   bool refused_for_good_ = false;  // no attempt on this machine does better as it stands
+  bool no_provider_ = false;       // an evaluation failed by it
 };
 
 void iteration::phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
@@ -192,6 +193,7 @@ attempt_end iteration::run() {
   gone.set_why(printable(why.substr(0, 8'192)));
   if (usage_known_) *gone.mutable_usage() = result_.usage();
   gone.set_lasting(refused_for_good_);
+  gone.set_no_provider(no_provider_);
   if (!worked && !sandboxes_.cancelled()) {
     constexpr std::size_t max_trouble_bytes = 512;
     const auto trouble = context_.disk->trouble_behind(worked.error());
@@ -398,8 +400,11 @@ result<void> iteration::measure() {
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   result_.mutable_usage()->set_cpu_ms(measured.cpu_ms);
   result_.mutable_usage()->set_peak_memory_bytes(measured.peak_memory_bytes);
-  // What was measured while the model was away says nothing of the candidate.
-  if (obstacle.kind == obstacle_kind::upstream) {
+  // What was measured while the model was away says nothing of the candidate. Where it had answers,
+  // a score stays though the newest request failed.
+  const bool was_away = !measured.score || result_.usage().output_tokens() == 0;
+  if (obstacle.kind == obstacle_kind::upstream && was_away) {
+    no_provider_ = true;
     return error(error_code::unavailable, explain_obstacle(obstacle));
   }
   // That its bound is spent is the candidate's own affair, and its evaluator's to judge.

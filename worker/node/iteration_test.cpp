@@ -31,10 +31,11 @@ result = "push"
 model = "none"
 )";
 
-/// What becomes of a process: it says something on stderr and ends.
+/// What becomes of a process: it says something on stderr, and in its report, and ends.
 struct fate {
   process_outcome outcome;
   std::string says;
+  std::string reports = {};
 };
 /// By the command line.
 using script = std::function<result<fate>(const std::string& words)>;
@@ -50,6 +51,10 @@ class scripted_sandbox final : public sandbox {
     if (spec.stderr_fd) {
       REQUIRE(::write(spec.stderr_fd.get(), told.says.data(), told.says.size()) ==
               static_cast<ssize_t>(told.says.size()));
+    }
+    if (spec.report_fd) {
+      REQUIRE(::write(spec.report_fd.get(), told.reports.data(), told.reports.size()) ==
+              static_cast<ssize_t>(told.reports.size()));
     }
     outcomes_[++last_] = told.outcome;
     return process_handle{last_};
@@ -94,12 +99,14 @@ class telling_models final : public model_access {
     model_account account;
     account.usage.set_requests(2);
     account.usage.set_cost_nanousd(7);
+    account.usage.set_output_tokens(output_tokens);
     account.obstacle = obstacle;
     return account;
   }
 
   std::vector<model_grant> opened;
   model_obstacle obstacle;
+  int output_tokens = 0;
   bool is_gone = false;
 };
 
@@ -285,11 +292,29 @@ TEST_CASE_FIXTURE(modelled,
   CHECK(lost_because(lost) == "the model gave no answer that could be used: HTTP 529");
   CHECK(std::get<v1::AttemptCleaned>(lost).usage().cost_nanousd() == 7);
   CHECK_FALSE(std::get<v1::AttemptCleaned>(lost).lasting());
+  CHECK(std::get<v1::AttemptCleaned>(lost).no_provider());
 
   models.is_gone = true;
   const auto unknown = run();
   CHECK(lost_because(unknown).find("what the attempt used is not known") == 0);
   CHECK_FALSE(std::get<v1::AttemptCleaned>(unknown).has_usage());
+  CHECK_FALSE(std::get<v1::AttemptCleaned>(unknown).no_provider());
+}
+
+TEST_CASE_FIXTURE(modelled, "a score stays though one request failed, not if none was answered") {
+  backend.how = [](const std::string&) -> result<fate> {
+    fate all_well;
+    all_well.reports = R"({"score": 3})";
+    return all_well;
+  };
+  models.obstacle = {obstacle_kind::upstream, "HTTP 500"};
+  const auto away = run();
+  CHECK(lost_because(away) == "the model gave no answer that could be used: HTTP 500");
+  CHECK(std::get<v1::AttemptCleaned>(away).no_provider());
+  models.output_tokens = 1;
+  const auto measured = run();
+  REQUIRE_MESSAGE(std::holds_alternative<v1::AttemptResult>(measured), lost_because(measured));
+  CHECK(std::get<v1::AttemptResult>(measured).score().score() == 3);
 }
 
 TEST_CASE_FIXTURE(modelled, "without a gateway no candidate that needs a model is measured") {
