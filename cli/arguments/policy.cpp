@@ -25,8 +25,11 @@ void add_policy_commands(CLI::App& app, command_line& line) {
       "  source-size SIZE        all files of a newborn but its context, such as 2MiB\n"
       "  source-growth X         the same, as a multiple of the seed's, such as 2 or 1.5\n"
       "  context-size SIZE       the context, such as 128KiB\n"
-      "Actions: warn, pause, rollback (to the parent of the head), kill, kill-clade (and all that\n"
-      "descends from it). What was found is in `germline logs` and `germline show LINEAGE`.\n\n"
+      "  near-duplicate PART     how much its change is like another's of the same parent: 0.9\n"
+      "Actions: refuse (of near-duplicate alone: it ends as rejected, before it is built), warn, "
+      "pause,\n"
+      "rollback (to the parent of the head), kill, kill-clade (and all that descends from it). "
+      "What was found is in `germline logs` and `germline show LINEAGE`.\n\n"
       "Examples:\n  germline policy test run_0193a 'failure-streak 3 pause' 'source-growth 2 "
       "warn'\n"
       "  germline policy test run_0193a --file run.toml");

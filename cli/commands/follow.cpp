@@ -32,7 +32,7 @@ bool is_over(const v1::RunInfo& run) {
     return true;
   }
   for (const auto& lineage : run.lineages()) {
-    if (!is_settled(lineage) || lineage.has_live()) return false;
+    if (!is_settled(lineage) || (lineage.has_live() && is_leased(lineage.live()))) return false;
   }
   return true;
 }

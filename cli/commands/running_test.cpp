@@ -138,6 +138,15 @@ TEST_CASE("run imports the best of an archive that was written to a file") {
   CHECK(bad.code == 2);
   CHECK(bad.err.find("archive.jsonl, line 7: this is no object in JSON; ") != std::string::npos);
   CHECK(bad.err.find("write the file with `germline archive export`") != std::string::npos);
+  const auto twice = line("gen_3", 1, parent) + "\n" + line("gen_3", 1, parent);
+  std::ofstream(file) << line("gen_1", 0, "") << twice;
+  CHECK(with.run(ask).code == 0);
+  CHECK(with.control.created.imports_size() == 1);
+  std::ofstream(file) << "\n";
+  CHECK(with.run(ask).err.find("archive.jsonl is empty; write it with") != std::string::npos);
+  CHECK(with.run("run " + with.place.at("") + " --import /dev/zero").err.find("256 MiB") !=
+        std::string::npos);
+  CHECK(with.run("run " + with.place.at("") + " --import gen_3").code == 2);
   std::ofstream(file) << line("gen_1", 0, "");
   CHECK(with.run(ask).err.find("has no generation but its seed") != std::string::npos);
   CHECK(with.run("run " + with.place.at("") + " --import-count 2").code == 2);

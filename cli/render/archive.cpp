@@ -114,7 +114,7 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
   std::string text =
       "generation_id,lineage_id,parent,number,depth,commit,source_id,born_ms,samples,failed,open,"
       "mean,low,high,barred,source_bytes,context_bytes,same_as,merged,"
-      "novelty,cost_usd\r\n";
+      "novelty,cost_usd,imported\r\n";
   for (const auto& each : tree.generations()) {
     const auto& fitness = each.fitness();
     text += each.generation_id() + "," + each.lineage_id() + "," + each.parent() + "," +
@@ -131,7 +131,7 @@ std::string archive_csv(const v1::GetTreeReply& tree) {
             each.same_as() + ",";
     for (int i = 0; i < each.merged_size(); ++i) text += (i > 0 ? " " : "") + each.merged(i);
     text += "," + (each.has_likeness() ? exact(1 - each.likeness()) : "") + "," +
-            exact(static_cast<double>(each.cost_nanousd()) / 1e9) + "\r\n";
+            exact(static_cast<double>(each.cost_nanousd()) / 1e9) + "," + each.imported() + "\r\n";
   }
   return text;
 }

@@ -101,10 +101,10 @@ TEST_CASE("the archive is a line a generation, and a row") {
   CHECK(first["fitness_direction"] == "FITNESS_DIRECTION_MAXIMIZE");
   const auto csv = archive_csv(tree);
   CHECK(csv.substr(0, csv.find('\r'))
-            .ends_with(",source_bytes,context_bytes,same_as,merged,novelty,cost_usd"));
-  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,,gen_a gen_b,,0\r\n") !=
+            .ends_with(",source_bytes,context_bytes,same_as,merged,novelty,cost_usd,imported"));
+  CHECK(csv.find("gen_sure,,,0,0,,,0,5,0,0,2,1.9,2.1,false,0,0,,gen_a gen_b,,0,\r\n") !=
         std::string::npos);
-  CHECK(csv.find("gen_unscored,,gen_sure,3,0,,,0,0,0,1,,,,true,0,0,,,0.75,1.5\r\n") !=
+  CHECK(csv.find("gen_unscored,,gen_sure,3,0,,,0,0,0,1,,,,true,0,0,,,0.75,1.5,\r\n") !=
         std::string::npos);
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("who has the source of another is that one, in the ranks") {
   same.set_generation_id("gen_same");
   same.set_same_as("gen_sure");
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_sure", "gen_lucky", "gen_poor"});
-  CHECK(archive_csv(tree).find(",false,0,0,gen_sure,,,0\r\n") != std::string::npos);
+  CHECK(archive_csv(tree).find(",false,0,0,gen_sure,,,0,\r\n") != std::string::npos);
   // Where that one is not in the tree, of a lineage alone, it has its own rank.
   tree.mutable_generations()->DeleteSubrange(0, 1);
   CHECK(ids(ranking(tree)) == std::vector<std::string>{"gen_same", "gen_lucky", "gen_poor"});

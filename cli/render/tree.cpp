@@ -233,7 +233,9 @@ class tree_text {
     if (!parent.empty() && !head.empty() && parent != head) {
       add_notes(out.notes, how_, paint::plain, "from " + parent_words(parent, each.lineage_id()));
       if (each.has_choice()) {
-        add_notes(out.notes, how_, paint::plain, choice_words(each.choice()));
+        add_notes(out.notes, how_, paint::plain,
+                  each.imported().empty() ? choice_words(each.choice())
+                                          : "in its agent's place " + safe_line(each.imported()));
       }
     }
     for (auto& note : iteration_notes(each, how_)) out.notes.push_back(std::move(note));

@@ -105,12 +105,19 @@ std::string found_words(const v1::RunInfo& run) {
 }
 
 std::string live_words(const v1::IterationInfo& iteration) {
-  if (iteration.phase() != v1::ITERATION_PHASE_UNSPECIFIED) return word(iteration.phase());
+  // What it last did stays in the record when its worker has lost it.
   const auto& attempts = iteration.attempts();
-  const bool leased = std::any_of(attempts.begin(), attempts.end(), [](const auto& attempt) {
+  const bool is_lost = !attempts.empty() && attempts.rbegin()->state() == v1::ATTEMPT_STATE_LOST;
+  if (is_lost) return word(v1::ITERATION_PHASE_UNSPECIFIED);
+  if (iteration.phase() != v1::ITERATION_PHASE_UNSPECIFIED) return word(iteration.phase());
+  return word(is_leased(iteration) ? v1::ITERATION_PHASE_PREPARING : iteration.phase());
+}
+
+bool is_leased(const v1::IterationInfo& iteration) {
+  const auto& attempts = iteration.attempts();
+  return std::any_of(attempts.begin(), attempts.end(), [](const auto& attempt) {
     return attempt.state() == v1::ATTEMPT_STATE_LEASED;
   });
-  return word(leased ? v1::ITERATION_PHASE_PREPARING : iteration.phase());
 }
 
 std::string number_words(double value) {

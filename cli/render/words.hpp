@@ -31,6 +31,8 @@ std::string found_words(const v1::RunInfo& run);
 
 /// What a live iteration does: its phase, or "waiting" for a slot.
 std::string live_words(const v1::IterationInfo& iteration);
+/// Whether a worker has it just now.
+bool is_leased(const v1::IterationInfo& iteration);
 /// Why it ended, where that says more than how.
 std::string reason_of(const v1::IterationInfo& iteration);
 

@@ -181,7 +181,9 @@ result<rule> parse_rule(std::string_view text) {
   out.refuses = out.what == measure::near_duplicate && words[2] == refuse;
   if (action == actions.end() && !out.refuses) {
     if (words[2] == refuse) return wrong(said, "only near-duplicate can `refuse` what it finds");
-    return wrong(said, "there is no action '" + words[2] + "'; there are " + named_actions());
+    const std::string more = out.what == measure::near_duplicate ? ", refuse" : "";
+    return wrong(said,
+                 "there is no action '" + words[2] + "'; there are " + named_actions() + more);
   }
   if (!out.refuses) out.action = *action;
   const auto limit = read_limit(out.what, words[1]);

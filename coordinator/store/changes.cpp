@@ -24,7 +24,12 @@ records::like_change nearest_change(SQLite::Database& db, const std::string& ite
   records::like_change nearest;
   const auto changed = change_sketch::read(sketch);
   if (!changed || changed->empty()) return nearest;
-  SQLite::Statement parent(db, "SELECT parent_generation FROM items WHERE id=?");
+  // What is imported is compared with nothing: it changed the seed in many steps, as others of its
+  // archive did before.
+  SQLite::Statement parent(
+      db,
+      "SELECT parent_generation FROM items i WHERE id=? AND NOT EXISTS (SELECT 1 FROM imports m"
+      " WHERE m.item_id = i.id AND m.item_id <> '')");
   bind_all(parent, item);
   if (!parent.executeStep()) return nearest;
   SQLite::Statement row(db, select_siblings);
@@ -41,8 +46,10 @@ void note_change(SQLite::Database& db, const records::verdict& judged, const std
   const auto sketch = change_sketch::read(judged.change_sketch);
   if (!sketch || sketch->empty()) return;
   const auto nearest = nearest_change(db, judged.item.str(), judged.change_sketch);
-  exec(db, "UPDATE items SET likeness=?, like_generation=? WHERE id=?", nearest.likeness,
-       nearest.generation, judged.item.str());
+  exec(db,
+       "UPDATE items SET likeness=?, like_generation=? WHERE id=? AND NOT EXISTS (SELECT 1 FROM"
+       " imports m WHERE m.item_id = items.id AND m.item_id <> '')",
+       nearest.likeness, nearest.generation, judged.item.str());
   if (born.empty()) return;
   SQLite::Statement row(
       db,
@@ -55,8 +62,7 @@ void note_change(SQLite::Database& db, const records::verdict& judged, const std
 }
 
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease) {
-  // What is imported changed the seed in many steps, as others of its archive did before.
-  if (!lease.given_commit().empty()) return;
+  if (!lease.given_commit().empty()) return;  // as above
   if (lease.kind() != v1::WORK_KIND_ITERATE || policy.empty()) return;
   const auto rules = evolution::parse_policy(policy);
   const double limit = rules ? evolution::refused_likeness(*rules) : 0;

@@ -68,6 +68,8 @@ result<records::findings> store::judge_by_policy(const records::policy_request& 
     const auto found = done->findings(policy);
     const auto* acting = evolution::strongest(found);
     for (const auto& each : found) {
+      // What ran beside the one that it is like was not refused.
+      if (each.by->refuses && judged.reason != "near_duplicate") continue;
       out.push_back({each.by->text, each.by->action, each.words, &each == acting});
     }
     impl_->judged.insert_or_assign(lineage,

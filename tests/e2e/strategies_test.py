@@ -144,6 +144,12 @@ class Strategies(unittest.TestCase):
         others = [g for g in tree["generations"] if g["parent"] and not g["imported"]]
         self.assertEqual({g["parent"] for g in others}, {imported[best[0]]["generation_id"]}, story)
         self.assertIn("imported " + best[0][:10], fleet.call("tree", run).stdout)
+        # What imports have in common with each other no rule is asked about.
+        ruled = fleet.run(place, 1, "--lineages", "2", "--strategy", "best", "--import", file,
+                          "--import-count", "2", "--policy", "near-duplicate 0.0001 kill")
+        tree, ended = fleet.settled(ruled, 2)
+        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2,
+                         json.dumps(tree, indent=1) + fleet.logs())
 
     def test_a_change_that_was_made_before_is_refused(self):
         fleet = self.fleet
