@@ -56,7 +56,9 @@ iterate() {
       printf 'mkdir -p build\n%s\n' 'echo "<testsuite name=\"own\" tests=\"1\"><testcase name=\"all_is_well\"/></testsuite>" > build/junit.xml' > test.sh ;;
     touch-protected) learn "$n"; printf '#!/bin/sh\nexit 0\n' > protected/run ;;
     hang) while :; do sleep 3600; done ;;
-    fork-bomb) bomb() { bomb | bomb & }; bomb; while :; do sleep 1 || :; done ;;
+    fork-bomb)  # lit again whenever no process could be made and all have ended
+      bomb() { bomb | bomb & }
+      while :; do command eval bomb || :; wait; done ;;  # `command`: a failed fork ends no shell
     break-context) learn "$n"; echo '{"goalState": "forget", "history": []' > agent_context.json ;;
     break-build) learn "$n"; echo 'exit 1' > build.sh ;;
     hang-tests) learn "$n"; echo 'while :; do sleep 3600; done' > test.sh ;;
