@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "common/artefact/tar.hpp"
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "common/random.hpp"
@@ -12,6 +11,7 @@
 #include "worker/node/commands_of.hpp"
 #include "worker/node/evaluating.hpp"
 #include "worker/node/importing.hpp"
+#include "worker/node/iteration_sources.hpp"
 #include "worker/node/judging.hpp"
 #include "worker/node/model_session.hpp"
 #include "worker/node/near_duplicate.hpp"
@@ -23,12 +23,7 @@
 namespace germline::worker {
 namespace {
 
-constexpr std::int64_t max_pack_bytes = 256 << 20;
-constexpr std::int64_t max_inspiration_bytes = 8 << 20;  // beside the parent's, of 256 MiB in all
-constexpr std::int64_t max_artefact_bytes = 512 << 20;
-constexpr std::size_t max_pushed_bytes = 64 << 20;
 constexpr std::size_t max_output_bytes = 64 * 1024;
-constexpr std::int64_t default_wall_ms = 30 * 60'000;
 constexpr std::size_t max_details_bytes = 16'000;
 
 v1::Score to_proto(const evaluation_score& from) {
@@ -72,7 +67,8 @@ class iteration final : public running_attempt {
         progress_(std::move(progress)),
         sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms),
         model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms),
-        moves_(*context_.bulk, *context_.time, random_) {}
+        moves_(*context_.bulk, *context_.time, random_),
+        sources_(context_, lease_, sandboxes_, moves_) {}
 
   attempt_end run() override;
   void cancel(const std::string& why) override;
@@ -84,7 +80,6 @@ class iteration final : public running_attempt {
   result<void> iterate();
   result<void> measure();
   result<void> prepare();
-  result<artefact_pin> artefact_of(const std::string& id);
   result<std::string> open_model(live_sandbox& box);
   result<model_obstacle> close_model();
   result<agent_run> run_agent();
@@ -94,14 +89,9 @@ class iteration final : public running_attempt {
                           bool founding);
   result<void> conclude(conclusion how, agent_run& agent);
   result<void> deliver(const std::string& pack, judgement* verdict);
-  result<spool> objects_of(const std::string& commit);
-  result<std::vector<spool>> inspiring_objects();
-  result<std::unique_ptr<live_sandbox>> open_workspace(const std::string& artefact_dir,
-                                                       std::vector<spool>& inspiring);
 
-  std::string task_json(const v1::Lease& lease) const;
   std::string probation_task() const;
-  sandbox_policy_spec policy() const;
+  sandbox_policy_spec policy() const { return policy_of(lease_, commands_); }
   void phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
              const std::string& detail);
   void begin(v1::IterationPhase next, const std::string& step) { phase(next, step, "started", ""); }
@@ -113,6 +103,7 @@ class iteration final : public running_attempt {
   model_session model_;
   system_random random_;
   transfers moves_;
+  iteration_sources sources_;
   genome_commands commands_;
   genome_commands seed_commands_;
   spool parent_pack_;
@@ -136,42 +127,11 @@ void iteration::phase(v1::IterationPhase phase, const std::string& step, const s
   progress_(std::move(update));
 }
 
-/// What the run allows, or the node's default; less where the genome asks for less.
-sandbox_policy_spec iteration::policy() const {
-  const auto cap = [](std::int64_t& value, std::int64_t asked) {
-    if (asked > 0) value = std::min(value, asked);
-  };
-  sandbox_policy_spec spec;
-  const auto& limits = lease_.limits();
-  if (limits.memory_bytes() > 0) spec.memory_bytes = limits.memory_bytes();
-  if (limits.cpu_milli() > 0) spec.cpu_millis = limits.cpu_milli();
-  if (limits.pids() > 0) spec.pids_max = limits.pids();
-  if (limits.disk_bytes() > 0) spec.workspace_bytes = limits.disk_bytes();
-  spec.wall_ms = limits.wall_time_ms() > 0 ? limits.wall_time_ms() : default_wall_ms;
-  const auto& asked = commands_.sandbox;
-  cap(spec.memory_bytes, asked.memory_bytes);
-  cap(spec.cpu_millis, asked.cpu_milli);
-  cap(spec.pids_max, asked.pids);
-  cap(spec.workspace_bytes, asked.disk_bytes);
-  cap(spec.wall_ms, asked.wall_time_ms);
-  return spec;
-}
-
-std::string iteration::task_json(const v1::Lease& lease) const {
-  task_extras extras;
-  extras.wall_time_ms = policy().wall_ms;
-  extras.deadline_utc_ms = context_.time->utc_ms() + extras.wall_time_ms;
-  extras.context_path = commands_.context;
-  extras.build_command = commands_.build;
-  extras.test_command = commands_.test;
-  return make_task_json(lease, extras);
-}
-
 /// Where it is read the clone has nothing but the lineage.
 std::string iteration::probation_task() const {
   auto alone = lease_;
   alone.clear_inspirations();
-  return task_json(alone);
+  return task_json_of(alone, commands_, *context_.time);
 }
 
 attempt_end iteration::run() {
@@ -233,84 +193,13 @@ result<void> iteration::prepare() {
   GERMLINE_TRY_ASSIGN(commands_, commands_of(lease_.genome_toml(), lease_.folder()));
   seed_commands_ = commands_;
   if (lease_.kind() == v1::WORK_KIND_EVALUATE) {  // what is measured is built already
-    GERMLINE_TRY_ASSIGN(seed_pack_, objects_of(lease_.seed_commit()));
+    GERMLINE_TRY_ASSIGN(seed_pack_, sources_.objects_of(lease_.seed_commit()));
     return {};
   }
-  GERMLINE_TRY_ASSIGN(parent_pack_, objects_of(lease_.parent_commit()));
+  GERMLINE_TRY_ASSIGN(parent_pack_, sources_.objects_of(lease_.parent_commit()));
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
-  GERMLINE_TRY_ASSIGN(seed_pack_, objects_of(lease_.seed_commit()));
+  GERMLINE_TRY_ASSIGN(seed_pack_, sources_.objects_of(lease_.seed_commit()));
   return {};
-}
-
-/// A pack with all that the commit reaches.
-result<spool> iteration::objects_of(const std::string& commit) {
-  return context_.objects->get(
-      commit, max_pack_bytes,
-      [&](const std::vector<std::string>& have, spool into) -> result<object_cache::fetched> {
-        fetch_wish wish;
-        wish.worker_id = context_.worker_id;
-        wish.want = {commit};
-        wish.have = have;
-        wish.max_bytes = max_pack_bytes;
-        GERMLINE_TRY_ASSIGN(auto came, moves_.fetch(wish, std::move(into)));
-        return object_cache::fetched{std::move(came.base), std::move(came.bytes)};
-      });
-}
-
-/// A pack for each inspiration, with what its base's history, and so the parent's, has not. One
-/// that cannot be had, or is too large, is not shown: what others bore must keep no iteration from
-/// its work.
-result<std::vector<spool>> iteration::inspiring_objects() {
-  std::vector<spool> packs;
-  const auto wanted = lease_.inspirations();
-  lease_.clear_inspirations();
-  for (const auto& each : wanted) {
-    fetch_wish wish;
-    wish.worker_id = context_.worker_id;
-    wish.want = {each.commit()};
-    wish.have = {each.base()};
-    wish.max_bytes = max_inspiration_bytes;
-    GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-    auto came = moves_.fetch(wish, std::move(into));
-    if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
-    if (!came) {
-      log_warning("attempt {} is not shown {}: {}", lease_.attempt_id(), each.generation_id(),
-                  came.error().message());
-      continue;
-    }
-    packs.push_back(std::move(came->bytes));
-    *lease_.add_inspirations() = each;
-  }
-  return packs;
-}
-
-/// A sandbox with the agent's clone and its task.
-result<std::unique_ptr<live_sandbox>> iteration::open_workspace(const std::string& artefact_dir,
-                                                                std::vector<spool>& inspiring) {
-  auto spec = policy();
-  spec.scratch.push_back({"/srv", uid_role::agent, 256 << 20});
-  spec.mounts.push_back({artefact_dir, "/germline/artefact"});
-  spec.files.push_back({"/germline/task.json", task_json(lease_)});
-  if (commands_.model != "none") spec.gateway_port = gateway_port;
-  GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(std::move(spec)));
-  clone_request clone;
-  GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
-  clone.packs = {history};
-  clone.commit = lease_.parent_commit();
-  for (std::size_t i = 0; i < inspiring.size(); ++i) {
-    GERMLINE_TRY_ASSIGN(const auto pack, inspiring[i].view());
-    clone.packs.push_back(pack);
-    const auto place = static_cast<int>(i);
-    clone.branches.push_back({inspiration_branch(place), lease_.inspirations(place).commit()});
-  }
-  const auto laid = lay_out_clone(box->get(), clone);
-  if (laid) return box;
-  if (inspiring.empty() || sandboxes_.cancelled()) return laid.error();
-  log_warning("attempt {} is shown nothing: {}", lease_.attempt_id(), laid.error().message());
-  lease_.clear_inspirations();
-  inspiring.clear();
-  GERMLINE_TRY(box->destroy());
-  return open_workspace(artefact_dir, inspiring);
 }
 
 result<judgement> iteration::judge(const std::string& commit, const std::string* canonical_pack,
@@ -370,12 +259,12 @@ result<void> iteration::found() {
 }
 
 result<void> iteration::measure() {
-  GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
+  GERMLINE_TRY_ASSIGN(const auto parent, sources_.artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
   evaluation_request request;
   artefact_pin held_out;
   if (!lease_.held_out_id().empty()) {
-    GERMLINE_TRY_ASSIGN(held_out, artefact_of(lease_.held_out_id()));
+    GERMLINE_TRY_ASSIGN(held_out, sources_.artefact_of(lease_.held_out_id()));
     GERMLINE_TRY_ASSIGN(request.held_out_dir, held_out.tree_path());
   }
   begin(v1::ITERATION_PHASE_RUNNING, "evaluation");
@@ -425,27 +314,6 @@ result<void> iteration::measure() {
   return {};
 }
 
-/// The sealed artefact on this machine, fetched when it is not here yet; its hash is checked.
-result<artefact_pin> iteration::artefact_of(const std::string& id) {
-  auto here = context_.artefacts->use(id);
-  if (here || here.error().code() != error_code::not_found) return here;
-  fetch_wish wish;
-  wish.kind = content_kind::artefact;
-  wish.worker_id = context_.worker_id;
-  wish.artefact_id = id;
-  wish.max_bytes = max_artefact_bytes;
-  GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-  GERMLINE_TRY_ASSIGN(auto arrived, moves_.fetch(wish, std::move(into)));
-  GERMLINE_TRY_ASSIGN(const auto tar, arrived.bytes.view());
-  GERMLINE_TRY_ASSIGN(const auto files, artefact::read_tar(tar, {}, {}));
-  GERMLINE_TRY_ASSIGN(auto stored, context_.artefacts->seal(files));
-  if (stored.id() != id) {
-    return error(error_code::data_loss, "artefact " + id + " arrived as " + stored.id());
-  }
-  stored.keep();
-  return stored;
-}
-
 /// Gives who is in the sandbox a model. The token that is asked for, of this attempt alone.
 result<std::string> iteration::open_model(live_sandbox& box) {
   const auto token = "germline-" + make_uuid7_hex(*context_.time, random_) +
@@ -473,10 +341,10 @@ result<model_obstacle> iteration::close_model() {
 }
 
 result<agent_run> iteration::run_agent() {
-  GERMLINE_TRY_ASSIGN(const auto parent, artefact_of(lease_.parent_artefact_id()));
+  GERMLINE_TRY_ASSIGN(const auto parent, sources_.artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
-  GERMLINE_TRY_ASSIGN(auto inspiring, inspiring_objects());
-  GERMLINE_TRY_ASSIGN(auto box, open_workspace(artefact_dir, inspiring));
+  GERMLINE_TRY_ASSIGN(const auto history, parent_pack_.view());
+  GERMLINE_TRY_ASSIGN(auto box, sources_.open_workspace(commands_, history, artefact_dir));
   const bool with_model = commands_.model != "none";
   std::string token;
   if (with_model) {
@@ -541,25 +409,12 @@ result<agent_run> iteration::run_agent() {
 
 /// What was born elsewhere, as if an agent had pushed it.
 result<agent_run> iteration::take_given() {
-  fetch_wish wish;
-  wish.worker_id = context_.worker_id;
-  wish.want = {lease_.given_commit()};
-  wish.have = {lease_.parent_commit()};
-  wish.max_bytes = max_pushed_bytes;
-  GERMLINE_TRY_ASSIGN(auto into, context_.artefacts->make_spool());
-  auto came = moves_.fetch(wish, std::move(into));
+  auto came = sources_.given();
   begin(v1::ITERATION_PHASE_IMPORTING, "import");
+  GERMLINE_TRY_ASSIGN(auto objects, std::move(came));
   agent_run given;
-  if (!came) {
-    const auto code = came.error().code();
-    const bool is_its_own = code == error_code::resource_exhausted ||
-                            code == error_code::not_found || code == error_code::data_loss;
-    if (!is_its_own) return came.error();
-    given.unreadable = "what is to be imported cannot be had: " + came.error().message();
-    return given;
-  }
-  GERMLINE_TRY_ASSIGN(const auto pack, came->bytes.view());
-  given.pushed = {lease_.given_commit(), std::string(pack)};
+  given.unreadable = std::move(objects.unreadable);
+  if (given.unreadable.empty()) given.pushed = {lease_.given_commit(), std::move(objects.pack)};
   return given;
 }
 
