@@ -140,6 +140,7 @@ int run_command_line(int argc, char** argv) {
   add_archive_commands(app, line);
   add_steering_commands(app, line);
   add_policy_commands(app, line);
+  add_replay_commands(app, line);
   add_certificate_commands(app, line);
   add_machine(app, line);
   for (int i = 1; i < argc; ++i) {

@@ -219,6 +219,10 @@ result<v1::CreateRunReply> control_client::create_run(const v1::CreateRunRequest
   return call(&v1::Control::Stub::CreateRun, request, create_limit_s);
 }
 
+result<v1::CreateRunReply> control_client::replay(const v1::ReplayRequest& request) {
+  return call(&v1::Control::Stub::Replay, request, create_limit_s);
+}
+
 result<v1::ListRunsReply> control_client::list_runs(const v1::ListRunsRequest& request) {
   return call(&v1::Control::Stub::ListRuns, request, read_limit_s);
 }

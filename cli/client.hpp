@@ -32,6 +32,7 @@ class control_client {
   /// `tar`: files for evaluators alone.
   result<v1::HeldOut> put_held_out(const std::string& tar);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
+  result<v1::CreateRunReply> replay(const v1::ReplayRequest& request);
   result<v1::ListRunsReply> list_runs(const v1::ListRunsRequest& request);
   result<v1::ListLineagesReply> list_lineages(const v1::ListLineagesRequest& request);
   result<v1::GetTreeReply> get_tree(const v1::GetTreeRequest& request);

@@ -99,6 +99,7 @@ void add_transcript_commands(CLI::App& app, command_line& line);
 void add_archive_commands(CLI::App& app, command_line& line);
 void add_steering_commands(CLI::App& app, command_line& line);
 void add_policy_commands(CLI::App& app, command_line& line);
+void add_replay_commands(CLI::App& app, command_line& line);
 void add_certificate_commands(CLI::App& app, command_line& line);
 void add_machine(CLI::App& app, command_line& line);
 

@@ -92,6 +92,15 @@ struct run_options {
 };
 exit_code run_run(const session& with, const run_options& options);
 
+struct replay_options {
+  std::string run;
+  bool strict = false, live = false, follow = false;
+};
+/// With `follow` failed where the replay parts from the run.
+exit_code run_replay(const session& with, const replay_options& options);
+/// `against` may be empty: then `of` is a replay. Failed where something differs.
+exit_code run_compare(const session& with, const std::string& of, const std::string& against);
+
 struct init_options {
   std::string folder;
   std::string from = "builtin";

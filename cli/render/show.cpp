@@ -37,6 +37,14 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   sheet out(how);
   out.add("run", safe_line(run.run_id()));
   out.add_text("name", run.name());
+  if (!run.replay_of().empty()) {
+    out.add("replay of",
+            safe_line(run.replay_of()) + (run.replay_answers() == v1::REPLAY_ANSWERS_LIVE
+                                              ? ", with the models asked anew"
+                                          : run.replay_answers() == v1::REPLAY_ANSWERS_STRICT
+                                              ? ", models' answers strictly by transcripts"
+                                              : ", models' answers by transcripts"));
+  }
   out.add_text("repository", run.repository());
   out.add_text("branch", run.branch());
   out.add_text("folder", run.folder());
@@ -193,6 +201,7 @@ std::string iteration_sheet(const v1::IterationInfo& iteration, const style& how
   out.add(measures ? "evaluation" : "iteration", safe_line(iteration.item_id()));
   out.add("lineage", safe_line(iteration.lineage_id()));
   out.add(measures ? "of" : "parent", safe_line(iteration.parent_generation()));
+  if (!iteration.replay_of().empty()) out.add("replay of", safe_line(iteration.replay_of()));
   if (iteration.imported().empty()) {
     add_choice(out, iteration);
   } else {

@@ -67,6 +67,10 @@ class control_service final : public v1::Control::Service {
     }
     return answer(people_.create_run(*request), reply);
   }
+  grpc::Status Replay(grpc::ServerContext*, const v1::ReplayRequest* request,
+                      v1::CreateRunReply* reply) override {
+    return answer(people_.replay(*request), reply);
+  }
   grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest*,
                         v1::ListRunsReply* reply) override {
     return answer(people_.list_runs(), reply);

@@ -51,6 +51,7 @@ class people {
   result<v1::HeldOut> put_held_out(const std::string& tar);
   result<v1::PutSeedReply> put_seed(const std::string& pack);
   result<v1::CreateRunReply> create_run(const v1::CreateRunRequest& request);
+  result<v1::CreateRunReply> replay(const v1::ReplayRequest& request);
   result<v1::ListRunsReply> list_runs();
   result<v1::ListLineagesReply> list_lineages(const std::string& run);
   result<v1::GetTreeReply> tree(const v1::GetTreeRequest& request);

@@ -20,8 +20,8 @@ void conductor::begin() const {
   s.waits_for_score = false;
   const bool wanted = s.current.at == lineage::status::active && s.current.live.empty();
   if (!wanted) return done();
-  if (config_.measured.strategy == "chain") {
-    return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {}, {});
+  if (config_.measured.strategy == "chain" && !config_.measured.replays) {
+    return record_iteration({item_id::make(*config_.env.time, *config_.env.random)}, {});
   }
   const auto copy = *this;
   const records::parent_request asked{s.current.id,
@@ -42,6 +42,10 @@ void conductor::begin_from(const records::parent& parent) const {
   auto& s = self_->state;
   if (parent.waits) {
     s.waits_for_score = true;
+    return done();
+  }
+  if (parent.pauses) {
+    change_surely(*parent.pauses);
     return done();
   }
   if (parent.generation.empty()) {
@@ -69,7 +73,7 @@ void conductor::begin_from(const records::parent& parent) const {
 void conductor::show_inspirations(const lineage::iteration_begun& what,
                                   const records::parent& parent) const {
   if (parent.given) return give_source(what, parent);
-  if (parent.inspirations.empty()) return record_iteration(what, parent.how, {});
+  if (parent.inspirations.empty()) return record_iteration(what, parent);
   refs::graft_request asked{config_.folder, {}};
   for (const auto& each : parent.inspirations) {
     asked.grafts.push_back({each.source, each.base, each.generation, each.born_ms});
@@ -78,15 +82,19 @@ void conductor::show_inspirations(const lineage::iteration_begun& what,
   self_->request(config_.refs, caf::infinite, asked)
       .then(
           [copy, what, parent](const std::vector<std::string>& commits) {
-            auto shown = parent.inspirations;
-            for (std::size_t i = 0; i < shown.size(); ++i) shown[i].commit = commits.at(i);
-            copy.record_iteration(what, parent.how, shown);
+            auto shown = parent;
+            for (std::size_t i = 0; i < shown.inspirations.size(); ++i) {
+              shown.inspirations[i].commit = commits.at(i);
+            }
+            copy.record_iteration(what, shown);
           },
           [copy, what, parent](const caf::error& failure) {
             if (may_pass(failure)) return copy.begin_later(failure);
             log_error("lineage {} is shown no inspirations: {}", copy.self_->state.current.id.str(),
                       from_caf(failure).message());
-            copy.record_iteration(what, parent.how, {});
+            auto alone = parent;
+            alone.inspirations.clear();
+            copy.record_iteration(what, alone);
           });
 }
 
@@ -101,30 +109,28 @@ void conductor::give_source(const lineage::iteration_begun& what,
   self_->request(config_.refs, caf::infinite, asked)
       .then(
           [copy, what, parent](const std::vector<std::string>& commits) {
-            auto given = *parent.given;
-            given.commit = commits.at(0);
-            copy.record_iteration(what, parent.how, {}, given);
+            auto given = parent;
+            given.given->commit = commits.at(0);
+            copy.record_iteration(what, given);
           },
           [copy](const caf::error& failure) { copy.begin_later(failure); });
 }
 
 void conductor::record_iteration(const lineage::iteration_begun& what,
-                                 const std::optional<records::chosen>& how,
-                                 const std::vector<records::inspiration>& shown,
-                                 const std::optional<records::given_source>& given) const {
+                                 const records::parent& parent) const {
   auto t = lineage::apply(self_->state.current, what);
   if (!t.refused.empty()) return done();
   const auto copy = *this;
   self_
-      ->request(
-          config_.store, caf::infinite,
-          records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), how, shown, given})
+      ->request(config_.store, caf::infinite,
+                records::new_iteration{what.item, t.next, config_.env.time->utc_ms(), parent.how,
+                                       parent.inspirations, parent.given, parent.replays})
       .then(
           [copy, t] {
             copy.adopt(t);
             copy.done();
           },
-          [copy, how](const caf::error& failure) {
+          [copy, how = parent.how](const caf::error& failure) {
             const bool was_killed = from_caf(failure).code() == error_code::failed_precondition;
             if (!how || !was_killed) return copy.begin_later(failure);
             copy.one(lineage::begin_iteration{});  // another parent is chosen

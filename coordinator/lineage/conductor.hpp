@@ -99,11 +99,10 @@ class conductor {
   void begin_from(const records::parent& parent) const;
   void show_inspirations(const lineage::iteration_begun& what, const records::parent& parent) const;
   void give_source(const lineage::iteration_begun& what, const records::parent& parent) const;
-  void record_iteration(const lineage::iteration_begun& what,
-                        const std::optional<records::chosen>& how,
-                        const std::vector<records::inspiration>& shown,
-                        const std::optional<records::given_source>& given = std::nullopt) const;
+  void record_iteration(const lineage::iteration_begun& what, const records::parent& parent) const;
   void begin_later(const caf::error& failure) const;
+  /// Others of a replay may wait for this lineage.
+  void tell_others() const;
   void one(const lineage::roll_back&) const;
   void one(const lineage::kill_by_policy&) const;
   void one(const lineage::offer_item&) const;

@@ -196,6 +196,12 @@ void conductor::judge_by_policy(const ended_ptr& ended) const {
           });
 }
 
+void conductor::tell_others() const {
+  const auto runs =
+      caf::actor_cast<runs_actor>(caf::actor_cast<caf::strong_actor_ptr>(config_.runs));
+  if (runs) self_->send(runs, scored_atom_v);
+}
+
 void conductor::record(const ended_ptr& ended) const {
   const auto& verdict = ended->verdict;
   lineage::iteration_ended what{verdict.how, verdict.commit, {}, verdict.reason};
@@ -229,6 +235,7 @@ void conductor::record(const ended_ptr& ended) const {
                      lineage::to_string(ended->verdict.how), ended->verdict.reason);
             ended->settle({true, true, {}});
             if (is_measured) copy.measure(*ended->born);
+            if (copy.config_.measured.replays) copy.tell_others();
             copy.adopt(t);
             copy.done();
           },

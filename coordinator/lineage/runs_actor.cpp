@@ -77,6 +77,11 @@ class registrar {
                 lineage::state fresh;
                 fresh.id = id;
                 fresh.max_iterations = run.max_iterations;
+                if (!run.replayed.empty()) {
+                  const auto& again = run.replayed.at(entry.unfounded.size());
+                  fresh.max_iterations = again.iterations;
+                  fresh.last_number = again.last_number;
+                }
                 entry.unfounded.push_back(
                     copy.spawn(fresh, {}, run.folder, run.measured, false, false));
               }

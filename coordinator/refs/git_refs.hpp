@@ -126,6 +126,8 @@ class git_refs {
   /// with the input.
   virtual result<imported_seed> import_seed(const seed_source& source, const std::string& folder,
                                             const run_id& run) = 0;
+  /// Pins a seed that is here for another run, too.
+  virtual result<void> keep_seed_again(const std::string& commit, const run_id& run) = 0;
   /// The seed of a run that came to nothing is pinned no more. What cannot be done is logged.
   virtual void forget_seed(const run_id& run) = 0;
   /// Seals files that evaluators alone are to see, from a tar of unknown origin. Where no run has

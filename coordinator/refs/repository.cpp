@@ -130,6 +130,14 @@ class repository final : public git_refs {
     return imported_seed{seed->commit, seed->branch, *text};
   }
 
+  result<void> keep_seed_again(const std::string& commit, const run_id& run) override {
+    const std::lock_guard lock(mutex_);
+    if (!repo_.has_object(commit)) {
+      return error(error_code::data_loss, "the seed " + commit + " is not in the repository");
+    }
+    return set(repo_, "refs/germline/runs/" + run.str() + "/seed", commit);
+  }
+
   void forget_seed(const run_id& run) override {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; forget_ref(import_ref(run, i)); ++i) continue;

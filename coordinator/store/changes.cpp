@@ -16,6 +16,13 @@ constexpr int siblings_max = 256;
 constexpr const char* select_siblings =
     "SELECT c.generation_id, c.sketch FROM changes c JOIN generations g ON g.id ="
     " c.generation_id WHERE c.parent_id = ? AND g.barred = 0 ORDER BY c.rowid DESC LIMIT ?";
+// Of an iteration that is done again: those that are again what was there when it was leased.
+constexpr const char* select_siblings_again =
+    "SELECT c.generation_id, c.sketch FROM items i JOIN changes c ON c.parent_id ="
+    " i.parent_generation JOIN generations g ON g.id = c.generation_id JOIN items b ON b.id ="
+    " g.born_of_item JOIN generations o ON o.born_of_item = b.replay_of WHERE i.id = ? AND"
+    " g.barred = 0 AND o.born_ms < (SELECT MAX(a.leased_ms) FROM attempts a WHERE a.item_id ="
+    " i.replay_of) ORDER BY o.rowid DESC LIMIT ?";
 
 }  // namespace
 
@@ -68,8 +75,9 @@ void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, 
   const double limit = rules ? evolution::refused_likeness(*rules) : 0;
   if (limit == 0) return;
   lease.set_near_duplicate(limit);
-  SQLite::Statement row(db, select_siblings);
-  bind_all(row, lease.parent_generation(), siblings_max);
+  const bool is_again = lease.replay_answers() != v1::REPLAY_ANSWERS_UNSPECIFIED;
+  SQLite::Statement row(db, is_again ? select_siblings_again : select_siblings);
+  bind_all(row, is_again ? lease.item_id() : lease.parent_generation(), siblings_max);
   while (row.executeStep()) {
     auto& sibling = *lease.add_siblings();
     sibling.set_generation_id(text(row, 0));

@@ -83,7 +83,7 @@ constexpr const char* select_lineage =
     // Whether a person had it begin from a generation.
     " EXISTS (SELECT 1 FROM generations g WHERE g.id = l.forked_from AND g.depth > 0),"
     " (SELECT COUNT(*) FROM items i WHERE i.asked_by = l.id AND i.asked_by <> ''),"
-    " r.inspirations FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?";
+    " r.inspirations, r.replay_of FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?";
 
 /// With all but what is made of them.
 std::vector<records::inspiration> inspirations_of(SQLite::Database& db,
@@ -173,9 +173,15 @@ evolution::population& store::impl::population_of(const std::string& run,
 result<bool> store::impl::measure_elite(const std::string& run, const item_id& item,
                                         std::int64_t now_ms) {
   SQLite::Statement of(
-      db, "SELECT elite_evaluations, fitness_direction, strategy FROM runs WHERE id=?");
+      db, "SELECT elite_evaluations, fitness_direction, strategy, replay_of FROM runs WHERE id=?");
   bind_all(of, run);
-  if (!of.executeStep() || integer(of, 0) == 0) return false;
+  if (!of.executeStep()) return false;
+  if (!text(of, 3).empty()) {
+    const auto again = measured_less(db, run);
+    if (again) measure_again(db, item, *again, "run", now_ms);
+    return again.has_value();
+  }
+  if (integer(of, 0) == 0) return false;
   GERMLINE_TRY_ASSIGN(const auto by, evolution::parse_strategy(text(of, 2)));
   const auto& all = population_of(run, by, static_cast<v1::FitnessDirection>(integer(of, 1))).all();
   if (all.candidates() == 0) return false;
@@ -198,6 +204,7 @@ result<records::parent> store::choose_parent(const records::parent_request& requ
     SQLite::Statement of(db, select_lineage);
     bind_all(of, request.lineage.str());
     if (!of.executeStep()) return error(error_code::not_found, "no such lineage");
+    if (!text(of, 13).empty()) return parent_again(db, text(of, 0), request.lineage.str());
     const auto head = text(of, 3);
     records::parent out;
     const auto take_head = [&] {

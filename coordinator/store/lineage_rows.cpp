@@ -137,7 +137,8 @@ result<records::forked> store::fork(const records::new_fork& fork) {
         " (SELECT COUNT(*) FROM lineages WHERE run_id = g.run_id),"
         " g.depth > 0 AND NOT EXISTS (SELECT 1 FROM items i WHERE"
         " i.parent_generation = g.id AND i.kind = 2 AND i.ending IN (1, 2, 3)),"
-        " r.folder, r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations FROM"
+        " r.folder, r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations,"
+        " r.replay_of FROM"
         " generations g JOIN runs r ON r.id = g.run_id WHERE g.id=?");
     bind_all(from, fork.from.str());
     if (!from.executeStep()) {
@@ -146,6 +147,12 @@ result<records::forked> store::fork(const records::new_fork& fork) {
     if (integer(from, 5) >= forks_max) {
       return gone("the run has " + std::to_string(forks_max) +
                   " lineages, and may have no more: start another run from the generation");
+    }
+    if (!text(from, 13).empty()) {
+      return gone(
+          "run " + text(from, 0) +
+          " is a replay, and has the lineages of what it does again: fork a generation of " +
+          text(from, 13) + " instead");
     }
     lineage::state s;
     s.id = fork.id;

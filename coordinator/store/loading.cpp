@@ -116,7 +116,8 @@ result<records::loaded> store::load() {
     SQLite::Statement runs(
         db,
         "SELECT r.id, r.found_state, r.found_details, r.seed_commit, r.base_digest, r.folder, g.id,"
-        " r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations FROM"
+        " r.fitness_direction, r.evaluations, r.strategy, r.policy, r.inspirations,"
+        " r.replay_of FROM"
         " runs"
         " r LEFT JOIN generations g ON g.run_id = r.id AND g.lineage_id IS NULL ORDER BY r.id");
     while (runs.executeStep()) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "coordinator/store/records.hpp"
 #include "germline/v1/control.pb.h"
 
 namespace germline {
@@ -101,6 +102,9 @@ class record_reader {
   result<std::string> seed_of(const std::string& run);
   result<worker_needs> needs_of(const std::string& run);
   result<genome_place> genome_of(const std::string& run);
+  /// What a run that does it again is to be; without what is new of that one: its ids, its time and
+  /// how models answer. failed_precondition: it was not founded, or something of it is under way.
+  result<records::new_run> run_again(const std::string& id);
   result<std::string> item_of_attempt(const std::string& attempt);
   /// Another number whenever the record was written since the last call. Cheap: nothing is read.
   result<std::int64_t> version();

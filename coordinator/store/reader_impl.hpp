@@ -28,7 +28,7 @@ inline constexpr const char* select_run =
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
     " random_seed, strategy, policy, priority, weight,"
     " inspirations, models, model_choice, evaluation_budget_nanousd, held_out_id,"
-    " held_out_files, held_out_bytes FROM runs";
+    " held_out_files, held_out_bytes, replay_of, replay_answers FROM runs";
 inline constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -46,7 +46,9 @@ inline constexpr const char* select_lineage =
     " lineages.id AND g.number = last_number AND (SELECT r.strategy FROM runs r WHERE r.id ="
     " lineages.run_id) <> 'chain' LIMIT 1), (SELECT i.parent_generation ||"
     " ' to be measured once more' FROM items i WHERE i.asked_by = lineages.id AND i.asked_by <> ''"
-    " AND i.ending = 0 LIMIT 1)) END,"
+    " AND i.ending = 0 LIMIT 1), (SELECT 'what had ended before its next iteration in ' ||"
+    " r.replay_of FROM runs r WHERE r.id = lineages.run_id AND r.replay_of <> '' AND"
+    " head_generation <> '')) END,"
     // The first change of a fork is its beginning; of another it is its founding.
     " COALESCE(CASE WHEN forked_from <> '' THEN (SELECT MIN(at_ms) FROM lineage_changes c WHERE"
     " c.lineage_id = lineages.id) END, (SELECT created_ms FROM runs r WHERE r.id = run_id))"
@@ -66,7 +68,7 @@ inline constexpr const char* select_item =
     "SELECT id, lineage_id, parent_generation, number, ending, reason, details, commit_id,"
     " generation_id, phase, usage, started_ms, ended_ms, action, kind,"
     " chosen_among, chosen_probability, chosen_unmeasured, model, likeness, like_generation,"
-    " (SELECT m.origin FROM imports m WHERE m.item_id = items.id AND m.item_id <> '')"
+    " (SELECT m.origin FROM imports m WHERE m.item_id = items.id AND m.item_id <> ''), replay_of"
     " FROM items";
 
 /// What becomes of a lineage, in one word.
@@ -138,6 +140,7 @@ struct record_reader::impl {
     if (!row.isColumnNull(19)) info.set_likeness(row.getColumn(19).getDouble());
     info.set_like_generation(rows::text(row, 20));
     info.set_imported(rows::text(row, 21));
+    info.set_replay_of(rows::text(row, 22));
     if (rows::integer(row, 15) > 0) {
       auto& choice = *info.mutable_choice();
       choice.set_among(static_cast<int>(rows::integer(row, 15)));
@@ -356,6 +359,8 @@ struct record_reader::impl {
     for (auto& model : sql::lines(rows::text(row, 20))) info.add_models(std::move(model));
     info.set_model_choice(rows::text(row, 21));
     info.set_evaluation_budget_nanousd(rows::integer(row, 22));
+    info.set_replay_of(rows::text(row, 26));
+    info.set_replay_answers(static_cast<v1::ReplayAnswers>(rows::integer(row, 27)));
     if (auto held_out = rows::text(row, 23); !held_out.empty()) {
       info.mutable_held_out()->set_held_out_id(std::move(held_out));
       info.mutable_held_out()->set_files(static_cast<std::int32_t>(rows::integer(row, 24)));

@@ -26,6 +26,7 @@ struct measuring {
   std::vector<std::string> policy = {};  // rules, as evolution/run_policy.hpp reads them
   int elite_evaluations = 0;             // of the best; see fitness_request
   int inspirations = 0;                  // of each iteration
+  bool replays = false;                  // the run does again what another did
 };
 
 /// Bytes of files at a commit; 0: not known.
@@ -38,6 +39,12 @@ struct tree_sizes {
 struct foreign_generation {
   generation_id origin;  // there
   std::string commit;
+};
+
+/// What a lineage of a replay does again, and the number of what it bears first, less one.
+struct replayed_lineage {
+  std::int64_t iterations = 0;
+  std::int64_t last_number = 0;
 };
 
 struct new_run {
@@ -60,6 +67,9 @@ struct new_run {
   bool agents_ask = true;                      // iterations have the model
   artefact::held_out held_out;                 // for evaluators alone
   std::vector<foreign_generation> imports;     // the first that is tried first
+  run_id replay_of = {};                       // empty: it is no replay
+  v1::ReplayAnswers replay_answers = v1::REPLAY_ANSWERS_UNSPECIFIED;
+  std::vector<replayed_lineage> replayed = {};  // of a replay, as many as lineages
 };
 
 /// What is not said stays as it is.
@@ -212,6 +222,9 @@ struct parent {
   bool measures = false;      // the evaluation that was given with the request was made
   std::vector<inspiration> inspirations = {};        // without what is made of them
   std::optional<given_source> given = std::nullopt;  // without what is made of it
+  item_id replays = {};                              // the iteration that is done again
+  // None begins: there is nothing left to do again, or what is to be done again cannot be.
+  std::optional<lineage::pause_requested> pauses = std::nullopt;
 };
 
 struct new_iteration {
@@ -221,6 +234,7 @@ struct new_iteration {
   std::optional<chosen> how = std::nullopt;  // its parent was chosen
   std::vector<inspiration> inspirations = {};
   std::optional<given_source> given = std::nullopt;
+  item_id replays = {};
 };
 
 /// Which generation is meant by a rollback.

@@ -255,9 +255,19 @@ CREATE TABLE imports (
 CREATE INDEX imports_by_item ON imports (item_id) WHERE item_id <> '';
 )sql";
 
-constexpr std::array migrations = {
-    version_1, version_2,  version_3,  version_4,  version_5,  version_6,  version_7,  version_8,
-    version_9, version_10, version_11, version_12, version_13, version_14, version_15, version_16};
+// Runs that do again what another did. `replay_of` is that run, and of an iteration the one that it
+// does again.
+constexpr const char* version_17 = R"sql(
+ALTER TABLE runs ADD COLUMN replay_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN replay_answers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE items ADD COLUMN replay_of TEXT NOT NULL DEFAULT '';
+CREATE INDEX replays_of_item ON items (replay_of) WHERE replay_of <> '';
+)sql";
+
+constexpr std::array migrations = {version_1,  version_2,  version_3,  version_4,  version_5,
+                                   version_6,  version_7,  version_8,  version_9,  version_10,
+                                   version_11, version_12, version_13, version_14, version_15,
+                                   version_16, version_17};
 
 }  // namespace
 

@@ -195,7 +195,8 @@ constexpr const char* select_for_lease =
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
     " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
-    " i.kind = 2, i.model <> '', r.evaluation_budget_nanousd, r.evaluations, r.agents_ask,"
+    " i.kind = 2, i.model <> '' AND i.replay_of = '', r.evaluation_budget_nanousd, r.evaluations, "
+    "r.agents_ask,"
     " r.held_out_id, r.policy, i.asked_by <> ''"
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
@@ -243,8 +244,8 @@ result<void> store::create_run(const records::new_run& run) {
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
          " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
          " priority, weight, inspirations, models, model_choice, evaluation_budget_nanousd,"
-         " agents_ask, held_out_id, held_out_files, held_out_bytes)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " agents_ask, held_out_id, held_out_files, held_out_bytes, replay_of, replay_answers)"
+         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
@@ -253,15 +254,17 @@ result<void> store::create_run(const records::new_run& run) {
          run.measured.elite_evaluations, run.share.priority, run.share.weight,
          run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice,
          run.evaluation_budget_nanousd, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
-         run.held_out.bytes);
+         run.held_out.bytes, run.replay_of.str(), run.replay_answers);
     write_imports(db, run);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
+      const auto& again = run.replayed.empty() ? records::replayed_lineage{run.max_iterations, 0}
+                                               : run.replayed.at(static_cast<std::size_t>(ordinal));
       exec(db,
            "INSERT INTO lineages (id, run_id, ordinal, state, pause_reason, details,"
            " head_generation, head_commit, depth, last_number, iterations_done, max_iterations,"
-           " failures_in_row, live_item) VALUES (?,?,?,1,0,'','','',0,0,0,?,0,'')",
-           id.str(), run.id.str(), ordinal++, run.max_iterations);
+           " failures_in_row, live_item) VALUES (?,?,?,1,0,'','','',0,?,0,?,0,'')",
+           id.str(), run.id.str(), ordinal++, again.last_number, again.iterations);
     }
     exec(db,
          "INSERT INTO items (id, run_id, kind, number, parent_generation, parent_commit,"
@@ -318,6 +321,7 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
     }
     add_given(db, lease);
+    add_replay(db, lease);
     add_siblings(db, sql::lines(text(row, 28)), lease);
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
     exec(db,
@@ -383,14 +387,16 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
     const auto how = begin.how.value_or(records::chosen{});
     exec(db,
          "INSERT INTO items (id, run_id, lineage_id, kind, number, parent_generation,"
-         " parent_commit, started_ms, chosen_among, chosen_probability, chosen_unmeasured)"
-         " SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
+         " parent_commit, started_ms, chosen_among, chosen_probability, chosen_unmeasured,"
+         " replay_of) SELECT ?, run_id, id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM lineages WHERE id=?",
          begin.item.str(), v1::WORK_KIND_ITERATE, s.last_number + 1, parent, s.head_commit,
-         begin.now_ms, how.among, how.probability, how.unmeasured, s.id.str());
+         begin.now_ms, how.among, how.probability, how.unmeasured, begin.replays.str(), s.id.str());
     if (begin.given) {
       if (!take_import(db, run, *begin.given, begin.item.str())) {
         return stale("the import was taken meanwhile");
       }
+    } else if (!begin.replays.empty()) {
+      choose_model_again(db, begin.item.str(), begin.replays.str());
     } else {
       choose_model(db, run, begin.item.str(), s.id.str());
     }

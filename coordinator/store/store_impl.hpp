@@ -16,7 +16,7 @@
 namespace germline {
 
 namespace sql {
-/// Five columns of runs: fitness_direction, evaluations, strategy, policy, inspirations.
+/// Six columns of runs: fitness_direction, evaluations, strategy, policy, inspirations, replay_of.
 inline records::measuring measuring_of(SQLite::Statement& row, int i) {
   return {static_cast<v1::FitnessDirection>(integer(row, i)),
           static_cast<int>(integer(row, i + 1)),
@@ -24,7 +24,8 @@ inline records::measuring measuring_of(SQLite::Statement& row, int i) {
           text(row, i + 2),
           lines(text(row, i + 3)),
           0,
-          static_cast<int>(integer(row, i + 4))};
+          static_cast<int>(integer(row, i + 4)),
+          !text(row, i + 5).empty()};
 }
 }  // namespace sql
 
@@ -52,6 +53,16 @@ std::optional<records::given_source> next_import(SQLite::Database& db, const std
 bool take_import(SQLite::Database& db, const std::string& run, const records::given_source& given,
                  const std::string& item);
 void add_given(SQLite::Database& db, v1::Lease& lease);
+
+/// Replays: see replaying.cpp. `run`: of the lineage, which does again what another run did.
+result<records::parent> parent_again(SQLite::Database& db, const std::string& run,
+                                     const std::string& lineage);
+/// The model that the iteration which is done again had, and what was known then.
+void choose_model_again(SQLite::Database& db, const std::string& item, const std::string& replays);
+/// Of a replay: a generation that is to be measured once more, as the one that it is again was.
+std::optional<std::string> measured_less(SQLite::Database& db, const std::string& run);
+/// Of a replay: whose transcript answers in a model's place.
+void add_replay(SQLite::Database& db, v1::Lease& lease);
 
 /// Where the run's policy refuses near-duplicates: what a change is compared with.
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease);

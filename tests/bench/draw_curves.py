@@ -24,11 +24,14 @@ STYLES = {
     "seed": ("#009E73", "-.", "^"), "afresh": ("#000000", ":", "D"),
     "random": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "v"), "chain": ("#E69F00", (0, (1, 1)), "P"),
     "islands": ("#56B4E9", (0, (3, 2)), "X"), "pareto": ("#000000", (0, (6, 2, 1, 2)), "*"),
+    "clade-thompson": ("#7A4B00", "-", "d"),
+    "clade-thompson,expand=1": ("#7A4B00", (0, (2, 2)), "h"),
 }
 NAMES = {"seed": "random search: changes of the seed", "afresh": "random search: drawn afresh"}
 BEST_KNOWN = 2.635  # of 26 circles in the unit square, in the literature, about
 BOTTOMS = {"valleys": -110}  # the steep rise of the first births is left out
-SIMULATED = ("best", "archive-sampling", "pareto", "islands", "random", "seed", "chain")
+SIMULATED = ("best", "clade-thompson", "clade-thompson,expand=1", "archive-sampling", "pareto",
+             "islands", "random", "seed", "chain")
 
 
 def save(figure, place):

@@ -1,7 +1,7 @@
 // strategies_sim: compares the strategies in simulation, on landscapes that are stated here, 20
 // seeds each: how good the generation truly is that ranks first after 400 births by four lineages,
-// which choose, bear and measure beside each other. In process; nothing of it is a sandbox or an
-// agent.
+// which choose, bear and measure beside each other; a strategy that wants more measurements before
+// it chooses has them on top. In process; nothing of it is a sandbox or an agent.
 //
 // Usage: strategies_sim [FILE]. Into the file goes a line of JSON for each run: landscape,
 // strategy, seed, and that value after 0, 1, 2 ... births, for draw_curves.py.
@@ -39,6 +39,7 @@ struct landscape {
   const char* name;
   double step = 0;   // of a mutation, in each number
   double noise = 0;  // of one measurement
+  double pass = 0;   // of a case: at least so much, for strategies that count them
   double (*value)(const genome&);
 };
 
@@ -57,9 +58,9 @@ double valleys(const genome& at) {
 }
 
 constexpr std::array landscapes{
-    landscape{"hill", 0.25, 0, hill},
-    landscape{"hill, noise of 2", 0.25, 2, hill},
-    landscape{"valleys", 0.35, 0, valleys},
+    landscape{"hill", 0.25, 0, -0.25, hill},
+    landscape{"hill, noise of 2", 0.25, 2, -0.25, hill},
+    landscape{"valleys", 0.35, 0, -5, valleys},
 };
 
 class world {
@@ -81,10 +82,17 @@ class world {
     // Each lane's iteration, with the measurement of what it bears, takes from 1 to 2.
     using event = std::pair<double, int>;
     std::priority_queue<event, std::vector<event>, std::greater<>> next;
-    std::array<std::size_t, lanes> parents{};
+    std::array<std::size_t, lanes> parents{};  // or what is measured again
+    std::array<bool, lanes> measures{};
     const auto begin = [&](double now, int lane) {
       const auto i = static_cast<std::size_t>(lane);
-      parents[i] = chains_ ? own_[i] : among_.choose(lane + 1, chance_).slot;
+      const auto chosen = chains_ ? choice{own_[i]} : among_.choose(lane + 1, chance_);
+      parents[i] = chosen.slot;
+      measures[i] = chosen.measures;
+      if (measures[i]) {
+        next.emplace(now + (1 + uniform(chance_)) / 2, lane);
+        return;
+      }
       all_.begin(all_.at(parents[i]).id);
       next.emplace(now + 1 + uniform(chance_), lane);
     };
@@ -94,6 +102,11 @@ class world {
       const auto [now, lane] = next.top();
       next.pop();
       const auto parent = parents[static_cast<std::size_t>(lane)];
+      if (measures[static_cast<std::size_t>(lane)]) {
+        measure(parent);
+        begin(now, lane);
+        continue;
+      }
       auto child = places_[parent];
       for (double& x : child) x += land_.step * normal(chance_);
       all_.end(all_.at(parent).id, false, false);
@@ -104,6 +117,9 @@ class world {
     }
     return first;
   }
+
+  /// How often, in all.
+  int measured() const { return measured_; }
 
  private:
   std::size_t bear(const genome& at, const std::string& parent, int lineage) {
@@ -122,6 +138,7 @@ class world {
       once.cases.emplace_back(std::to_string(i), land_.value(alone));
     }
     all_.measure(std::to_string(slot), once);
+    ++measured_;
   }
 
   const landscape& land_;
@@ -131,9 +148,10 @@ class world {
   archive& all_ = among_.all();
   std::vector<genome> places_;
   std::array<std::size_t, lanes> own_{};
+  int measured_ = 0;
 };
 
-void write(std::ostream& out, const landscape& land, const char* strategy, int seed,
+void write(std::ostream& out, const landscape& land, const std::string& strategy, int seed,
            const std::vector<double>& first) {
   out << R"({"landscape": ")" << land.name << R"(", "strategy": ")" << strategy << R"(", "seed": )"
       << seed << R"(, "first": [)";
@@ -160,16 +178,27 @@ int main(int argc, char** argv) {
       births, lanes, seeds);
   for (const auto& land : landscapes) {
     std::printf("%s\n", land.name);
-    for (const auto* name :
+    std::vector<std::pair<std::string, std::string>> contenders;  // as it is told, and in full
+    for (const auto* plain :
          {"chain", "seed", "random", "best", "archive-sampling", "islands", "pareto"}) {
+      contenders.emplace_back(plain, plain);
+    }
+    const auto clades = "clade-thompson,pass=" + std::to_string(land.pass);
+    contenders.emplace_back("clade-thompson", clades);
+    contenders.emplace_back("clade-thompson,expand=1", clades + ",expand=1");
+    for (const auto& [name, strategy] : contenders) {
       std::vector<double> reached;
+      double measured = 0;
       for (int seed = 1; seed <= seeds; ++seed) {
-        const auto first = world(land, name, static_cast<std::uint64_t>(seed)).run();
+        world simulated(land, strategy, static_cast<std::uint64_t>(seed));
+        const auto first = simulated.run();
+        measured += static_cast<double>(simulated.measured()) / seeds;
         if (curves.is_open()) write(curves, land, name, seed, first);
         reached.push_back(first.back());
       }
       const auto over = germline::evolution::estimate(reached);
-      std::printf("  %-18s %8.2f  (%.2f to %.2f)\n", name, over.mean, over.low, over.high);
+      std::printf("  %-24s %8.2f  (%.2f to %.2f), %.0f measurements\n", name.c_str(), over.mean,
+                  over.low, over.high, measured);
     }
   }
   if (curves.is_open() && (curves.close(), !curves)) {

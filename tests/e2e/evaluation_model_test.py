@@ -121,18 +121,8 @@ class WithModel(unittest.TestCase):
     def start(self, port):
         self.fleet = fleet = FleetApart(GERMLINE)
         self.addCleanup(fleet.stop)
-        price = {"model": "scripted-1", "input": IN * 10**6, "output": OUT * 10**6,
-                 "cache_write": IN * 10**6, "cache_write_1h": IN * 10**6,
-                 "cache_read": IN * 10**6}
-        fleet.write(fleet.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
-        self.transcripts = os.path.join(fleet.root, "transcripts")
-        os.mkdir(self.transcripts)
-        os.chmod(self.transcripts, 0o777)  # the gateway has an account of its own
-        fleet.write(fleet.root, "gateway.toml",
-                    f'schema = 1\n[upstream]\nurl = "http://127.0.0.1:{port}"\n'
-                    f'[transcripts]\ndirectory = "{self.transcripts}"\n'
-                    f'[prices]\nfile = "{fleet.root}/prices.json"\n')
-        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
+        self.transcripts = fleet.use_upstream(
+            f'[upstream]\nurl = "http://127.0.0.1:{port}"\n', IN * 10**6, OUT * 10**6)
         fleet.start()
 
     def genome(self, evaluator, behaviour="stall"):

@@ -83,6 +83,21 @@ class Fleet:
                    f'"{copied}"\n')
         self.gateway_config = os.path.join(self.root, "gateway.toml")
 
+    def use_upstream(self, upstream, each_in=10**9, each_out=10**9):
+        """The worker starts with a gateway whose configuration has these lines, and asks scripted-1:
+        a million tokens cost so many nano-dollars. Where its transcripts are written."""
+        price = {"model": "scripted-1", "input": each_in, "output": each_out,
+                 "cache_write": each_in, "cache_write_1h": each_in, "cache_read": each_in}
+        self.write(self.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
+        transcripts = os.path.join(self.root, "transcripts")
+        os.makedirs(transcripts, exist_ok=True)
+        os.chmod(transcripts, 0o777)  # the gateway has an account of its own
+        self.write(self.root, "gateway.toml",
+                   f'schema = 1\n{upstream}[transcripts]\ndirectory = "{transcripts}"\n'
+                   f'[prices]\nfile = "{self.root}/prices.json"\n')
+        self.gateway_config = os.path.join(self.root, "gateway.toml")
+        return transcripts
+
     def start(self, *words):
         if self.gateway_config:
             words += ("--gateway-config", self.gateway_config)
@@ -200,6 +215,16 @@ class Fleet:
             done = len(ended) >= iterations or tree["run"]["found_state"] == "refused"
             return (tree, ended) if done else None
         return self.wait(holds, f"{iterations} iterations of {run} have ended", seconds)
+
+    def measured(self, run, iterations, seconds=150):
+        """The tree once so many iterations have ended, and all evaluations."""
+        self.settled(run, iterations, seconds)
+
+        def holds():
+            tree = self.tree(run)
+            done = tree and all(e["ending"] != "ENDING_UNSPECIFIED" for e in tree["evaluations"])
+            return tree if done else None
+        return self.wait(holds, f"all of {run} is measured", seconds)
 
 
 class FleetApart(Fleet):

@@ -7,7 +7,6 @@ which the gateway then translates. What was said is read by `logs --llm`, and re
 """
 import http.server
 import json
-import os
 import sys
 import threading
 import unittest
@@ -137,24 +136,13 @@ class SpeaksOpenai(unittest.TestCase):
         self.addCleanup(self.model.server.shutdown)
         self.fleet = fleet = FleetApart(GERMLINE)
         self.addCleanup(fleet.stop)
-        price = {"model": "scripted-1", "input": 1_000_000_000, "output": 2_000_000_000,
-                 "cache_write": 1_000_000_000, "cache_write_1h": 1_000_000_000,
-                 "cache_read": 1_000_000_000}
-        fleet.write(fleet.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
-        self.transcripts = os.path.join(fleet.root, "transcripts")
-        os.mkdir(self.transcripts)
-        os.chmod(self.transcripts, 0o777)  # the gateway has an account of its own
         upstream = '[[upstream]]\nname = "{0}"\nurl = "http://127.0.0.1:{1}"\ndialects = ["{0}"]\n'
         self.configure(upstream.format("chat_completions", self.model.port) +
-                       upstream.format("messages", self.model.port) +
-                       f'[transcripts]\ndirectory = "{self.transcripts}"\n')
+                       upstream.format("messages", self.model.port))
         fleet.start()
 
-    def configure(self, lines):
-        fleet = self.fleet
-        fleet.write(fleet.root, "gateway.toml",
-                    f'schema = 1\n{lines}[prices]\nfile = "{fleet.root}/prices.json"\n')
-        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
+    def configure(self, upstream):
+        self.transcripts = self.fleet.use_upstream(upstream, each_out=2 * 10**9)
 
     def genome(self):
         place = self.fleet.example("two-second")
@@ -206,6 +194,23 @@ class SpeaksOpenai(unittest.TestCase):
         fleet.start_worker()
         fleet.await_worker()
         self.assertEqual(self.evolve("in chat"), [])
+
+    def test_a_run_is_done_again_by_its_transcripts(self):
+        fleet = self.fleet
+        self.evolve("in chat")
+        run = fleet.tree(self.ended["item_id"])["run"]["run_id"]
+        self.model.asked.clear()
+        again = fleet.call("replay", run, "--follow")
+        self.assertIn("of 1 iteration 1 is the same", again.stdout)
+        self.assertEqual(self.model.asked, [])
+        replayed = fleet.tree(again.stdout.split()[0])["run"]
+        self.assertEqual(replayed["spent_nanousd"], fleet.tree(run)["run"]["spent_nanousd"])
+        # Asked anew the model says it in another dialect: what it notes is another thing.
+        self.model.speaks_chat = False
+        other = fleet.call("replay", run, "--live", "--follow", check=False)
+        self.assertEqual(other.returncode, 1, other.stdout + other.stderr + fleet.logs())
+        self.assertIn("First difference: iteration 1 of lineage 1: source was", other.stdout)
+        self.assertIn("/v1/messages", [path for path, _ in self.model.asked])
 
 
 if __name__ == "__main__":

@@ -25,15 +25,6 @@ class Strategies(unittest.TestCase):
     def tearDown(self):
         self.fleet.call("kill", "--all", check=False)
 
-    def measured(self, run, iterations, seconds=150):
-        self.fleet.settled(run, iterations, seconds)
-
-        def holds():
-            tree = self.fleet.tree(run)
-            done = tree and all(e["ending"] != "ENDING_UNSPECIFIED" for e in tree["evaluations"])
-            return tree if done else None
-        return self.fleet.wait(holds, f"all of {run} is measured", seconds)
-
     def genome(self, pauses=""):
         """The two-second genome, measured by how many squares it knows."""
         place = self.fleet.genome("evolve", pauses)
@@ -53,7 +44,7 @@ class Strategies(unittest.TestCase):
         # Each evaluation is one case: for one birth beside another 2 ^ (1 / 0.25) = 16 are needed.
         run = self.fleet.run(place, 2, "--lineages", "2", "--strategy",
                              "clade-thompson,pass=1,expand=0.25")
-        tree = self.measured(run, 4)
+        tree = self.fleet.measured(run, 4)
         story = json.dumps(tree, indent=1) + self.fleet.logs()
         of = {}
         for evaluation in tree["evaluations"]:
@@ -87,7 +78,7 @@ class Strategies(unittest.TestCase):
         fleet.write(place, "src/__main__.py", eager)
         fleet.commit(place, "eager")
         run = fleet.run(place, 3, "--lineages", "2", "--strategy", "best", "--inspirations", "2")
-        tree = self.measured(run, 6)
+        tree = self.fleet.measured(run, 6)
         story = json.dumps(tree, indent=1) + fleet.logs()
         of = {g["generation_id"]: g for g in tree["generations"]}
         self.assertEqual(len(of), 7, story)
@@ -120,7 +111,7 @@ class Strategies(unittest.TestCase):
         fleet = self.fleet
         place = fleet.example("circle-packing")
         old = fleet.run(place, 3, "--lineages", "2", "--strategy", "best")
-        self.measured(old, 6)
+        self.fleet.measured(old, 6)
         file = place + "/../archive.jsonl"
         with open(file, "w", encoding="utf-8") as out:
             out.write(fleet.call("archive", "export", old).stdout)
@@ -130,7 +121,7 @@ class Strategies(unittest.TestCase):
         sources = {each["generation_id"]: each["source_id"] for each in ranked}
         run = fleet.run(place, 2, "--lineages", "2", "--strategy", "best", "--import", file,
                         "--import-count", "2")
-        tree = self.measured(run, 4)
+        tree = self.fleet.measured(run, 4)
         story = json.dumps(tree, indent=1) + fleet.logs()
         imported = {g["imported"]: g for g in tree["generations"] if g["imported"]}
         self.assertEqual(sorted(imported), sorted(best), story)
@@ -175,7 +166,7 @@ class Strategies(unittest.TestCase):
         fleet.settled(run, 3)
         fleet.kill_and_restart("coordinator")
         fleet.await_worker()
-        tree = self.measured(run, 8)
+        tree = self.fleet.measured(run, 8)
         story = json.dumps(tree, indent=1) + fleet.logs()
         self.assertEqual(tree["run"]["strategy"], "best")
         means = {g["generation_id"]: g["fitness"].get("mean") for g in tree["generations"]}

@@ -6,7 +6,6 @@ Usage: tasks_test.py GERMLINE_BINARY SCRIPTED_UPSTREAM. Needs root. The model is
 provider, which solves four of the ten. Everything it starts it ends, by pid.
 """
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -43,14 +42,8 @@ class Tasks(unittest.TestCase):
         self.addCleanup(self.upstream.stdout.close)
         self.addCleanup(self.upstream.wait)
         self.addCleanup(self.upstream.kill)
-        price = {"model": "scripted-1", "input": 10**9, "output": 10**9, "cache_write": 10**9,
-                 "cache_write_1h": 10**9, "cache_read": 10**9}
-        fleet.write(fleet.root, "prices.json", json.dumps({"schema": 1, "models": [price]}))
-        fleet.write(fleet.root, "gateway.toml",
-                    f'schema = 1\n[upstream]\nurl = "http://127.0.0.1:'
-                    f'{self.upstream.stdout.readline().strip()}"\n[prices]\n'
-                    f'file = "{fleet.root}/prices.json"\n')
-        fleet.gateway_config = os.path.join(fleet.root, "gateway.toml")
+        port = self.upstream.stdout.readline().strip()
+        fleet.use_upstream(f'[upstream]\nurl = "http://127.0.0.1:{port}"\n')
         fleet.start()
 
     def evaluated(self, run):

@@ -236,7 +236,8 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
   client_ = std::move(*started);
 }
 
-void gateway_fixture::open(worker::gateway_limits limits, std::int64_t lives_ms) {
+worker::gateway_open gateway_fixture::make_door(worker::gateway_limits limits,
+                                                std::int64_t lives_ms) {
   worker::gateway_open request;
   request.listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   auto address = loopback(0);
@@ -251,8 +252,20 @@ void gateway_fixture::open(worker::gateway_limits limits, std::int64_t lives_ms)
   request.model = "scripted-1";
   request.deadline_boot_ms = time_.boot_ms() + lives_ms;
   request.limits = limits;
-  const auto opened = client_->open(std::move(request));
+  return request;
+}
+
+void gateway_fixture::open(worker::gateway_limits limits, std::int64_t lives_ms) {
+  const auto opened = client_->open(make_door(limits, lives_ms));
   if (!opened) FAIL(opened.error().message());
+}
+
+result<void> gateway_fixture::open_again(const std::string& attempt, worker::gateway_limits limits,
+                                         const worker::replay_wish& wish) {
+  auto request = make_door(limits, 60'000);
+  request.attempt_id = attempt;
+  request.replay = wish;
+  return client_->open(std::move(request));
 }
 
 std::string gateway_fixture::request(const std::string& body, const std::string& headers,

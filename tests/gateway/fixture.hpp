@@ -71,6 +71,9 @@ class gateway_fixture {
 
   /// Opens the attempt; its door is on port().
   void open(worker::gateway_limits limits, std::int64_t lives_ms = 60'000);
+  /// The same of an attempt by that name, which does again what another did.
+  result<void> open_again(const std::string& attempt, worker::gateway_limits limits,
+                          const worker::replay_wish& wish);
   unsigned port() const { return port_; }
   worker::gateway_client& client() { return *client_; }
   const std::string& folder() const { return folder_; }
@@ -100,6 +103,7 @@ class gateway_fixture {
   void drop_client() { client_.reset(); }
 
  private:
+  worker::gateway_open make_door(worker::gateway_limits limits, std::int64_t lives_ms);
   void start_provider(const nlohmann::json& story);
   void start_tls_front(transport by);
   void start_gateway(const std::string& more_config);

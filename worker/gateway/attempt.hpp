@@ -25,6 +25,7 @@
 
 namespace germline::worker {
 
+class replay_upstream;
 class session;
 
 /// What all attempts share; outlives them.
@@ -38,6 +39,7 @@ struct gateway_parts {
   transcript_writer& transcripts;
   byte_pool& bodies;                        // of all attempts
   const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)
+  replay_upstream* recorded = nullptr;      // of `upstreams`; null where no transcripts are
 };
 
 /// What an attempt tells its owner. Called on the io_context's thread.
@@ -57,6 +59,12 @@ struct attempt_settings {
   model_price price;
   gateway_limits limits;
   std::int64_t deadline_boot_ms = 0;
+  bool is_replayed = false;  // by a transcript, and no other upstream
+
+  /// What its upstreams are looked for by.
+  std::string_view served_by() const {
+    return is_replayed ? recorded_attempts : std::string_view(model);
+  }
 };
 
 class attempt : public std::enable_shared_from_this<attempt> {

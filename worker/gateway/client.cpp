@@ -146,6 +146,7 @@ result<void> gateway_client::open(gateway_open request, std::chrono::millisecond
   message.token = std::move(request.token);
   message.open_to_anyone = request.open_to_anyone;
   message.model = std::move(request.model);
+  message.replay = std::move(request.replay);
   message.deadline_boot_ms = request.deadline_boot_ms;
   message.limits = request.limits;
   GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), request.listener.get(), timeout));

@@ -60,7 +60,8 @@ struct gateway_open {
   /// No token is asked for, and `token` is empty: only for a door that no sandbox can reach
   /// (front.hpp).
   bool open_to_anyone = false;
-  std::string model;  // the one allowed model; refused if it has no price
+  std::string model;                  // the one allowed model; refused if it has no price
+  std::optional<replay_wish> replay;  // nor is one asked
   std::int64_t deadline_boot_ms = 0;
   gateway_limits limits;
   unique_fd listener;  // bound and listening in the sandbox's network namespace

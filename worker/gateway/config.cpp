@@ -297,6 +297,15 @@ result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
 
 }  // namespace
 
+void add_recorded_attempts(gateway_config& config) {
+  if (config.transcripts_directory.empty()) return;
+  auto& all = config.upstreams.emplace_back();
+  all.name = "recorded attempts";
+  all.replay = config.transcripts_directory;
+  for (const dialect* each : all_dialects()) all.dialects.emplace_back(each->name());
+  all.is_of_attempts = true;
+}
+
 result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   toml::table file;
   try {

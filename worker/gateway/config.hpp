@@ -34,6 +34,9 @@ struct upstream_config {
   std::int64_t priority = 0;        // the lowest is asked first, the next when that cannot be
   std::int64_t weight = 1;          // its share among those of one priority
   std::int64_t max_concurrent = 1024;
+  /// The transcripts of this gateway's own attempts, for those that do them again and nobody else.
+  /// Not of the file: see add_recorded_attempts.
+  bool is_of_attempts = false;
 };
 
 struct gateway_config {
@@ -58,6 +61,11 @@ struct gateway_config {
   std::int64_t silence_ms = 300'000;  // no byte from the upstream
   std::int64_t total_ms = 1'800'000;
 };
+
+/// By this name attempts that are replayed look for their upstream, whatever their model is.
+constexpr std::string_view recorded_attempts = "(recorded attempts)";
+/// Where transcripts are written: one upstream more, the last, that answers by them.
+void add_recorded_attempts(gateway_config& config);
 
 result<gateway_config> parse_gateway_config(std::string_view toml_text);
 result<gateway_config> load_gateway_config(const std::string& path);

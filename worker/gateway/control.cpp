@@ -92,6 +92,9 @@ std::string encode(const control_message& message) {
       out["model"] = message.model;
       out["deadline_boot_ms"] = message.deadline_boot_ms;
       out["limits"] = to_json(message.limits);
+      if (message.replay) {
+        out["replay"] = {{"of", message.replay->of}, {"strict", message.replay->is_strict}};
+      }
       break;
     case control_op::renew:
       out["deadline_boot_ms"] = message.deadline_boot_ms;
@@ -131,6 +134,10 @@ result<control_message> decode(std::string_view packet) {
       message.open_to_anyone = in.at("open_to_anyone");
       message.model = in.at("model");
       message.limits = limits_from(in.at("limits"));
+      if (in.contains("replay")) {
+        const auto& replay = in.at("replay");
+        message.replay = replay_wish{replay.at("of"), replay.at("strict")};
+      }
     }
     if (message.op == control_op::open || message.op == control_op::renew) {
       message.deadline_boot_ms = in.at("deadline_boot_ms");

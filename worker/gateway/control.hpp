@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -60,6 +61,13 @@ struct gateway_account : gateway_usage {
   std::int64_t refused = 0;  // requests that the gateway itself answered with an error
 };
 
+/// Whose transcript answers an attempt in its upstreams' place.
+struct replay_wish {
+  std::string of;          // an attempt; empty: none was recorded, and nothing is answered
+  bool is_strict = false;  // as replay_mode
+  bool operator==(const replay_wish&) const = default;
+};
+
 enum class control_op { open, renew, close, opened, renewed, closed, refused, event, usage };
 std::string_view to_string(control_op op) noexcept;
 
@@ -71,6 +79,7 @@ struct control_message {
   std::string token;                  // open
   bool open_to_anyone = false;        // open: no token is asked for, and none is given here
   std::string model;                  // open: the one model that may be asked for
+  std::optional<replay_wish> replay;  // open: no upstream is asked
   std::int64_t deadline_boot_ms = 0;  // open, renew: on CLOCK_BOOTTIME
   gateway_limits limits;              // open
   gateway_usage usage;                // closed, usage: totals of the attempt

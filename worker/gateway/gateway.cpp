@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
+#include "worker/gateway/replay_upstream.hpp"
 
 namespace germline::worker {
 namespace {
@@ -50,6 +51,9 @@ result<void> check_open(const control_message& message) {
   if (limits.max_requests < 1 || limits.max_requests_per_minute < 1 ||
       limits.max_input_tokens < 1 || limits.max_output_tokens < 1 || limits.budget_nanousd < 0) {
     return bad("every limit must be at least 1, the budget at least 0");
+  }
+  if (message.replay && !message.replay->of.empty() && !is_file_name(message.replay->of)) {
+    return bad("the attempt that is replayed is no plain name");
   }
   return {};
 }
@@ -139,7 +143,7 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   if (attempts_.size() >= max_attempts) {
     return error(error_code::resource_exhausted, "too many attempts are open");
   }
-  if (!parts_.roster.serves(message.model)) {
+  if (!message.replay && !parts_.roster.serves(message.model)) {
     return error(error_code::failed_precondition,
                  "no upstream of the gateway's configuration serves '" + message.model + "'");
   }
@@ -157,9 +161,13 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   fd.release();
   auto secrets = secrets_;
   if (!message.open_to_anyone) secrets.push_back(message.token);
-  GERMLINE_TRY_ASSIGN(auto record,
-                      transcript::open(parts_.config.transcripts_directory, message.attempt_id,
-                                       parts_.config.transcript_max_bytes, std::move(secrets)));
+  if (message.replay) GERMLINE_TRY(begin_replay(message));
+  auto record = transcript::open(parts_.config.transcripts_directory, message.attempt_id,
+                                 parts_.config.transcript_max_bytes, std::move(secrets));
+  if (!record) {
+    if (message.replay) parts_.recorded->forget(message.attempt_id);
+    return record.error();
+  }
   attempt_reports reports;
   reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage,
                          const std::string& problem) {
@@ -177,11 +185,27 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     report.event_json = std::move(event_json);
     send(report, true);
   };
-  attempt_settings settings{message.attempt_id,      message.token, message.open_to_anyone,
-                            message.model,           *price,        message.limits,
-                            message.deadline_boot_ms};
-  return attempt::make(parts_, std::move(settings), std::move(record), std::move(reports),
+  attempt_settings settings{message.attempt_id,
+                            message.token,
+                            message.open_to_anyone,
+                            message.model,
+                            *price,
+                            message.limits,
+                            message.deadline_boot_ms,
+                            message.replay.has_value()};
+  return attempt::make(parts_, std::move(settings), std::move(*record), std::move(reports),
                        std::move(listener));
+}
+
+result<void> gateway::begin_replay(const control_message& message) {
+  if (!parts_.recorded) {
+    return error(error_code::failed_precondition,
+                 "the gateway writes no transcripts, and has none to replay: name a `directory` in "
+                 "[transcripts] of its configuration");
+  }
+  const auto& wish = *message.replay;
+  return parts_.recorded->begin(message.attempt_id, wish.of,
+                                wish.is_strict ? replay_mode::strict : replay_mode::lenient);
 }
 
 void gateway::close(const control_message& message) {

@@ -129,9 +129,15 @@ std::vector<std::string> keys_of(const gateway_config& config, key_map& keys) {
 
 result<std::vector<std::unique_ptr<upstream>>> make_upstreams(
     boost::asio::io_context& context, const gateway_config& config, key_map& keys,
-    const std::vector<std::string>& secrets) {
+    const std::vector<std::string>& secrets, replay_upstream*& recorded) {
   std::vector<std::unique_ptr<upstream>> all;
   for (const auto& one : config.upstreams) {
+    if (one.is_of_attempts) {
+      auto of_attempts = replay_upstream::of_attempts(context, one.replay, secrets);
+      recorded = of_attempts.get();
+      all.push_back(std::move(of_attempts));
+      continue;
+    }
     GERMLINE_TRY_ASSIGN(
         auto made, one.replay.empty() ? http_upstream::make(context, one, config, keys[one.key_env])
                                       : replay_upstream::make(context, one, secrets));
@@ -144,7 +150,8 @@ result<void> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(const auto given, read_arguments(argc, argv));
   GERMLINE_TRY(harden());
   unique_fd control(given.control_fd);
-  GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(given.config_file));
+  GERMLINE_TRY_ASSIGN(auto config, load_gateway_config(given.config_file));
+  add_recorded_attempts(config);
   GERMLINE_TRY_ASSIGN(
       auto keys, given.key_fd >= 0 ? read_key_pipe(given.key_fd) : take_environment_keys(config));
   GERMLINE_TRY_ASSIGN(auto prices, price_table::load(config.prices_file));
@@ -153,15 +160,18 @@ result<void> run(int argc, char** argv) {
   system_random random;
   const auto all_keys = keys_of(config, keys);
   const auto secrets = filtered_secrets(all_keys);
-  GERMLINE_TRY_ASSIGN(const auto upstreams, make_upstreams(context, config, keys, secrets));
+  replay_upstream* recorded = nullptr;
+  GERMLINE_TRY_ASSIGN(const auto upstreams,
+                      make_upstreams(context, config, keys, secrets, recorded));
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  gateway_parts parts{context,   config,      time,   random, roster,
-                      upstreams, transcripts, bodies, secrets};
+  gateway_parts parts{context,   config,      time,   random,  roster,
+                      upstreams, transcripts, bodies, secrets, recorded};
   gateway served(parts, std::move(prices), secrets, std::move(control));
   served.start();
   for (const auto& one : config.upstreams) {
+    if (one.is_of_attempts) continue;
     log_info("serving {} ({})", one.replay.empty() ? one.url : one.replay, one.name);
   }
   context.run();

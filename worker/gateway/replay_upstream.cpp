@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <filesystem>
 #include <utility>
 #include <variant>
 
@@ -84,14 +85,61 @@ result<std::unique_ptr<upstream>> replay_upstream::make(boost::asio::io_context&
       new replay_upstream(context, std::move(*recorded), std::move(secrets)));
 }
 
+std::unique_ptr<replay_upstream> replay_upstream::of_attempts(boost::asio::io_context& context,
+                                                              std::string directory,
+                                                              std::vector<std::string> secrets) {
+  auto made = std::unique_ptr<replay_upstream>(
+      new replay_upstream(context, std::nullopt, std::move(secrets)));
+  made->directory_ = std::move(directory);
+  return made;
+}
+
+result<void> replay_upstream::begin(const std::string& attempt_id, const std::string& recorded,
+                                    replay_mode mode) {
+  if (recorded.empty()) {
+    own_[attempt_id] = std::nullopt;
+    return {};
+  }
+  const auto path = directory_ + "/" + recorded + ".jsonl";
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed)) {
+    return error(error_code::failed_precondition, "this worker has no transcript of " + recorded +
+                                                      ", which is to be done again (" + path +
+                                                      "): it lies with the worker that ran it");
+  }
+  auto opened = replay::open(path, mode);
+  if (!opened && opened.error().code() != error_code::invalid_argument) {
+    return error(error_code::failed_precondition,
+                 "the transcript of " + recorded + " cannot be read: " + opened.error().message());
+  }
+  auto& own = own_[attempt_id];
+  own.reset();
+  if (opened) own.emplace(std::move(*opened));
+  return {};
+}
+
 std::unique_ptr<upstream::call> replay_upstream::send(upstream_request request,
                                                       upstream_sink& sink) {
   auto secrets = secrets_;
   if (!request.token.empty()) secrets.push_back(request.token);
   const auto text = redacted(*request.body, secrets);
-  return std::make_unique<replay_call>(
-      context_, answer_of(replay_.answer({request.attempt_id, request.path, text}), request.path),
-      sink);
+  std::variant<recorded_exchange, replay_refusal> said =
+      replay_refusal{"of the attempt that is done again no request was recorded"};
+  if (auto* from = answering(request.attempt_id)) {
+    said = from->answer({request.attempt_id, request.path, text});
+  }
+  return std::make_unique<replay_call>(context_, answer_of(std::move(said), request.path), sink);
+}
+
+replay* replay_upstream::answering(const std::string& attempt_id) {
+  const auto own = own_.find(attempt_id);
+  auto& found = own == own_.end() ? shared_ : own->second;
+  return found ? &*found : nullptr;
+}
+
+void replay_upstream::forget(const std::string& attempt_id) {
+  if (shared_) shared_->forget(attempt_id);
+  own_.erase(attempt_id);
 }
 
 }  // namespace germline::worker

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,19 +23,30 @@ class replay_upstream final : public upstream {
   static result<std::unique_ptr<upstream>> make(boost::asio::io_context& context,
                                                 const upstream_config& target,
                                                 std::vector<std::string> secrets);
+  /// Answers attempts by what others did, whose transcripts lie in `directory`.
+  static std::unique_ptr<replay_upstream> of_attempts(boost::asio::io_context& context,
+                                                      std::string directory,
+                                                      std::vector<std::string> secrets);
+
+  /// What answers this attempt from now on, until it is forgotten. Without a recorded one, or where
+  /// that asked nothing, each request is refused. failed_precondition: it is not here, or damaged.
+  result<void> begin(const std::string& attempt_id, const std::string& recorded, replay_mode mode);
 
   std::unique_ptr<call> send(upstream_request request, upstream_sink& sink) override;
-  void forget(const std::string& attempt_id) override { replay_.forget(attempt_id); }
+  void forget(const std::string& attempt_id) override;
 
  private:
   class replay_call;
 
-  replay_upstream(boost::asio::io_context& context, replay recorded,
+  replay_upstream(boost::asio::io_context& context, std::optional<replay> recorded,
                   std::vector<std::string> secrets)
-      : context_(context), replay_(std::move(recorded)), secrets_(std::move(secrets)) {}
+      : context_(context), shared_(std::move(recorded)), secrets_(std::move(secrets)) {}
+  replay* answering(const std::string& attempt_id);
 
   boost::asio::io_context& context_;
-  replay replay_;
+  std::optional<replay> shared_;                      // of all
+  std::map<std::string, std::optional<replay>> own_;  // of those that began, by attempt
+  std::string directory_;
   std::vector<std::string> secrets_;
 };
 

@@ -197,7 +197,7 @@ asio::awaitable<bool> session::route(parser& request) {
   if (event) co_return co_await serve_event(request);
   if (models) co_return co_await serve_models(request, path);
   const auto& roster = owner_.parts().roster;
-  const auto& model = owner_.settings().model;
+  const auto model = owner_.settings().served_by();
   const auto* by = translation::translator_for(*speaks);
   const bool translates =
       by && !roster.translating(speaks->name(), by->upstream().name(), model).empty();

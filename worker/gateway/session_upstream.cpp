@@ -33,10 +33,11 @@ std::optional<std::int64_t> seconds_to_rest(const upstream_head& head) {
 std::optional<session::reply> session::shape_forms(exchange& one, const request_limits& bounds) {
   const auto& settings = owner_.settings();
   const auto& roster = owner_.parts().roster;
-  one.direct = roster.serving(one.speaks.name(), settings.model);
+  one.direct = roster.serving(one.speaks.name(), settings.served_by());
   const auto* by = translation::translator_for(one.speaks);
   if (by && one.kind == route_kind::create) {
-    one.translated = roster.translating(one.speaks.name(), by->upstream().name(), settings.model);
+    one.translated =
+        roster.translating(one.speaks.name(), by->upstream().name(), settings.served_by());
   }
   if (!one.translated.empty()) one.client = one.body;
   if (one.direct.empty() && one.kind == route_kind::count) {
@@ -150,7 +151,7 @@ session::reply session::no_room(const exchange& one) {
 
 session::next_try session::next(const exchange& one) {
   auto& roster = owner_.parts().roster;
-  const auto& model = owner_.settings().model;
+  const auto model = owner_.settings().served_by();
   const auto choose = [&](const std::set<std::size_t>& but_not, bool again) {
     auto choice = roster.choose_among(one.direct, model, but_not);
     if (!choice.index) {
@@ -250,7 +251,8 @@ bool session::note_answer(exchange& one, const upstream_head& head) {
   if (head.status == 429) {
     // Without a time it is a spending cap, which no wait ends.
     if (const auto seconds = seconds_to_rest(head)) {
-      owner_.parts().roster.rest(index, owner_.settings().model, *seconds * 1000);
+      owner_.parts().roster.rest(index, std::string(owner_.settings().served_by()),
+                                 *seconds * 1000);
     } else {
       one.spent.insert(index);
     }

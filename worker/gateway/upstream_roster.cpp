@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint64_t whole_jitter = 1001;
 
 bool serves_model(const upstream_config& one, std::string_view model) {
+  const bool is_recorded = model == recorded_attempts;
+  if (is_recorded || one.is_of_attempts) return is_recorded && one.is_of_attempts;
   return one.models.empty() || std::ranges::any_of(one.models, [&](const std::string& pattern) {
            const bool open_end = pattern.ends_with('*');
            const std::string_view fixed(pattern.data(), pattern.size() - (open_end ? 1 : 0));
@@ -44,8 +46,9 @@ bool upstream_roster::serves(std::string_view dialect, std::string_view model) c
 }
 
 bool upstream_roster::speaks(std::string_view dialect) const {
-  return std::ranges::any_of(upstreams_,
-                             [&](const auto& one) { return speaks_dialect(one, dialect); });
+  return std::ranges::any_of(upstreams_, [&](const auto& one) {
+    return speaks_dialect(one, dialect) && !one.is_of_attempts;
+  });
 }
 
 bool upstream_roster::serves(std::string_view model) const {

@@ -93,6 +93,7 @@ result<void> gateway_access::open(const model_grant& grant, unique_fd listener) 
   request.attempt_id = grant.attempt_id;
   request.token = grant.token;
   request.model = grant.model;
+  request.replay = grant.replay;
   request.deadline_boot_ms = grant.deadline_boot_ms;
   const auto& limits = grant.limits;
   if (limits.max_requests() > 0) request.limits.max_requests = limits.max_requests();

@@ -322,6 +322,10 @@ result<std::string> iteration::open_model(live_sandbox& box) {
   grant.token = token;
   grant.model = lease_.model();
   grant.limits = lease_.limits();
+  const auto answers = lease_.replay_answers();
+  if (answers == v1::REPLAY_ANSWERS_LENIENT || answers == v1::REPLAY_ANSWERS_STRICT) {
+    grant.replay = {lease_.replay_of(), answers == v1::REPLAY_ANSWERS_STRICT};
+  }
   const auto opened =
       model_.open(std::move(grant), box.get().take_gateway_listener(), box.wall_until_boot_ms());
   if (opened) return token;

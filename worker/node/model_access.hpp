@@ -18,6 +18,7 @@ struct model_grant {
   std::string token;  // for this attempt only
   std::string model;
   v1::IterationLimits limits;
+  std::optional<replay_wish> replay = std::nullopt;  // no model is asked
   std::int64_t deadline_boot_ms = 0;
 };
 

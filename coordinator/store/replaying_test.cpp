@@ -1,0 +1,233 @@
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "coordinator/store/store_fixture.hpp"
+
+namespace germline {
+namespace {
+
+struct replaying : testing::fixture {
+  /// A run with a model, of which one iteration was born and one was refused. Attempts and items
+  /// are in their order.
+  replaying() {
+    run.model = "m";
+    run.agents_ask = true;
+    run.random_seed = 9;
+    run.limits.set_budget_nanousd(10);
+    create(1'000);
+    auto s = first_iteration();
+    items.push_back(s.live);
+    const auto first = lease(s.live, 1);
+    REQUIRE(first);
+    seeds.push_back(first->random_seed());
+    attempts.push_back(attempt);
+    auto end = make_end(s, 1);
+    end.next.iterations_done = 1;
+    end.next.depth = 1;
+    born = end.born->id;
+    REQUIRE(record->end_iteration(end));
+    s = begin(end.next, 10);
+    items.push_back(s.live);
+    // An attempt that was lost is not the one that is repeated.
+    REQUIRE(lease(s.live, 1));
+    REQUIRE(record->lose({attempt, "gone", 0}, 11));
+    const auto second = lease(s.live, 2);
+    REQUIRE(second);
+    seeds.push_back(second->random_seed());
+    attempts.push_back(attempt);
+    end = make_end(s, 2);
+    end.judged.how = lineage::ending::rejected;
+    end.judged.commit = std::string(40, '3');
+    end.judged.now_ms = 12;
+    end.born.reset();
+    end.next = s;
+    end.next.live = {};
+    end.next.iterations_done = 2;
+    end.next.head_commit = end.judged.commit;
+    REQUIRE(record->end_iteration(end));
+  }
+
+  records::new_run again(v1::ReplayAnswers answers = v1::REPLAY_ANSWERS_LENIENT) {
+    const auto reader = record_reader::open((dir / "record.sqlite").string());
+    REQUIRE(reader);
+    auto found = (*reader)->run_again(run.id.str());
+    REQUIRE_MESSAGE(found, (found ? "" : found.error().message()));
+    auto other = *found;
+    other.id = run_id::make(time, random);
+    other.found_item = item_id::make(time, random);
+    other.lineages = {lineage_id::make(time, random)};
+    other.replay_answers = answers;
+    REQUIRE(record->create_run(other));
+    return other;
+  }
+
+  /// The replay's lineage, founded.
+  lineage::state found_again(const records::new_run& other) {
+    const auto founding = lease(other.found_item, 1);
+    REQUIRE(founding);
+    CHECK(founding->replay_of().empty());
+    records::seed_end end;
+    end.run = other.id;
+    end.judged = {
+        other.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 20};
+    end.born = make_birth({}, 0);
+    REQUIRE(record->end_seed(end));
+    lineage::state s;
+    s.id = other.lineages.front();
+    s.head_generation = end.born->id;
+    s.head_commit = other.seed_commit;
+    REQUIRE(record->save_lineage(s, 20));
+    return s;
+  }
+
+  records::parent chosen(const lineage::state& s) {
+    const auto parent = record->choose_parent({s.id, item_id::make(time, random), 21});
+    REQUIRE_MESSAGE(parent, (parent ? "" : parent.error().message()));
+    return *parent;
+  }
+
+  lineage::state begin_again(lineage::state s, const records::parent& parent) {
+    s.live = item_id::make(time, random);
+    records::new_iteration fresh{s.live, s, 22};
+    fresh.replays = parent.replays;
+    REQUIRE(record->begin_iteration(fresh));
+    return s;
+  }
+
+  generation_id born;  // of the first
+  std::vector<item_id> items;
+  std::vector<attempt_id> attempts;
+  std::vector<std::uint64_t> seeds;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(replaying, "each iteration names the recorded one, its seed, and who answers") {
+  const auto other = again();
+  CHECK(other.replay_of == run.id);
+  REQUIRE(other.replayed.size() == 1);
+  CHECK(other.replayed[0].iterations == 2);
+  auto s = found_again(other);
+  auto parent = chosen(s);
+  CHECK(parent.replays == items[0]);
+  CHECK(parent.generation == s.head_generation);
+  s = begin_again(s, parent);
+  auto given = lease(s.live, 1);
+  REQUIRE(given);
+  CHECK(given->random_seed() == seeds[0]);
+  CHECK(given->replay_of() == attempts[0].str());
+  CHECK(given->replay_answers() == v1::REPLAY_ANSWERS_LENIENT);
+  auto end = make_end(s, 1);
+  end.next.iterations_done = 1;
+  REQUIRE(record->end_iteration(end));
+
+  parent = chosen(end.next);
+  CHECK(parent.replays == items[1]);
+  CHECK(parent.generation == end.born->id);
+  s = begin_again(end.next, parent);
+  given = lease(s.live, 1);
+  REQUIRE(given);
+  CHECK(given->random_seed() == seeds[1]);
+  CHECK(given->replay_of() == attempts[1].str());  // and not the one that was lost
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->iteration(s.live.str())->replay_of() == items[1].str());
+  CHECK((*reader)->run(other.id.str())->replay_of() == run.id.str());
+
+  auto last = make_end(s, 1);
+  last.next.iterations_done = 2;
+  REQUIRE(record->end_iteration(last));
+  const auto nothing = chosen(last.next);
+  REQUIRE(nothing.pauses);
+  CHECK(nothing.pauses->why == lineage::pause_reason::done);
+}
+
+TEST_CASE_FIXTURE(replaying, "where models are asked anew nobody answers for them") {
+  const auto other = again(v1::REPLAY_ANSWERS_LIVE);
+  auto s = found_again(other);
+  s = begin_again(s, chosen(s));
+  const auto given = lease(s.live, 1);
+  REQUIRE(given);
+  CHECK(given->replay_of().empty());
+  CHECK(given->replay_answers() == v1::REPLAY_ANSWERS_LIVE);
+}
+
+TEST_CASE_FIXTURE(replaying, "another ending than the recorded one parts the replay") {
+  const auto other = again();
+  auto s = found_again(other);
+  s = begin_again(s, chosen(s));
+  REQUIRE(lease(s.live, 1));
+  auto end = make_end(s, 1);
+  end.judged.how = lineage::ending::failed;
+  end.judged.reason = "crash";
+  end.born.reset();
+  end.next = s;
+  end.next.live = {};
+  end.next.iterations_done = 1;
+  REQUIRE(record->end_iteration(end));
+  const auto parent = chosen(end.next);
+  REQUIRE(parent.pauses);
+  CHECK(parent.pauses->why == lineage::pause_reason::policy);
+  CHECK(parent.pauses->details.find("iteration " + s.live.str() + " ended: failed crash") !=
+        std::string::npos);
+}
+
+TEST_CASE_FIXTURE(replaying,
+                  "a lineage waits for what had ended elsewhere, unless that never will") {
+  // A second lineage, which began when the first one's two iterations had ended.
+  const auto fork = record->fork({lineage_id::make(time, random), born, std::nullopt, 13});
+  REQUIRE(fork);
+  auto forked = fork->state;
+  forked.live = item_id::make(time, random);
+  REQUIRE(record->begin_iteration({forked.live, forked, 14}));
+  time.advance(100);
+  REQUIRE(lease(forked.live, 1));
+  auto end = make_end(forked, 1);
+  end.judged.how = lineage::ending::stalled;
+  end.born.reset();
+  end.next = forked;
+  end.next.live = {};
+  end.next.iterations_done = 1;
+  REQUIRE(record->end_iteration(end));
+
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  auto other = *(*reader)->run_again(run.id.str());
+  other.id = run_id::make(time, random);
+  other.found_item = item_id::make(time, random);
+  other.lineages = {lineage_id::make(time, random), lineage_id::make(time, random)};
+  REQUIRE(record->create_run(other));
+  REQUIRE(other.replayed.size() == 2);
+  CHECK(other.replayed[1].iterations == 1);
+  CHECK(other.replayed[1].last_number == 1);  // it goes on behind the generation that it was of
+  const auto first = found_again(other);
+  auto second = first;
+  second.id = other.lineages[1];
+  REQUIRE(record->save_lineage(second, 20));
+  CHECK(chosen(second).waits);
+  // Killed, the first one keeps nobody waiting; but what it bore is not there.
+  auto killed = first;
+  killed.at = lineage::status::killed;
+  REQUIRE(record->kill_lineage(killed, 30));
+  const auto parent = chosen(second);
+  CHECK_FALSE(parent.waits);
+  REQUIRE(parent.pauses);
+  CHECK(parent.pauses->details.find("the lineage that bore it has not come so far") !=
+        std::string::npos);
+}
+
+TEST_CASE_FIXTURE(replaying, "what goes on, and what was not founded, is not done again") {
+  const auto reader = record_reader::open((dir / "record.sqlite").string());
+  REQUIRE(reader);
+  CHECK((*reader)->run_again("run_none").error().code() == error_code::not_found);
+  run.lineages.clear();
+  create();
+  CHECK((*reader)->run_again(run.id.str()).error().message().find("was not founded") !=
+        std::string::npos);
+  first_iteration();
+  CHECK((*reader)->run_again(run.id.str()).error().message().find("under way") !=
+        std::string::npos);
+}
+
+}  // namespace germline

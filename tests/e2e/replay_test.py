@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""A run is done again: the same parents, endings, scores and sources come of it, or the first
+difference is told.
+
+Usage: replay_test.py GERMLINE_BINARY SCRIPTED_UPSTREAM STORY. Needs root. The story is that of the
+demo: the scripted provider answers the built-in agent's first two iterations by it, and is gone
+when they are done again. Everything it starts it ends, by pid.
+"""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+from fleet import FleetApart, iterations_of
+
+STORY = sys.argv.pop(3)
+UPSTREAM = sys.argv.pop(2)
+GERMLINE = sys.argv.pop(1)
+
+
+class Replays(unittest.TestCase):
+    def setUp(self):
+        self.fleet = FleetApart(GERMLINE)
+        self.addCleanup(self.fleet.stop)
+
+    def replay(self, run, *words):
+        """Its id, and what is said at the end."""
+        done = self.fleet.call("replay", run, "--follow", *words, check=False)
+        return done.stdout.split()[0], done
+
+    def test_a_population_is_done_again(self):
+        fleet = self.fleet
+        fleet.start()
+        run = fleet.run(fleet.example("circle-packing"), 3, "--lineages", "2", "--strategy",
+                        "archive-sampling", "--inspirations", "1", "--random-seed", "5")
+        tree = fleet.measured(run, 6)
+        again, done = self.replay(run)
+        story = done.stdout + done.stderr + fleet.logs()
+        self.assertEqual(done.returncode, 0, story)
+        self.assertIn("of 6 iterations 6 are the same", done.stdout)
+        replayed = fleet.tree(again)
+        for name, key in (("sources", "source_id"), ("means", "fitness")):
+            def told(of):
+                return sorted(json.dumps(each[key], sort_keys=True)
+                              for each in of["generations"])
+            self.assertEqual(told(replayed), told(tree), name + story)
+        self.assertIn(f"replay of {run}", fleet.call("tree", again).stdout)
+        # By hand as well; and a run with itself.
+        self.assertIn("6 are the same", fleet.call("compare", again).stdout)
+        self.assertEqual(fleet.asked("compare", run, run)["differences"], [])
+        refused = fleet.call("compare", run, check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("is no replay: name the run", refused.stderr)
+
+    def test_an_agent_that_does_as_it_likes_parts(self):
+        fleet = self.fleet
+        fleet.start()
+        place = fleet.genome("evolve")
+        with open(place + "/evolve.sh", encoding="utf-8") as file:
+            text = file.read()
+        marked = text.replace("learn() {", "learn() {\n  cat /proc/sys/kernel/random/uuid > mark\n")
+        self.assertNotEqual(marked, text)
+        fleet.write(place, "evolve.sh", marked)
+        fleet.commit(place, "marked")
+        run = fleet.run(place, 2)
+        fleet.settled(run, 2)
+        _, done = self.replay(run)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr + fleet.logs())
+        self.assertIn("of 2 iterations 0 are the same", done.stdout)
+        self.assertIn("First difference: iteration 1 of lineage 1: source was", done.stdout)
+        self.assertIn("iteration 2 of lineage 1: source was", done.stdout)
+
+    def test_the_built_in_agent_is_done_again_without_its_model(self):
+        fleet = self.fleet
+        upstream = subprocess.Popen(
+            [UPSTREAM, "--listen", "127.0.0.1:0", "--story", STORY, "--report",
+             fleet.root + "/report.json"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(upstream.stdout.close)
+        self.addCleanup(upstream.wait)
+        self.addCleanup(upstream.kill)
+        port = upstream.stdout.readline().strip()
+        transcripts = fleet.use_upstream(f'[upstream]\nurl = "http://127.0.0.1:{port}"\n')
+        fleet.start()
+        place = os.path.join(fleet.root, "builtin")
+        subprocess.run([GERMLINE, "init", place], check=True, stdout=subprocess.DEVNULL)
+        run = fleet.run(place, 2, "--model", "scripted-1", "--budget", "$50")
+        tree, ended = fleet.settled(run, 2, 600)
+        self.assertEqual([each["ending"] for each in ended], ["ENDING_EVOLVED"] * 2,
+                         json.dumps(tree, indent=1) + fleet.logs())
+        upstream.terminate()
+        upstream.wait(30)
+        again, done = self.replay(run)
+        story = done.stdout + done.stderr + fleet.logs()
+        self.assertEqual(done.returncode, 0, story)
+        self.assertIn("of 2 iterations 2 are the same", done.stdout)
+        replayed = fleet.tree(again)
+        self.assertEqual(replayed["run"]["spent_nanousd"], tree["run"]["spent_nanousd"], story)
+        self.assertGreater(int(tree["run"]["spent_nanousd"]), 0)
+
+        # Where the transcripts are not, it waits and says for what.
+        for iteration in iterations_of(tree):
+            for attempt in iteration["attempts"]:
+                os.rename(f"{transcripts}/{attempt['attempt_id']}.jsonl",
+                          f"{transcripts}/{attempt['attempt_id']}.gone")
+        waiting = fleet.asked("replay", run)["run_id"]
+
+        def told():
+            live = iterations_of(fleet.tree(waiting) or {"iterations": []})
+            return any("has no transcript of" in attempt["details"]
+                       for one in live for attempt in one["attempts"])
+        fleet.wait(told, "it is said that there is no transcript", 200)
+        fleet.call("kill", waiting)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
