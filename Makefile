@@ -37,6 +37,8 @@ asan tsan: deps
 
 MINUTES ?= 30
 soak: build
+	python3 tests/e2e/replay_test.py build/$(PRESET)/bin/germline \
+	  build/$(PRESET)/bin/germline-scripted-upstream tests/demo/story.json 2 BuiltIn
 	python3 tests/e2e/crash_test.py build/$(PRESET)/bin/germline deploy/prices.json --whole
 	python3 tests/e2e/soak_test.py build/$(PRESET)/bin/germline deploy/prices.json \
 	  --minutes $(MINUTES)

@@ -7,11 +7,12 @@ which the gateway then translates. What was said is read by `logs --llm`, and re
 """
 import http.server
 import json
+import os
 import sys
 import threading
 import unittest
 
-from fleet import FleetApart
+from fleet import FleetApart, iterations_of
 
 GERMLINE = sys.argv.pop(1)
 
@@ -205,6 +206,20 @@ class SpeaksOpenai(unittest.TestCase):
         self.assertEqual(self.model.asked, [])
         replayed = fleet.tree(again.stdout.split()[0])["run"]
         self.assertEqual(replayed["spent_nanousd"], fleet.tree(run)["run"]["spent_nanousd"])
+        # Where the transcript is not, it is said, and nobody is asked.
+        (attempt,) = (one["attempt_id"] for one in self.ended["attempts"])
+        transcript = f"{self.transcripts}/{attempt}.jsonl"
+        os.rename(transcript, transcript + ".gone")
+        waiting = fleet.asked("replay", run)["run_id"]
+
+        def told():
+            live = iterations_of(fleet.tree(waiting) or {"iterations": []})
+            return any("has no transcript of" in one["details"]
+                       for each in live for one in each["attempts"])
+        fleet.wait(told, "it is said that there is no transcript")
+        self.assertIn("has no transcript of", fleet.call("tree", waiting).stdout)
+        fleet.call("kill", waiting)
+        self.assertEqual(self.model.asked, [])
         # Asked anew the model says it in another dialect: what it notes is another thing.
         self.model.speaks_chat = False
         other = fleet.call("replay", run, "--live", "--follow", check=False)
