@@ -57,6 +57,7 @@ bench: build
 	build/$(PRESET)/bin/strategies_sim build/bench/simulation.jsonl
 	/usr/bin/python3 tests/bench/draw_curves.py simulation build/bench/simulation.jsonl build/bench/simulation.svg
 	build/$(PRESET)/bin/sandbox_bench
+	python3 tests/bench/iteration_bench.py build/$(PRESET)/bin/germline
 	python3 tests/bench/evolution_curve.py build/$(PRESET)/bin/germline $(EVOLUTION) \
 	  --repeats $(REPEATS) --iterations $(ITERATIONS)
 	/usr/bin/python3 tests/bench/draw_curves.py curve $(EVOLUTION) $(EVOLUTION)/curve.svg

@@ -39,7 +39,7 @@ struct fixture {
     config.times.lease_ms = 1'500;
     config.times.guard_ms = 300;
     config.times.kill_wait_ms = kill_wait_ms;
-    config.look_ms = 200;
+    config.look_ms = look_ms;
     config.tls_listen = tls_listen;
     auto started = coordinator_service::start(config, time, random);
     REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
@@ -158,7 +158,8 @@ struct fixture {
   system_random random;
   std::string dir;
   std::int64_t kill_wait_ms = 45'000;
-  std::string tls_listen;  // from the next start on
+  std::int64_t look_ms = 200;  // from the next start on, as those that follow
+  std::string tls_listen;
   std::unique_ptr<coordinator_service> service;
   std::unique_ptr<v1::Control::Stub> people;
   v1::CreateRunReply created;

@@ -26,11 +26,10 @@ constexpr const char* select_siblings_again =
 
 }  // namespace
 
-records::like_change nearest_change(SQLite::Database& db, const std::string& item,
-                                    const std::string& sketch) {
-  records::like_change nearest;
+std::optional<records::like_change> nearest_change(SQLite::Database& db, const std::string& item,
+                                                   const std::string& sketch) {
   const auto changed = change_sketch::read(sketch);
-  if (!changed || changed->empty()) return nearest;
+  if (!changed || changed->empty()) return std::nullopt;
   // What is imported is compared with nothing: it changed the seed in many steps, as others of its
   // archive did before.
   SQLite::Statement parent(
@@ -38,7 +37,8 @@ records::like_change nearest_change(SQLite::Database& db, const std::string& ite
       "SELECT parent_generation FROM items i WHERE id=? AND NOT EXISTS (SELECT 1 FROM imports m"
       " WHERE m.item_id = i.id AND m.item_id <> '')");
   bind_all(parent, item);
-  if (!parent.executeStep()) return nearest;
+  if (!parent.executeStep()) return std::nullopt;
+  records::like_change nearest;
   SQLite::Statement row(db, select_siblings);
   bind_all(row, text(parent, 0), siblings_max);
   while (row.executeStep()) {
@@ -49,27 +49,31 @@ records::like_change nearest_change(SQLite::Database& db, const std::string& ite
   return nearest;
 }
 
-void note_change(SQLite::Database& db, const records::verdict& judged, const std::string& born) {
-  const auto sketch = change_sketch::read(judged.change_sketch);
+void store::impl::note_change(const records::verdict& of, const std::string& lineage,
+                              const std::string& born) {
+  const auto sketch = change_sketch::read(of.change_sketch);
   if (!sketch || sketch->empty()) return;
-  const auto nearest = nearest_change(db, judged.item.str(), judged.change_sketch);
-  exec(db,
-       "UPDATE items SET likeness=?, like_generation=? WHERE id=? AND NOT EXISTS (SELECT 1 FROM"
-       " imports m WHERE m.item_id = items.id AND m.item_id <> '')",
-       nearest.likeness, nearest.generation, judged.item.str());
+  // What its policy judged is what the record says, whatever was born since.
+  const auto found = judged.find(lineage);
+  const bool was_judged = found != judged.end() && found->second.item == of.item.str();
+  if (const auto nearest =
+          was_judged ? found->second.like : nearest_change(db, of.item.str(), of.change_sketch)) {
+    exec(db, "UPDATE items SET likeness=?, like_generation=? WHERE id=?", nearest->likeness,
+         nearest->generation, of.item.str());
+  }
   if (born.empty()) return;
   SQLite::Statement row(
       db,
       "INSERT INTO changes (generation_id, parent_id, sketch) SELECT ?, parent_generation, ? FROM"
       " items WHERE id=?");
   row.bind(1, born);
-  row.bind(2, judged.change_sketch.data(), static_cast<int>(judged.change_sketch.size()));
-  row.bind(3, judged.item.str());
+  row.bind(2, of.change_sketch.data(), static_cast<int>(of.change_sketch.size()));
+  row.bind(3, of.item.str());
   row.exec();
 }
 
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease) {
-  if (!lease.given_commit().empty()) return;  // as above
+  if (!lease.given_commit().empty()) return;  // an import, as above
   if (lease.kind() != v1::WORK_KIND_ITERATE || policy.empty()) return;
   const auto rules = evolution::parse_policy(policy);
   const double limit = rules ? evolution::refused_likeness(*rules) : 0;

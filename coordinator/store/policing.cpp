@@ -59,7 +59,8 @@ result<records::findings> store::judge_by_policy(const records::policy_request& 
     for (const auto& each : measured_until(db, *done, judged.now_ms)) {
       done->measured(each.generation, each.mean);
     }
-    const auto like = nearest_change(db, judged.item.str(), judged.change_sketch);
+    const auto nearest = nearest_change(db, judged.item.str(), judged.change_sketch);
+    const auto like = nearest.value_or(records::like_change{});
     done->add({judged.now_ms, judged.how, judged.reason, judged.action,
                integer(of, 2) + judged.usage.cost_nanousd(),
                request.born.empty() ? std::string() : request.born.str(), request.sizes.source,
@@ -72,8 +73,8 @@ result<records::findings> store::judge_by_policy(const records::policy_request& 
       if (each.by->refuses && judged.reason != "near_duplicate") continue;
       out.push_back({each.by->text, each.by->action, each.words, &each == acting});
     }
-    impl_->judged.insert_or_assign(lineage,
-                                   impl::judged_ending{judged.item.str(), std::move(*done)});
+    impl_->judged.insert_or_assign(
+        lineage, impl::judged_ending{judged.item.str(), std::move(*done), nearest});
     return out;
   });
 }

@@ -15,6 +15,12 @@ namespace {
 
 constexpr std::int64_t dollar = 1'000'000'000;
 
+std::string sketch_of(std::string_view added) {
+  change_sketcher made;
+  made.add("", added);
+  return made.make().bytes();
+}
+
 /// A run with a policy, whose first lineage does what the test says, each thing a second later.
 struct policed : measured_fixture {
   policed() {
@@ -31,6 +37,7 @@ struct policed : measured_fixture {
     std::string source = {};    // of what was born; empty: another than of all others
     std::string sketch = {};    // of what was changed
     bool back_to_seed = false;  // where the next iteration begins
+    std::optional<records::given_source> next_given = {};
   };
 
   /// Ends the live iteration as the coordinator does, and begins the next. What was found.
@@ -65,7 +72,7 @@ struct policed : measured_fixture {
     if (*is_measured) unmeasured[ended.born->id] = ended.born->evaluations[0];
     born_same += ended.born && !*is_measured ? 1 : 0;
     if (what.back_to_seed) ended.next.head_generation = seed.id;
-    s = begin(ended.next, now_ms);
+    s = begin(ended.next, now_ms, what.next_given);
     return *found;
   }
   void measure(const generation_id& generation, std::optional<double> value) {
@@ -280,11 +287,6 @@ TEST_CASE_FIXTURE(policed, "lineages whose endings come between each other's are
 }
 
 TEST_CASE_FIXTURE(policed, "what iterations of one parent changed is compared") {
-  const auto sketch_of = [](std::string_view added) {
-    change_sketcher made;
-    made.add("", added);
-    return made.make().bytes();
-  };
   const auto faster = sketch_of("speed = 9 ; width = 2 ;");
   strategy = "best";
   policy = {"near-duplicate 0.9 refuse"};
@@ -321,6 +323,49 @@ TEST_CASE_FIXTURE(policed, "what iterations of one parent changed is compared") 
   REQUIRE(next->siblings_size() == 2);  // of the seed; the newest first
   CHECK(next->siblings(1).generation_id() == first);
   CHECK(next->siblings(1).change_sketch() == faster);
+}
+
+TEST_CASE_FIXTURE(policed, "the record says what was judged, whatever was born meanwhile") {
+  policy = {"near-duplicate 0.9 warn"};
+  auto first = found(2);
+  auto second = first;
+  second.id = run.lineages[1];
+  second.live = {};
+  REQUIRE(record->save_lineage(second, now_ms));
+  second = begin(second, now_ms);
+  const auto judge = [&](const lineage::state& s) {
+    REQUIRE(lease(s.live, ++fence));
+    auto ended = make_end(s, fence);
+    ended.judged.change_sketch = sketch_of("speed = 9 ; width = 2 ;");
+    const auto judged = record->judge_by_policy({ended.judged, ended.born->id, {}});
+    REQUIRE(judged);
+    CHECK(judged->empty());
+    return ended;
+  };
+  const auto one = judge(first), other = judge(second);
+  for (const auto& each : {one, other}) {
+    REQUIRE(record->end_iteration(each));
+    CHECK(info_of(each.judged.item).has_likeness());
+    CHECK(info_of(each.judged.item).likeness() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(policed,
+                  "what is imported is compared with nothing, others of its parent with it") {
+  run.imports = {{generation_id::make(time, random), std::string(40, '7')}};
+  auto s = found();
+  end(s, {.next_given = records::given_source{1, run.imports[0], std::string(40, '8')}});
+  const auto import = s.live;
+  const auto made = sketch_of("speed = 9 ; width = 2 ;");
+  end(s, {.how = ending::evolved, .sketch = made, .back_to_seed = true});
+  const auto born = info_of(import);
+  CHECK_FALSE(born.has_likeness());
+  CHECK(born.like_generation().empty());
+
+  const auto after = s.live;
+  end(s, {.how = ending::evolved, .sketch = made, .back_to_seed = true});
+  CHECK(info_of(after).likeness() == 1);
+  CHECK(info_of(after).like_generation() == born.generation_id());
 }
 
 TEST_CASE_FIXTURE(policed, "without a rule that refuses, a lease has nothing to compare with") {

@@ -435,7 +435,7 @@ result<bool> store::end_iteration(const records::iteration_end& end) {
          end.sizes.context, end.judged.item.str());
     const bool is_measured =
         end.born && write_birth(db, *end.born, run, end.next.id.str(), end.judged);
-    note_change(db, end.judged, end.born ? end.born->id.str() : "");
+    impl_->note_change(end.judged, end.next.id.str(), end.born ? end.born->id.str() : "");
     note_findings(db, end);
     write_lineage(db, end.next, end.judged.now_ms);
     return is_measured;

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/clock.hpp"
@@ -70,9 +71,10 @@ struct fixture {
     return begin(s);
   }
 
-  lineage::state begin(lineage::state s, std::int64_t now_ms = 7) {
+  lineage::state begin(lineage::state s, std::int64_t now_ms = 7,
+                       const std::optional<records::given_source>& given = {}) {
     s.live = item_id::make(time, random);
-    REQUIRE(record->begin_iteration({s.live, s, now_ms}));
+    REQUIRE(record->begin_iteration({s.live, s, now_ms, {}, {}, given}));
     return s;
   }
 

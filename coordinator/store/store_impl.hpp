@@ -42,11 +42,10 @@ void choose_model(SQLite::Database& db, const std::string& run, const std::strin
 std::string model_again(SQLite::Database& db, const std::string& run, const std::string& item,
                         const std::string& lineage);
 
-/// Of the live siblings of what the iteration bears, or would.
-records::like_change nearest_change(SQLite::Database& db, const std::string& item,
-                                    const std::string& sketch);
-/// Writes down what the iteration changed, and what is like it. `born`: empty where nothing was.
-void note_change(SQLite::Database& db, const records::verdict& judged, const std::string& born);
+/// Of the live siblings of what the iteration bears, or would; nothing where its change is
+/// compared with none: there is no sketch of it, or it is an import.
+std::optional<records::like_change> nearest_change(SQLite::Database& db, const std::string& item,
+                                                   const std::string& sketch);
 /// Generations of other archives that a run tries first: see imports.cpp.
 void write_imports(SQLite::Database& db, const records::new_run& run);
 std::optional<records::given_source> next_import(SQLite::Database& db, const std::string& run);
@@ -134,6 +133,10 @@ struct store::impl {
   /// The ending of the item is recorded: what was made of it is true from now on.
   void keep_tally(const std::string& lineage, const std::string& item);
 
+  /// Part of a transaction: writes down what the iteration changed, and what is like it. `born`:
+  /// empty where nothing was.
+  void note_change(const records::verdict& of, const std::string& lineage, const std::string& born);
+
   SQLite::Database db;
   std::map<std::string, std::unique_ptr<evolution::population>> populations;  // by run
 
@@ -141,6 +144,7 @@ struct store::impl {
   struct judged_ending {
     std::string item;
     evolution::tally done;
+    std::optional<records::like_change> like;
   };
   std::map<std::string, evolution::tally> tallies;  // by lineage, of runs with a policy
   std::map<std::string, judged_ending> judged;      // by lineage

@@ -2,8 +2,8 @@
 // coordinator in this process, over the real wire, with workers that run nothing. Each iteration is
 // leased, what of its parent the worker lacks is fetched, a commit and an artefact are put, and it
 // is born. Beside it, in the same run, the floor: as many durable transactions as an iteration has,
-// in a database of its own on the same disk. Usage: growth_bench [MOST_LINEAGES]   (default 1000;
-// at most 100000)
+// in a database of its own on the same disk. Usage: growth_bench [MOST [LEAST]]   (lineages; 1000
+// and 1 where nothing is said, at most 100000)
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <doctest/doctest.h>
@@ -120,6 +120,11 @@ struct measured {
 };
 
 struct grown : fixture {
+  grown() {
+    look_ms = coordinator_config().look_ms;  // tests do not wait for as long as it does
+    restart();
+  }
+
   void create(int lineages) {
     v1::CreateRunRequest request;
     request.set_repository(dir + "/user");
@@ -198,8 +203,9 @@ int main(int argc, char** argv) {
   });
   init_logging("growth_bench", log_level::error);  // workers come and go all the time
   const int most = argc > 1 ? std::atoi(argv[1]) : 1'000;
-  if (most < 1 || most > 100'000) {
-    std::fprintf(stderr, "growth_bench: the most lineages are a number from 1 to 100000\n");
+  const int least = argc > 2 ? std::atoi(argv[2]) : 1;
+  if (least < 1 || most < least || most > 100'000) {
+    std::fprintf(stderr, "growth_bench: lineages are numbers from 1 to 100000, the most first\n");
     return 2;
   }
   // Leased, ended and begun anew: each is one transaction.
@@ -209,7 +215,7 @@ int main(int argc, char** argv) {
   std::printf(
       "| lineages | iterations | ms each | to the floor | processor ms each | ps ms | MiB |\n");
   std::printf("|---|---|---|---|---|---|---|\n");
-  for (int lineages = 1; lineages <= most; lineages *= 10) {
+  for (int lineages = least; lineages <= most; lineages *= 10) {
     grown fleet;
     const auto found = fleet.measure(lineages);
     std::printf("| %d | %d | %.2f | %.1f | %.2f | %.1f | %.0f |\n", found.lineages,
