@@ -13,22 +13,30 @@ namespace {
 /// A lineage's place in its run, and which of its iterations.
 using place = std::pair<int, int>;
 
-bool is_compared(const v1::IterationInfo& each) {
+/// What was killed was not done, nor what no worker kept.
+bool was_done(const v1::IterationInfo& each) {
+  const bool was_lost = each.ending() == v1::ENDING_FAILED && each.reason() == "attempts_lost";
   return each.kind() == v1::WORK_KIND_ITERATE && each.ending() != v1::ENDING_UNSPECIFIED &&
-         each.ending() != v1::ENDING_KILLED;
+         each.ending() != v1::ENDING_KILLED && !was_lost;
 }
 
 /// A run by what can be said of both: no ids.
 class told_run {
  public:
-  explicit told_run(const v1::GetTreeReply& tree) : tree_(tree) {
+  /// `again`: what this one may be a replay of; its iterations have the places of what they do
+  /// again.
+  told_run(const v1::GetTreeReply& tree, const told_run* again) : tree_(tree) {
+    const bool is_again = again != nullptr &&
+                          tree.run().replay_of() == again->tree().run().run_id() &&
+                          !tree.run().replay_of().empty();
     std::map<std::string, int> lineages;
     for (const auto& each : tree.run().lineages()) {
       lineages.emplace(each.lineage_id(), static_cast<int>(lineages.size()) + 1);
     }
     std::vector<const v1::IterationInfo*> all;
     for (const auto& each : tree.iterations()) {
-      if (is_compared(each)) all.push_back(&each);
+      const bool has_place = is_again && again->places_.contains(each.replay_of());
+      if (was_done(each) || (has_place && ended(each))) all.push_back(&each);
     }
     std::ranges::sort(all, [](const auto* a, const auto* b) {
       return std::pair(a->started_ms(), a->item_id()) < std::pair(b->started_ms(), b->item_id());
@@ -36,15 +44,16 @@ class told_run {
     std::map<int, int> counts;
     for (const auto* each : all) {
       const int lineage = lineages[each->lineage_id()];
-      places_[each->item_id()] = {lineage, ++counts[lineage]};
-      iterations_[{lineage, counts[lineage]}] = each;
+      place at{lineage, ++counts[lineage]};
+      if (is_again && again->places_.contains(each->replay_of())) {
+        at = again->places_.at(each->replay_of());
+      }
+      places_[each->item_id()] = at;
+      iterations_[at] = each;
     }
     for (const auto& each : tree.generations()) generations_[each.generation_id()] = &each;
     for (const auto& each : tree.evaluations()) {
       evaluations_[each.parent_generation()].push_back(&each);
-    }
-    for (auto& [generation, its] : evaluations_) {
-      std::ranges::sort(its, {}, [](const auto* each) { return each->number(); });
     }
   }
 
@@ -79,24 +88,27 @@ class told_run {
     return "iteration " + std::to_string(at.second) + " of lineage " + std::to_string(at.first);
   }
 
-  /// What each evaluation came to, the first first; of what has another's source, that one's.
-  std::vector<std::string> scores(const v1::GenerationInfo& of) const {
-    std::vector<std::string> out;
+  /// What each evaluation came to, by its number; of what has another's source, that one's. What
+  /// was killed came to nothing.
+  std::map<std::int64_t, std::string> scores(const v1::GenerationInfo& of) const {
+    std::map<std::int64_t, std::string> out;
     const auto found = evaluations_.find(of.same_as().empty() ? of.generation_id() : of.same_as());
     if (found == evaluations_.end()) return out;
     for (const auto* each : found->second) {
       if (each->ending() == v1::ENDING_SCORED) {
-        out.push_back(nlohmann::json(each->score().score()).dump());
-      } else if (each->ending() == v1::ENDING_FAILED) {
-        out.push_back("none (" + each->reason() + ")");
-      } else {
-        out.push_back(each->ending() == v1::ENDING_KILLED ? "killed" : "not done");
+        out[each->number()] = nlohmann::json(each->score().score()).dump();
+      } else if (each->ending() == v1::ENDING_FAILED && each->reason() != "attempts_lost") {
+        out[each->number()] = "none (" + each->reason() + ")";
       }
     }
     return out;
   }
 
  private:
+  static bool ended(const v1::IterationInfo& each) {
+    return each.ending() != v1::ENDING_UNSPECIFIED && each.ending() != v1::ENDING_KILLED;
+  }
+
   const v1::GetTreeReply& tree_;
   std::map<std::string, place> places_;  // of iterations
   std::map<place, const v1::IterationInfo*> iterations_;
@@ -108,9 +120,9 @@ std::string ending_words(const v1::IterationInfo& of) {
   return word(of.ending()) + (of.reason().empty() ? "" : " (" + of.reason() + ")");
 }
 
-std::string joined(const std::vector<std::string>& texts) {
+std::string joined(const std::map<std::int64_t, std::string>& texts) {
   std::string out;
-  for (const auto& each : texts) out += (out.empty() ? "" : ", ") + each;
+  for (const auto& [number, each] : texts) out += (out.empty() ? "" : ", ") + each;
   return out.empty() ? "none" : out;
 }
 
@@ -173,7 +185,7 @@ class comparing {
     note(where, "source", was.source_id(), is.source_id());
     const auto before = of_.scores(was);
     const auto now = with_.scores(is);
-    found_.scores += static_cast<int>(std::min(before.size(), now.size()));
+    for (const auto& [number, score] : before) found_.scores += now.contains(number) ? 1 : 0;
     note(where, "scores", joined(before), joined(now));
   }
 
@@ -194,8 +206,8 @@ std::string ids_of(const run_difference& each) {
 }  // namespace
 
 run_comparison compare(const v1::GetTreeReply& of, const v1::GetTreeReply& with) {
-  const told_run was(of);
-  const told_run is(with);
+  const told_run was(of, nullptr);
+  const told_run is(with, &was);
   return comparing(was, is).all();
 }
 

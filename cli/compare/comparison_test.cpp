@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace germline::cli {
@@ -93,8 +94,8 @@ TEST_CASE("the first difference is the one of the iteration that ended first") {
 
 TEST_CASE("scores are compared exactly, each for itself, and those that are missing are told") {
   auto is = sample("b");
-  is.mutable_evaluations(2)->mutable_score()->set_score(0.2 + 1e-16);
-  CHECK(compare(sample("a"), is).differences.size() == (0.2 + 1e-16 == 0.1 * 2 ? 0 : 1));
+  is.mutable_evaluations(2)->mutable_score()->set_score(std::nextafter(0.2, 1));
+  CHECK(compare(sample("a"), is).differences.size() == 1);
   is.mutable_evaluations(2)->mutable_score()->set_score(0.25);
   is.mutable_evaluations(3)->set_ending(v1::ENDING_FAILED);
   is.mutable_evaluations(3)->set_reason("crash");
@@ -132,6 +133,31 @@ TEST_CASE("iterations that are missing or more are told; killed ones are none") 
   CHECK(json["iterations"] == 4);
   CHECK(json["same"] == 3);
   CHECK(json["differences"][0]["was"] == "done");
+}
+
+TEST_CASE("an iteration that no worker kept was not done; of a replay it is told") {
+  auto was = sample("a");
+  was.mutable_iterations(0)->set_ending(v1::ENDING_FAILED);
+  was.mutable_iterations(0)->set_reason("attempts_lost");
+  was.mutable_iterations(0)->clear_generation_id();
+  was.mutable_iterations(1)->set_parent_generation("gen_a0");
+  was.mutable_generations()->DeleteSubrange(1, 1);
+  auto is = sample("b");
+  is.mutable_run()->set_replay_of("run_a");
+  is.mutable_iterations()->DeleteSubrange(0, 1);
+  is.mutable_iterations(0)->set_parent_generation("gen_b0");
+  is.mutable_generations()->DeleteSubrange(1, 1);
+  is.mutable_iterations(0)->set_replay_of("itm_a12");
+  is.mutable_iterations(1)->set_replay_of("itm_a21");
+  is.mutable_iterations(2)->set_replay_of("itm_a22");
+  const auto same = compare(was, is);
+  CHECK(same.is_same());
+  CHECK(same.iterations == 3);
+  is.mutable_iterations(2)->set_ending(v1::ENDING_FAILED);
+  is.mutable_iterations(2)->set_reason("attempts_lost");
+  const auto lost = compare(was, is);
+  REQUIRE(lost.differences.size() == 1);
+  CHECK(lost.differences[0].is == "failed (attempts_lost)");
 }
 
 TEST_CASE("what is printed has no control characters of what was compared") {

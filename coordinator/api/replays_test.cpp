@@ -207,7 +207,7 @@ TEST_CASE_FIXTURE(replaying, "where what an iteration starts from is not born ag
   int parted = 0;
   int told = 0;  // the others start from what those that parted did not come to
   for (const auto& each : again.run().lineages()) {
-    if (each.pause_reason() != v1::PAUSE_REASON_POLICY) continue;
+    if (each.pause_reason() != v1::PAUSE_REASON_DIVERGED) continue;
     ++parted;
     CHECK(each.pause_details().find("the replay parts from " + first.run().run_id()) == 0);
     told += each.pause_details().find("ended: rejected test") != std::string::npos ? 1 : 0;

@@ -70,9 +70,10 @@ bool is_fit(const worker_entry& worker, const item_offer& offer) {
   return same_base && has_tags(worker.tags, offer.required_tags);
 }
 
-/// Nor is it leased evaluations of the run for now.
-bool could_not_serve(const state& s, const std::string& run, const std::string& worker) {
-  const auto found = s.unserved_by.find({run, worker});
+/// Nor is it leased what is served as that for now.
+bool could_not_serve(const state& s, const std::string& served_as, const std::string& worker) {
+  if (served_as.empty()) return false;
+  const auto found = s.unserved_by.find({served_as, worker});
   return found != s.unserved_by.end() && found->second.until_ms > s.now_ms;
 }
 
@@ -80,7 +81,7 @@ bool could_not_serve(const state& s, const std::string& run, const std::string& 
 bool may_serve(const state& s, const std::string& name, const worker_entry& worker,
                const item_offer& offer) {
   return worker.connected && !worker.cordoned && worker.trouble.empty() && is_fit(worker, offer) &&
-         !(offer.is_evaluation && could_not_serve(s, offer.run, name));
+         !could_not_serve(s, offer.served_as(), name);
 }
 
 /// Until now.
@@ -220,11 +221,10 @@ void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
   queue_again(s, entry, s.now_ms + retry_after(entry.excused++));
 }
 
-/// The worker of `entry`, an evaluation, cannot serve it as things stand: another one may. It loses
-/// nothing by it.
+/// The worker of `entry` cannot serve it as things stand: another one may. It loses nothing by it.
 void pass_on(state& s, item_entry& entry, const departure& how, effects& out) {
   out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
-  auto& its = s.unserved_by[{entry.offer.run, entry.worker()}];
+  auto& its = s.unserved_by[{entry.offer.served_as(), entry.worker()}];
   its.until_ms = s.now_ms + retry_after(its.times++);
   its.why = how.why;
   queue_again(s, entry, 0);
@@ -430,7 +430,7 @@ void on(state& s, const result_arrived& e, effects& out) {
   }
   if (entry->at() == phase::judging) return;  // sent twice; the first is being judged
   s.items.move_to(*entry, phase::judging);
-  if (entry->offer.is_evaluation) s.unserved_by.erase({entry->offer.run, e.worker});
+  s.unserved_by.erase({entry->offer.served_as(), e.worker});
   entry->cost_nanousd = e.cost_nanousd;
   out.push_back(judge{entry->offer.item, entry->attempt()});
 }
@@ -456,7 +456,8 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at() == phase::leased) {
     const bool measures = entry->offer.is_evaluation;
-    if (e.how.lasting && measures) return pass_on(s, *entry, e.how, out);
+    const bool may_pass_on = !entry->offer.served_as().empty();
+    if (e.how.lasting && may_pass_on) return pass_on(s, *entry, e.how, out);
     if (e.how.lasting && !entry->offer.has_choice) return hold(s, *entry, e.how, out);
     if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
     const bool waits = measures && e.how.no_provider && has_patience(s, *entry);
@@ -529,12 +530,13 @@ bool has_fit_worker(const state& current, const item_offer& offer) {
 }
 
 std::string why_unserved(const state& current, const item_offer& offer) {
-  if (!offer.is_evaluation || has_fit_worker(current, offer)) return {};
+  const auto served_as = offer.served_as();
+  if (served_as.empty() || has_fit_worker(current, offer)) return {};
   for (const auto& [name, worker] : current.workers) {
     const bool is_here = worker.connected && !worker.cordoned && is_fit(worker, offer);
-    if (!is_here || !could_not_serve(current, offer.run, name)) continue;
+    if (!is_here || !could_not_serve(current, served_as, name)) continue;
     return "a worker that can serve it; " + name +
-           " cannot: " + current.unserved_by.at({offer.run, name}).why;
+           " cannot: " + current.unserved_by.at({served_as, name}).why;
   }
   return {};
 }

@@ -30,6 +30,13 @@ struct item_offer {
   run_share share = {};  // of the run, where the dispatcher does not know better
   bool is_evaluation = false;
   bool has_choice = false;  // of models: another may be had where one cannot be served
+  bool is_again = false;    // of a replay: what answers for its model is on some workers alone
+
+  /// What a worker is remembered not to serve for now; empty: nothing is remembered.
+  std::string served_as() const {
+    if (is_again) return item.str();
+    return is_evaluation ? run : std::string();
+  }
 
   bool operator==(const item_offer&) const = default;
 };

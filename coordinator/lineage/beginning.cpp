@@ -53,6 +53,17 @@ void conductor::begin_from(const records::parent& parent) const {
         lineage::pause_reason::policy, "no generation is left that an iteration could start from"});
     return done();
   }
+  if (parent.rolls_back) {
+    const auto copy = *this;
+    return take_back(
+        parent.generation,
+        [](const records::ancestor&) -> std::string { return "as in the run that is replayed"; },
+        [copy](const result<void>& done) {
+          if (done) return;
+          copy.change_surely(
+              lineage::pause_requested{lineage::pause_reason::diverged, done.error().message()});
+        });
+  }
   lineage::iteration_begun begun{item_id::make(*config_.env.time, *config_.env.random),
                                  parent.how.has_value()};
   if (parent.generation == s.current.head_generation) return show_inspirations(begun, parent);

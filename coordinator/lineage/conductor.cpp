@@ -193,6 +193,9 @@ void conductor::adopt(const lineage::transition& t) const {
     log_info("lineage {} is {} {} {}", t.next.id.str(), lineage::to_string(t.next.at),
              lineage::to_string(t.next.why_paused), t.next.details);
   }
+  if (config_.measured.replays && before == lineage::status::active && before != t.next.at) {
+    tell_others();
+  }
   perform(t.effects);
 }
 

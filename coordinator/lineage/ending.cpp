@@ -205,6 +205,7 @@ void conductor::tell_others() const {
 void conductor::record(const ended_ptr& ended) const {
   const auto& verdict = ended->verdict;
   lineage::iteration_ended what{verdict.how, verdict.commit, {}, verdict.reason};
+  what.is_again = config_.measured.replays;
   if (ended->born) what.generation = ended->born->id;
   for (const auto& each : ended->found) {
     log_warning("lineage {} hit {}: {}", self_->state.current.id.str(), each.rule, each.words);

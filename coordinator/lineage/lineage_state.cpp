@@ -149,6 +149,10 @@ transition on(const state& s, const iteration_ended& e) {
     next.head_commit = e.commit;
     t.effects.emplace_back(project_branch{});
   }
+  if (e.is_again) {
+    next.failures_in_row = next.own_failures = 0;
+    next.unproven = false;
+  }
   const bool goes_back = must_roll_back(next) || e.act == policy_action::roll_back;
   const bool too_many = next.failures_in_row >= failures_before_pause && !goes_back;
   if (next.at == status::active && too_many) {

@@ -106,6 +106,7 @@ struct iteration_ended {
   std::string reason;
   policy_action act = policy_action::none;  // that the run's policy takes for it
   std::string act_why;
+  bool is_again = false;  // of a replay, whose record says what follows: failures have no effect
 };
 struct pause_requested {
   pause_reason why = pause_reason::person;

@@ -8,6 +8,11 @@ namespace germline {
 void conductor::roll_back(const generation_id& to, const std::string& why,
                           std::function<void(result<void>)> settle) const {
   if (waits_for_storage()) return settle(storage_error());
+  if (config_.measured.replays) {
+    return settle(error(error_code::failed_precondition,
+                        "the lineage is of a replay, and goes where its record says: roll back one "
+                        "of the run that is replayed, or kill this one"));
+  }
   const auto copy = *this;
   enqueue([copy, to, why, settle] {
     copy.take_back(

@@ -17,12 +17,14 @@ constexpr const char* select_siblings =
     "SELECT c.generation_id, c.sketch FROM changes c JOIN generations g ON g.id ="
     " c.generation_id WHERE c.parent_id = ? AND g.barred = 0 ORDER BY c.rowid DESC LIMIT ?";
 // Of an iteration that is done again: those that are again what was there when it was leased.
-constexpr const char* select_siblings_again =
+const std::string select_siblings_again =
     "SELECT c.generation_id, c.sketch FROM items i JOIN changes c ON c.parent_id ="
     " i.parent_generation JOIN generations g ON g.id = c.generation_id JOIN items b ON b.id ="
-    " g.born_of_item JOIN generations o ON o.born_of_item = b.replay_of WHERE i.id = ? AND"
-    " g.barred = 0 AND o.born_ms < (SELECT MAX(a.leased_ms) FROM attempts a WHERE a.item_id ="
-    " i.replay_of) ORDER BY o.rowid DESC LIMIT ?";
+    " g.born_of_item JOIN generations o ON o.born_of_item = b.replay_of JOIN (SELECT"
+    " MAX(a.leased_ms) AS ms FROM attempts a WHERE a.item_id = (SELECT replay_of FROM items WHERE "
+    "id"
+    " = ?1)) AS then_ ON o.born_ms < then_.ms WHERE i.id = ?1 AND g.barred = 0 AND NOT " +
+    sql::was_killed_before("o", "then_.ms") + " ORDER BY o.rowid DESC LIMIT ?2";
 
 }  // namespace
 

@@ -170,16 +170,19 @@ evolution::population& store::impl::population_of(const std::string& run,
   return *populations.emplace(run, std::move(made)).first->second;
 }
 
-result<bool> store::impl::measure_elite(const std::string& run, const item_id& item,
-                                        std::int64_t now_ms) {
+result<bool> store::impl::measure_elite(const std::string& run, const std::string& measured,
+                                        const item_id& item, std::int64_t now_ms) {
   SQLite::Statement of(
       db, "SELECT elite_evaluations, fitness_direction, strategy, replay_of FROM runs WHERE id=?");
   bind_all(of, run);
   if (!of.executeStep()) return false;
   if (!text(of, 3).empty()) {
-    const auto again = measured_less(db, run);
-    if (again) measure_again(db, item, *again, "run", now_ms);
-    return again.has_value();
+    const auto number = number_to_measure(db, measured);
+    if (number) {
+      measure_again(db, item, measured, "run", now_ms);
+      sql::exec(db, "UPDATE items SET number=? WHERE id=?", *number, item.str());
+    }
+    return number.has_value();
   }
   if (integer(of, 0) == 0) return false;
   GERMLINE_TRY_ASSIGN(const auto by, evolution::parse_strategy(text(of, 2)));

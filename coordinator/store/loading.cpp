@@ -13,7 +13,8 @@ result<dispatch::item_offer> store::offer_of(const item_id& item) {
     SQLite::Statement row(
         impl_->db,
         "SELECT COALESCE(i.lineage_id, i.run_id), i.fence, i.lost, r.base_digest,"
-        " r.required_tags, r.id, r.priority, r.weight, i.kind, i.model <> '' FROM items i JOIN "
+        " r.required_tags, r.id, r.priority, r.weight, i.kind, i.model <> '', r.replay_of <> ''"
+        " FROM items i JOIN "
         "runs r ON r.id = i.run_id WHERE i.id=? AND i.ending=0");
     bind_all(row, item.str());
     if (!row.executeStep()) {
@@ -29,7 +30,8 @@ result<dispatch::item_offer> store::offer_of(const item_id& item) {
         text(row, 5),
         {static_cast<int>(integer(row, 6)), static_cast<int>(integer(row, 7))},
         integer(row, 8) == v1::WORK_KIND_EVALUATE,
-        integer(row, 9) != 0};
+        integer(row, 9) != 0,
+        integer(row, 10) != 0};
   });
 }
 
@@ -62,7 +64,7 @@ void read_items(SQLite::Database& db, records::loaded& out) {
   SQLite::Statement row(
       db,
       "SELECT i.id, i.run_id, i.lineage_id, i.fence, i.lost, r.base_digest, a.id, a.worker_id,"
-      " a.state, r.required_tags, i.kind, r.priority, r.weight, i.model <> ''"
+      " a.state, r.required_tags, i.kind, r.priority, r.weight, i.model <> '', r.replay_of <> ''"
       " FROM items i JOIN runs r ON r.id = "
       "i.run_id LEFT JOIN "
       "attempts a "
@@ -86,7 +88,8 @@ void read_items(SQLite::Database& db, records::loaded& out) {
                   text(row, 1),
                   {static_cast<int>(integer(row, 11)), static_cast<int>(integer(row, 12))},
                   item.kind == v1::WORK_KIND_EVALUATE,
-                  integer(row, 13) != 0};
+                  integer(row, 13) != 0,
+                  integer(row, 14) != 0};
     if (auto attempt = attempt_id::parse(text(row, 6))) {
       item.attempt = *attempt;
       item.worker = text(row, 7);

@@ -223,6 +223,7 @@ struct parent {
   std::vector<inspiration> inspirations = {};        // without what is made of them
   std::optional<given_source> given = std::nullopt;  // without what is made of it
   item_id replays = {};                              // the iteration that is done again
+  bool rolls_back = false;  // to the generation, before one begins: as was done then
   // None begins: there is nothing left to do again, or what is to be done again cannot be.
   std::optional<lineage::pause_requested> pauses = std::nullopt;
 };

@@ -26,8 +26,8 @@ std::vector<records::replayed_lineage> lineages_of(SQLite::Database& db, const s
   SQLite::Statement row(
       db,
       "SELECT COUNT(i.id), COALESCE(MIN(i.number) - 1, 0) FROM lineages l LEFT JOIN items i ON"
-      " i.lineage_id = l.id AND i.kind = 2 AND i.ending IN (1, 2, 3, 4) WHERE l.run_id=?"
-      " GROUP BY l.id ORDER BY l.ordinal");
+      " i.lineage_id = l.id AND " +
+          sql::was_done + " WHERE l.run_id=? GROUP BY l.id ORDER BY l.ordinal");
   bind_all(row, run);
   std::vector<records::replayed_lineage> out;
   while (row.executeStep()) out.push_back({integer(row, 0), integer(row, 1)});

@@ -3,6 +3,8 @@
 // generation that was born of the iteration which is done again by what bore it. It begins when all
 // has ended again that had ended before its model was leased, so that nothing is known too late;
 // what is known too early is not looked at.
+#include <algorithm>
+
 #include "coordinator/store/store_impl.hpp"
 
 namespace germline {
@@ -17,36 +19,37 @@ namespace {
 /// An iteration that is to be done again, in the run that is replayed.
 struct recorded {
   std::string item, run, parent;
-  std::int64_t number = 0, started_ms = 0, leased_ms = 0;
+  std::int64_t started_ms = 0;
+  std::int64_t before_ms = 0;  // what had ended by then could be known to it
   records::chosen how;
   bool begins_a_fork = false;
 };
 
-/// What a killed iteration was to do, it did not.
-constexpr const char* select_next =
-    "SELECT i.id, i.run_id, i.parent_generation, i.number, i.started_ms, COALESCE((SELECT"
-    " MAX(a.leased_ms) FROM attempts a WHERE a.item_id = i.id), i.started_ms), i.chosen_among,"
-    " i.chosen_probability, i.chosen_unmeasured, o.forked_from = i.parent_generation AND NOT EXISTS"
-    " (SELECT 1 FROM items e WHERE e.lineage_id = o.id AND e.kind = 2 AND e.started_ms <"
-    " i.started_ms) FROM lineages l JOIN runs r ON r.id = l.run_id JOIN lineages o ON o.run_id ="
-    " r.replay_of AND o.ordinal = l.ordinal JOIN items i ON i.lineage_id = o.id WHERE l.id = ? AND"
-    " i.kind = 2 AND i.ending IN (1, 2, 3, 4) ORDER BY i.started_ms, i.id LIMIT 1 OFFSET"
-    " (SELECT iterations_done FROM lineages WHERE id = ?1)";
-
 std::optional<recorded> next_to_do(SQLite::Database& db, const std::string& lineage) {
-  SQLite::Statement row(db, select_next);
+  SQLite::Statement row(
+      db,
+      "SELECT i.id, i.run_id, i.parent_generation, i.started_ms, i.ended_ms, COALESCE((SELECT"
+      " MAX(a.leased_ms) FROM attempts a WHERE a.item_id = i.id), i.started_ms), i.chosen_among,"
+      " i.chosen_probability, i.chosen_unmeasured, o.forked_from FROM lineages l JOIN runs r ON "
+      "r.id"
+      " = l.run_id JOIN lineages o ON o.run_id = r.replay_of AND o.ordinal = l.ordinal JOIN items i"
+      " ON i.lineage_id = o.id WHERE l.id = ?1 AND " +
+          sql::was_done +
+          " ORDER BY i.started_ms, i.id LIMIT 1 OFFSET (SELECT iterations_done FROM lineages WHERE"
+          " id = ?1)");
   bind_all(row, lineage);
   if (!row.executeStep()) return std::nullopt;
   recorded out;
   out.item = text(row, 0);
   out.run = text(row, 1);
   out.parent = text(row, 2);
-  out.number = integer(row, 3);
-  out.started_ms = integer(row, 4);
-  out.leased_ms = integer(row, 5);
+  out.started_ms = integer(row, 3);
+  out.before_ms = std::min(integer(row, 4), integer(row, 5));
   out.how = {static_cast<int>(integer(row, 6)), row.getColumn(7).getDouble(),
              static_cast<int>(integer(row, 8))};
-  out.begins_a_fork = integer(row, 9) != 0;
+  SQLite::Statement done(db, "SELECT iterations_done FROM lineages WHERE id=?");
+  bind_all(done, lineage);
+  out.begins_a_fork = text(row, 9) == out.parent && done.executeStep() && integer(done, 0) == 0;
   return out;
 }
 
@@ -56,19 +59,21 @@ bool must_wait(SQLite::Database& db, const std::string& run, const std::string& 
                const recorded& next) {
   SQLite::Statement row(
       db,
-      "SELECT 1 FROM items x JOIN lineages o ON o.id = x.lineage_id JOIN lineages l ON l.run_id ="
-      " ?1 AND l.ordinal = o.ordinal WHERE x.run_id = ?3 AND x.kind = 2 AND x.ending IN"
-      " (1, 2, 3, 4) AND l.id <> ?2 AND (x.ended_ms < ?4 OR x.id = (SELECT born_of_item FROM"
-      " generations WHERE id = ?5)) AND (l.state = 1 OR (l.state = 2 AND l.pause_reason NOT IN"
-      " (2, 6))) AND NOT EXISTS (SELECT 1 FROM items y WHERE y.replay_of = x.id AND y.run_id = ?1"
-      " AND y.ending IN (1, 2, 3, 4)) LIMIT 1");
-  bind_all(row, run, lineage, next.run, next.leased_ms, next.parent);
+      "SELECT 1 FROM items i JOIN lineages o ON o.id = i.lineage_id JOIN lineages l ON l.run_id ="
+      " ?1 AND l.ordinal = o.ordinal WHERE i.run_id = ?3 AND " +
+          sql::was_done +
+          " AND l.id <> ?2 AND (i.ended_ms < ?4 OR i.id = (SELECT born_of_item FROM"
+          " generations WHERE id = ?5)) AND (l.state = 1 OR (l.state = 2 AND l.pause_reason NOT IN"
+          " (3, 6))) AND NOT EXISTS (SELECT 1 FROM items y WHERE y.replay_of = i.id AND y.replay_of"
+          " <> '' AND y.run_id = ?1 AND y.ending IN (1, 2, 3, 4)) LIMIT 1");
+  bind_all(row, run, lineage, next.run, next.before_ms, next.parent);
   return row.executeStep();
 }
 
 /// The generation that is that one again.
 struct counterpart {
-  std::string id, commit, ended;  // `ended`: how the iteration did where it bore none
+  std::string id, commit;
+  std::string ended;  // where there is none that an iteration could start from: why
   std::int64_t depth = 0, born_ms = 0;
 };
 
@@ -88,12 +93,14 @@ counterpart again(SQLite::Database& db, const std::string& run, const std::strin
   if (integer(of, 1) != 0) return seed_of(db, run);
   SQLite::Statement row(
       db,
-      "SELECT g.id, g.commit_id, g.depth, g.born_ms, i.id, i.ending, i.reason FROM items i"
-      " LEFT JOIN generations g ON g.born_of_item = i.id WHERE i.replay_of=? AND i.run_id=? AND"
-      " i.ending IN (1, 2, 3, 4)");
+      "SELECT g.id, g.commit_id, g.depth, g.born_ms, i.id, i.ending, i.reason, COALESCE(g.barred, "
+      "0)"
+      " FROM items i LEFT JOIN generations g ON g.born_of_item = i.id WHERE i.replay_of=? AND"
+      " i.replay_of <> '' AND i.run_id=? AND i.ending IN (1, 2, 3, 4)");
   bind_all(row, text(of, 0), run);
   if (!row.executeStep()) return {};
   counterpart out{text(row, 0), text(row, 1), {}, integer(row, 2), integer(row, 3)};
+  if (integer(row, 7) != 0) return {{}, {}, text(row, 4) + " bore it, and it was killed"};
   if (!out.id.empty()) return out;
   out.ended = text(row, 4) +
               " ended: " + lineage::to_string(static_cast<lineage::ending>(integer(row, 5))) + " " +
@@ -101,14 +108,16 @@ counterpart again(SQLite::Database& db, const std::string& run, const std::strin
   return out;
 }
 
-/// The newest context that had been added to the generation when the iteration began.
+/// The newest context that had been added to the generation when the iteration began, by a lineage
+/// that was not killed then.
 std::string context_again(SQLite::Database& db, const std::string& run, const recorded& next) {
   SQLite::Statement row(
       db,
-      "SELECT y.commit_id FROM items x JOIN items y ON y.replay_of = x.id AND y.run_id = ?1 AND"
-      " y.ending IN (2, 3, 4) AND y.commit_id <> '' WHERE x.parent_generation = ?2 AND x.kind = 2"
-      " AND x.ending IN (2, 3, 4) AND x.commit_id <> '' AND x.ended_ms <= ?3"
-      " ORDER BY x.ended_ms DESC, x.id DESC LIMIT 1");
+      "SELECT y.commit_id FROM items i JOIN items y ON y.replay_of = i.id AND y.replay_of <> '' AND"
+      " y.run_id = ?1 AND y.ending IN (2, 3, 4) AND y.commit_id <> '' WHERE i.parent_generation ="
+      " ?2 AND i.ending <> 1 AND i.commit_id <> '' AND i.ended_ms < ?3 AND " +
+          sql::was_done + " AND NOT " + sql::was_killed_before("i", "?3") +
+          " ORDER BY i.ended_ms DESC, i.id DESC LIMIT 1");
   bind_all(row, run, next.parent, next.started_ms);
   return row.executeStep() ? text(row, 0) : std::string();
 }
@@ -180,14 +189,24 @@ result<records::parent> parent_again(SQLite::Database& db, const std::string& ru
     out.depth = integer(head, 1);
     return out;
   }
-  if (next->how.among > 0 && !next->begins_a_fork) out.commit = context_again(db, run, *next);
+  // Nothing else moves a lineage that chooses nothing.
+  out.rolls_back = next->how.among == 0 && !next->begins_a_fork;
+  if (next->how.among > 0) out.commit = context_again(db, run, *next);
   if (out.commit.empty()) out.commit = parent.commit;
   out.depth = parent.depth;
   return out;
 }
 
-void choose_model_again(SQLite::Database& db, const std::string& item, const std::string& replays) {
-  exec(db, "UPDATE items SET model=(SELECT model FROM items WHERE id=?) WHERE id=?", replays, item);
+void copy_again(SQLite::Database& db, const std::string& item, const std::string& replays) {
+  // A replay of a replay has what the first one had.
+  exec(db,
+       ("UPDATE items SET model = n.model, replay_nth = CASE WHEN n.replay_of <> '' THEN "
+        "n.replay_nth"
+        " ELSE n.nth END FROM (SELECT x.model, x.replay_of, x.replay_nth, (SELECT COUNT(*) FROM"
+        " items i WHERE i.lineage_id = x.lineage_id AND i.kind = 2 AND i.ending IN (1, 2, 3, 4) AND"
+        " (i.started_ms, i.id) < (x.started_ms, x.id)) AS nth FROM items x WHERE x.id = ?) AS n"
+        " WHERE items.id = ?"),
+       replays, item);
   exec(db,
        "INSERT INTO arms (item_id, position, model, pulls, mean, compared) SELECT ?, position,"
        " model, pulls, mean, compared FROM arms WHERE item_id=?",
@@ -196,49 +215,66 @@ void choose_model_again(SQLite::Database& db, const std::string& item, const std
 
 namespace {
 
-// Of generations of a replay, g, and what they are again, o; a seed is born of no iteration.
-constexpr const char* generations_again =
-    " FROM generations g JOIN runs r ON r.id = g.run_id JOIN items b ON b.id = g.born_of_item JOIN"
-    " generations o ON o.run_id = r.replay_of AND (o.born_of_item = b.replay_of OR (g.lineage_id IS"
-    " NULL AND o.lineage_id IS NULL)) ";
+/// What was measured in place of what this generation of a replay is again: that, or what had its
+/// source before.
+std::string measured_then(SQLite::Database& db, const std::string& generation) {
+  constexpr const char* of_birth =
+      "SELECT COALESCE(NULLIF(same_as, ''), id) FROM generations WHERE born_of_item = ?";
+  constexpr const char* of_seed =
+      "SELECT id FROM generations WHERE run_id = ? AND lineage_id IS NULL";
+  SQLite::Statement of(db,
+                       "SELECT g.lineage_id IS NULL, b.replay_of, r.replay_of FROM generations g"
+                       " JOIN items b ON b.id = g.born_of_item JOIN runs r ON r.id = g.run_id WHERE"
+                       " g.id=?");
+  bind_all(of, generation);
+  if (!of.executeStep()) return {};
+  const bool is_seed = integer(of, 0) != 0;
+  SQLite::Statement row(db, is_seed ? of_seed : of_birth);
+  bind_all(row, is_seed ? text(of, 2) : text(of, 1));
+  return row.executeStep() ? text(row, 0) : std::string();
+}
 
 }  // namespace
 
-std::optional<std::string> measured_less(SQLite::Database& db, const std::string& run) {
+std::optional<std::int64_t> number_to_measure(SQLite::Database& db, const std::string& generation) {
   SQLite::Statement row(
-      db, std::string("SELECT g.id") + generations_again +
-              "WHERE g.run_id = ? AND g.barred = 0 AND EXISTS (SELECT 1 FROM items e WHERE"
-              " e.parent_generation = g.id AND e.kind = 3) AND NOT EXISTS (SELECT 1 FROM items e"
-              " WHERE e.parent_generation = g.id AND e.kind = 3 AND e.ending = 0) AND (SELECT"
-              " COUNT(*) FROM items e WHERE e.parent_generation = g.id AND e.kind = 3) < (SELECT"
-              " COUNT(*) FROM items i WHERE i.parent_generation = o.id AND i.kind = 3 AND i.ending"
-              " IN (4, 6) AND NOT " +
-              sql::says_nothing + ") LIMIT 1");
-  bind_all(row, run);
-  if (!row.executeStep()) return std::nullopt;
-  return text(row, 0);
+      db,
+      "SELECT MIN(i.number), EXISTS (SELECT 1 FROM items m WHERE m.parent_generation = ?2 AND"
+      " m.kind = 3 AND m.ending = 0) FROM items i WHERE i.parent_generation = ?1 AND i.kind = 3 AND"
+      " i.ending IN (4, 6) AND NOT " +
+          sql::says_nothing +
+          " AND NOT EXISTS (SELECT 1 FROM items m WHERE m.parent_generation = ?2 AND m.kind = 3 AND"
+          " m.number = i.number)");
+  bind_all(row, measured_then(db, generation), generation);
+  if (!row.executeStep() || row.isColumnNull(0) || integer(row, 1) != 0) return std::nullopt;
+  return integer(row, 0);
 }
 
-void add_replay(SQLite::Database& db, v1::Lease& lease) {
+std::optional<std::int64_t> add_replay(SQLite::Database& db, v1::Lease& lease) {
   SQLite::Statement of(db,
                        "SELECT r.replay_of, r.replay_answers, i.replay_of FROM items i JOIN runs r"
                        " ON r.id = i.run_id WHERE i.id=?");
   bind_all(of, lease.item_id());
-  if (!of.executeStep() || text(of, 0).empty()) return;
+  if (!of.executeStep() || text(of, 0).empty()) return std::nullopt;
   lease.set_replay_answers(static_cast<v1::ReplayAnswers>(integer(of, 1)));
-  if (lease.model().empty() || lease.replay_answers() == v1::REPLAY_ANSWERS_LIVE) return;
+  if (lease.model().empty() || lease.replay_answers() == v1::REPLAY_ANSWERS_LIVE) {
+    return std::nullopt;
+  }
   auto item = text(of, 2);
   if (lease.kind() == v1::WORK_KIND_EVALUATE) {
-    SQLite::Statement row(db, std::string("SELECT e.id") + generations_again +
-                                  "JOIN items e ON e.parent_generation = o.id AND e.kind = 3 WHERE"
-                                  " g.id=? AND e.number=?");
-    bind_all(row, lease.parent_generation(), lease.number());
+    SQLite::Statement row(db,
+                          "SELECT id FROM items WHERE parent_generation=? AND kind = 3 AND number=?"
+                          " AND ending IN (4, 6)");
+    bind_all(row, measured_then(db, lease.parent_generation()), lease.number());
     if (row.executeStep()) item = text(row, 0);
   }
-  SQLite::Statement attempt(
-      db, "SELECT id FROM attempts WHERE item_id=? ORDER BY state = ? DESC, fence DESC LIMIT 1");
+  SQLite::Statement attempt(db,
+                            "SELECT id, reserved_nanousd FROM attempts WHERE item_id=? AND state=?"
+                            " ORDER BY fence DESC LIMIT 1");
   bind_all(attempt, item, v1::ATTEMPT_STATE_FINISHED);
-  if (attempt.executeStep()) lease.set_replay_of(text(attempt, 0));
+  if (!attempt.executeStep()) return std::nullopt;
+  lease.set_replay_of(text(attempt, 0));
+  return integer(attempt, 1);
 }
 
 }  // namespace germline

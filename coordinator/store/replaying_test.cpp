@@ -168,7 +168,7 @@ TEST_CASE_FIXTURE(replaying, "another ending than the recorded one parts the rep
   REQUIRE(record->end_iteration(end));
   const auto parent = chosen(end.next);
   REQUIRE(parent.pauses);
-  CHECK(parent.pauses->why == lineage::pause_reason::policy);
+  CHECK(parent.pauses->why == lineage::pause_reason::diverged);
   CHECK(parent.pauses->details.find("iteration " + s.live.str() + " ended: failed crash") !=
         std::string::npos);
 }

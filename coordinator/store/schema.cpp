@@ -256,11 +256,12 @@ CREATE INDEX imports_by_item ON imports (item_id) WHERE item_id <> '';
 )sql";
 
 // Runs that do again what another did. `replay_of` is that run, and of an iteration the one that it
-// does again.
+// does again; replay_nth is how many the lineage had done then, of which its random seed is made.
 constexpr const char* version_17 = R"sql(
 ALTER TABLE runs ADD COLUMN replay_of TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN replay_answers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN replay_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE items ADD COLUMN replay_nth INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX replays_of_item ON items (replay_of) WHERE replay_of <> '';
 )sql";
 

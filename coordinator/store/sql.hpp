@@ -45,6 +45,18 @@ inline const std::string says_nothing =
     "(i.asked_by <> '' AND (i.ending = 5 OR (i.ending = 4 AND i.reason IN"
     " ('attempts_lost', 'budget', 'worker'))))";
 
+/// Whether the item `i` is an iteration that has ended by itself. What was killed was not done, nor
+/// what no worker kept.
+inline const std::string was_done =
+    "(i.kind = 2 AND i.ending IN (1, 2, 3, 4) AND NOT (i.ending = 4 AND i.reason ="
+    " 'attempts_lost'))";
+
+/// Whether the lineage of `row`, an item or a generation, was killed before that time.
+inline std::string was_killed_before(const std::string& row, const std::string& ms) {
+  return "EXISTS (SELECT 1 FROM lineage_changes k WHERE k.lineage_id = " + row +
+         ".lineage_id AND k.state = 3 AND k.rule = '' AND k.at_ms < " + ms + ")";
+}
+
 inline void bind_one(SQLite::Statement& s, int i, const std::string& v) {
   s.bind(i, v);
 }

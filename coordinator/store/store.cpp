@@ -193,7 +193,8 @@ constexpr const char* select_for_lease =
     " i.parent_commit, r.seed_commit, r.folder, r.limits,"
     " COALESCE(NULLIF(i.model, ''), r.model), r.goal, r.random_seed,"
     " r.genome_toml, r.budget_nanousd, r.spent_nanousd, COALESCE(l.state, 1),"
-    " COALESCE(l.ordinal, 0), COALESCE(l.iterations_done, 0), r.evaluation_key,"
+    " COALESCE(l.ordinal, 0), CASE WHEN i.replay_of <> '' THEN i.replay_nth ELSE"
+    " COALESCE(l.iterations_done, 0) END, r.evaluation_key,"
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
     " i.kind = 2, i.model <> '' AND i.replay_of = '', r.evaluation_budget_nanousd, r.evaluations, "
     "r.agents_ask,"
@@ -314,14 +315,16 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
                       integer(row, 24),     integer(row, 25), integer(row, 26) != 0,
                       integer(row, 29) != 0};
     GERMLINE_TRY_ASSIGN(
-        const auto slice,
-        reserve(db, text(row, 3), static_cast<v1::WorkKind>(integer(row, 2)), money));
+        auto slice, reserve(db, text(row, 3), static_cast<v1::WorkKind>(integer(row, 2)), money));
     v1::Lease lease = make_lease(db, row, request, slice);
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
     }
     add_given(db, lease);
-    add_replay(db, lease);
+    if (const auto reserved = add_replay(db, lease)) {
+      slice = *reserved;
+      lease.mutable_limits()->set_budget_nanousd(slice);
+    }
     add_siblings(db, sql::lines(text(row, 28)), lease);
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
     exec(db,
@@ -395,11 +398,10 @@ result<void> store::begin_iteration(const records::new_iteration& begin) {
       if (!take_import(db, run, *begin.given, begin.item.str())) {
         return stale("the import was taken meanwhile");
       }
-    } else if (!begin.replays.empty()) {
-      choose_model_again(db, begin.item.str(), begin.replays.str());
-    } else {
+    } else if (begin.replays.empty()) {
       choose_model(db, run, begin.item.str(), s.id.str());
     }
+    if (!begin.replays.empty()) copy_again(db, begin.item.str(), begin.replays.str());
     int position = 0;
     for (const auto& each : begin.inspirations) {
       exec(db,
@@ -476,7 +478,7 @@ result<bool> store::end_evaluation(const records::evaluation_end& end) {
     if (auto* archive = impl_->known_archive(run)) {
       archive->measure(text(of, 1), outcome_of(end.score));
     }
-    return impl_->measure_elite(run, end.again, end.judged.now_ms);
+    return impl_->measure_elite(run, text(of, 1), end.again, end.judged.now_ms);
   });
   if (!ended && is_known) impl_->populations.erase(run);
   return ended;

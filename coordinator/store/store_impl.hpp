@@ -56,12 +56,14 @@ void add_given(SQLite::Database& db, v1::Lease& lease);
 /// Replays: see replaying.cpp. `run`: of the lineage, which does again what another run did.
 result<records::parent> parent_again(SQLite::Database& db, const std::string& run,
                                      const std::string& lineage);
-/// The model that the iteration which is done again had, and what was known then.
-void choose_model_again(SQLite::Database& db, const std::string& item, const std::string& replays);
-/// Of a replay: a generation that is to be measured once more, as the one that it is again was.
-std::optional<std::string> measured_less(SQLite::Database& db, const std::string& run);
-/// Of a replay: whose transcript answers in a model's place.
-void add_replay(SQLite::Database& db, v1::Lease& lease);
+/// The model that the iteration which is done again had, what was known then, and of what its
+/// random seed was made.
+void copy_again(SQLite::Database& db, const std::string& item, const std::string& replays);
+/// Of a replay's generation: the next evaluation that the one which it is again had, and it has
+/// not.
+std::optional<std::int64_t> number_to_measure(SQLite::Database& db, const std::string& generation);
+/// Of a replay: how models answer, and whose transcript does. What that one could have spent.
+std::optional<std::int64_t> add_replay(SQLite::Database& db, v1::Lease& lease);
 
 /// Where the run's policy refuses near-duplicates: what a change is compared with.
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease);
@@ -125,8 +127,10 @@ struct store::impl {
     if (row.executeStep()) populations.erase(sql::text(row, 0));
   }
 
-  /// Part of a transaction: the run's best is measured again, unless that is done or under way.
-  result<bool> measure_elite(const std::string& run, const item_id& item, std::int64_t now_ms);
+  /// Part of a transaction, which `measured` had a part in: the run's best is measured again,
+  /// unless that is done or under way. In a replay it is `measured`, as often as was done then.
+  result<bool> measure_elite(const std::string& run, const std::string& measured,
+                             const item_id& item, std::int64_t now_ms);
 
   /// What the lineage did until its last iteration that ended; none where it has not begun.
   std::optional<evolution::tally> tally_of(const std::string& lineage);

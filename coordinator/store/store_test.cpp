@@ -22,6 +22,7 @@ constexpr const char* back_to_6 =
     "ALTER TABLE runs DROP COLUMN agents_ask; ALTER TABLE runs DROP COLUMN held_out_id;"
     "ALTER TABLE runs DROP COLUMN held_out_files; ALTER TABLE runs DROP COLUMN held_out_bytes;"
     "DROP INDEX replays_of_item; ALTER TABLE items DROP COLUMN replay_of;"
+    "ALTER TABLE items DROP COLUMN replay_nth;"
     "ALTER TABLE runs DROP COLUMN replay_of; ALTER TABLE runs DROP COLUMN replay_answers;"
     "DROP TABLE imports; DROP TABLE changes; ALTER TABLE items DROP COLUMN likeness;"
     "ALTER TABLE items DROP COLUMN like_generation;"

@@ -78,7 +78,7 @@ result<replay> replay::open(const std::string& place, replay_mode mode) {
   }
   if (opened.recordings_.empty()) {
     if (first) return *first;
-    return error(error_code::invalid_argument, place + " has no request that went to an upstream");
+    return error(error_code::not_found, place + " has no request that went to an upstream");
   }
   return opened;
 }

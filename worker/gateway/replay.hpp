@@ -43,7 +43,7 @@ class replay {
   static constexpr std::size_t max_compared = 64;
 
   /// `place`: a transcript, as it was written or exported, or a folder with files *.jsonl of them.
-  /// Of a folder what cannot be read is left out and logged.
+  /// Of a folder what cannot be read is left out and logged. not_found: nothing in it was asked.
   static result<replay> open(const std::string& place, replay_mode mode);
 
   std::variant<recorded_exchange, replay_refusal> answer(const replay_question& asked);

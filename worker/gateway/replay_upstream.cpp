@@ -108,7 +108,7 @@ result<void> replay_upstream::begin(const std::string& attempt_id, const std::st
                                                       "): it lies with the worker that ran it");
   }
   auto opened = replay::open(path, mode);
-  if (!opened && opened.error().code() != error_code::invalid_argument) {
+  if (!opened && opened.error().code() != error_code::not_found) {
     return error(error_code::failed_precondition,
                  "the transcript of " + recorded + " cannot be read: " + opened.error().message());
   }
