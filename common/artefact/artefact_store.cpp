@@ -123,14 +123,6 @@ result<artefact_store> artefact_store::open(const std::string& root, const limit
   std::error_code failed;
   fs::create_directories(root, failed);
   if (failed) return errno_error("making " + root, failed.value());
-  for (const auto& entry : fs::directory_iterator(root, failed)) {
-    if (!entry.path().filename().string().starts_with(unfinished) ||
-        !is_older(entry.path(), unfinished_age_s)) {
-      continue;
-    }
-    fs::remove_all(entry.path(), failed);
-    if (failed) return errno_error("removing " + entry.path().string(), failed.value());
-  }
   return artefact_store(root, bounds);
 }
 
@@ -263,6 +255,20 @@ result<std::size_t> artefact_store::remove_unwanted(std::vector<std::string> wan
     ++gone;
   }
   return gone;
+}
+
+result<void> artefact_store::clear_unfinished() {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(root_, failed)) {
+    if (!entry.path().filename().string().starts_with(unfinished) ||
+        !is_older(entry.path(), unfinished_age_s)) {
+      continue;
+    }
+    fs::remove_all(entry.path(), failed);
+    if (failed) return errno_error("removing " + entry.path().string(), failed.value());
+  }
+  if (failed) return errno_error("listing " + root_, failed.value());
+  return {};
 }
 
 result<manifest> artefact_store::seal_files(const std::vector<file>& files) const {

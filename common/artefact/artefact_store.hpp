@@ -19,8 +19,7 @@ namespace germline::artefact {
 
 class artefact_store {
  public:
-  /// Makes the root when it is not there, and clears what earlier processes left half done (older
-  /// than an hour).
+  /// Makes the root when it is not there. Costs the same however many are stored.
   static result<artefact_store> open(const std::string& root, const limits& bounds = {});
 
   /// Seals and stores; storing what is there already touches it. Returns the id.
@@ -48,6 +47,8 @@ class artefact_store {
   /// Removes what was neither stored nor touched for `idle_s` and is not among `wanted`, in any
   /// order. How many went.
   result<std::size_t> remove_unwanted(std::vector<std::string> wanted, std::int64_t idle_s);
+  /// Removes what earlier processes left half done, once it is older than an hour.
+  result<void> clear_unfinished();
   /// Checks and hashes files under this store's bounds.
   result<manifest> seal_files(const std::vector<file>& files) const;
   /// Empty, on this store's disk: for a tar on its way in or out.

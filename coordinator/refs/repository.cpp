@@ -216,6 +216,7 @@ class repository final : public git_refs {
 
   result<std::size_t> sweep_artefacts(const std::vector<std::string>& of_generations) override {
     GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places_.artefacts));
+    GERMLINE_TRY(artefacts.clear_unfinished());
     return artefacts.remove_unwanted(of_generations, unclaimed_artefact_s);
   }
 
@@ -538,8 +539,8 @@ void clear_leftovers(const repository_places& places) {
 result<std::shared_ptr<git_refs>> open_git_refs(const repository_places& places) {
   clear_leftovers(places);
   GERMLINE_TRY_ASSIGN(auto opened, git::repository::init_bare(places.objects));
-  GERMLINE_TRY_ASSIGN(const auto artefacts, artefact::artefact_store::open(places.artefacts));
-  static_cast<void>(artefacts);
+  GERMLINE_TRY_ASSIGN(auto artefacts, artefact::artefact_store::open(places.artefacts));
+  GERMLINE_TRY(artefacts.clear_unfinished());
   std::error_code failed;
   std::filesystem::create_directories(places.incoming, failed);
   if (failed) return errno_error("making " + places.incoming, failed.value());

@@ -289,6 +289,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY_ASSIGN(shared.worker_id, identify(config, time));
   GERMLINE_TRY_ASSIGN(shared.base_digest, compute_base_digest("/var/lib/dpkg", "/usr"));
   GERMLINE_TRY_ASSIGN(auto store, artefact::artefact_store::open(places.artefacts));
+  GERMLINE_TRY(store.clear_unfinished());
   artefact_cache artefacts(store, config.kept_artefact_bytes);
   GERMLINE_TRY_ASSIGN(auto objects, object_cache::open(places.objects, config.kept_object_bytes));
   storage disk(
