@@ -11,23 +11,27 @@ result<v1::GetTreeReply> tree_of(control_client& client, const std::string& run)
   v1::GetTreeRequest request;
   request.set_target(run);
   request.set_with_evaluations(true);
-  return client.get_tree(request);
+  auto tree = client.get_tree(request);
+  if (!tree || tree->run().run_id().starts_with(run) || tree->run().name() == run) return tree;
+  return error(error_code::invalid_argument,
+               "'" + run + "' is of run " + tree->run().run_id() + ", and no run itself");
 }
 
+/// Of a run that did nothing nothing can be said.
 exit_code tell_comparison(const session& with, const v1::GetTreeReply& of,
-                          const v1::GetTreeReply& against) {
+                          const v1::GetTreeReply& against, bool one_line) {
   const auto found = compare(of, against);
-  with.data(with.json ? comparison_json(found) : render_comparison(found, with.how));
-  return found.is_same() ? exit_code::done : exit_code::failed;
+  with.data(with.json ? comparison_json(found, one_line) : render_comparison(found, with.how));
+  return found.is_same() && found.iterations > 0 ? exit_code::done : exit_code::failed;
 }
 
 exit_code compare_runs(const session& with, control_client& client, const std::string& of,
-                       const std::string& against) {
+                       const std::string& against, bool one_line = false) {
   const auto was = tree_of(client, of);
   if (!was) return with.fail(was.error());
   if (!against.empty()) {
     const auto is = tree_of(client, against);
-    return is ? tell_comparison(with, *was, *is) : with.fail(is.error());
+    return is ? tell_comparison(with, *was, *is, one_line) : with.fail(is.error());
   }
   const auto& origin = was->run().replay_of();
   if (origin.empty()) {
@@ -36,7 +40,7 @@ exit_code compare_runs(const session& with, control_client& client, const std::s
                                " is no replay: name the run that it is compared with, too"));
   }
   const auto replayed = tree_of(client, origin);
-  return replayed ? tell_comparison(with, *replayed, *was) : with.fail(replayed.error());
+  return replayed ? tell_comparison(with, *replayed, *was, one_line) : with.fail(replayed.error());
 }
 
 }  // namespace
@@ -54,7 +58,7 @@ exit_code run_replay(const session& with, const replay_options& options) {
   if (!options.follow) return exit_code::done;
   const auto followed = follow_run(with, client, *created);
   if (followed != exit_code::done) return followed;
-  return compare_runs(with, client, created->run_id(), {});
+  return compare_runs(with, client, created->run_id(), {}, true);
 }
 
 exit_code run_compare(const session& with, const std::string& of, const std::string& against) {

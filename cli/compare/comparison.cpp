@@ -222,6 +222,7 @@ std::string render_comparison(const run_comparison& found, const style& how) {
     out += counted(found.more, "iteration") + " more than there " +
            (found.more == 1 ? "was" : "were") + "\n";
   }
+  if (found.iterations == 0) out += "It did none that could be compared.\n";
   if (found.differences.empty()) return out;
   const auto& first = found.differences.front();
   out +=
@@ -237,7 +238,7 @@ std::string render_comparison(const run_comparison& found, const style& how) {
   return out;
 }
 
-std::string comparison_json(const run_comparison& found) {
+std::string comparison_json(const run_comparison& found, bool one_line) {
   auto differences = nlohmann::json::array();
   for (const auto& each : found.differences) {
     differences.push_back({{"where", each.where},
@@ -254,7 +255,7 @@ std::string comparison_json(const run_comparison& found) {
                               {"more", found.more},
                               {"scores", found.scores},
                               {"differences", differences}};
-  return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return out.dump(one_line ? -1 : 1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace germline::cli

@@ -36,6 +36,7 @@ struct run_comparison {
 run_comparison compare(const v1::GetTreeReply& of, const v1::GetTreeReply& with);
 
 std::string render_comparison(const run_comparison& found, const style& how);
-std::string comparison_json(const run_comparison& found);
+/// With its line end.
+std::string comparison_json(const run_comparison& found, bool one_line = false);
 
 }  // namespace germline::cli

@@ -227,9 +227,12 @@ std::string halted_words(const v1::LineageInfo& lineage) {
 std::string choice_words(const v1::ParentChoice& choice) {
   std::string text = "the only one that could be";
   if (choice.among() > 1) {
-    char probability[32];
-    std::snprintf(probability, sizeof probability, "%.2g", choice.probability());
-    text = "chosen among " + std::to_string(choice.among()) + " with probability " + probability;
+    text = "chosen among " + std::to_string(choice.among());
+    if (choice.probability() > 0) {
+      char probability[32];
+      std::snprintf(probability, sizeof probability, "%.2g", choice.probability());
+      text += std::string(" with probability ") + probability;
+    }
   }
   if (choice.unmeasured() > 0) {
     text += "; " + std::to_string(choice.unmeasured()) +

@@ -16,7 +16,10 @@ namespace {
 using fate = std::function<v1::Ending(const v1::Lease&)>;
 
 struct replaying : measured_fixture {
-  replaying() : measured_fixture(1) {}
+  replaying() : measured_fixture(1) {
+    look_ms = 600'000;  // what waits is woken, and not found by looking
+    restart();
+  }
 
   static v1::Ending by_seed(const v1::Lease& lease) {
     return lease.random_seed() % 4 == 0 ? v1::ENDING_REJECTED : v1::ENDING_EVOLVED;
@@ -28,6 +31,16 @@ struct replaying : measured_fixture {
       if (each.generation_id() == generation) return each.source_id();
     }
     return "unknown";
+  }
+
+  /// What the first lineage bore first is the best.
+  double rank_of(const std::string& generation) {
+    const auto now = tree();
+    for (const auto& each : now.generations()) {
+      if (each.generation_id() != generation || each.lineage_id().empty()) continue;
+      return each.lineage_id() == now.run().lineages(0).lineage_id() && each.number() == 1 ? 10 : 1;
+    }
+    return 0;
   }
 
   /// Sends what ends the lease, and waits until that is judged; leases that come are kept.
@@ -60,7 +73,8 @@ struct replaying : measured_fixture {
       result->set_fence(lease.fence());
       result->set_ending(v1::ENDING_SCORED);
       const auto digits = sha256_hex(source + seed).substr(0, 6);
-      result->mutable_score()->set_score(std::stod("0x" + digits));
+      result->mutable_score()->set_score(first_is_best ? rank_of(lease.parent_generation())
+                                                       : std::stod("0x" + digits));
       return settle(worker, lease, [&] { worker.send(message); });
     }
     if (lease.kind() == v1::WORK_KIND_FOUND) {
@@ -125,6 +139,16 @@ struct replaying : measured_fixture {
     return work(worker);
   }
 
+  template <class Method>
+  void steer(Method method, const std::string& lineage) {
+    grpc::ClientContext context;
+    v1::LineageRequest request;
+    request.set_lineage(lineage);
+    v1::LineageReply reply;
+    const auto status = ((*people).*method)(&context, request, &reply);
+    REQUIRE_MESSAGE(status.ok(), status.error_message());
+  }
+
   grpc::Status replay(const std::string& run) {
     grpc::ClientContext context;
     v1::ReplayRequest request;
@@ -156,6 +180,7 @@ struct replaying : measured_fixture {
   }
 
   std::map<std::string, std::uint64_t> seeds;  // by iteration
+  bool first_is_best = false;                  // else scores are by source and seed
 };
 
 }  // namespace
@@ -187,7 +212,7 @@ TEST_CASE_FIXTURE(replaying, "a replay has the same parents, endings, sources an
 
 TEST_CASE_FIXTURE(replaying, "where what an iteration starts from is not born again it parts") {
   scripted_worker worker(service->address(), "w1");
-  const auto first = first_run(worker, "best");
+  const auto first = first_run(worker, "chain");
   REQUIRE(replay(first.run().run_id()).ok());
   // The first that bore something which others started from bears nothing.
   std::set<std::string> parents;
@@ -214,6 +239,89 @@ TEST_CASE_FIXTURE(replaying, "where what an iteration starts from is not born ag
   }
   CHECK(parted > 0);
   CHECK(told > 0);
+}
+
+TEST_CASE_FIXTURE(replaying,
+                  "what a person rolled back starts again from there, with its context") {
+  scripted_worker worker(service->address(), "w1");
+  create(4);
+  do_one(worker, worker.lease(), by_seed);
+  const auto evolves = [](const v1::Lease&) { return v1::ENDING_EVOLVED; };
+  const auto fails = [](const v1::Lease&) { return v1::ENDING_FAILED; };
+  do_one(worker, lease_of(worker, v1::WORK_KIND_ITERATE), evolves);
+  do_one(worker, lease_of(worker, v1::WORK_KIND_ITERATE), fails);
+  const auto third = lease_of(worker, v1::WORK_KIND_ITERATE);
+  steer(&v1::Control::Stub::Pause, lineage_id());
+  do_one(worker, third, fails);
+  wait_tree([](const auto& now) { return now.run().lineages(0).iterations_done() == 3; });
+  grpc::ClientContext context;
+  v1::RollbackRequest back;
+  back.set_lineage(lineage_id());
+  v1::RollbackReply reply;
+  REQUIRE(people->Rollback(&context, back, &reply).ok());
+  steer(&v1::Control::Stub::Resume, lineage_id());
+  const auto first = work(worker, evolves);
+  REQUIRE(replay(first.run().run_id()).ok());
+  int nth = 0;
+  std::vector<v1::Lease> leases;
+  const auto again = work(worker, [&](const v1::Lease& lease) {
+    leases.push_back(lease);
+    return ++nth == 2 || nth == 3 ? v1::ENDING_FAILED : v1::ENDING_EVOLVED;
+  });
+  CHECK(story(again) == story(first));
+  REQUIRE(again.rollbacks_size() == 1);
+  CHECK(again.rollbacks(0).why() == "as in the run that is replayed");
+  // The commit stands on the failure's, whose context it has.
+  REQUIRE(leases.size() == 4);
+  auto repo = git::repository::open(dir + "/state/objects.git");
+  REQUIRE(repo);
+  const auto failed = again.iterations(3);
+  REQUIRE(failed.ending() == v1::ENDING_FAILED);
+  CHECK(repo->log(leases[3].parent_commit(), 1)->front().parents == std::vector{failed.commit()});
+
+  v1::LineageReply resumed;
+  grpc::ClientContext other;
+  back.set_lineage(lineage_id());  // of the replay
+  CHECK(people->Rollback(&other, back, &reply).error_message().find("goes where its record says") !=
+        std::string::npos);
+}
+
+TEST_CASE_FIXTURE(replaying, "what is killed of a replay parts those that start from it") {
+  scripted_worker worker(service->address(), "w1");
+  v1::CreateRunRequest request;
+  request.set_repository(dir + "/user");
+  request.set_strategy("best");
+  request.set_lineages(2);
+  request.set_max_iterations(3);
+  REQUIRE(try_create(request).ok());
+  first_is_best = true;
+  const auto evolves = [](const v1::Lease&) { return v1::ENDING_EVOLVED; };
+  const auto first = work(worker, evolves);
+  REQUIRE(replay(first.run().run_id()).ok());
+  const auto lineage = created.lineage_ids(0);
+  const auto other = created.lineage_ids(1);
+  bool is_killed = false;
+  for (int tries = 0; tries < 400; ++tries) {
+    take_leases(worker, 30);
+    worker.beat(held);
+    const auto now = tree();
+    const bool is_born = std::ranges::any_of(
+        now.generations(), [&](const auto& each) { return each.lineage_id() == lineage; });
+    if (is_born && !is_killed) {
+      kill_while_heard(worker, lineage);
+      std::erase_if(kept, [&](const auto& each) { return each.lineage_id() == lineage; });
+      is_killed = true;
+    }
+    if (is_killed && now.run().lineages(1).state() != v1::LINEAGE_STATE_ACTIVE) break;
+    if (kept.empty()) continue;
+    const auto lease = kept.front();
+    kept.erase(kept.begin());
+    do_one(worker, lease, evolves);
+  }
+  const auto now = tree();
+  CHECK(now.run().lineages(1).lineage_id() == other);
+  CHECK(now.run().lineages(1).pause_reason() == v1::PAUSE_REASON_DIVERGED);
+  CHECK(now.run().lineages(1).pause_details().find("killed") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(replaying, "it goes on after a restart, and what is killed of it is done again") {

@@ -101,7 +101,11 @@ item_entry* next_on(state& s, const std::string& worker) {
   fair_shares::turn least;
   for (const auto& [run, queue] : s.items.queues()) {
     // Evaluations come first in it.
-    const auto at = could_not_serve(s, run, worker) ? queue.lower_bound({true, 0}) : queue.begin();
+    auto at = could_not_serve(s, run, worker) ? queue.lower_bound({true, 0}) : queue.begin();
+    while (at != queue.end() &&
+           could_not_serve(s, s.items.at(at->second).offer.served_as(), worker)) {
+      ++at;  // in a replay each is for itself
+    }
     if (at == queue.end()) continue;
     auto* next = &s.items.at(at->second);
     if (!is_fit(s.workers.at(worker), next->offer)) continue;

@@ -113,6 +113,38 @@ TEST_CASE_FIXTURE(measuring,
   CHECK(why_unserved(s, s.items.at(item.str()).offer).empty());
 }
 
+TEST_CASE_FIXTURE(measuring, "what is done again goes to a worker that has its transcript") {
+  join("w1");
+  const item_id item = item_id::make(time, random);
+  item_offer again{item, "lin_a", 0, 0, {}};
+  again.run = "run_a";
+  again.has_choice = true;  // another model would be no help
+  again.is_again = true;
+  out = apply(s, item_offered{again});
+  REQUIRE(leased(item) == "w1");
+  const departure no_transcript{"no transcript of att_1", 0, true};
+  end("w1", grant(item), no_transcript);
+  CHECK(find<item_held>() == nullptr);
+  CHECK(find<record_lost>()->excused);
+  CHECK(why_unserved(s, s.items.at(item.str()).offer) ==
+        "a worker that can serve it; w1 cannot: no transcript of att_1");
+  // Of another attempt it has one.
+  again.item = item_id::make(time, random);
+  out = apply(s, item_offered{again});
+  CHECK(leased(again.item) == "w1");
+  join("w2");
+  CHECK(leased(item) == "w2");
+  end("w2", grant(item), no_transcript);
+  CHECK(s.items.at(item.str()).offer.lost == 0);
+  // The file may be there by then.
+  grant(again.item);
+  const auto attempt = s.items.at(again.item.str()).attempt().str();
+  out = apply(s, result_arrived{"w1", attempt, 1});
+  out = apply(s, result_judged{again.item, true, true, "", time.boot_ms()});
+  wait(1'000);
+  CHECK(!leased(item).empty());
+}
+
 TEST_CASE_FIXTURE(measuring, "while a model's provider is in trouble an evaluation waits for it") {
   join("w1");
   const auto item = offer_of("run_a", true);

@@ -145,6 +145,18 @@ TEST_CASE_FIXTURE(newborn,
   }
 }
 
+TEST_CASE_FIXTURE(newborn, "in a replay failures do nothing: the record says what followed them") {
+  for (int i = 0; i < 2 * failures_before_pause; ++i) {
+    begin();
+    iteration_ended e{ending::failed, "ctx", {}, "crash"};
+    e.is_again = true;
+    REQUIRE(send(e));
+    CHECK(s.at == status::active);
+    CHECK(has<begin_iteration>());
+    CHECK_FALSE(has<roll_back>());
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "a seed is never rolled back") {
   found();
   s.unproven = true;  // whatever the record says

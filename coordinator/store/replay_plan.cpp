@@ -58,7 +58,12 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
         " r.evaluations, r.evaluation_key, r.strategy, r.policy, r.inspirations, r.priority,"
         " r.weight, r.models, r.model_choice, r.evaluation_budget_nanousd, r.agents_ask,"
         " r.held_out_id, r.held_out_files, r.held_out_bytes, r.found_state, (SELECT COUNT(*) FROM"
-        " items i WHERE i.run_id = r.id AND i.ending = 0), f.source_bytes, f.context_bytes FROM"
+        " items i LEFT JOIN lineages l ON l.id = i.lineage_id WHERE i.run_id = r.id AND i.ending = "
+        "0 AND"
+        // What waits in a paused lineage nobody runs.
+        " (i.kind <> 2 OR l.state = 1 OR EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id "
+        "AND"
+        " a.state = 1))), f.source_bytes, f.context_bytes FROM"
         " runs r JOIN items f ON f.run_id = r.id AND f.kind = 1 WHERE r.id=?");
     bind_all(row, id);
     if (!row.executeStep()) return rows::not_found(id);

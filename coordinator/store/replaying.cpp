@@ -151,11 +151,22 @@ std::optional<records::given_source> given_again(SQLite::Database& db, const rec
   return records::given_source{static_cast<int>(integer(row, 0)), {*origin, text(row, 2)}};
 }
 
+/// Of a generation that no iteration was there to bear.
+std::string why_not_borne(SQLite::Database& db, const std::string& run,
+                          const std::string& generation) {
+  SQLite::Statement row(
+      db,
+      "SELECT l.state FROM generations g JOIN lineages o ON o.id = g.lineage_id"
+      " JOIN lineages l ON l.run_id = ? AND l.ordinal = o.ordinal WHERE g.id = ?");
+  bind_all(row, run, generation);
+  const bool is_killed = row.executeStep() && integer(row, 0) == v1::LINEAGE_STATE_KILLED;
+  return is_killed ? "the lineage that was to bear it is killed"
+                   : "the lineage that was to bear it parted before";
+}
+
 std::string why_parted(const recorded& next, const counterpart& parent) {
   return "the replay parts from " + next.run + " here: its iteration " + next.item +
-         " began from generation " + next.parent + ", which was not born again: " +
-         (parent.ended.empty() ? "the lineage that bore it has not come so far"
-                               : "iteration " + parent.ended);
+         " began from generation " + next.parent + ", which was not born again: " + parent.ended;
 }
 
 }  // namespace
@@ -171,9 +182,12 @@ result<records::parent> parent_again(SQLite::Database& db, const std::string& ru
   }
   out.waits = must_wait(db, run, lineage, *next);
   if (out.waits) return out;
-  const auto parent = again(db, run, next->parent);
+  auto parent = again(db, run, next->parent);
   if (parent.id.empty()) {
-    out.pauses = lineage::pause_requested{lineage::pause_reason::policy, why_parted(*next, parent)};
+    parent.ended =
+        parent.ended.empty() ? why_not_borne(db, run, next->parent) : "iteration " + parent.ended;
+    out.pauses =
+        lineage::pause_requested{lineage::pause_reason::diverged, why_parted(*next, parent)};
     return out;
   }
   out.replays = *item_id::parse(next->item);

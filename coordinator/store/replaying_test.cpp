@@ -213,7 +213,7 @@ TEST_CASE_FIXTURE(replaying,
   const auto parent = chosen(second);
   CHECK_FALSE(parent.waits);
   REQUIRE(parent.pauses);
-  CHECK(parent.pauses->details.find("the lineage that bore it has not come so far") !=
+  CHECK(parent.pauses->details.find("the lineage that was to bear it is killed") !=
         std::string::npos);
 }
 

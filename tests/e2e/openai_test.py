@@ -218,7 +218,9 @@ class SpeaksOpenai(unittest.TestCase):
                        for each in live for one in each["attempts"])
         fleet.wait(told, "it is said that there is no transcript")
         self.assertIn("has no transcript of", fleet.call("tree", waiting).stdout)
-        fleet.call("kill", waiting)
+        os.rename(transcript + ".gone", transcript)
+        fleet.settled(waiting, 1)
+        self.assertIn("1 is the same", fleet.call("compare", waiting).stdout)
         self.assertEqual(self.model.asked, [])
         # Asked anew the model says it in another dialect: what it notes is another thing.
         self.model.speaks_chat = False

@@ -52,9 +52,27 @@ class Replays(Case):
         # By hand as well; and a run with itself.
         self.assertIn("6 are the same", fleet.call("compare", again).stdout)
         self.assertEqual(fleet.asked("compare", run, run)["differences"], [])
+        lineage = tree["run"]["lineages"][0]["lineage_id"]
+        refused = fleet.call("compare", lineage, run, check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("and no run itself", refused.stderr)
         refused = fleet.call("compare", run, check=False)
         self.assertEqual(refused.returncode, 2)
         self.assertIn("is no replay: name the run", refused.stderr)
+
+    def test_what_was_rolled_back_is_so_again_with_what_it_had_learnt(self):
+        # The agent crashes until its history tells of a failure.
+        fleet = self.fleet
+        fleet.start()
+        run = fleet.run(fleet.genome("doom 1"), 4, "--policy", "failure-streak 1 rollback")
+        tree, ended = fleet.settled(run, 4)
+        self.assertEqual([each["ending"] for each in ended],
+                         ["ENDING_EVOLVED", "ENDING_FAILED", "ENDING_EVOLVED", "ENDING_EVOLVED"])
+        self.assertEqual(len(tree["rollbacks"]), 1)
+        again, done = self.replay(run)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr + fleet.logs())
+        self.assertIn("of 4 iterations 4 are the same", done.stdout)
+        self.assertEqual(len(fleet.tree(again)["rollbacks"]), 1)
 
     def test_an_agent_that_does_as_it_likes_parts(self):
         fleet = self.fleet
