@@ -25,6 +25,7 @@
 
 namespace germline::worker {
 
+class gateway_metrics;
 class replay_upstream;
 class session;
 
@@ -40,6 +41,7 @@ struct gateway_parts {
   byte_pool& bodies;                        // of all attempts
   const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)
   replay_upstream* recorded = nullptr;      // of `upstreams`; null where no transcripts are
+  gateway_metrics* metrics = nullptr;       // null: they are not wanted
 };
 
 /// What an attempt tells its owner. Called on the io_context's thread.

@@ -2,7 +2,9 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -109,12 +111,17 @@ bool is_loopback(std::string_view url) {
   return false;
 }
 
-bool is_openai(std::string_view url) {
+/// Whether it is that host, or one beneath it, over TLS.
+bool is_at(std::string_view url, std::string_view wanted) {
   constexpr std::string_view scheme = "https://";
   if (!url.starts_with(scheme)) return false;
   const auto host =
       url.substr(scheme.size(), url.find_first_of(":/", scheme.size()) - scheme.size());
-  return host == "api.openai.com" || host.ends_with(".api.openai.com");
+  return host == wanted || host.ends_with("." + std::string(wanted));
+}
+
+bool is_openai(std::string_view url) {
+  return is_at(url, "api.openai.com");
 }
 
 constexpr std::size_t max_upstreams = 64;
@@ -297,6 +304,33 @@ result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
 
 }  // namespace
 
+std::string provider_name(const upstream_config& upstream) {
+  if (is_openai(upstream.url)) return "openai";
+  return is_at(upstream.url, "api.anthropic.com") ? "anthropic" : upstream.name;
+}
+
+namespace {
+
+result<void> check_listen(const std::string& address) {
+  if (address.empty()) return {};
+  const auto colon = address.rfind(':');
+  const auto host = address.substr(0, colon);
+  boost::system::error_code wrong;
+  const bool is_six = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  boost::asio::ip::make_address(is_six ? host.substr(1, host.size() - 2) : host, wrong);
+  int port = 0;
+  const char* const end = address.data() + address.size();
+  const bool has_port = colon != std::string::npos && colon + 1 < address.size() &&
+                        std::from_chars(address.data() + colon + 1, end, port).ptr == end;
+  if (!wrong && has_port && port > 0 && port <= 65'535) return {};
+  return error(error_code::invalid_argument,
+               "[metrics] listen must be an address with a port, as "
+               "'127.0.0.1:9464', and is '" +
+                   address + "'");
+}
+
+}  // namespace
+
 void add_recorded_attempts(gateway_config& config) {
   if (config.transcripts_directory.empty()) return;
   auto& all = config.upstreams.emplace_back();
@@ -321,7 +355,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   for (const auto& [key, ignored] : file) {
     const std::string_view name = key.str();
     if (name != "schema" && name != "upstream" && name != "prices" && name != "transcripts" &&
-        name != "limits" && name != "timeouts") {
+        name != "limits" && name != "timeouts" && name != "metrics") {
       return error(error_code::invalid_argument, "unknown key '" + std::string(name) + "'");
     }
   }
@@ -332,6 +366,8 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   section transcripts(file, "transcripts");
   transcripts.text("directory", config.transcripts_directory);
   transcripts.number("max_bytes", config.transcript_max_bytes, 1024, std::int64_t{1} << 40);
+  section metrics(file, "metrics");
+  metrics.text("listen", config.metrics_listen);
   section limits(file, "limits");
   limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
   limits.number("max_connections", config.max_connections, 1, 10'000);
@@ -345,10 +381,11 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   timeouts.number("connect_ms", config.connect_ms, 10, day_ms);
   timeouts.number("silence_ms", config.silence_ms, 10, day_ms);
   timeouts.number("total_ms", config.total_ms, 10, day_ms);
-  for (section* part : {&prices, &transcripts, &limits, &timeouts}) {
+  for (section* part : {&prices, &transcripts, &metrics, &limits, &timeouts}) {
     const std::string complaint = part->finish();
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
+  GERMLINE_TRY(check_listen(config.metrics_listen));
   GERMLINE_TRY_ASSIGN(config.upstreams, read_upstreams(file));
   GERMLINE_TRY(check_replays_alone(config.upstreams));
   if (config.prices_file.empty()) {

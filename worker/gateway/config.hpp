@@ -46,6 +46,8 @@ struct gateway_config {
   // [transcripts]
   std::string transcripts_directory;             // empty: none are written
   std::int64_t transcript_max_bytes = 64 << 20;  // of one attempt
+  // [metrics]
+  std::string metrics_listen;  // "127.0.0.1:9464"; empty: nobody can fetch them
   // [limits]
   std::int64_t max_body_bytes = 32 << 20;  // of one request
   std::int64_t max_connections = 32;       // of one attempt
@@ -61,6 +63,9 @@ struct gateway_config {
   std::int64_t silence_ms = 300'000;  // no byte from the upstream
   std::int64_t total_ms = 1'800'000;
 };
+
+/// "anthropic", "openai", or of another the name that the configuration gives it.
+std::string provider_name(const upstream_config& upstream);
 
 /// By this name attempts that are replayed look for their upstream, whatever their model is.
 constexpr std::string_view recorded_attempts = "(recorded attempts)";

@@ -197,3 +197,42 @@ TEST_CASE("a replay stands beside no other upstream of the same model") {
     CHECK(with(a, apart) == "");
   }
 }
+
+TEST_CASE("a provider is named by its host, and another by its name in the configuration") {
+  upstream_config one;
+  one.name = "mine";
+  one.url = "https://api.anthropic.com";
+  CHECK(provider_name(one) == "anthropic");
+  one.url = "https://eu.api.openai.com:443/v1";
+  CHECK(provider_name(one) == "openai");
+  for (const char* other : {"https://api.openai.com.example.org", "http://127.0.0.1:1", ""}) {
+    one.url = other;
+    CHECK(provider_name(one) == "mine");
+  }
+}
+
+TEST_CASE("metrics are listened for at an address with a port") {
+  for (const char* good_one : {"127.0.0.1:9464", "[::1]:1", "0.0.0.0:65535"}) {
+    const auto config = parse_gateway_config(good + "[metrics]\nlisten = \"" + good_one + "\"\n");
+    REQUIRE(config);
+    CHECK(config->metrics_listen == good_one);
+  }
+  for (const char* bad : {"9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
+                          "127.0.0.1:1x", "[::1:1", "::1"}) {
+    CAPTURE(bad);
+    CHECK(message_of(good + "[metrics]\nlisten = \"" + bad + "\"\n")
+              .find("must be an address with a port") != std::string::npos);
+  }
+}
+
+TEST_CASE(
+    "attempts that are replayed have an upstream of their own, where transcripts are written") {
+  auto config = *parse_gateway_config(good);
+  add_recorded_attempts(config);
+  CHECK(config.upstreams.size() == 1);
+  config.transcripts_directory = "/t";
+  add_recorded_attempts(config);
+  REQUIRE(config.upstreams.size() == 2);
+  CHECK(config.upstreams[1].is_of_attempts);
+  CHECK(config.upstreams[1].replay == "/t");
+}

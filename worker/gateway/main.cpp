@@ -18,6 +18,7 @@
 #include "common/log.hpp"
 #include "worker/gateway/gateway.hpp"
 #include "worker/gateway/http_upstream.hpp"
+#include "worker/gateway/metrics.hpp"
 #include "worker/gateway/replay_upstream.hpp"
 #include "worker/gateway/secret_filter.hpp"
 
@@ -166,8 +167,13 @@ result<void> run(int argc, char** argv) {
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  gateway_parts parts{context,   config,      time,   random,  roster,
-                      upstreams, transcripts, bodies, secrets, recorded};
+  gateway_parts parts{context,     config, time,    random,   roster, upstreams,
+                      transcripts, bodies, secrets, recorded, nullptr};
+  gateway_metrics metrics;
+  if (!config.metrics_listen.empty()) {
+    GERMLINE_TRY(metrics.listen(config.metrics_listen));
+    parts.metrics = &metrics;
+  }
   gateway served(parts, std::move(prices), secrets, std::move(control));
   served.start();
   for (const auto& one : config.upstreams) {

@@ -77,6 +77,7 @@ class session {
     request_facts facts;
     request_bound bound;
     std::int64_t began_ms = 0;
+    std::int64_t first_chunk_ms = 0;  // of a stream; 0: none yet
     std::optional<std::uint64_t> reservation;
     std::uint64_t serial = 0;  // of the last one: no other request of the attempt has it
     std::uint64_t first_serial = 0;
@@ -96,6 +97,7 @@ class session {
     std::optional<upstream_roster::turn> turn;  // at the upstream being asked
     std::optional<pending_answer> from;         // and its answer
     std::string_view upstream;                  // and its name
+    std::string provider;                       // and that of who runs it
     std::set<std::size_t> tried;
     std::set<std::size_t> spent;      // of those: no wait helps
     std::optional<std::size_t> only;  // the one that may have begun to answer
@@ -165,6 +167,7 @@ class session {
   static std::size_t request_bytes(const exchange& one);
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
+  void measure(const exchange& one, unsigned status);
   static std::string retry_after(std::int64_t wait_ms);
   void watch_client();
   bool gone() const { return cut_ || hung_up_; }

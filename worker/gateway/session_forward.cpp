@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
+#include "worker/gateway/metrics.hpp"
 #include "worker/gateway/secret_filter.hpp"
 
 namespace germline::worker {
@@ -205,7 +206,30 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.outcome = one.outcome;
   entry.tokens = one.tokens;
   entry.cost_nanousd = one.cost_nanousd;
+  measure(one, status);
   owner_.record(std::move(entry));
+}
+
+void session::measure(const exchange& one, unsigned status) {
+  auto* const metrics = owner_.parts().metrics;
+  if (metrics == nullptr || one.kind != route_kind::create) return;
+  const auto since_ms = [&](std::int64_t ms) {
+    return static_cast<double>(ms - one.began_ms) / 1'000;
+  };
+  measured_request done;
+  done.provider = one.provider;
+  done.model = owner_.settings().model;
+  done.outcome = one.outcome;
+  done.seconds = since_ms(owner_.parts().time.utc_ms());
+  if (one.first_chunk_ms > 0) done.first_chunk_seconds = since_ms(one.first_chunk_ms);
+  if (!is_success(status)) {
+    done.error = status == 0 ? "cut" : std::to_string(status);
+  } else if (one.outcome == "charged_by_bound") {
+    done.error = "cut";
+  }
+  done.tokens = one.tokens;
+  done.cost_nanousd = one.cost_nanousd;
+  metrics->note(done);
 }
 
 bool session::cannot_answer(unsigned status) {
@@ -392,6 +416,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   while (!gone()) {
     if (!from.data.empty()) {
       std::string bytes = std::exchange(from.data, {});
+      if (one.first_chunk_ms == 0) one.first_chunk_ms = owner_.parts().time.utc_ms();
       usage->feed(bytes);
       // Before the client can know that it ended, so that its next request finds the money free.
       if (usage->settles()) account(one, usage->finish());

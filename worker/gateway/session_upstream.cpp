@@ -8,6 +8,8 @@
 #include <charconv>
 #include <chrono>
 
+#include "worker/gateway/metrics.hpp"
+
 namespace germline::worker {
 namespace {
 
@@ -223,6 +225,7 @@ void session::take(exchange& one, std::size_t index) {
   one.facts = one.as->facts;
   one.body = one.as->body;
   one.upstream = upstream.name;
+  one.provider = provider_name(upstream);
 }
 
 session::reply session::no_upstream(exchange& one, const next_try& found) {

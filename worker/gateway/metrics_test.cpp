@@ -1,0 +1,80 @@
+#include "worker/gateway/metrics.hpp"
+
+#include <doctest/doctest.h>
+
+namespace germline::worker {
+namespace {
+
+bool has(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+measured_request whole() {
+  measured_request one;
+  one.provider = "anthropic";
+  one.model = "m-1";
+  one.outcome = "settled";
+  one.seconds = 3;
+  one.first_chunk_seconds = 0.3;
+  one.tokens.input = 10;
+  one.tokens.output = 5;
+  one.tokens.cache_write = 2;
+  one.tokens.cache_write_1h = 1;
+  one.tokens.cache_read = 100;
+  one.cost_nanousd = 2'500'000'000;
+  return one;
+}
+
+}  // namespace
+
+TEST_CASE("requests are counted under OpenTelemetry's names, with all input as input") {
+  gateway_metrics metrics;
+  metrics.note(whole());
+  metrics.note(whole());
+  const auto text = metrics.text();
+  const std::string of =
+      R"(gen_ai_operation_name="chat",gen_ai_provider_name="anthropic",gen_ai_request_model="m-1")";
+  CHECK(has(text, "gen_ai_client_token_usage_sum{" + of + R"(,gen_ai_token_type="input"} 224)"));
+  CHECK(has(text, "gen_ai_client_token_usage_count{" + of + R"(,gen_ai_token_type="output"} 2)"));
+  CHECK(has(text,
+            "gen_ai_client_token_usage_bucket{" + of + R"(,gen_ai_token_type="input",le="64"} 0)"));
+  CHECK(has(text, "gen_ai_client_token_usage_bucket{" + of +
+                      R"(,gen_ai_token_type="input",le="256"} 2)"));
+  CHECK(has(text, "gen_ai_client_operation_duration_seconds_sum{" + of + "} 6"));
+  CHECK(has(text, "gen_ai_client_operation_time_to_first_chunk_seconds_count{" + of + "} 2"));
+  CHECK(has(text, R"(germline_gateway_cost_usd_total{gen_ai_request_model="m-1"} 5)"));
+  CHECK(has(text,
+            R"(germline_gateway_cache_tokens_total{gen_ai_request_model="m-1",kind="read"} 200)"));
+  CHECK(has(text,
+            R"(germline_gateway_cache_tokens_total{gen_ai_request_model="m-1",kind="write"} 4)"));
+}
+
+TEST_CASE("what failed says why, and what asked nobody is counted and not timed") {
+  gateway_metrics metrics;
+  auto failed = whole();
+  failed.error = "529";
+  failed.tokens = {};
+  failed.cost_nanousd = 0;
+  failed.first_chunk_seconds.reset();
+  metrics.note(failed);
+  measured_request refused;
+  refused.model = "m-1";
+  refused.outcome = "refused";
+  metrics.note(refused);
+  const auto text = metrics.text();
+  CHECK(text.find("gen_ai_client_operation_duration_seconds_count{error_type=\"529\",") !=
+        std::string::npos);
+  CHECK(text.find("gen_ai_client_token_usage_count") == std::string::npos);
+  CHECK(has(text,
+            R"(germline_gateway_requests_total{gen_ai_request_model="m-1",outcome="refused"} 1)"));
+  CHECK(text.find("_count{error_type=\"529\"") == text.rfind("_count{"));
+}
+
+TEST_CASE("an address that cannot be listened on is told") {
+  gateway_metrics metrics;
+  const auto refused = metrics.listen("192.0.2.1:1");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().find("192.0.2.1:1 cannot be listened on") != std::string::npos);
+}
+
+}  // namespace germline::worker
