@@ -31,8 +31,8 @@ std::optional<recorded> next_to_do(SQLite::Database& db, const std::string& line
       "SELECT i.id, i.run_id, i.parent_generation, i.started_ms, i.ended_ms, COALESCE((SELECT"
       " MAX(a.leased_ms) FROM attempts a WHERE a.item_id = i.id), i.started_ms), i.chosen_among,"
       " i.chosen_probability, i.chosen_unmeasured, o.forked_from FROM lineages l JOIN runs r ON"
-      " r.id = l.run_id JOIN lineages o ON o.run_id = r.replay_of AND o.ordinal = l.ordinal JOIN items i"
-      " ON i.lineage_id = o.id WHERE l.id = ?1 AND " +
+      " r.id = l.run_id JOIN lineages o ON o.run_id = r.replay_of AND o.ordinal = l.ordinal JOIN"
+      " items i ON i.lineage_id = o.id WHERE l.id = ?1 AND " +
           sql::was_done +
           " ORDER BY i.started_ms, i.id LIMIT 1 OFFSET (SELECT iterations_done FROM lineages WHERE"
           " id = ?1)");
@@ -93,8 +93,8 @@ counterpart again(SQLite::Database& db, const std::string& run, const std::strin
   SQLite::Statement row(
       db,
       "SELECT g.id, g.commit_id, g.depth, g.born_ms, i.id, i.ending, i.reason,"
-      " COALESCE(g.barred, 0) FROM items i LEFT JOIN generations g ON g.born_of_item = i.id WHERE i.replay_of=? AND"
-      " i.replay_of <> '' AND i.run_id=? AND i.ending IN (1, 2, 3, 4)");
+      " COALESCE(g.barred, 0) FROM items i LEFT JOIN generations g ON g.born_of_item = i.id WHERE"
+      " i.replay_of=? AND i.replay_of <> '' AND i.run_id=? AND i.ending IN (1, 2, 3, 4)");
   bind_all(row, text(of, 0), run);
   if (!row.executeStep()) return {};
   counterpart out{text(row, 0), text(row, 1), {}, integer(row, 2), integer(row, 3)};
