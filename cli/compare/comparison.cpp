@@ -25,7 +25,9 @@ class told_run {
  public:
   /// `again`: what this one may be a replay of; its iterations have the places of what they do
   /// again.
-  told_run(const v1::GetTreeReply& tree, const told_run* again) : tree_(tree) {
+  /// `until_ms`: what ended later is left out; 0: nothing is.
+  told_run(const v1::GetTreeReply& tree, const told_run* again, std::int64_t until_ms)
+      : tree_(tree), until_ms_(until_ms) {
     const bool is_again = again != nullptr &&
                           tree.run().replay_of() == again->tree().run().run_id() &&
                           !tree.run().replay_of().empty();
@@ -36,7 +38,12 @@ class told_run {
     std::vector<const v1::IterationInfo*> all;
     for (const auto& each : tree.iterations()) {
       const bool has_place = is_again && again->places_.contains(each.replay_of());
-      if (was_done(each) || (has_place && ended(each))) all.push_back(&each);
+      if (!was_done(each) && !(has_place && ended(each))) continue;
+      if (is_late(each)) {
+        ++later_;
+      } else {
+        all.push_back(&each);
+      }
     }
     std::ranges::sort(all, [](const auto* a, const auto* b) {
       return std::pair(a->started_ms(), a->item_id()) < std::pair(b->started_ms(), b->item_id());
@@ -53,11 +60,12 @@ class told_run {
     }
     for (const auto& each : tree.generations()) generations_[each.generation_id()] = &each;
     for (const auto& each : tree.evaluations()) {
-      evaluations_[each.parent_generation()].push_back(&each);
+      if (!is_late(each)) evaluations_[each.parent_generation()].push_back(&each);
     }
   }
 
   const v1::GetTreeReply& tree() const { return tree_; }
+  int later() const { return later_; }
   const std::map<place, const v1::IterationInfo*>& iterations() const { return iterations_; }
   const v1::IterationInfo* iteration(const place& at) const {
     const auto found = iterations_.find(at);
@@ -105,11 +113,16 @@ class told_run {
   }
 
  private:
+  bool is_late(const v1::IterationInfo& each) const {
+    return until_ms_ > 0 && each.ended_ms() > until_ms_;
+  }
   static bool ended(const v1::IterationInfo& each) {
     return each.ending() != v1::ENDING_UNSPECIFIED && each.ending() != v1::ENDING_KILLED;
   }
 
   const v1::GetTreeReply& tree_;
+  std::int64_t until_ms_;
+  int later_ = 0;
   std::map<std::string, place> places_;  // of iterations
   std::map<place, const v1::IterationInfo*> iterations_;
   std::map<std::string, const v1::GenerationInfo*> generations_;
@@ -131,6 +144,7 @@ class comparing {
   comparing(const told_run& of, const told_run& with) : of_(of), with_(with) {
     found_.of = of.tree().run().run_id();
     found_.with = with.tree().run().run_id();
+    found_.later = of.later();
   }
 
   run_comparison all() {
@@ -206,8 +220,13 @@ std::string ids_of(const run_difference& each) {
 }  // namespace
 
 run_comparison compare(const v1::GetTreeReply& of, const v1::GetTreeReply& with) {
-  const told_run was(of, nullptr);
-  const told_run is(with, &was);
+  const auto is_replay_of = [](const v1::RunInfo& one, const v1::RunInfo& other) {
+    return !one.replay_of().empty() && one.replay_of() == other.run_id();
+  };
+  if (is_replay_of(of.run(), with.run())) return compare(with, of);
+  const bool is_replay = is_replay_of(with.run(), of.run());
+  const told_run was(of, nullptr, is_replay ? with.run().created_ms() : 0);
+  const told_run is(with, &was, 0);
   return comparing(was, is).all();
 }
 
@@ -221,6 +240,10 @@ std::string render_comparison(const run_comparison& found, const style& how) {
   if (found.more > 0) {
     out += counted(found.more, "iteration") + " more than there " +
            (found.more == 1 ? "was" : "were") + "\n";
+  }
+  if (found.later > 0) {
+    out += counted(found.later, "iteration") + " that ended after the replay was made " +
+           (found.later == 1 ? "is" : "are") + " left out\n";
   }
   if (found.iterations == 0) out += "It did none that could be compared.\n";
   if (found.differences.empty()) return out;
@@ -248,13 +271,10 @@ std::string comparison_json(const run_comparison& found, bool one_line) {
                            {"was", each.was},
                            {"is", each.is}});
   }
-  const nlohmann::json out = {{"of", found.of},
-                              {"with", found.with},
-                              {"iterations", found.iterations},
-                              {"same", found.same},
-                              {"more", found.more},
-                              {"scores", found.scores},
-                              {"differences", differences}};
+  const nlohmann::json out = {
+      {"of", found.of},         {"with", found.with},        {"iterations", found.iterations},
+      {"same", found.same},     {"more", found.more},        {"later", found.later},
+      {"scores", found.scores}, {"differences", differences}};
   return out.dump(one_line ? -1 : 1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -24,6 +24,7 @@ struct run_comparison {
   int iterations = 0;    // of `of`, that ended by themselves
   int same = 0;          // of these, which are the same in all
   int more = 0;          // iterations of `with` that `of` has not
+  int later = 0;         // of `of`, that ended after `with`, its replay, was made; not compared
   int scores = 0;        // that were compared
   /// In the order in which the iterations of `of` ended: what is behind the first may follow from
   /// it.
@@ -32,7 +33,8 @@ struct run_comparison {
   bool is_same() const { return differences.empty() && more == 0; }
 };
 
-/// Both with their evaluations. Lineages are compared by their places in their runs.
+/// Both with their evaluations. Lineages are compared by their places in their runs. Of a run and a
+/// replay of it the replay is the second, whichever came first here.
 run_comparison compare(const v1::GetTreeReply& of, const v1::GetTreeReply& with);
 
 std::string render_comparison(const run_comparison& found, const style& how);

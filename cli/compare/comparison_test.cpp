@@ -135,6 +135,27 @@ TEST_CASE("iterations that are missing or more are told; killed ones are none") 
   CHECK(json["differences"][0]["was"] == "done");
 }
 
+TEST_CASE("a replay is compared with what there was when it was made, whichever is named first") {
+  auto was = sample("a");
+  auto is = sample("b");
+  is.mutable_run()->set_replay_of("run_a");
+  is.mutable_run()->set_created_ms(7);  // the last of `was` ended at 8
+  is.mutable_iterations()->DeleteSubrange(3, 1);
+  for (int i = 0; i < 3; ++i) {
+    is.mutable_iterations(i)->set_replay_of(was.iterations(i).item_id());
+    is.mutable_iterations(i)->set_ended_ms(100 + i);
+  }
+  for (const auto& found : {compare(was, is), compare(is, was)}) {
+    CHECK(found.of == "run_a");
+    CHECK(found.with == "run_b");
+    CHECK(found.iterations == 3);
+    CHECK(found.later == 1);
+    CHECK(found.is_same());
+    CHECK(render_comparison(found, {}).find(
+              "1 iteration that ended after the replay was made is") != std::string::npos);
+  }
+}
+
 TEST_CASE("an iteration that no worker kept was not done; of a replay it is told") {
   auto was = sample("a");
   was.mutable_iterations(0)->set_ending(v1::ENDING_FAILED);

@@ -352,7 +352,7 @@ TEST_CASE_FIXTURE(replaying,
   CHECK(replay("run_0").error_code() == grpc::StatusCode::NOT_FOUND);
   create(2);
   const auto founding = worker.lease();
-  CHECK(replay(created.run_id()).error_message().find("was not founded") != std::string::npos);
+  CHECK(replay(created.run_id()).error_message().find("is being founded") != std::string::npos);
   do_one(worker, founding, by_seed);
   const auto run = created.run_id();
   const auto busy = replay(run);

@@ -67,6 +67,10 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
         " runs r JOIN items f ON f.run_id = r.id AND f.kind = 1 WHERE r.id=?");
     bind_all(row, id);
     if (!row.executeStep()) return rows::not_found(id);
+    if (text(row, 27) == "pending") {
+      return error(error_code::failed_precondition,
+                   "run " + id + " is being founded: wait until it is over");
+    }
     if (text(row, 27) != "founded") {
       return error(error_code::failed_precondition,
                    "run " + id + " was not founded: there is nothing to do again");
@@ -74,7 +78,7 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
     if (integer(row, 28) > 0) {
       return error(error_code::failed_precondition,
                    "run " + id +
-                       " has iterations or evaluations under way: pause it, or wait, "
+                       " has iterations or evaluations under way: pause its lineages, or wait, "
                        "until they have ended");
     }
     records::new_run out;

@@ -157,9 +157,10 @@ std::string why_not_borne(SQLite::Database& db, const std::string& run,
       "SELECT l.state FROM generations g JOIN lineages o ON o.id = g.lineage_id"
       " JOIN lineages l ON l.run_id = ? AND l.ordinal = o.ordinal WHERE g.id = ?");
   bind_all(row, run, generation);
-  const bool is_killed = row.executeStep() && integer(row, 0) == v1::LINEAGE_STATE_KILLED;
-  return is_killed ? "the lineage that was to bear it is killed"
-                   : "the lineage that was to bear it parted before";
+  const auto state = row.executeStep() ? integer(row, 0) : 0;
+  const std::string lineage = "the lineage that was to bear it ";
+  if (state == v1::LINEAGE_STATE_KILLED) return lineage + "is killed";
+  return lineage + (state == v1::LINEAGE_STATE_RETIRED ? "is retired" : "parted before");
 }
 
 std::string why_parted(const recorded& next, const counterpart& parent) {

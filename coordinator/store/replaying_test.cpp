@@ -223,7 +223,7 @@ TEST_CASE_FIXTURE(replaying, "what goes on, and what was not founded, is not don
   CHECK((*reader)->run_again("run_none").error().code() == error_code::not_found);
   run.lineages.clear();
   create();
-  CHECK((*reader)->run_again(run.id.str()).error().message().find("was not founded") !=
+  CHECK((*reader)->run_again(run.id.str()).error().message().find("is being founded") !=
         std::string::npos);
   first_iteration();
   CHECK((*reader)->run_again(run.id.str()).error().message().find("under way") !=
