@@ -34,6 +34,13 @@ bool is_name(std::string_view name) {
   return name.size() == commit_digits + 1 + hash_digits + suffix.size() && name.ends_with(suffix);
 }
 
+/// Makes a file the most recently used. What the kernel notes when a file is written lags by a tick
+/// (4 ms) behind the clock, so that a file just written may seem older than one read before it.
+void note_use(const std::string& path) {
+  std::error_code ignored;  // it is as if it was used before
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
+}
+
 }  // namespace
 
 struct object_cache::kept {
@@ -82,8 +89,7 @@ std::optional<spool> object_cache::find(const std::string& commit) const {
     if (!opened) continue;
     const auto bytes = opened->view();
     if (bytes && sha256_hex(*bytes) == each.sha256) {
-      std::error_code ignored;  // it is as if it was used before
-      fs::last_write_time(each.path, fs::file_time_type::clock::now(), ignored);
+      note_use(each.path);
       return std::move(*opened);
     }
     log_warning("{} is damaged; its objects are fetched again", each.path);
@@ -144,6 +150,7 @@ void object_cache::keep(const std::string& commit, spool& pack) {
     std::error_code failed;
     fs::rename(path + std::string(unfinished), path, failed);
     if (failed) return errno_error("renaming " + path, failed.value());
+    note_use(path);
     return {};
   }();
   if (!stored) log_warning("objects are not kept: {}", stored.error().message());
