@@ -16,13 +16,18 @@ RED = "it_refuses_to_replace_what_is_not_unique"
 PREDICATES = {  # of docs/scripted-provider.md
     "tools_offered": "tools_include", "tools_not_offered": "tools_exclude",
     "last_text": "last_user_text_contains", "last_tool_result": "last_tool_result_contains",
-    "contains": "any_message_contains"}
+    "contains": "any_message_contains",
+    # What an iteration after this one would show: its attempt is not this one's second.
+    "contains_not": "not_any_message_contains"}
 steps = []
 
 
 def step(name, block, when):
     guard = [{PREDICATES[key]: value} for key, values in when.items() for value in values]
-    steps.append({"name": name, "when": guard, "reply": {"content": [block]}})
+    # "2: …" is of iteration 2: its first step begins its attempt.
+    begins = not steps or steps[-1]["name"].split(":")[0] != name.split(":")[0]
+    steps.append({"name": name, **({"begins": True} if begins else {}), "when": guard,
+                  "reply": {"content": [block]}})
 
 
 def call(name, tool, given, **when):
@@ -96,7 +101,8 @@ TEST_CASE("count_lines counts the lines of a file and refuses what is none") {
 def first_iteration():
     say("1: a goal", json.dumps({"goal": "Give myself a tool that counts the lines of a file."}),
         tools_offered=["bash", EDIT, "build", "test"], tools_not_offered=["count_lines"],
-        last_text=["Choose the next goal"], contains=["Current goal: (none)"])
+        last_text=["Choose the next goal"], contains=["Current goal: (none)"],
+        contains_not=["success: Give myself a tool"])
     call("1: look", EDIT, {"command": "view", "path": "src/tools/list.inc"},
          last_text=["counts the lines of a file", "short plan"])
     say("1: a plan", "Write src/tools/count_lines.cpp, name it in src/tools/list.inc, and test it in "
@@ -116,7 +122,8 @@ def first_iteration():
 def second_iteration():
     call("2: uses its new tool", "count_lines", {"path": "src/tools/list.inc"},
          tools_offered=["bash", EDIT, "build", "test", "count_lines"],
-         last_text=["Is this goal achieved"], contains=["success: Give myself a tool"])
+         last_text=["Is this goal achieved"], contains=["success: Give myself a tool"],
+         contains_not=["success: Let count_lines tell the bytes"])
     say("2: the goal is achieved", json.dumps({"achieved": True, "why": "count_lines is there and "
         "answered."}), last_tool_result=["src/tools/list.inc: 8 lines"])
     say("2: a goal", json.dumps({"goal": "Let count_lines tell the bytes of a file as well."}),
@@ -145,7 +152,8 @@ def second_iteration():
 def third_iteration():
     call("3: uses the tool again", "count_lines", {"path": "tests/count_lines_test.cpp"},
          tools_offered=["count_lines"], last_text=["Is this goal achieved"],
-         contains=["success: Let count_lines tell the bytes"])
+         contains=["success: Let count_lines tell the bytes"],
+         contains_not=["failure: Make str_replace of use"])
     say("3: the goal is achieved", json.dumps({"achieved": True, "why": "It told the bytes."}),
         last_tool_result=["lines, ", " bytes"])
     say("3: a goal", json.dumps({"goal": "Make str_replace of use on a text that occurs more than "
@@ -266,7 +274,8 @@ TOOLS = [list_files, read_file, replace_text, count_words]'''
 
 def foreign_iteration():
     call("1: look", "read_file", {"path": "src/tools.py"},
-         tools_offered=["list_files", "read_file", "replace_text"], last_text=["Goal: Know more tools"])
+         tools_offered=["list_files", "read_file", "replace_text"],
+         last_text=["Goal: Know more tools"], contains_not=["success: iteration 1"])
     call("1: the tool", "replace_text",
          {"path": "src/tools.py", "old": "TOOLS = [list_files, read_file, replace_text]",
           "new": COUNT_WORDS}, last_tool_result=["def replace_text(path, old, new)"])
@@ -277,7 +286,8 @@ def foreign_iteration():
 
     def test_wrong_calls_are_errors(self):'''}, last_tool_result=["edited src/tools.py"])
     say("1: done", "I can count words now.", last_tool_result=["edited tests/tools_test.py"])
-    call("2: uses its new tool", "count_words", {"path": "README.md"}, tools_offered=["count_words"])
+    call("2: uses its new tool", "count_words", {"path": "README.md"}, tools_offered=["count_words"],
+         last_text=["Earlier, success: iteration 1"], contains_not=["success: iteration 2"])
     call("2: says what a word is", "replace_text",
          {"path": "src/tools.py", "old": '"""Counts the words of a file."""',
           "new": '"""Counts the words of a file; white space ends a word."""'},
@@ -293,7 +303,8 @@ def foreign_refusal():
     call("3: drops the check", "replace_text",
          {"path": "src/tools.py", "old": "    if text.count(old) != 1:",
           "new": "    if text.count(old) < 1:"}, tools_offered=["count_words"],
-         last_text=["Goal: Know more tools"])
+         last_text=["Goal: Know more tools", "Earlier, success: iteration 2"],
+         contains_not=[": iteration 3"])
     call("3: weakens its test", "replace_text",
          {"path": "tests/tools_test.py",
           "old": '''{"path": "f", "old": "o", "new": "0"})
@@ -318,7 +329,8 @@ def foreign_second_try():
 
 
 TOOLS = [list_files, read_file, replace_text, count_words, replace_everywhere]'''},
-         last_text=["Earlier, failure: iteration 3: test", FOREIGN_RED])
+         last_text=["Earlier, failure: iteration 3: test", FOREIGN_RED],
+         contains_not=[": iteration 4"])
     call("4: its test", "replace_text",
          {"path": "tests/tools_test.py", "old": "    def test_count_words(self):",
           "new": '''    def test_replace_everywhere(self):

@@ -95,6 +95,7 @@ result<story_step> read_step(const json& item, const std::string& where) {
   step.name = item["name"].get<std::string>();
   step.reply = item["reply"];
   step.optional = item.value("optional", false);
+  step.begins = item.value("begins", false);
   if (!step.reply.is_object() ||
       !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
     return error(error_code::invalid_argument, where + ": a reply has 'content' or 'status'");
@@ -129,6 +130,7 @@ request_view request_view::of(const json& request) {
   view.system = text_of(request.value("system", json()));
   const json messages = request.value("messages", json::array());
   for (const auto& message : messages) add_message(message, view);
+  view.is_first = messages.size() == 1;
   if (messages.empty()) return view;
   const json last = messages.back().value("content", json());
   if (!last.is_array()) return view;
@@ -174,6 +176,23 @@ std::optional<std::string> unmet(const predicate& one, const request_view& reque
   return excerpt(got);
 }
 
+namespace {
+
+struct difference {
+  std::string name, got;  // what was demanded, as in a report
+};
+
+std::optional<difference> first_unmet(const story_step& step, const request_view& view) {
+  for (const auto& one : step.when) {
+    if (auto got = unmet(one, view)) {
+      return difference{one.name + " " + one.wanted.dump(), std::move(*got)};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 result<story> story::parse(std::string_view json_text) {
   try {
     const json file = json::parse(json_text, nullptr, true, true);
@@ -214,27 +233,40 @@ story_answer story::answer(const json& request) {
     std::string step_name = "(end of lane " + lane.name + ")";
     while (lane.next < lane.steps.size()) {
       const auto& step = lane.steps[lane.next];
-      std::optional<std::string> difference;
-      for (const auto& one : step.when) {
-        if ((difference = unmet(one, view))) {
-          unmet_name = one.name + " " + one.wanted.dump();
-          got = *difference;
-          break;
-        }
-      }
+      const auto difference = first_unmet(step, view);
       if (!difference) {
         ++lane.next;
         consumed_.push_back(step.name);
         return {true, step.reply, "", step.name};
       }
       step_name = step.name;
+      unmet_name = difference->name;
+      got = difference->got;
       if (!step.optional) break;
       ++lane.next;  // passed over for good
+    }
+    if (const auto anew = begun_anew(lane, view)) {
+      const auto& step = lane.steps[*anew];
+      lane.next = *anew + 1;
+      consumed_.push_back(step.name);
+      told_again_.push_back(step.name);
+      return {true, step.reply, "", step.name};
     }
     return fail(lane.name, step_name, unmet_name, got, request);
   }
   return fail("", "(no lane)", "a lane that matches, of: " + lane_reasons, view.last_user_text,
               request);
+}
+
+std::optional<std::size_t> story::begun_anew(const story_lane& lane,
+                                             const request_view& view) const {
+  if (!view.is_first) return std::nullopt;
+  for (auto i = std::min(lane.next, lane.steps.size()); i-- > 0;) {
+    if (!lane.steps[i].begins) continue;
+    if (first_unmet(lane.steps[i], view)) return std::nullopt;
+    return i;
+  }
+  return std::nullopt;
 }
 
 story_answer story::fail(const std::string& lane, const std::string& step,
@@ -258,8 +290,11 @@ json story::report() const {
       all = all && lane.steps[i].optional;
     }
   }
-  json out = {
-      {"scripted", true}, {"ok", all && !failed()}, {"consumed", consumed_}, {"unused", unused}};
+  json out = {{"scripted", true},
+              {"ok", all && !failed()},
+              {"consumed", consumed_},
+              {"told_again", told_again_},
+              {"unused", unused}};
   if (failed()) out["failure"] = failure_;
   return out;
 }

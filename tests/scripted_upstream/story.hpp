@@ -21,6 +21,7 @@ struct request_view {
   std::string last_user_text;
   std::optional<std::string> last_tool_result;  // of the last message; all its results, joined
   bool last_tool_result_is_error = false;
+  bool is_first = false;    // of its conversation: one message
   std::string any_message;  // every text, tool input and tool result of the conversation
 
   static request_view of(const nlohmann::json& request);
@@ -36,6 +37,8 @@ struct story_step {
   std::vector<predicate> when;
   nlohmann::json reply;  // {"content": [...], "stop_reason": "..."} or {"status":…, "error":…}
   bool optional = false;
+  bool begins =
+      false;  // an attempt's telling; told again, from here, to an attempt that takes over
 };
 
 struct story_lane {
@@ -57,17 +60,19 @@ class story {
   static result<story> parse(std::string_view json_text);
 
   story_answer answer(const nlohmann::json& request);
-  /// {"ok": …, "consumed": […], "unused": […], "failure": {…}}; ok: no guard failed, no step is
-  /// left over but optional ones.
+  /// {"ok": …, "consumed": […], "told_again": […], "unused": […], "failure": {…}}; ok: no guard
+  /// failed, no step is left over but optional ones.
   nlohmann::json report() const;
   bool failed() const { return !failure_.is_null(); }
 
  private:
+  /// The step that begins what the lane is telling, if this is a first request that it takes.
+  std::optional<std::size_t> begun_anew(const story_lane& lane, const request_view& view) const;
   story_answer fail(const std::string& lane, const std::string& step, const std::string& unmet,
                     const std::string& got, const nlohmann::json& request);
 
   std::vector<story_lane> lanes_;
-  std::vector<std::string> consumed_;
+  std::vector<std::string> consumed_, told_again_;
   nlohmann::json failure_;
 };
 

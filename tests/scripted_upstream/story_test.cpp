@@ -49,6 +49,39 @@ TEST_CASE("an unmet guard shows the difference and fails the story for good") {
   CHECK(report["failure"]["step"] == "first");
 }
 
+TEST_CASE("an attempt that takes over is told its part again, and nothing else is") {
+  const auto text = R"({"steps": [
+    {"name": "1", "begins": true, "reply": {"content": []}},
+    {"name": "2", "begins": true, "when": [{"last_user_text_contains": "second"}],
+     "reply": {"content": []}},
+    {"name": "more", "when": [{"last_tool_result_contains": "file"}], "reply": {"content": []}}]})";
+  json more = asks("second");
+  more["messages"].push_back({{"role", "assistant"}, {"content", "I look."}});
+  const json red = more;
+  more["messages"].push_back(
+      {{"role", "user"}, {"content", {{{"type", "tool_result"}, {"content", "file"}}}}});
+
+  auto told = story::parse(text);
+  REQUIRE(told);
+  for (const auto* step : {"1", "2", "2"}) {
+    CHECK(told->answer(asks(step == std::string("1") ? "first" : "second")).step == step);
+  }
+  CHECK(told->answer(more).step == "more");
+  const auto report = told->report();
+  CHECK(report["ok"].get<bool>());
+  CHECK(report["told_again"] == json({"2"}));
+
+  // A conversation that goes on, and what the part's own beginning does not fit.
+  for (const auto& wrong : {red, asks("third")}) {
+    auto other = story::parse(text);
+    REQUIRE(other);
+    CHECK(other->answer(asks("first")).ok);
+    CHECK(other->answer(asks("second")).ok);
+    CHECK_FALSE(other->answer(wrong).ok);
+    CHECK(other->report()["failure"]["step"] == "more");
+  }
+}
+
 TEST_CASE("a request past the end, or in no lane, fails") {
   auto told = story::parse(R"({"lanes": [{"lane": "a", "match": [{"system_contains": "A"}],
     "steps": [{"name": "only", "reply": {"content": []}}]}]})");
