@@ -31,6 +31,7 @@ attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript rec
       settings_(std::move(settings)),
       record_(std::make_shared<transcript_writer::record>(
           transcript_writer::record{settings_.attempt_id, std::move(record)})),
+      records_(record_->file.writes()),
       reports_(std::move(reports)),
       listener_(std::move(listener)),
       deadline_timer_(parts.context),

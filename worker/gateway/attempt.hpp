@@ -100,6 +100,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   /// A request got no answer through no fault of its own. Stands until the next one is granted.
   void obstructed(const std::string& why) { obstacle_ = {obstacle_kind::upstream, why}; }
   void record(transcript_entry entry);
+  /// Whether what record() gets is written anywhere.
+  bool records() const { return records_; }
   /// After cut(): calls `done`, on another thread, when the transcript is written.
   void close_record(std::function<void()> done);
   /// Requests that are refused have a rate of their own, the same as requests that go out. 0: one
@@ -127,6 +129,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   gateway_parts& parts_;
   attempt_settings settings_;
   std::shared_ptr<transcript_writer::record> record_;
+  const bool records_;  // record_ is the writer's thread's as well
   attempt_reports reports_;
   boost::asio::ip::tcp::acceptor listener_;
   boost::asio::steady_timer deadline_timer_;

@@ -311,21 +311,28 @@ std::string provider_name(const upstream_config& upstream) {
 
 namespace {
 
-result<void> check_listen(const std::string& address) {
-  if (address.empty()) return {};
+/// "127.0.0.1:9464", or with several ports "127.0.0.1:9464-9471".
+result<metrics_place> read_listen(const std::string& address) {
+  metrics_place place;
   const auto colon = address.rfind(':');
   const auto host = address.substr(0, colon);
   boost::system::error_code wrong;
   const bool is_six = host.size() > 2 && host.front() == '[' && host.back() == ']';
   boost::asio::ip::make_address(is_six ? host.substr(1, host.size() - 2) : host, wrong);
-  int port = 0;
   const char* const end = address.data() + address.size();
-  const bool has_port = colon != std::string::npos && colon + 1 < address.size() &&
-                        std::from_chars(address.data() + colon + 1, end, port).ptr == end;
-  if (!wrong && has_port && port > 0 && port <= 65'535) return {};
+  const auto read = [&](const char* at, int& port) {
+    const auto got = std::from_chars(at, end, port);
+    return got.ec == std::errc() && port > 0 && port <= 65'535 ? got.ptr : nullptr;
+  };
+  const char* at = colon == std::string::npos ? nullptr : address.data() + colon + 1;
+  if (at) at = read(at, place.first_port);
+  place.last_port = place.first_port;
+  if (at && at != end && *at == '-') at = read(at + 1, place.last_port);
+  place.host = host;
+  if (!wrong && at == end && place.first_port <= place.last_port) return place;
   return error(error_code::invalid_argument,
-               "[metrics] listen must be an address with a port, as "
-               "'127.0.0.1:9464', and is '" +
+               "[metrics] listen must be an address with a port or a range of them, as "
+               "'127.0.0.1:9464' or '127.0.0.1:9464-9471', and is '" +
                    address + "'");
 }
 
@@ -367,7 +374,8 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   transcripts.text("directory", config.transcripts_directory);
   transcripts.number("max_bytes", config.transcript_max_bytes, 1024, std::int64_t{1} << 40);
   section metrics(file, "metrics");
-  metrics.text("listen", config.metrics_listen);
+  std::string listen;
+  metrics.text("listen", listen);
   section limits(file, "limits");
   limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
   limits.number("max_connections", config.max_connections, 1, 10'000);
@@ -385,7 +393,9 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
     const std::string complaint = part->finish();
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
-  GERMLINE_TRY(check_listen(config.metrics_listen));
+  if (!listen.empty()) {
+    GERMLINE_TRY_ASSIGN(config.metrics, read_listen(listen));
+  }
   GERMLINE_TRY_ASSIGN(config.upstreams, read_upstreams(file));
   GERMLINE_TRY(check_replays_alone(config.upstreams));
   if (config.prices_file.empty()) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,12 @@ struct upstream_config {
   bool is_of_attempts = false;
 };
 
+/// Where metrics are fetched: at the first port of these that is free.
+struct metrics_place {
+  std::string host;  // an IP address, one of version 6 in brackets
+  int first_port = 0, last_port = 0;
+};
+
 struct gateway_config {
   std::vector<upstream_config> upstreams;  // at least one
   // [prices]
@@ -47,7 +54,7 @@ struct gateway_config {
   std::string transcripts_directory;             // empty: none are written
   std::int64_t transcript_max_bytes = 64 << 20;  // of one attempt
   // [metrics]
-  std::string metrics_listen;  // "127.0.0.1:9464"; empty: nobody can fetch them
+  std::optional<metrics_place> metrics;  // none: nobody can fetch them
   // [limits]
   std::int64_t max_body_bytes = 32 << 20;  // of one request
   std::int64_t max_connections = 32;       // of one attempt

@@ -212,13 +212,19 @@ TEST_CASE("a provider is named by its host, and another by its name in the confi
 }
 
 TEST_CASE("metrics are listened for at an address with a port") {
-  for (const char* good_one : {"127.0.0.1:9464", "[::1]:1", "0.0.0.0:65535"}) {
-    const auto config = parse_gateway_config(good + "[metrics]\nlisten = \"" + good_one + "\"\n");
+  const auto read = [](const std::string& address) {
+    const auto config = parse_gateway_config(good + "[metrics]\nlisten = \"" + address + "\"\n");
     REQUIRE(config);
-    CHECK(config->metrics_listen == good_one);
-  }
-  for (const char* bad : {"9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
-                          "127.0.0.1:1x", "[::1:1", "::1"}) {
+    const auto& place = config->metrics.value();
+    return place.host + " " + std::to_string(place.first_port) + " " +
+           std::to_string(place.last_port);
+  };
+  CHECK(read("127.0.0.1:9464") == "127.0.0.1 9464 9464");
+  CHECK(read("[::1]:1-2") == "[::1] 1 2");
+  CHECK(read("0.0.0.0:65535") == "0.0.0.0 65535 65535");
+  for (const char* bad :
+       {"9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:1x",
+        "[::1:1", "::1", "127.0.0.1:2-1", "127.0.0.1:1-", "127.0.0.1:1-65536", "127.0.0.1:1-2-3"}) {
     CAPTURE(bad);
     CHECK(message_of(good + "[metrics]\nlisten = \"" + bad + "\"\n")
               .find("must be an address with a port") != std::string::npos);

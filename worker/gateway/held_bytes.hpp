@@ -48,6 +48,12 @@ class held_bytes {
     bytes_ += more;
     return true;
   }
+  /// Holds at most `bytes` from now on.
+  void shrink_to(std::int64_t bytes) {
+    const auto fewer = std::max<std::int64_t>(0, bytes_ - bytes);
+    from_.give_back(fewer);
+    bytes_ -= fewer;
+  }
   /// So many more.
   bool grow_by(std::uint64_t bytes) {
     return bytes <= INT64_MAX && grow_to(static_cast<std::uint64_t>(bytes_) + bytes);

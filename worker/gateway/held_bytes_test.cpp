@@ -22,6 +22,11 @@ TEST_CASE("what one attempt holds and what all hold is bounded, and given back")
   CHECK(third.grow_to(50));
   CHECK_FALSE(third.grow_to(51));
   CHECK_FALSE(third.grow_to(UINT64_MAX));
+  other.shrink_to(70);  // never more
+  CHECK(first.taken() == 100);
+  one->shrink_to(20);
+  CHECK(first.taken() == 60);
+  CHECK(all.taken() == 110);
   one.reset();
   CHECK(third.grow_to(100));
   CHECK(first.taken() == 40);

@@ -258,11 +258,12 @@ void http_upstream::http_call::take_header(std::string_view line) {
 std::size_t http_upstream::http_call::on_read(char* into, std::size_t one, std::size_t size,
                                               void* self) {
   auto& me = *static_cast<http_call*>(self);
+  if (!me.request_.body) return CURL_READFUNC_ABORT;  // asked for it anew
   const std::string& body = *me.request_.body;
-  if (me.taken_ == body.size()) return CURL_READFUNC_ABORT;  // asked for it anew
   const auto now = std::min(one * size, body.size() - me.taken_);
   std::memcpy(into, body.data() + me.taken_, now);
   me.taken_ += now;
+  if (me.taken_ == body.size()) me.request_.body.reset();
   return now;
 }
 

@@ -170,8 +170,9 @@ result<void> run(int argc, char** argv) {
   gateway_parts parts{context,     config, time,    random,   roster, upstreams,
                       transcripts, bodies, secrets, recorded, nullptr};
   gateway_metrics metrics;
-  if (!config.metrics_listen.empty()) {
-    GERMLINE_TRY(metrics.listen(config.metrics_listen));
+  if (config.metrics) {
+    GERMLINE_TRY_ASSIGN(const auto address, metrics.listen(*config.metrics));
+    log_info("metrics: http://{}/metrics", address);
     parts.metrics = &metrics;
   }
   gateway served(parts, std::move(prices), secrets, std::move(control));

@@ -52,15 +52,24 @@ struct gateway_metrics::impl {
 gateway_metrics::gateway_metrics() : impl_(std::make_unique<impl>()) {}
 gateway_metrics::~gateway_metrics() = default;
 
-result<void> gateway_metrics::listen(const std::string& address) {
-  try {
-    impl_->served = std::make_unique<prometheus::Exposer>(address, 1);
-    impl_->served->RegisterCollectable(impl_->registry);
-    return {};
-  } catch (const std::exception& failed) {
-    return error(error_code::unavailable,
-                 "[metrics] listen: " + address + " cannot be listened on: " + failed.what());
+result<std::string> gateway_metrics::listen(const metrics_place& place) {
+  std::string why;
+  for (int port = place.first_port; port <= place.last_port; ++port) {
+    const auto address = place.host + ":" + std::to_string(port);
+    try {
+      impl_->served = std::make_unique<prometheus::Exposer>(address, 1);
+      impl_->served->RegisterCollectable(impl_->registry);
+      return address;
+    } catch (const std::exception& failed) {
+      why = failed.what();
+    }
   }
+  auto ports = std::to_string(place.first_port);
+  if (place.last_port > place.first_port) ports += "-" + std::to_string(place.last_port);
+  return error(error_code::unavailable, "[metrics] listen: " + place.host + ":" + ports +
+                                            " cannot be listened on: " + why +
+                                            "; name a range of ports for several gateways on one "
+                                            "machine, as 9464-9471");
 }
 
 void gateway_metrics::note(const measured_request& one) {

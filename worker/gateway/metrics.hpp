@@ -13,6 +13,7 @@
 
 #include "common/result.hpp"
 #include "worker/gateway/budget.hpp"
+#include "worker/gateway/config.hpp"
 
 namespace germline::worker {
 
@@ -35,8 +36,8 @@ class gateway_metrics {
   gateway_metrics(const gateway_metrics&) = delete;
   gateway_metrics& operator=(const gateway_metrics&) = delete;
 
-  /// Answers GET /metrics there from now on. `address`: "127.0.0.1:9464", "[::1]:9464".
-  result<void> listen(const std::string& address);
+  /// Answers GET /metrics there from now on, at the first port that is free; the address with it.
+  result<std::string> listen(const metrics_place& place);
   void note(const measured_request& one);
   /// As it is fetched.
   std::string text() const;

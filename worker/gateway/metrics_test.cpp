@@ -72,9 +72,24 @@ TEST_CASE("what failed says why, and what asked nobody is counted and not timed"
 
 TEST_CASE("an address that cannot be listened on is told") {
   gateway_metrics metrics;
-  const auto refused = metrics.listen("192.0.2.1:1");
+  const auto refused = metrics.listen({"192.0.2.1", 1, 1});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message().find("192.0.2.1:1 cannot be listened on") != std::string::npos);
+}
+
+TEST_CASE("gateways that share a range of ports take one each") {
+  gateway_metrics all[2];
+  std::string first;
+  for (int port = 20'000; first.empty() && port < 30'000; ++port) {
+    const auto taken = all[0].listen({"127.0.0.1", port, port});
+    if (taken) first = std::to_string(port);
+  }
+  REQUIRE_FALSE(first.empty());
+  const int port = std::stoi(first);
+  CHECK_FALSE(all[1].listen({"127.0.0.1", port, port}));
+  const auto other = all[1].listen({"127.0.0.1", port, port + 100});
+  REQUIRE(other);
+  CHECK(*other != "127.0.0.1:" + first);
 }
 
 }  // namespace germline::worker

@@ -165,6 +165,8 @@ class session {
   void release(exchange& one);
   /// Of the request, in all its forms.
   static std::size_t request_bytes(const exchange& one);
+  /// Of an answer that has begun: the request is not sent again, and held only to be recorded.
+  void forget_request(exchange& one) const;
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
   void measure(const exchange& one, unsigned status);

@@ -179,7 +179,16 @@ std::size_t session::request_bytes(const exchange& one) {
   return all;
 }
 
+void session::forget_request(exchange& one) const {
+  if (owner_.records()) return;
+  one.body.reset();
+  one.client.reset();
+  for (auto& [key, each] : one.forms) each.body.reset();
+  one.held.shrink_to(0);
+}
+
 void session::keep(exchange& one, std::string_view bytes) {
+  if (!owner_.records()) return;
   auto room = kept_bytes - one.kept.size();
   const auto with_it = request_bytes(one) + one.kept.size() + std::min(room, bytes.size());
   if (!one.held.grow_to(with_it)) room = 0;
@@ -411,6 +420,7 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
   const auto* const by = one.as->by;
   one.usage = (by ? by->upstream() : one.speaks).reader(true, one.facts);
   const auto translator = by ? by->stream(traits_of(one)) : nullptr;
+  forget_request(one);
   auto* const usage = one.usage.get();
   secret_filter filter(secrets);
   while (!gone()) {

@@ -1,7 +1,9 @@
 #include "worker/gateway/strict_body.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include "common/assert.hpp"
 
@@ -12,62 +14,46 @@ using nlohmann::json;
 
 constexpr std::size_t max_depth = 200;
 
-/// Builds the value, and refuses keys that are there twice, and nesting that is too deep. In one
-/// pass: a long body is read once, and nlohmann's own builder takes a key's last value unasked.
-class builder final : public json::json_sax_t {
- public:
-  /// After a parse that went well.
-  json take() { return std::move(root_); }
-
-  bool null() override { return put(nullptr); }
-  bool boolean(bool value) override { return put(value); }
-  bool number_integer(number_integer_t value) override { return put(value); }
-  bool number_unsigned(number_unsigned_t value) override { return put(value); }
-  bool number_float(number_float_t value, const string_t&) override { return put(value); }
-  bool string(string_t& value) override { return put(std::move(value)); }
-  bool binary(binary_t&) override { return false; }  // JSON has none
-  bool start_object(std::size_t) override { return open(json::object()); }
-  bool key(string_t& name) override {
-    auto& members = open_.back()->get_ref<json::object_t&>();
-    const auto [place, is_new] = members.try_emplace(std::move(name));
-    if (!is_new) refuse("the key " + shown(place->first) + " is there twice");
-    member_ = &place->second;
-    return true;
+/// The value, for those who judge it. Refuses keys that are there twice, and nesting that is too
+/// deep.
+json built(const simdjson::dom::element& value, std::size_t depth) {
+  using simdjson::dom::element_type;
+  const auto type = value.type();
+  if (depth == max_depth && (type == element_type::OBJECT || type == element_type::ARRAY)) {
+    refuse("the body is nested too deeply");
   }
-  bool end_object() override { return close(); }
-  bool start_array(std::size_t) override { return open(json::array()); }
-  bool end_array() override { return close(); }
-  bool parse_error(std::size_t, const std::string&, const json::exception&) override {
-    return false;
+  switch (type) {
+    case element_type::OBJECT: {
+      json::object_t members;
+      for (const auto& [key, member] : simdjson::dom::object(value)) {
+        const auto [place, is_new] = members.try_emplace(std::string(key));
+        if (!is_new) refuse("the key " + shown(key) + " is there twice");
+        place->second = built(member, depth + 1);
+      }
+      return members;
+    }
+    case element_type::ARRAY: {
+      json::array_t all;
+      const simdjson::dom::array elements(value);
+      all.reserve(elements.size());
+      for (const auto& each : elements) all.push_back(built(each, depth + 1));
+      return all;
+    }
+    case element_type::STRING:
+      return std::string_view(value);
+    case element_type::INT64:
+      return std::int64_t(value);
+    case element_type::UINT64:
+      return std::uint64_t(value);
+    case element_type::DOUBLE:
+      return double(value);
+    case element_type::BOOL:
+      return bool(value);
+    case element_type::NULL_VALUE:
+      break;
   }
-
- private:
-  /// Where the next value belongs: the last key's, the array's next, or all of it.
-  json& place() {
-    if (open_.empty()) return root_;
-    if (open_.back()->is_object()) return *member_;
-    return open_.back()->get_ref<json::array_t&>().emplace_back();
-  }
-  bool put(json value) {
-    place() = std::move(value);
-    return true;
-  }
-  bool open(json empty) {
-    if (open_.size() == max_depth) refuse("the body is nested too deeply");
-    auto& here = place();
-    here = std::move(empty);
-    open_.push_back(&here);
-    return true;
-  }
-  bool close() {
-    open_.pop_back();
-    return true;
-  }
-
-  json root_;
-  std::vector<json*> open_;  // a container stays where it is while one within it is open
-  json* member_ = nullptr;
-};
+  return nullptr;
+}
 
 /// Walks over valid JSON text, for the places of things.
 class walker {
@@ -165,11 +151,15 @@ void only_members(const json& object, names allowed, const std::string& where) {
 json parse(std::string_view body) {
   // Taken for the end of the text here, and perhaps not by the next reader.
   if (body.find('\0') != body.npos) refuse("the body has a NUL byte");
-  builder built;  // a callback of json::parse would take quadratic time
-  const bool well_formed = json::sax_parse(body, &built);
-  json request = well_formed ? built.take() : json();
-  if (!request.is_object()) refuse("the body must be a JSON object");
-  return request;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  const auto failed = parser.parse(body.data(), body.size()).get(root);
+  if (failed == simdjson::DEPTH_ERROR) refuse("the body is nested too deeply");
+  if (failed == simdjson::NUMBER_ERROR) {
+    refuse("the body has a number that is none, or that 64 bits do not hold");
+  }
+  if (failed || !root.is_object()) refuse("the body must be a JSON object");
+  return built(root, 0);
 }
 
 bool read_stream(const json& request) {

@@ -36,7 +36,8 @@ void one_spelling(const nlohmann::json& object, std::string_view key, const std:
 const nlohmann::json* given(const nlohmann::json& object, const char* key);
 /// Refuses every member of `object` that is not in `allowed`.
 void only_members(const nlohmann::json& object, names allowed, const std::string& where);
-/// Refuses a body that is no object, is nested too deeply, or has a key twice.
+/// Refuses a body that is no object, is nested too deeply, has a key twice, or a whole number that
+/// 64 bits do not hold.
 nlohmann::json parse(std::string_view body);
 bool read_stream(const nlohmann::json& request);
 /// The output cap `key`; none where it is left out.
