@@ -262,3 +262,62 @@ TEST_CASE_FIXTURE(budget_fixture, "what a record from before had spent is the fl
   CHECK(told(3 * day_ms).fleet().spent_nanousd() == 1'234);
   CHECK(told(4 * day_ms).fleet().spent_nanousd() == 0);
 }
+
+TEST_CASE_FIXTURE(measured_fixture,
+                  "the fleet's and a lineage's budget leave what evaluations cost") {
+  run.model = "m";
+  run.budget_nanousd = 100 * dollar;
+  run.evaluation_budget_nanousd = dollar / 5;
+  const auto make = [&](std::int64_t of_lineage) {
+    run.lineage_budget_nanousd = of_lineage;
+    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, 0, 0};
+    create(run.budget_nanousd, 1);
+    REQUIRE(lease(run.found_item, 1));
+    records::seed_end end;
+    end.run = run.id;
+    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
+    seed = make_birth({}, 0);
+    seed.evaluations = {item_id::make(time, random), item_id::make(time, random)};
+    end.born = seed;
+    REQUIRE(record->end_seed(end));
+    lineage::state s;
+    s.id = run.lineages.front();
+    s.head_generation = seed.id;
+    s.head_commit = run.seed_commit;
+    REQUIRE(record->save_lineage(s, 5));
+    return begin(s);
+  };
+  SUBCASE("the fleet's") {
+    const auto s = make(0);
+    // The seed's two wait, and what the iteration bears is to have two.
+    REQUIRE(record->set_budget({{}, {}, {4 * dollar / 5}, 1}));
+    const auto none = lease(s.live, 1);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code() == error_code::permission_denied);
+    REQUIRE(record->set_budget({{}, {}, {dollar}, 1}));
+    const auto some = lease(s.live, 2);
+    REQUIRE(some);
+    CHECK(some->limits().budget_nanousd() == dollar / 5);
+    CHECK(lease(seed.evaluations[0], 1));
+    CHECK(lease(seed.evaluations[1], 1));
+    REQUIRE(record->set_budget({{}, {}, {dollar / 10}, 1}));
+    REQUIRE(record->lose({attempt, "gone", 0}, 8));
+    const auto over = lease(seed.evaluations[1], 2);
+    REQUIRE_FALSE(over);
+    CHECK(over.error().code() == error_code::resource_exhausted);
+  }
+  SUBCASE("a lineage's") {
+    const auto s = make(dollar);
+    const auto some = lease(s.live, 1);
+    REQUIRE(some);
+    CHECK(some->limits().budget_nanousd() == dollar - 2 * dollar / 5);
+    CHECK(lease(seed.evaluations[0], 1));  // the seed's are no lineage's
+    REQUIRE(record->set_budget({{}, s.id, {3 * dollar / 5}, 1}));
+    REQUIRE(record->lose({*attempt_id::parse(some->attempt_id()), "gone", 3 * dollar / 5}, 8));
+    const auto over = lease(s.live, 2);
+    REQUIRE_FALSE(over);
+    CHECK(over.error().code() == error_code::resource_exhausted);
+    CHECK(over.error().message().find("does not cover an iteration and the evaluations") !=
+          std::string::npos);
+  }
+}

@@ -168,10 +168,13 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     if (message.replay) parts_.recorded->forget(message.attempt_id);
     return record.error();
   }
-  account_journal journal;
-  if (!parts_.journals_directory.empty()) {
-    GERMLINE_TRY_ASSIGN(journal, account_journal::open(parts_.journals_directory,
-                                                       message.attempt_id, parts_.boot_id));
+  auto journal =
+      parts_.journals_directory.empty()
+          ? result<account_journal>(account_journal())
+          : account_journal::open(parts_.journals_directory, message.attempt_id, parts_.boot_id);
+  if (!journal) {
+    if (message.replay) parts_.recorded->forget(message.attempt_id);
+    return journal.error();
   }
   attempt_reports reports;
   reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage,
@@ -200,7 +203,7 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                             message.limits,
                             message.deadline_boot_ms,
                             message.replay.has_value()};
-  return attempt::make(parts_, std::move(settings), std::move(*record), std::move(journal),
+  return attempt::make(parts_, std::move(settings), std::move(*record), std::move(*journal),
                        std::move(reports), std::move(listener));
 }
 
