@@ -321,3 +321,29 @@ TEST_CASE_FIXTURE(measured_fixture,
           std::string::npos);
   }
 }
+
+TEST_CASE_FIXTURE(budget_fixture, "a slice for which nothing could be asked is not leased again") {
+  const auto all = begin_all(10 * dollar, 1, 1'000);
+  auto s = all[0];
+  const auto first = lease(s.live, 1);
+  REQUIRE(first);
+  CHECK(first->limits().budget_nanousd() == 1'000);
+  auto end = make_end(s, 1);
+  end.born.reset();
+  end.judged.how = lineage::ending::failed;
+  end.judged.reason = "budget";
+  end.next.head_generation = s.head_generation;
+  end.next.last_number = s.last_number;
+  REQUIRE(record->end_iteration(end));
+  s = begin(end.next, 11);
+  const auto again = lease(s.live, 1);
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code() == error_code::resource_exhausted);
+  CHECK(
+      again.error().message() ==
+      "of the lineage's budget an iteration would have $0.000001, and with $0.000001 the last one "
+      "could not ask its model for anything; raise it with `germline budget " +
+          s.id.str() + " USD`, then `germline resume` the lineage");
+  REQUIRE(record->set_budget({{}, s.id, {1'001}, 1}));
+  CHECK(lease(s.live, 2));
+}

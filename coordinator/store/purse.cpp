@@ -182,6 +182,36 @@ result<std::int64_t> free_in_lineage(SQLite::Database& db, const purse& of, std:
   return error(error_code::resource_exhausted, why + to_raise_lineage(of));
 }
 
+/// What bounds a slice most: its budget, and when it may have more.
+struct narrowest {
+  std::int64_t slice = 0;
+  std::string whose;
+  std::string to_raise;
+  bool is_held = false;    // by others, in part
+  std::string comes_with;  // a time at which there is more; empty: none
+};
+
+/// That the slice covers no request of the lineage's agent: its last iteration held no less, and
+/// could not ask for anything. Others would end so, one after the other, for good.
+std::optional<error> too_little(SQLite::Database& db, const purse& of, const narrowest& least_of) {
+  const bool by_limits = of.each_iteration > 0 && least_of.slice >= of.each_iteration;
+  if (!of.agents_ask || by_limits) return std::nullopt;
+  SQLite::Statement last(db,
+                         "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0,"
+                         " a.reserved_nanousd FROM items i JOIN attempts a ON a.item_id = i.id AND"
+                         " a.state = 3 WHERE i.lineage_id = ? AND i.kind = 2 AND i.ending <> 0"
+                         " ORDER BY i.rowid DESC LIMIT 1");
+  bind_all(last, of.lineage);
+  if (!last.executeStep() || integer(last, 0) == 0) return std::nullopt;
+  if (least_of.slice > integer(last, 1)) return std::nullopt;
+  const auto why = "of " + least_of.whose + " an iteration would have " + usd(least_of.slice) +
+                   ", and with " + usd(integer(last, 1)) +
+                   " the last one could not ask its model for anything; " + least_of.to_raise;
+  if (least_of.is_held) return held_now("other attempts to end: " + why);
+  if (!least_of.comes_with.empty()) return held_now(least_of.comes_with + ": " + why);
+  return error(error_code::resource_exhausted, why + ", then `germline resume` the lineage");
+}
+
 result<std::int64_t> reserve_iteration(SQLite::Database& db, const purse& of, std::int64_t now_ms) {
   const std::int64_t least = of.agents_ask ? waiting_lineages(db, of.run) : 0;
   const std::int64_t free = of.left() - held_by_run(db, of.run) - kept_for_evaluations(db, of, 1);
@@ -202,21 +232,33 @@ result<std::int64_t> reserve_iteration(SQLite::Database& db, const purse& of, st
                  why + ": raise it with `germline budget " + of.run + " USD`");
   }
   const std::int64_t own_least = of.agents_ask ? 1 : 0;
-  auto slice = of.agents_ask ? next_slice(free, least, of.each_iteration) : 0;
+  narrowest least_of{of.agents_ask ? next_slice(free, least, of.each_iteration) : 0,
+                     "the run's budget", "raise it with `germline budget " + of.run + " USD`",
+                     held_by_run(db, of.run) > 0, ""};
   if (of.lineage_budget > 0) {
     GERMLINE_TRY_ASSIGN(const auto own, free_in_lineage(db, of, own_least));
-    slice = std::min(slice, own);
+    if (own < least_of.slice) {
+      least_of = {own, "the lineage's budget",
+                  "raise it with `germline budget " + of.lineage + " USD`",
+                  held_by_lineage(db, of.lineage) > 0, ""};
+    }
   }
   const auto fleet = read_fleet_purse(db, now_ms);
-  if (!fleet.budget) return slice;
-  // What it would bear is to be measured, as what others bore and would bear.
-  const auto kept = kept_in_fleet(db);
-  const auto to_measure = of.evaluations * of.each_evaluation;
-  if (auto why = no_room_in_fleet(fleet, own_least + to_measure, kept)) return *why;
-  if (!of.agents_ask) return slice;
-  const auto in_all = *fleet.budget - fleet.spent - fleet.held - kept - to_measure;
-  const auto share = next_slice(in_all, waiting_lineages(db, ""), 0);
-  return std::min(slice, std::max<std::int64_t>(1, share));
+  if (fleet.budget) {
+    // What it would bear is to be measured, as what others bore and would bear.
+    const auto kept = kept_in_fleet(db);
+    const auto to_measure = of.evaluations * of.each_evaluation;
+    if (auto why = no_room_in_fleet(fleet, own_least + to_measure, kept)) return *why;
+    const auto in_all = *fleet.budget - fleet.spent - fleet.held - kept - to_measure;
+    const auto share =
+        std::max<std::int64_t>(own_least, next_slice(in_all, waiting_lineages(db, ""), 0));
+    if (share < least_of.slice) {
+      least_of = {share, fleet_words(fleet), to_raise_fleet, fleet.held > 0,
+                  fleet.per_day ? "the next day, 00:00 UTC" : ""};
+    }
+  }
+  if (auto why = too_little(db, of, least_of)) return *why;
+  return least_of.slice;
 }
 
 }  // namespace

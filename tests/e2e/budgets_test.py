@@ -18,8 +18,12 @@ GERMLINE = sys.argv.pop(1)
 
 # Nano-dollars a token, and tokens of each answer.
 IN, OUT = 1_000, 2_000
-EACH_IN, EACH_OUT = 10, 5
+EACH_IN, EACH_OUT = 100, 5
 EACH = EACH_IN * IN + EACH_OUT * OUT
+# What one request could cost at most: its bytes, what the provider may add, and its cap.
+MOST = 3_000 * IN + 50 * OUT
+# The money of a few requests.
+LITTLE = MOST + 3 * EACH
 
 GENOME = """\
 schema = 1
@@ -100,15 +104,16 @@ class Model:
         self.says = []  # the next answers: a text to note, or None for the end; then the end
         self.billed = 0
         self.asked = 0
-        self.holds = threading.Event()  # set: answers go out
-        self.holds.set()
+        self.holds_from = None  # the number of the first request that waits for its answer
+        self.may_answer = threading.Event()
         model = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 self.rfile.read(int(self.headers["content-length"]))
                 model.asked += 1
-                model.holds.wait(90)
+                if model.holds_from is not None and model.asked >= model.holds_from:
+                    model.may_answer.wait(90)
                 model.billed += EACH
                 text = model.says.pop(0) if model.says else None
                 content, stop = [{"type": "text", "text": "done"}], "end_turn"
@@ -137,7 +142,7 @@ class Model:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self):
-        self.holds.set()
+        self.may_answer.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -188,7 +193,8 @@ class Budgets(unittest.TestCase):
         self.assertEqual(self.purse(run)["spent_nanousd"], held)
         fleet.start_worker()
         tree, ended = fleet.settled(run, 1)
-        self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"], json.dumps(ended))
+        # The model has nothing to note any more.
+        self.assertEqual([i["reason"] for i in ended], ["no_change"], json.dumps(ended))
         fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == 0, "its journal is read")
         purse = self.purse(run)
         self.assertEqual(purse["spent_nanousd"], model.billed, fleet.logs())
@@ -202,25 +208,22 @@ class Budgets(unittest.TestCase):
     def test_a_request_under_way_as_the_gateway_is_killed_counts_by_its_bound(self):
         fleet, model = self.fleet, self.model
         model.says = ["first"]
+        model.holds_from = 2
         run = self.run_spending(1, "--budget", "$10")
-        fleet.wait(lambda: model.asked == 1 and not model.says, "the agent has its first answer")
-        model.holds.clear()
         fleet.wait(lambda: model.asked == 2, "its second request is under way")
         held = self.purse(run)["held_nanousd"]
         fleet.kill_and_restart("gateway")
-        model.holds.set()
+        model.may_answer.set()
         fleet.settled(run, 1)
         fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == 0, "its journal is read")
         spent = self.purse(run)["spent_nanousd"]
         self.assertGreaterEqual(spent, model.billed)
-        # One answer, then bytes and cap of the second request, each a token; then the next attempt.
-        self.assertLess(spent, model.billed + 2_000 * IN + 50 * OUT)
+        self.assertLess(spent, model.billed + MOST)
         self.assertLess(spent, held)
 
     def test_what_the_fleet_has_spent_is_the_end_until_it_is_raised(self):
         fleet, model = self.fleet, self.model
-        bound = 5_000 * IN + 50 * OUT  # of a request, more or less
-        self.in_fleet(f"${bound / 10**9:.9f}")
+        self.in_fleet(f"${LITTLE / 10**9:.9f}")
         run = self.run_spending(50, "--budget", "$10")
         lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
 
@@ -230,13 +233,15 @@ class Budgets(unittest.TestCase):
         told = fleet.wait(stands, "the lineage is paused", 200)
         self.assertEqual(told["pause_reason"], "PAUSE_REASON_BUDGET", told)
         told_fleet = self.in_fleet()
-        self.assertLessEqual(told_fleet["spent_nanousd"], bound)
-        self.assertGreaterEqual(told_fleet["spent_nanousd"], model.billed)
+        self.assertLessEqual(told_fleet["spent_nanousd"], LITTLE)
+        self.assertEqual(told_fleet["spent_nanousd"], model.billed)
+        self.assertGreater(model.billed, 0)
+        self.assertIn("the fleet's budget", told["pause_details"])
         # Over restarts, and with another word at the start.
         fleet.kill_and_restart("coordinator")
         fleet.await_worker()
         self.assertEqual(self.in_fleet()["spent_nanousd"], told_fleet["spent_nanousd"])
-        self.assertEqual(self.in_fleet()["budget_nanousd"], bound)
+        self.assertEqual(self.in_fleet()["budget_nanousd"], LITTLE)
         fleet.environment["GERMLINE_FLEET_BUDGET"] = "$9"
         fleet.kill_and_restart("coordinator")
         fleet.await_worker()
@@ -251,9 +256,8 @@ class Budgets(unittest.TestCase):
 
     def test_a_lineage_has_its_own(self):
         fleet, model = self.fleet, self.model
-        bound = 5_000 * IN + 50 * OUT
         run = self.run_spending(50, "--budget", "$10", "--lineage-budget",
-                                f"${bound / 10**9:.9f}")
+                                f"${LITTLE / 10**9:.9f}")
         lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
 
         def stands():
@@ -261,7 +265,10 @@ class Budgets(unittest.TestCase):
             return told if told["state"] == "LINEAGE_STATE_PAUSED" else None
         told = fleet.wait(stands, "the lineage is paused", 200)
         self.assertEqual(told["pause_reason"], "PAUSE_REASON_BUDGET", told)
-        self.assertLessEqual(int(told["spent_nanousd"]), bound)
+        self.assertLessEqual(int(told["spent_nanousd"]), LITTLE)
+        self.assertEqual(int(told["spent_nanousd"]), model.billed)
+        self.assertGreater(model.billed, 0)
+        self.assertIn("the lineage's budget", told["pause_details"])
         fleet.call("budget", lineage, "$1")
         fleet.call("resume", lineage)
         asked = model.asked
