@@ -277,6 +277,14 @@ result<v1::SetShareReply> control_client::set_share(const v1::SetShareRequest& r
   return call(&v1::Control::Stub::SetShare, request, steer_limit_s);
 }
 
+result<v1::Budgets> control_client::budgets(const v1::GetBudgetsRequest& request) {
+  return call(&v1::Control::Stub::GetBudgets, request, read_limit_s);
+}
+
+result<v1::Budgets> control_client::set_budget(const v1::SetBudgetRequest& request) {
+  return call(&v1::Control::Stub::SetBudget, request, steer_limit_s);
+}
+
 result<v1::TestPolicyReply> control_client::test_policy(const v1::TestPolicyRequest& request) {
   return call(&v1::Control::Stub::TestPolicy, request, read_limit_s);
 }

@@ -114,6 +114,20 @@ class fake_control final : public v1::Control::Service {
     reply->mutable_run()->set_weight(request->has_weight() ? request->weight() : 2);
     return grpc::Status::OK;
   }
+  grpc::Status GetBudgets(grpc::ServerContext*, const v1::GetBudgetsRequest* request,
+                          v1::Budgets* reply) override {
+    const std::lock_guard lock(mutex);
+    if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
+    *reply = budgets;
+    return grpc::Status::OK;
+  }
+  grpc::Status SetBudget(grpc::ServerContext*, const v1::SetBudgetRequest* request,
+                         v1::Budgets* reply) override {
+    const std::lock_guard lock(mutex);
+    budgeted = *request;
+    *reply = budgets;
+    return grpc::Status::OK;
+  }
   grpc::Status Scale(grpc::ServerContext* context, const v1::ScaleRequest* request,
                      v1::ScaleReply* reply) override {
     const std::lock_guard lock(mutex);
@@ -242,6 +256,8 @@ class fake_control final : public v1::Control::Service {
   v1::KillRequest killed;
   v1::ScaleRequest scaled;
   v1::SetShareRequest shared;
+  v1::SetBudgetRequest budgeted;
+  v1::Budgets budgets;
   v1::TestPolicyRequest judged;
   std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;

@@ -171,6 +171,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::known_worker)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::cordon)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::share_change)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::dispatch::run_share)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::budget_change)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::late_accounts)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::late_accounts_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::bar_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_kill)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::records::clade_lineages)
@@ -213,6 +216,9 @@ using store_actor = caf::typed_actor<
     caf::reacts_to<records::dropped_iteration>, caf::reacts_to<records::known_worker>,
     caf::reacts_to<records::cordon>,
     caf::replies_to<records::share_change>::with<dispatch::run_share>,
+    caf::reacts_to<records::budget_change>,
+    /// What was charged whole, since nobody knew, is charged by what a worker's journals say.
+    caf::replies_to<records::late_accounts>::with<records::late_accounts_taken>,
     caf::reacts_to<branch_atom, lineage_id, std::string>, caf::reacts_to<event_batch>,
     /// Looks at the disk, and writes what could not be written.
     caf::reacts_to<tick_atom>>;
@@ -301,7 +307,9 @@ using dispatcher_actor =
                      /// Of a worker that is here or was. Recorded, when it replies.
                      caf::reacts_to<records::cordon>,
                      /// Recorded, and then it is so from the next lease on.
-                     caf::reacts_to<records::share_change>, caf::reacts_to<tick_atom>,
+                     caf::reacts_to<records::share_change>,
+                     /// Recorded. What waits for money is tried again within half a minute.
+                     caf::reacts_to<records::budget_change>, caf::reacts_to<tick_atom>,
                      caf::replies_to<status_atom>::with<fleet_status>>;
 
 /// One worker's stream: checks the order of messages and passes them on with credit.

@@ -28,6 +28,7 @@ using coordinator_message_ptr = std::shared_ptr<const v1::CoordinatorMessage>;
 using attempt_progress_ptr = std::shared_ptr<const v1::AttemptProgress>;
 /// How an attempt ended: judged, or without a verdict.
 using attempt_end = std::variant<v1::AttemptResult, v1::AttemptCleaned>;
+using late_accounts_ptr = std::shared_ptr<const v1::LateAccounts>;
 using attempt_end_ptr = std::shared_ptr<const attempt_end>;
 
 }  // namespace germline::worker
@@ -36,6 +37,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(germline_worker, first_custom_type_id)
 CAF_ADD_TYPE_ID(germline_worker, (germline::worker::coordinator_message_ptr))
 CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_progress_ptr))
 CAF_ADD_TYPE_ID(germline_worker, (germline::worker::attempt_end_ptr))
+CAF_ADD_TYPE_ID(germline_worker, (germline::worker::late_accounts_ptr))
 CAF_ADD_ATOM(germline_worker, germline::worker, connected_atom, "connected")
 CAF_ADD_ATOM(germline_worker, germline::worker, broken_atom, "broken")
 CAF_ADD_ATOM(germline_worker, germline::worker, tick_atom, "tick")
@@ -48,6 +50,7 @@ CAF_END_TYPE_ID_BLOCK(germline_worker)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::coordinator_message_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_progress_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::attempt_end_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(germline::worker::late_accounts_ptr)
 
 namespace germline::worker {
 
@@ -60,6 +63,8 @@ using node_actor = caf::typed_actor<
     caf::reacts_to<tick_atom>,
     /// An attempt got on; from the gateway and from iteration actors.
     caf::reacts_to<attempt_progress_ptr>,
+    /// What the gateway's journals say; from who reads them.
+    caf::reacts_to<late_accounts_ptr>,
     /// An attempt ended; nothing of it is left.
     caf::reacts_to<attempt_end_ptr>,
     /// Cancel everything; the actor ends when the last attempt is gone.

@@ -18,6 +18,12 @@ void add_tls_settings(CLI::App* command, command_line& line) {
               "of the authority; default: pki beneath the coordinator's state");
 }
 
+void add_fleet_budget_setting(CLI::App* command, command_line& line) {
+  add_setting(command, line, "--fleet-budget", "fleet_budget",
+              "dollars that all runs together may spend: '$100', '$20/day' (UTC), or none; said "
+              "once it is recorded, see `germline budget --help`");
+}
+
 }  // namespace
 
 void add_services(CLI::App& app, command_line& line) {
@@ -25,12 +31,14 @@ void add_services(CLI::App& app, command_line& line) {
   auto* up = add_client_command(
       app, line, "up", "Run a coordinator and its workers on this machine, until Ctrl-C",
       "  sudo germline up\n  sudo germline up --slots 2 --state-dir /srv/germline\n"
+      "  sudo germline up --fleet-budget '$20/day'\n"
       "  sudo germline up --detach    returns when a worker has joined; ended by: germline down");
   add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_tags_setting(up, line);
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
               "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
+  add_fleet_budget_setting(up, line);
   add_tls_settings(up, line);
   add_number<std::int64_t>(up, "--workers", given->workers, 1, workers_most,
                            "workers, each with slots of its own; default 1");
@@ -59,6 +67,7 @@ void add_services(CLI::App& app, command_line& line) {
       "Without TLS it listens on a Unix socket or on loopback alone. Over TLS it obeys who has a\n"
       "certificate: see `germline pki --help`.");
   add_setting(coordinator, line, "--listen", "coordinator", "unix:/path or 127.0.0.1:PORT");
+  add_fleet_budget_setting(coordinator, line);
   add_setting(coordinator, line, "--tls-dir", "tls_dir",
               "ca.crt, tls.crt and tls.key that were brought along, instead of an authority here");
   add_tls_settings(coordinator, line);

@@ -63,6 +63,9 @@ void add_run(CLI::App& app, command_line& line) {
       "dollars that each evaluation may cost, of that; needed where the genome's [fitness] has "
       "a model",
       name_bytes_max);
+  add_text(command, "--lineage-budget", given->lineage_budget,
+           "dollars that each lineage may spend, of that; default: no bound of its own",
+           name_bytes_max);
   add_text(command, "--held-out", given->held_out,
            "folder with files that evaluators alone see, in $GERMLINE_HELD_OUT: at most 16 MiB and "
            "1,000 files",

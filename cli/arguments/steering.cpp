@@ -183,6 +183,61 @@ void add_share(CLI::App& app, command_line& line) {
   });
 }
 
+void add_budget(CLI::App& app, command_line& line) {
+  struct flags {
+    std::vector<std::string> words;
+    bool fleet = false;
+  };
+  auto given = std::make_shared<flags>();
+  auto* command = add_client_command(
+      app, line, "budget", "Tell what may be spent, is spent and held; or change it",
+      "  germline budget                       the fleet (all runs together), and each run\n"
+      "  germline budget run_0193a             the run and its lineages\n"
+      "  germline budget run_0193a '$10'       from now on the run may spend $10 in all\n"
+      "  germline budget lin_0193a '$2'        of that the lineage $2; `none`: no bound of its "
+      "own\n"
+      "  germline budget --fleet '$200'        all runs together, since the record began\n"
+      "  germline budget --fleet '$20/day'     and each day, UTC; `none`: no bound\n\n"
+      "Held is what attempts under way may spend. A run or lineage is given no less than it has\n"
+      "spent and holds (exit code 5). Lineages that paused for want of money go on by `germline\n"
+      "resume`; what waits for the next day, or for what others hold, by itself. The fleet's "
+      "stays\n"
+      "over restarts, until `--fleet-budget` of `up` or `coordinator` says another than at the\n"
+      "start before.");
+  command->add_option(
+      "WORDS", given->words,
+      "[ID] [USD]: run or lineage, by id, unique beginning or name; and what it may "
+      "spend in all");
+  command->add_flag("--fleet", given->fleet, "the budget of all runs together; then [USD] alone");
+  command->callback([&line, given] {
+    const auto& words = given->words;
+    const std::size_t most = given->fleet ? 1 : 2;
+    if (words.size() > most) {
+      throw CLI::ValidationError("budget", given->fleet
+                                               ? "--fleet takes one amount: --fleet '$200'"
+                                               : "too many words; write budget [ID] [USD]");
+    }
+    for (const auto& word : words) {
+      if (word.empty() || word.size() > name_bytes_max) {
+        throw CLI::ValidationError("budget", "an id or amount has 1 to 256 characters");
+      }
+    }
+    budget_options options;
+    options.fleet = given->fleet;
+    if (given->fleet) {
+      if (!words.empty()) options.amount = words[0];
+    } else if (!words.empty()) {
+      options.target = words[0];
+      if (words.size() > 1) options.amount = words[1];
+      if (words[0].starts_with("$")) {
+        throw CLI::ValidationError("budget", "whose budget? write budget ID '" + words[0] +
+                                                 "', or budget --fleet '" + words[0] + "'");
+      }
+    }
+    line.chosen = [options](const session& with) { return run_budget(with, options); };
+  });
+}
+
 constexpr const char* worker_naming = "worker, by id or a unique beginning of it";
 
 void add_cordon_and_uncordon(CLI::App& app, command_line& line) {
@@ -246,6 +301,7 @@ void add_steering_commands(CLI::App& app, command_line& line) {
   add_retire(app, line);
   add_scale(app, line);
   add_share(app, line);
+  add_budget(app, line);
   add_cordon_and_uncordon(app, line);
   add_drain(app, line);
 }

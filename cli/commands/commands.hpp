@@ -63,6 +63,14 @@ struct share_options {
 /// Sets what is said, and tells what the run has now.
 exit_code run_share(const session& with, const share_options& options);
 
+struct budget_options {
+  std::string target;  // run or lineage; empty: all, or the fleet
+  bool fleet = false;  // the whole coordinator is meant
+  std::string amount;  // empty: only told
+};
+/// Tells what may be spent, is spent and held; with an amount sets it first.
+exit_code run_budget(const session& with, const budget_options& options);
+
 struct policy_options {
   std::string target;              // run or lineage
   std::vector<std::string> rules;  // none, and no file: the run's own
@@ -82,7 +90,7 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 /// What was said on the command line; what was not stays empty, and the file or default holds.
 struct run_options {
   std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal,
-      evaluation_budget, held_out;
+      evaluation_budget, lineage_budget, held_out;
   std::string imports;  // a file of `archive export`, or a run; empty: nothing
   std::optional<std::int64_t> import_count;
   std::optional<std::int64_t> lineages, iterations, priority, weight, inspirations;

@@ -266,6 +266,48 @@ TEST_CASE("share sets what is said, and tells what the run has then") {
   CHECK(with.run("share nope --weight 1").code == 3);
 }
 
+TEST_CASE("budget tells what may be spent, and sets what is said") {
+  fixture with;
+  auto& told = with.control.budgets;
+  told.mutable_fleet()->set_budget_nanousd(20'000'000'000);
+  told.mutable_fleet()->set_per_day(true);
+  told.mutable_fleet()->set_spent_nanousd(1'500'000'000);
+  told.mutable_fleet()->set_held_nanousd(500'000'000);
+  told.mutable_fleet()->set_spent_in_all_nanousd(7'000'000'000);
+  told.mutable_fleet()->set_unreconciled_nanousd(250'000'000);
+  auto& run = *told.add_runs();
+  run.set_id("run_1");
+  run.set_name("first");
+  run.set_spent_nanousd(7'000'000'000);
+  CHECK(
+      with.run("budget").out ==
+      "WHOSE               BUDGET      SPENT  HELD   LEFT\n"
+      "fleet, today (UTC)  $20.00/day  $1.50  $0.50  $18.00\n"
+      "run_1 first         -           $7.00  $0.00  -\n"
+      "in all days the fleet has spent $7.00\n"
+      "$0.25 of what is spent are whole slices of attempts whose workers went away; a worker that "
+      "comes back tells what they really cost\n");
+  CHECK(with.run("budget nope").code == 3);
+  CHECK(with.run("budget run_1 '$10'").code == 0);
+  CHECK(with.control.budgeted.target() == "run_1");
+  CHECK(with.control.budgeted.budget_nanousd() == 10'000'000'000);
+  CHECK_FALSE(with.control.budgeted.per_day());
+  CHECK(with.run("budget --fleet '$20/day' --json").code == 0);
+  CHECK(with.control.budgeted.target().empty());
+  CHECK(with.control.budgeted.per_day());
+  CHECK(with.run("budget --fleet none").code == 0);
+  CHECK_FALSE(with.control.budgeted.has_budget_nanousd());
+  CHECK(with.run("budget --fleet none").out.find("run_1") == std::string::npos);
+  told.mutable_fleet()->set_budget_nanousd(1);
+  CHECK(with.run("budget --fleet '$0.000000001'").err.find("less than is spent and held") !=
+        std::string::npos);
+  for (const auto* wrong : {"budget '$10'", "budget --fleet run_1 '$10'", "budget a b c",
+                            "budget run_1 ''", "budget run_1 '$10/week'"}) {
+    CAPTURE(wrong);
+    CHECK(with.run(wrong).code == 2);
+  }
+}
+
 TEST_CASE("scale says what was added, what leaves, and what was killed with which proof") {
   fixture with;
   const auto more = with.run("scale run_1 64 --why 'more of it'");

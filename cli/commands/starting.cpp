@@ -76,6 +76,11 @@ result<run_file> read_run(const run_options& options) {
     if (!each) return each.error().within("--evaluation-budget");
     run.evaluation_budget_nanousd = *each;
   }
+  if (!options.lineage_budget.empty()) {
+    const auto own = parse_usd(options.lineage_budget);
+    if (!own) return own.error().within("--lineage-budget");
+    run.lineage_budget_nanousd = *own;
+  }
   GERMLINE_TRY(check_run(run));
 
   std::error_code failed;
@@ -109,6 +114,8 @@ v1::CreateRunRequest request_of(const run_file& run) {
   if (run.evaluation_budget_nanousd > 0) {
     request.set_evaluation_budget_nanousd(run.evaluation_budget_nanousd);
   }
+  if (run.lineage_budget_nanousd > 0)
+    request.set_lineage_budget_nanousd(run.lineage_budget_nanousd);
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);
   for (const auto& tag : run.required_tags) request.add_required_tags(tag);

@@ -52,6 +52,9 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
       command += " --evaluation-budget " + quoted(format_usd(run.evaluation_budget_nanousd()));
     }
   }
+  if (!run.model().empty() && run.lineage_budget_nanousd() > 0) {
+    command += " --lineage-budget " + quoted(format_usd(run.lineage_budget_nanousd()));
+  }
   if (run.has_held_out()) command += " --held-out FOLDER";
   if (moves_lineages(run)) command += " --strategy " + quoted(run.strategy());
   if (run.inspirations() > 0) command += " --inspirations " + std::to_string(run.inspirations());

@@ -65,7 +65,9 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   out.add_text("genome", plan.genome());
   out.add_text("branch", plan.branch());
   out.add("seed", safe_line(plan.seed_commit()));
-  out.add("lineages", std::to_string(plan.lineages()));
+  const auto own = plan.asked().lineage_budget_nanousd();
+  out.add("lineages", std::to_string(plan.lineages()) +
+                          (own > 0 ? ", each of at most " + format_usd(own) : ""));
   out.add("iterations", iterations_words(plan));
   out.add("evaluations", evaluations_words(plan));
   if (plan.has_held_out()) out.add("held out", held_out_words(plan.held_out()));

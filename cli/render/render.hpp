@@ -65,6 +65,8 @@ class event_story {
 };
 std::string render_killed(const v1::KillReply& reply, const style& how);
 /// What was added, what leaves, and the proofs for what was killed; empty where nothing changed.
+/// A table of what may be spent, is spent and held, the whole coordinator first.
+std::string render_budgets(const v1::Budgets& budgets, const style& how);
 std::string render_scaled(const v1::ScaleReply& reply, const style& how);
 bool is_proved(const v1::KilledLineage& killed);
 /// Of the lineages without proof: who says that what still runs, what that means, and what to do.

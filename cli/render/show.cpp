@@ -66,6 +66,9 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   if (run.evaluation_budget_nanousd() > 0) {
     out.add("evaluations", "at most " + format_usd(run.evaluation_budget_nanousd()) + " each");
   }
+  if (run.lineage_budget_nanousd() > 0) {
+    out.add("lineages", "at most " + format_usd(run.lineage_budget_nanousd()) + " each");
+  }
   if (run.has_held_out()) {
     out.add("held out", held_out_words(run.held_out()));
     out.add_more(run.held_out().held_out_id());

@@ -281,7 +281,8 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
     spec.without = {"HOME", "XDG_CONFIG_HOME", "GERMLINE_CONFIG"};
     spec.with = {"GERMLINE_UID_BASE=" + settings.get("uid_base"),
                  "GERMLINE_LIBEXEC=" + settings.get("libexec_dir"),
-                 "GERMLINE_KILL_WAIT_S=" + settings.get("kill_wait_s")};
+                 "GERMLINE_KILL_WAIT_S=" + settings.get("kill_wait_s"),
+                 "GERMLINE_FLEET_BUDGET=" + settings.get("fleet_budget")};
     return spec;
   };
   const auto hide_keys = [](child_spec& spec) {

@@ -9,6 +9,7 @@
 
 #include "common/assert.hpp"
 #include "common/config/toml_values.hpp"
+#include "common/money.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/units.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 
 using environment_function = std::function<std::optional<std::string>(std::string_view)>;
 
-enum class form { text, path, address, count, tags };
+enum class form { text, path, address, count, tags, spending };
 
 struct known_key {
   std::string_view key;
@@ -28,7 +29,7 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 14> known{{
+constexpr std::array<known_key, 15> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
@@ -42,6 +43,7 @@ constexpr std::array<known_key, 14> known{{
     {"tls_listen", "GERMLINE_TLS_LISTEN", "--tls-listen", form::text},
     {"tls_dir", "GERMLINE_TLS_DIR", "--tls-dir", form::text},
     {"pki_dir", "GERMLINE_PKI_DIR", "--pki-dir", form::text},
+    {"fleet_budget", "GERMLINE_FLEET_BUDGET", "--fleet-budget", form::spending},
     // Less than the command line waits for an answer to a kill.
     {"kill_wait_s", "GERMLINE_KILL_WAIT_S", "", form::count, 1, 50},
     {"uid_base", "GERMLINE_UID_BASE", "", form::count, 65'536, 4'200'000'000},
@@ -84,6 +86,7 @@ result<void> check_form(const known_key& key, std::string_view value) {
                  "'" + std::string(value) + "' is no address; write unix:/path or HOST:PORT");
   }
   if (key.shape == form::tags) GERMLINE_TRY(parse_tags(value));
+  if (key.shape == form::spending && !value.empty()) GERMLINE_TRY(parse_spending_limit(value));
   if (key.shape == form::count) {
     std::int64_t number = 0;
     const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);

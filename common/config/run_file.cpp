@@ -115,8 +115,8 @@ result<void> set_policy(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 28>& known_keys() {
-  static const std::array<known_key, 28> keys{{
+const std::array<known_key, 29>& known_keys() {
+  static const std::array<known_key, 29> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -137,6 +137,7 @@ const std::array<known_key, 28>& known_keys() {
       {"model.choice", text_into(&run_file::model_choice)},
       {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
       {"model.evaluation_budget", parsed_into(&run_file::evaluation_budget_nanousd, &parse_usd)},
+      {"model.lineage_budget", parsed_into(&run_file::lineage_budget_nanousd, &parse_usd)},
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
       {"sandbox.cpus", set_cpus},
       {"sandbox.wall_time", parsed_into(&run_file::wall_time_ms, &parse_duration_ms)},
@@ -328,6 +329,18 @@ result<void> check_run(const run_file& run) {
                  "an evaluation may cost more than $0 and no more than the run's budget, " +
                      format_usd(run.budget_nanousd) + ": not " + format_usd(each) +
                      " (--evaluation-budget, or evaluation_budget in [model])");
+  }
+  const auto own = run.lineage_budget_nanousd;
+  if (run.model.empty() && own >= 0) {
+    return error(error_code::invalid_argument,
+                 "what a lineage may spend needs --model (or name in [model])");
+  }
+  if (own == 0 || own > run.budget_nanousd || (own > 0 && own < each)) {
+    return error(error_code::invalid_argument,
+                 "a lineage may spend more than $0, no more than the run's budget, " +
+                     format_usd(run.budget_nanousd) +
+                     ", and no less than an evaluation may cost: not " + format_usd(own) +
+                     " (--lineage-budget, or lineage_budget in [model])");
   }
   return {};
 }

@@ -53,6 +53,8 @@ struct run_file {
   std::int64_t budget_nanousd = -1;  // of the whole run; -1: not said
   std::int64_t evaluation_budget_nanousd = -1;  // of each evaluation; -1: not said
 
+  std::int64_t lineage_budget_nanousd = -1;  // of each lineage; -1: none of its own
+
   // Bounds of one iteration; 0: the node's default.
   std::int64_t memory_bytes = 0;
   std::int64_t cpu_milli = 0;

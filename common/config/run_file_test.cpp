@@ -96,6 +96,30 @@ TEST_CASE("a model needs a budget") {
   CHECK(!check_run(run));
 }
 
+TEST_CASE("what a lineage may spend is a part of the run's budget") {
+  const auto said = [](const char* value) {
+    return parse_run_file("schema = 1\n[model]\nname = \"m\"\nbudget = \"$1\"\nlineage_budget = " +
+                              std::string(value) + "\n",
+                          "run.toml");
+  };
+  const auto run = said("\"$0.10\"");
+  REQUIRE(run);
+  CHECK(run->lineage_budget_nanousd == 100'000'000);
+  CHECK(check_run(*run));
+  CHECK_FALSE(said("0.1"));
+  CHECK(check_run(*said("\"$0\"")).error().message() ==
+        "a lineage may spend more than $0, no more than the run's budget, $1.00, and no less than "
+        "an evaluation may cost: not $0.00 (--lineage-budget, or lineage_budget in [model])");
+  CHECK_FALSE(check_run(*said("\"$1.01\"")));
+  auto less_than_an_evaluation = *run;
+  less_than_an_evaluation.evaluation_budget_nanousd = 100'000'001;
+  CHECK_FALSE(check_run(less_than_an_evaluation));
+  auto without = *run;
+  without.model.clear();
+  without.budget_nanousd = -1;
+  CHECK_FALSE(check_run(without));
+}
+
 TEST_CASE("what an evaluation may cost is a part of the run's budget") {
   const auto said = [](const char* value) {
     return parse_run_file(

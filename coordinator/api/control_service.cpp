@@ -130,6 +130,14 @@ class control_service final : public v1::Control::Service {
                         v1::SetShareReply* reply) override {
     return answer(people_.set_share(*request), reply);
   }
+  grpc::Status GetBudgets(grpc::ServerContext*, const v1::GetBudgetsRequest* request,
+                          v1::Budgets* reply) override {
+    return answer(people_.budgets(request->target()), reply);
+  }
+  grpc::Status SetBudget(grpc::ServerContext*, const v1::SetBudgetRequest* request,
+                         v1::Budgets* reply) override {
+    return answer(people_.set_budget(*request), reply);
+  }
   grpc::Status TestPolicy(grpc::ServerContext*, const v1::TestPolicyRequest* request,
                           v1::TestPolicyReply* reply) override {
     return answer(people_.test_policy(*request), reply);

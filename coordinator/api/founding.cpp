@@ -59,6 +59,9 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.evaluation_budget_nanousd() < 0) {
     return invalid("what an evaluation may cost must not be negative");
   }
+  if (request.lineage_budget_nanousd() < 0) {
+    return invalid("what a lineage may spend must not be negative");
+  }
   const auto& l = request.limits();
   if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
@@ -181,6 +184,20 @@ std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations,
   return iterating > budget - measuring ? budget : iterating + measuring;
 }
 
+/// A lineage's own budget: of a model's money, and enough for an evaluation.
+result<void> check_lineage_budget(const v1::CreateRunRequest& request) {
+  const auto own = request.lineage_budget_nanousd();
+  if (own == 0) return {};
+  if (request.model().empty()) {
+    return invalid("a lineage's budget needs a model: leave --lineage-budget out");
+  }
+  if (own <= request.budget_nanousd() && own >= request.evaluation_budget_nanousd()) return {};
+  return invalid("a lineage's budget is no more than the run's, " +
+                 format_usd(request.budget_nanousd()) +
+                 ", and no less than what an evaluation may cost, " +
+                 format_usd(request.evaluation_budget_nanousd()) + ": not " + format_usd(own));
+}
+
 /// What the genome's models need of the request, and what they have no use for.
 result<void> check_money(const v1::CreateRunRequest& request, const genome_manifest& genome) {
   const bool measures = genome.fitness.model != model_kind::none;
@@ -245,6 +262,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
   GERMLINE_TRY(check_money(request, genome));
+  GERMLINE_TRY(check_lineage_budget(request));
   GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
   const std::string context_path = inside(run.folder, genome.context);
   const context_limits limits;
@@ -270,6 +288,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
   run.goal = request.goal();
   run.budget_nanousd = request.budget_nanousd();
   run.evaluation_budget_nanousd = request.evaluation_budget_nanousd();
+  run.lineage_budget_nanousd = request.lineage_budget_nanousd();
   run.agents_ask = genome.model != model_kind::none;
   // SQLite's integers are signed.
   run.random_seed = request.random_seed() & random_seed_max;

@@ -66,6 +66,8 @@ class people {
   result<v1::LineageReply> fork(const v1::ForkRequest& request);
   result<v1::LineageReply> retire(const v1::LineageRequest& request);
   result<v1::ScaleReply> scale(const v1::ScaleRequest& request);
+  result<v1::Budgets> budgets(const std::string& target);
+  result<v1::Budgets> set_budget(const v1::SetBudgetRequest& request);
   result<v1::SetShareReply> set_share(const v1::SetShareRequest& request);
   result<v1::TestPolicyReply> test_policy(const v1::TestPolicyRequest& request);
   result<v1::CordonReply> cordon(const v1::CordonRequest& request);

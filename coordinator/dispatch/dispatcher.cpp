@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/log.hpp"
+#include "common/money.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
 #include "coordinator/actor_guard.hpp"
@@ -16,6 +17,7 @@ using self_pointer = dispatcher_actor::stateful_pointer<dispatcher_state>;
 constexpr std::size_t max_waiting_events = 4'096;  // between two ticks; more are dropped
 constexpr std::size_t max_version_bytes = 64;
 constexpr std::size_t max_trouble_bytes = 512;
+constexpr std::size_t max_accounts = 256;  // in one message
 constexpr auto tick_interval = std::chrono::milliseconds(200);
 
 dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
@@ -104,6 +106,9 @@ class executor {
         send_event(dispatch::attempt_cleaned{worker, message.cleaned().attempt_id(),
                                              departure_of(message.cleaned()), now()});
         break;
+      case v1::WorkerMessage::kAccounts:
+        reconcile(worker, message.accounts());
+        break;
       case v1::WorkerMessage::kLeaving:
         log_info("worker {} is leaving", worker);
         send_event(dispatch::worker_left{worker});  // its link still carries what it cleans up
@@ -161,6 +166,13 @@ class executor {
             [promise](const caf::error& failure) mutable { promise.deliver(failure); });
   }
 
+  void set_budget(const records::budget_change& change,
+                  caf::typed_response_promise<void> promise) const {
+    self_->request(config_.store, caf::infinite, change)
+        .then([promise]() mutable { deliver_done(promise); },
+              [promise](const caf::error& failure) mutable { promise.deliver(failure); });
+  }
+
   /// Nothing new begins while there is no room for what would come of it.
   void look_for_room() const {
     auto wait_for = config_.well->why_no_leases();
@@ -189,6 +201,34 @@ class executor {
                                                      false,
                                                      {},
                                                      known.place});
+  }
+
+  /// What the worker's journals say. What led to it is in the record by then: messages to the store
+  /// are dealt with in their order.
+  void reconcile(const std::string& worker, const v1::LateAccounts& told) const {
+    records::late_accounts accounts{worker, {}, config_.env.time->utc_ms()};
+    for (const auto& each : told.accounts()) {
+      if (accounts.accounts.size() == max_accounts) break;
+      accounts.accounts.push_back({each.attempt_id(), each.usage().cost_nanousd()});
+    }
+    const auto copy = *this;
+    self_->request(config_.store, caf::infinite, std::move(accounts))
+        .then(
+            [copy, worker](const records::late_accounts_taken& taken) {
+              if (taken.given_back_nanousd > 0) {
+                log_info("the journals of worker {} give {} back", worker,
+                         format_usd(taken.given_back_nanousd));
+              }
+              v1::CoordinatorMessage answer;
+              for (const auto& each : taken.attempts) {
+                answer.mutable_accounts_reply()->add_attempts(each);
+              }
+              if (!taken.attempts.empty()) copy.tell(worker, std::move(answer));
+            },
+            [worker](const caf::error& failure) {
+              log_warning("what worker {} says of its attempts' accounts is not recorded: {}",
+                          worker, from_caf(failure).message());
+            });
   }
 
   void keep(const v1::ProgressEvent& event) const {
@@ -450,6 +490,11 @@ dispatcher_actor::behavior_type dispatcher_behavior(self_pointer self, dispatche
       [self, run](const records::share_change& change) -> caf::result<void> {
         auto promise = self->make_response_promise<void>();
         run.set_share(change, promise);
+        return promise;
+      },
+      [self, run](const records::budget_change& change) -> caf::result<void> {
+        auto promise = self->make_response_promise<void>();
+        run.set_budget(change, promise);
         return promise;
       },
       [self, run](tick_atom) {

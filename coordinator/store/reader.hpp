@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,8 @@ class record_reader {
                                           const std::vector<std::string>& policy);
   /// The artefacts of all generations and what runs hold out, some maybe twice.
   result<std::vector<std::string>> artefacts();
+  /// What may be spent and is gone: see Budgets. No target: the whole coordinator and all runs.
+  result<v1::Budgets> budgets(const std::optional<resolved_target>& target, std::int64_t now_ms);
   /// A founded run's generation 0.
   result<std::string> seed_of(const std::string& run);
   result<worker_needs> needs_of(const std::string& run);

@@ -47,6 +47,37 @@ struct replayed_lineage {
   std::int64_t last_number = 0;
 };
 
+/// What may be spent, in nano-dollars.
+struct spending_limit {
+  std::optional<std::int64_t> nanousd;  // none: there is no limit
+  bool per_day = false;                 // of each day, UTC; of the whole coordinator alone
+};
+
+/// A person changes what may be spent from the next lease on: by a run, a lineage, or, where both
+/// are empty, by the whole coordinator.
+struct budget_change {
+  run_id run;
+  lineage_id lineage;
+  spending_limit limit;
+  std::int64_t now_ms = 0;
+};
+
+/// What the journals of a worker's gateway say that attempts came to.
+struct late_accounts {
+  struct account {
+    std::string attempt;
+    std::int64_t cost_nanousd = 0;
+  };
+  std::string worker;
+  std::vector<account> accounts;
+  std::int64_t now_ms = 0;
+};
+/// Of them, those of which nothing more need be said.
+struct late_accounts_taken {
+  std::vector<std::string> attempts;
+  std::int64_t given_back_nanousd = 0;  // by what was charged too much
+};
+
 struct new_run {
   run_id id;
   std::string name, repository, branch, folder, seed_commit, genome_toml, model, goal;
@@ -70,6 +101,7 @@ struct new_run {
   run_id replay_of = {};                       // empty: it is no replay
   v1::ReplayAnswers replay_answers = v1::REPLAY_ANSWERS_UNSPECIFIED;
   std::vector<replayed_lineage> replayed = {};  // of a replay, as many as lineages
+  std::int64_t lineage_budget_nanousd = 0;      // of each lineage; 0: none of its own
 };
 
 /// What is not said stays as it is.

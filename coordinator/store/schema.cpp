@@ -265,10 +265,28 @@ ALTER TABLE items ADD COLUMN replay_nth INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX replays_of_item ON items (replay_of) WHERE replay_of <> '';
 )sql";
 
+// Budgets of the whole coordinator and of lineages. The one row of `fleet` has no budget where that
+// is NULL; `configured` is what was said at a start last. Of a lineage NULL means as the run has
+// it; 0 there: none. A line of the ledger that was charged whole, since nobody knew, has reported =
+// 0; 2 once a worker's journal told, and then `charged_nanousd` is what was charged before.
+constexpr const char* version_18 = R"sql(
+CREATE TABLE fleet (
+  one INTEGER PRIMARY KEY CHECK (one = 1), budget_nanousd INTEGER, per_day INTEGER NOT NULL,
+  configured TEXT NOT NULL);
+INSERT INTO fleet VALUES (1, NULL, 0, '');
+CREATE TABLE fleet_days (day INTEGER PRIMARY KEY, spent_nanousd INTEGER NOT NULL);
+INSERT INTO fleet_days SELECT at_ms / 86400000, SUM(nanousd) FROM ledger GROUP BY 1;
+CREATE INDEX ledger_unreconciled ON ledger (run_id) WHERE reported = 0;
+ALTER TABLE ledger ADD COLUMN charged_nanousd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN corrected_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN lineage_budget_nanousd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN budget_nanousd INTEGER;
+)sql";
+
 constexpr std::array migrations = {version_1,  version_2,  version_3,  version_4,  version_5,
                                    version_6,  version_7,  version_8,  version_9,  version_10,
                                    version_11, version_12, version_13, version_14, version_15,
-                                   version_16, version_17};
+                                   version_16, version_17, version_18};
 
 }  // namespace
 

@@ -45,26 +45,6 @@ void note_findings(SQLite::Database& db, const records::iteration_end& end) {
   }
 }
 
-/// Books what an attempt cost, once. Without `reported` its whole reservation is spent.
-void book(SQLite::Database& db, const std::string& attempt, std::optional<std::int64_t> reported,
-          std::int64_t now_ms) {
-  SQLite::Statement row(db,
-                        "SELECT a.reserved_nanousd, i.run_id, i.lineage_id FROM attempts a JOIN"
-                        " items i ON i.id = a.item_id WHERE a.id = ? AND a.settled = 0");
-  bind_all(row, attempt);
-  if (!row.executeStep()) return;
-  // No attempt costs a million dollars: what says so is wrong, and sums must not overflow.
-  constexpr std::int64_t most = 1'000'000'000'000'000;
-  const auto cost = std::clamp<std::int64_t>(reported.value_or(integer(row, 0)), 0, most);
-  const std::string run = text(row, 1);
-  const std::string lineage = text(row, 2);
-  exec(db, "UPDATE attempts SET settled=1, cost_nanousd=? WHERE id=?", cost, attempt);
-  exec(db, "UPDATE runs SET spent_nanousd = spent_nanousd + ? WHERE id=?", cost, run);
-  exec(db, "UPDATE lineages SET spent_nanousd = spent_nanousd + ? WHERE id=?", cost, lineage);
-  exec(db, "INSERT INTO ledger (run_id, attempt_id, nanousd, reported, at_ms) VALUES (?,?,?,?,?)",
-       run, attempt, cost, reported.has_value() ? 1 : 0, now_ms);
-}
-
 /// Whether `judged` comes from the attempt that holds the item's fence, and the item is open.
 result<void> check_fence(SQLite::Database& db, const records::verdict& judged) {
   SQLite::Statement item(db, "SELECT ending, fence FROM items WHERE id = ?");
@@ -198,7 +178,8 @@ constexpr const char* select_for_lease =
     " COALESCE(g.barred, 0) AND (i.kind = 3 OR i.chosen_among > 0), COALESCE(l.draining, 0) AND"
     " i.kind = 2, i.model <> '' AND i.replay_of = '', r.evaluation_budget_nanousd, r.evaluations, "
     "r.agents_ask,"
-    " r.held_out_id, r.policy, i.asked_by <> ''"
+    " r.held_out_id, r.policy, i.asked_by <> '',"
+    " COALESCE(l.budget_nanousd, r.lineage_budget_nanousd), COALESCE(l.spent_nanousd, 0)"
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
@@ -245,8 +226,9 @@ result<void> store::create_run(const records::new_run& run) {
          " budget_nanousd, goal, random_seed, max_iterations, limits, created_ms, required_tags,"
          " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
          " priority, weight, inspirations, models, model_choice, evaluation_budget_nanousd,"
-         " agents_ask, held_out_id, held_out_files, held_out_bytes, replay_of, replay_answers)"
-         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " agents_ask, held_out_id, held_out_files, held_out_bytes, replay_of, replay_answers,"
+         " lineage_budget_nanousd) VALUES "
+         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
          run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
@@ -255,7 +237,7 @@ result<void> store::create_run(const records::new_run& run) {
          run.measured.elite_evaluations, run.share.priority, run.share.weight,
          run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice,
          run.evaluation_budget_nanousd, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
-         run.held_out.bytes, run.replay_of.str(), run.replay_answers);
+         run.held_out.bytes, run.replay_of.str(), run.replay_answers, run.lineage_budget_nanousd);
     write_imports(db, run);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
@@ -311,11 +293,12 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     }
     v1::IterationLimits limits;
     limits.ParseFromString(sql::bytes(row, 10));
-    const purse money{integer(row, 15),     integer(row, 16), limits.budget_nanousd(),
-                      integer(row, 24),     integer(row, 25), integer(row, 26) != 0,
-                      integer(row, 29) != 0};
+    const purse money{integer(row, 15),      integer(row, 16), limits.budget_nanousd(),
+                      integer(row, 24),      integer(row, 25), integer(row, 26) != 0,
+                      integer(row, 29) != 0, text(row, 3),     text(row, 4),
+                      integer(row, 30),      integer(row, 31)};
     GERMLINE_TRY_ASSIGN(
-        auto slice, reserve(db, text(row, 3), static_cast<v1::WorkKind>(integer(row, 2)), money));
+        auto slice, reserve(db, static_cast<v1::WorkKind>(integer(row, 2)), money, request.now_ms));
     v1::Lease lease = make_lease(db, row, request, slice);
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
@@ -323,6 +306,7 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     add_given(db, lease);
     if (const auto reserved = add_replay(db, lease)) {
       slice = *reserved;
+      GERMLINE_TRY(check_fleet(db, slice, request.now_ms));
       lease.mutable_limits()->set_budget_nanousd(slice);
     }
     add_siblings(db, sql::lines(text(row, 28)), lease);
@@ -333,31 +317,6 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
          request.attempt.str(), request.item.str(), request.fence, v1::ATTEMPT_STATE_LEASED,
          request.worker, request.now_ms, slice);
     return lease;
-  });
-}
-
-result<void> store::lose(const records::attempt_loss& loss, std::int64_t now_ms) {
-  auto& db = impl_->db;
-  const auto attempt = loss.attempt.str();
-  return impl_->transact([&]() -> result<void> {
-    const int changed =
-        exec(db, "UPDATE attempts SET state=?, ended_ms=?, details=? WHERE id=? AND state=?",
-             v1::ATTEMPT_STATE_LOST, now_ms, loss.why, attempt, v1::ATTEMPT_STATE_LEASED);
-    if (changed == 0) return {};
-    if (!loss.excused) {
-      exec(db,
-           "UPDATE items SET lost = lost + 1 WHERE id = (SELECT item_id FROM attempts WHERE id=?)",
-           attempt);
-    }
-    book(db, attempt, loss.cost_nanousd, now_ms);
-    return {};
-  });
-}
-
-result<void> store::settle(const records::attempt_loss& loss, std::int64_t now_ms) {
-  return impl_->transact([&]() -> result<void> {
-    book(impl_->db, loss.attempt.str(), loss.cost_nanousd, now_ms);
-    return {};
   });
 }
 

@@ -89,6 +89,19 @@ class store {
   result<void> note_worker(const records::known_worker& worker);
   /// Whether it may be leased anything, until somebody says otherwise.
   result<void> cordon(const records::cordon& word);
+  /// What the journals of a worker's gateway say of its attempts. Of one that was charged whole,
+  /// since nobody knew what it had spent, that is charged in its place: no more than it held, and
+  /// once, however often it is said. Of another worker's attempts, and of those whose end told what
+  /// they spent, nothing is changed.
+  result<records::late_accounts_taken> reconcile(const records::late_accounts& told);
+  /// From the next lease on. not_found: no such run or lineage. failed_precondition: it is less
+  /// than a run or lineage has spent and holds, or no limit for a run. The coordinator's may be
+  /// any.
+  result<void> set_budget(const records::budget_change& change);
+  /// `text` is what was said at this start of what the whole coordinator may spend, as
+  /// parse_spending_limit reads it. It is set where it is not what was said at the start before:
+  /// what a person has set since then stands. Empty: nothing was said.
+  result<void> configure_fleet_budget(const std::string& text, std::int64_t now_ms);
   /// As it is then.
   result<dispatch::run_share> set_share(const records::share_change& change);
 

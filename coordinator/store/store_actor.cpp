@@ -167,6 +167,14 @@ store_actor::behavior_type store_behavior(self_pointer self,
       [&db, done](const records::share_change& change) {
         return done([&] { return db.set_share(change); });
       },
+      [&db, done](const records::budget_change& change) {
+        return done([&] { return db.set_budget(change); });
+      },
+      [&db, to](const records::late_accounts& told) -> caf::result<records::late_accounts_taken> {
+        auto taken = to.write([&] { return db.reconcile(told); });
+        if (!taken) return to_caf(taken.error());
+        return std::move(*taken);
+      },
       [&db, to](branch_atom, const lineage_id& lineage, const std::string& commit) {
         return log_failure(to.write([&] { return db.set_branch(lineage, commit); }));
       },

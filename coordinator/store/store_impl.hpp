@@ -71,6 +71,11 @@ void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, 
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
 
+/// Part of a transaction: books what an attempt cost, once, with its lineage, its run and the whole
+/// coordinator. Without `reported` its whole reservation is spent.
+void book(SQLite::Database& db, const std::string& attempt, std::optional<std::int64_t> reported,
+          std::int64_t now_ms);
+
 /// What a lineage's row has before it is written.
 struct lineage_before {
   std::int64_t state = 0, pause_reason = 0;

@@ -16,8 +16,12 @@ using namespace germline::testing;
 
 namespace {
 
-/// What versions 7 to 16 brought is taken back.
+/// What versions 7 to 18 brought is taken back.
 constexpr const char* back_to_6 =
+    "DROP TABLE fleet; DROP TABLE fleet_days; DROP INDEX ledger_unreconciled;"
+    "ALTER TABLE ledger DROP COLUMN charged_nanousd; ALTER TABLE ledger DROP COLUMN corrected_ms;"
+    "ALTER TABLE runs DROP COLUMN lineage_budget_nanousd;"
+    "ALTER TABLE lineages DROP COLUMN budget_nanousd;"
     "ALTER TABLE runs DROP COLUMN evaluation_budget_nanousd;"
     "ALTER TABLE runs DROP COLUMN agents_ask; ALTER TABLE runs DROP COLUMN held_out_id;"
     "ALTER TABLE runs DROP COLUMN held_out_files; ALTER TABLE runs DROP COLUMN held_out_bytes;"

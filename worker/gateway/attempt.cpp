@@ -19,14 +19,17 @@ constexpr std::int64_t longest_sleep_ms = 200;
 }  // namespace
 
 std::shared_ptr<attempt> attempt::make(gateway_parts& parts, attempt_settings settings,
-                                       transcript record, attempt_reports reports,
+                                       transcript record, account_journal journal,
+                                       attempt_reports reports,
                                        boost::asio::ip::tcp::acceptor listener) {
   return std::shared_ptr<attempt>(new attempt(parts, std::move(settings), std::move(record),
-                                              std::move(reports), std::move(listener)));
+                                              std::move(journal), std::move(reports),
+                                              std::move(listener)));
 }
 
 attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript record,
-                 attempt_reports reports, boost::asio::ip::tcp::acceptor listener)
+                 account_journal journal, attempt_reports reports,
+                 boost::asio::ip::tcp::acceptor listener)
     : parts_(parts),
       settings_(std::move(settings)),
       record_(std::make_shared<transcript_writer::record>(
@@ -36,6 +39,7 @@ attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript rec
       listener_(std::move(listener)),
       deadline_timer_(parts.context),
       accept_pause_(parts.context),
+      journal_(std::move(journal)),
       refusals_(settings_.limits.max_requests_per_minute),
       bodies_(parts.config.max_held_bytes, &parts.bodies) {
   budget_.limits = settings_.limits;
@@ -114,9 +118,25 @@ bool attempt::token_fits(std::string_view shown) const {
          ::CRYPTO_memcmp(shown.data(), settings_.token.data(), shown.size()) == 0;
 }
 
+/// In the budget and in the journal.
+budget_effect attempt::account(const budget_event& event) {
+  const auto effect = step(budget_, event);
+  // What ended and is not in it counts by its bound there.
+  static_cast<void>(journal_.note(event, budget_));
+  return effect;
+}
+
 budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
   id = next_reservation_++;
-  auto effect = step(budget_, reserve_event{id, bound, parts_.time.boot_ms()});
+  const reserve_event asked{id, bound, parts_.time.boot_ms()};
+  auto effect = step(budget_, asked);
+  if (std::holds_alternative<granted_effect>(effect)) {
+    if (const auto noted = journal_.note(asked, budget_); !noted) {
+      log_error("{}: {}", settings_.attempt_id, noted.error().message());
+      step(budget_, release_event{id});
+      effect = wait_effect{"the gateway's journal of accounts cannot be written", 5'000};
+    }
+  }
   if (const auto* spent = std::get_if<spent_effect>(&effect)) {
     obstacle_ = {obstacle_kind::budget, spent->why};
   } else if (std::holds_alternative<granted_effect>(effect)) {
@@ -126,7 +146,7 @@ budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
 }
 
 void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd) {
-  const auto effect = step(budget_, settle_event{id, tokens, cost_nanousd});
+  const auto effect = account(settle_event{id, tokens, cost_nanousd});
   if (std::get<accounted_effect>(effect).past_bound) {
     log_warning("{}: the upstream billed more than the request's bound", settings_.attempt_id);
   }
@@ -135,17 +155,17 @@ void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t 
 
 void attempt::settle_more(const token_counts& tokens, std::int64_t cost_nanousd) {
   log_warning("{}: the upstream told more usage after the end of a stream", settings_.attempt_id);
-  step(budget_, more_event{tokens, cost_nanousd});
+  account(more_event{tokens, cost_nanousd});
   reports_.usage(settings_.attempt_id, usage(), {});
 }
 
 void attempt::forfeit(std::uint64_t id, const std::string& problem) {
-  step(budget_, forfeit_event{id});
+  account(forfeit_event{id});
   reports_.usage(settings_.attempt_id, usage(), problem);
 }
 
 void attempt::release(std::uint64_t id, const std::string& problem) {
-  step(budget_, release_event{id});
+  account(release_event{id});
   reports_.usage(settings_.attempt_id, usage(), problem);
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/clock.hpp"
 #include "common/random.hpp"
+#include "worker/gateway/account_journal.hpp"
 #include "worker/gateway/budget.hpp"
 #include "worker/gateway/config.hpp"
 #include "worker/gateway/held_bytes.hpp"
@@ -42,6 +43,8 @@ struct gateway_parts {
   const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)
   replay_upstream* recorded = nullptr;      // of `upstreams`; null where no transcripts are
   gateway_metrics* metrics = nullptr;       // null: they are not wanted
+  std::string journals_directory = {};      // of accounts; empty: none are kept
+  std::string boot_id = {};                 // that they are of
 };
 
 /// What an attempt tells its owner. Called on the io_context's thread.
@@ -73,7 +76,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
  public:
   /// REQUIRES that `listener` is a listening TCP socket.
   static std::shared_ptr<attempt> make(gateway_parts& parts, attempt_settings settings,
-                                       transcript record, attempt_reports reports,
+                                       transcript record, account_journal journal,
+                                       attempt_reports reports,
                                        boost::asio::ip::tcp::acceptor listener);
 
   void start();
@@ -121,7 +125,9 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
  private:
   attempt(gateway_parts& parts, attempt_settings settings, transcript record,
-          attempt_reports reports, boost::asio::ip::tcp::acceptor listener);
+          account_journal journal, attempt_reports reports,
+          boost::asio::ip::tcp::acceptor listener);
+  budget_effect account(const budget_event& event);
   void accept_next();
   void watch_deadline();
   void cut_sessions();
@@ -134,6 +140,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   boost::asio::ip::tcp::acceptor listener_;
   boost::asio::steady_timer deadline_timer_;
   boost::asio::steady_timer accept_pause_;
+  account_journal journal_;
   std::set<session*> sessions_;
   budget_state budget_;
   model_obstacle obstacle_;

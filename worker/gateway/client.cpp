@@ -96,16 +96,20 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
   GERMLINE_TRY(write_keys(spec.keys, key_write.get()));
   key_write.reset();
 
-  std::string arguments[] = {spec.binary, "--config", spec.config_file, "--control-fd", "3",
-                             "--key-fd",  "4"};
-  char* argv[std::size(arguments) + 1] = {};
-  for (std::size_t i = 0; i < std::size(arguments); ++i) argv[i] = arguments[i].data();
+  std::vector<std::string> arguments{spec.binary, "--config", spec.config_file, "--control-fd", "3",
+                                     "--key-fd",  "4"};
+  if (!spec.journals_directory.empty()) {
+    arguments.insert(arguments.end(), {"--journals", spec.journals_directory});
+  }
+  std::vector<char*> argv;
+  for (auto& each : arguments) argv.push_back(each.data());
+  argv.push_back(nullptr);
   std::string path = "PATH=/usr/bin:/bin";
   char* envp[] = {path.data(), nullptr};
 
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("forking the gateway", errno);
-  if (pid == 0) become_gateway(spec, argv, envp, binary.get(), theirs.get(), key_read.get());
+  if (pid == 0) become_gateway(spec, argv.data(), envp, binary.get(), theirs.get(), key_read.get());
   theirs.reset();
   key_read.reset();
   auto client = std::unique_ptr<gateway_client>(

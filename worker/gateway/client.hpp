@@ -41,6 +41,8 @@ struct gateway_spec {
   /// The upstreams' API keys. They go through a pipe and are in no environment and no argument
   /// list. start() wipes them from its copy of the spec.
   std::vector<gateway_key> keys;
+  /// Of accounts (account_journal.hpp), writable by its uid or group; empty: none are kept.
+  std::string journals_directory;
 };
 
 struct gateway_callbacks {

@@ -168,6 +168,14 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     if (message.replay) parts_.recorded->forget(message.attempt_id);
     return record.error();
   }
+  auto journal =
+      parts_.journals_directory.empty()
+          ? result<account_journal>(account_journal())
+          : account_journal::open(parts_.journals_directory, message.attempt_id, parts_.boot_id);
+  if (!journal) {
+    if (message.replay) parts_.recorded->forget(message.attempt_id);
+    return journal.error();
+  }
   attempt_reports reports;
   reports.usage = [this](const std::string& attempt_id, const gateway_usage& usage,
                          const std::string& problem) {
@@ -195,8 +203,8 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                             message.limits,
                             message.deadline_boot_ms,
                             message.replay.has_value()};
-  return attempt::make(parts_, std::move(settings), std::move(*record), std::move(reports),
-                       std::move(listener));
+  return attempt::make(parts_, std::move(settings), std::move(*record), std::move(*journal),
+                       std::move(reports), std::move(listener));
 }
 
 result<void> gateway::begin_replay(const control_message& message) {

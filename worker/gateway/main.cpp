@@ -1,6 +1,6 @@
 // germline-gateway: the trusted LLM endpoint of a worker. Started by the node, or by
 // `germline gateway` (front.hpp), never by hand.
-// Usage: germline-gateway --config FILE --control-fd N [--key-fd N]
+// Usage: germline-gateway --config FILE --control-fd N [--key-fd N] [--journals DIRECTORY]
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <charconv>
@@ -32,14 +32,16 @@ constexpr std::chrono::milliseconds longest_last_write(1500);
 
 struct arguments {
   std::string config_file;
+  std::string journals_directory;  // of accounts; empty: none are kept
   int control_fd = -1;
   int key_fd = -1;
 };
 
 result<arguments> read_arguments(int argc, char** argv) {
   arguments read;
-  const error usage(error_code::invalid_argument,
-                    "usage: germline-gateway --config FILE --control-fd N [--key-fd N]");
+  const error usage(
+      error_code::invalid_argument,
+      "usage: germline-gateway --config FILE --control-fd N [--key-fd N] [--journals DIRECTORY]");
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     const char* value = argv[i + 1];
@@ -48,6 +50,8 @@ result<arguments> read_arguments(int argc, char** argv) {
     };
     if (name == "--config") {
       read.config_file = value;
+    } else if (name == "--journals") {
+      read.journals_directory = value;
     } else if (!(name == "--control-fd" && number(read.control_fd)) &&
                !(name == "--key-fd" && number(read.key_fd))) {
       return usage;
@@ -167,8 +171,12 @@ result<void> run(int argc, char** argv) {
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  gateway_parts parts{context,     config, time,    random,   roster, upstreams,
-                      transcripts, bodies, secrets, recorded, nullptr};
+  gateway_parts parts{context, config,  time,     random,  roster, upstreams, transcripts,
+                      bodies,  secrets, recorded, nullptr, {},     {}};
+  if (!given.journals_directory.empty()) {
+    parts.journals_directory = given.journals_directory;
+    GERMLINE_TRY_ASSIGN(parts.boot_id, read_boot_id());
+  }
   gateway_metrics metrics;
   if (config.metrics) {
     GERMLINE_TRY_ASSIGN(const auto address, metrics.listen(*config.metrics));

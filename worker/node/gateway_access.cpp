@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/text/utf8.hpp"
+#include "worker/node/usage_of.hpp"
 
 namespace germline::worker {
 namespace {
@@ -11,17 +12,6 @@ constexpr std::size_t max_text_bytes = 4'096;
 /// A renewal that is late is repeated by the next heartbeat; one that waits would hold heartbeats
 /// up.
 constexpr std::chrono::milliseconds renew_timeout{500};
-
-v1::Usage to_proto(const gateway_usage& used) {
-  v1::Usage usage;
-  usage.set_requests(used.requests);
-  usage.set_input_tokens(used.input_tokens);
-  usage.set_output_tokens(used.output_tokens);
-  usage.set_cache_read_tokens(used.cache_read_tokens);
-  usage.set_cache_write_tokens(used.cache_write_tokens);
-  usage.set_cost_nanousd(used.cost_nanousd);
-  return usage;
-}
 
 /// A member as text: strings as they are, anything else as JSON.
 std::string text_of(const nlohmann::json& event, const char* name) {
@@ -84,7 +74,7 @@ void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage
   progress.mutable_event()->set_step("model request");
   progress.mutable_event()->set_status(problem.empty() ? "done" : "failed");
   progress.mutable_event()->set_detail(valid_utf8(problem, max_text_bytes));
-  *progress.mutable_usage() = to_proto(usage);
+  *progress.mutable_usage() = usage_of(usage);
   report(std::move(progress));
 }
 
@@ -114,7 +104,7 @@ result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t d
 
 result<model_account> gateway_access::close(const std::string& attempt_id) {
   GERMLINE_TRY_ASSIGN(const auto used, client_->close(attempt_id));
-  return model_account{to_proto(used), used.obstacle};
+  return model_account{usage_of(used), used.obstacle};
 }
 
 }  // namespace germline::worker

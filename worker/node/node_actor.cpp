@@ -111,6 +111,7 @@ node_actor::behavior_type node_behavior(node_pointer self, node_actor_config con
       [=](const attempt_progress_ptr& progress) {
         apply(self->state.decisions->on_progress(*progress));
       },
+      [=](const late_accounts_ptr& told) { apply(self->state.decisions->on_accounts(*told)); },
       [=](const attempt_end_ptr& end) {
         const auto id = std::visit([](const auto& known) { return known.attempt_id(); }, *end);
         if (const auto keeper = self->state.running.extract(id)) {

@@ -78,6 +78,7 @@ node_effects node_state::on_message(const v1::CoordinatorMessage& message) {
     case v1::CoordinatorMessage::kResultReply:
       attempts_.erase(message.result_reply().attempt_id());
       return {};
+    case v1::CoordinatorMessage::kAccountsReply:  // whoever reads the journals has it too
     case v1::CoordinatorMessage::KIND_NOT_SET:
       return {};
   }
@@ -197,6 +198,13 @@ node_effects node_state::on_progress(const v1::AttemptProgress& progress) {
   if (!connected_ || !attempts_.contains(progress.event().attempt_id())) return {};
   send_message forward;
   *forward.message.mutable_progress() = progress;
+  return {std::move(forward)};
+}
+
+node_effects node_state::on_accounts(const v1::LateAccounts& told) {
+  if (!connected_ || told.accounts().empty()) return {};
+  send_message forward;
+  *forward.message.mutable_accounts() = told;
   return {std::move(forward)};
 }
 

@@ -68,6 +68,9 @@ class node_state {
   /// Forwards progress while the stream stands; progress of unknown attempts is dropped.
   node_effects on_progress(const v1::AttemptProgress& progress);
 
+  /// Forwards what journals say, while the stream stands: it is said again later.
+  node_effects on_accounts(const v1::LateAccounts& told);
+
   std::int64_t heartbeat_ms() const { return heartbeat_ms_; }
   std::vector<std::string> attempts() const;
   int free_slots() const;

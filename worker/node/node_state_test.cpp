@@ -187,3 +187,15 @@ TEST_CASE("what keeps a worker from leases is said with its hello and with each 
   const auto well = node.on_tick(10'000);
   CHECK(only<send_message>(well)->message.heartbeat().trouble().empty());
 }
+
+TEST_CASE("what journals say is forwarded while the stream stands") {
+  node_state node({"wrk_1", "base", "1", 1});
+  v1::LateAccounts told;
+  told.add_accounts()->set_attempt_id("att_1");
+  CHECK(node.on_accounts(told).empty());
+  node.on_connected(1'000);
+  const auto effects = node.on_accounts(told);
+  REQUIRE(effects.size() == 1);
+  CHECK(std::get<send_message>(effects[0]).message.accounts().accounts(0).attempt_id() == "att_1");
+  CHECK(node.on_accounts({}).empty());
+}

@@ -24,7 +24,9 @@
 #include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
 #include "sandbox/native.hpp"
+#include "worker/gateway/account_journal.hpp"
 #include "worker/gateway/api_keys.hpp"
+#include "worker/node/account_reporter.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/bulk_client.hpp"
 #include "worker/node/channel.hpp"
@@ -51,6 +53,7 @@ struct layout {
   std::string artefacts;  // exports/artefacts
   std::string programs;   // exports/programs
   std::string objects;
+  std::string journals;  // of accounts: the gateway's and the node's
 };
 
 result<void> make_directory(const std::string& path, uid_t owner, gid_t group, mode_t mode) {
@@ -121,6 +124,8 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   GERMLINE_TRY(make_directory(config.state_dir, config.node_uid, config.services_gid, 0755));
   made.objects = config.state_dir + "/objects";
   GERMLINE_TRY(make_directory(made.objects, config.node_uid, config.services_gid, 0700));
+  made.journals = config.state_dir + "/accounts";
+  GERMLINE_TRY(make_directory(made.journals, config.node_uid, config.services_gid, 0770));
   // No other account of the machine comes in; what sandboxes see is mounted by root.
   GERMLINE_TRY(make_directory(made.exports, config.node_uid, config.services_gid, 0700));
   GERMLINE_TRY(make_directory(made.artefacts, config.node_uid, config.services_gid, 0755));
@@ -172,9 +177,31 @@ result<void> wait_for_end(const sigset_t& ends, const std::vector<companion>& co
   return {};
 }
 
+/// Where what attempts came to is written down.
+struct account_book {
+  std::string directory;
+  std::string boot_id;
+};
+
+/// The attempt as `made` runs it. Until a gateway opens its door it has spent nothing, and that is
+/// written down: where it is not, a lost attempt is charged whole.
+std::shared_ptr<running_attempt> with_account(const account_book& book, const v1::Lease& lease,
+                                              std::shared_ptr<running_attempt> made) {
+  if (lease.limits().budget_nanousd() == 0) return made;
+  auto begun = begin_account(book.directory, lease.attempt_id(), book.boot_id);
+  if (!begun) {
+    log_warning("{}: {}", lease.attempt_id(), begun.error().message());
+    return made;
+  }
+  auto* attempt = made.get();
+  auto held = std::make_shared<std::pair<std::shared_ptr<running_attempt>, unique_fd>>(
+      std::move(made), std::move(*begun));
+  return {std::move(held), attempt};
+}
+
 /// Runs actors until SIGTERM or SIGINT, then ends the attempts and returns.
 result<int> serve(const worker_config& config, const iteration_context& shared, fleet_client& fleet,
-                  gateway_access* models, const sigset_t& ends,
+                  gateway_access* models, const account_book& book, const sigset_t& ends,
                   const std::vector<companion>& companions) {
   caf::actor_system_config settings;
   settings.add_message_types<caf::id_block::germline_worker>();
@@ -188,9 +215,9 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
   node_config.time = shared.time;
   node_config.trouble = [&shared] { return shared.disk->trouble(); };
   node_config.send = [&fleet](v1::WorkerMessage message) { fleet.send(std::move(message)); };
-  node_config.make_attempt = [&shared](const v1::Lease& lease, std::int64_t until,
-                                       progress_sink progress) {
-    return make_iteration(shared, lease, until, std::move(progress));
+  node_config.make_attempt = [&shared, &book](const v1::Lease& lease, std::int64_t until,
+                                              progress_sink progress) {
+    return with_account(book, lease, make_iteration(shared, lease, until, std::move(progress)));
   };
   const node_actor node = system.spawn(node_behavior, node_config);
   if (models != nullptr) {
@@ -199,12 +226,18 @@ result<int> serve(const worker_config& config, const iteration_context& shared, 
                                std::make_shared<const v1::AttemptProgress>(std::move(update))));
     });
   }
+  account_reporter accounts(book.directory, book.boot_id, [node](v1::LateAccounts told) {
+    caf::anon_send(node,
+                   late_accounts_ptr(std::make_shared<const v1::LateAccounts>(std::move(told))));
+  });
   fleet_client::callbacks callbacks;
   callbacks.connected = [node] { caf::anon_send(node, connected_atom_v); };
   callbacks.disconnected = [node] { caf::anon_send(node, broken_atom_v); };
   callbacks.why_unreachable = [&config] { return why_unreachable(config); };
   callbacks.if_refused = way_back(config);
-  callbacks.message = [node](const v1::CoordinatorMessage& message) {
+  callbacks.message = [node, &accounts](const v1::CoordinatorMessage& message) {
+    if (message.has_welcome()) accounts.look();
+    if (message.has_accounts_reply()) accounts.forget(message.accounts_reply());
     caf::anon_send(
         node, coordinator_message_ptr(std::make_shared<const v1::CoordinatorMessage>(message)));
   };
@@ -274,6 +307,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     spec.uid = config.gateway_uid;
     spec.gid = config.services_gid;
     spec.keys = std::move(keys);
+    spec.journals_directory = places.journals;
     GERMLINE_TRY_ASSIGN(models, gateway_access::start(std::move(spec), time));
   }
   std::vector<companion> companions(1);
@@ -303,6 +337,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   system_random random;
   GERMLINE_TRY_ASSIGN(const auto coordinator,
                       watching_endpoint_at(config.coordinator, tls_folder_of(config)));
+  GERMLINE_TRY_ASSIGN(const auto boot_id, read_boot_id());
   const certificate_keeper keeper(config, time, random);
   fleet_client fleet(make_channel(coordinator), random);
   bulk_client bulk(make_channel(coordinator));
@@ -316,7 +351,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   shared.objects = &objects;
   shared.disk = &disk;
   shared.programs_dir = places.programs;
-  return serve(config, shared, fleet, models.get(), ends, companions);
+  return serve(config, shared, fleet, models.get(), {places.journals, boot_id}, ends, companions);
 }
 
 }  // namespace germline::worker

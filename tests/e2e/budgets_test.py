@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""Budgets, with processes that die: in the end a run has spent what its model billed, the fleet has
+spent what its runs have, and what is spent is the end.
+
+Usage: budgets_test.py GERMLINE_BINARY. Needs root. The model is this test's own, on loopback.
+Everything it starts it ends, by pid.
+"""
+import http.server
+import json
+import os
+import sys
+import threading
+import unittest
+
+from fleet import FleetApart, iterations_of
+
+GERMLINE = sys.argv.pop(1)
+
+# Nano-dollars a token, and tokens of each answer.
+IN, OUT = 1_000, 2_000
+EACH_IN, EACH_OUT = 100, 5
+EACH = EACH_IN * IN + EACH_OUT * OUT
+# What one request could cost at most: its bytes, what the provider may add, and its cap.
+MOST = 3_000 * IN + 50 * OUT
+# The money of a few requests.
+LITTLE = MOST + 3 * EACH
+
+GENOME = """\
+schema = 1
+
+[genome]
+name = "spends"
+
+[agent]
+build = "mkdir -p build && cp agent.py build/agent && chmod 755 build/agent"
+artefact = ["build/agent"]
+run = "build/agent"
+result = "worktree"
+model = "anthropic"
+
+[protect]
+paths = ["protected/**"]
+tests = "protected/run"
+
+[sandbox]
+memory = "256MiB"
+wall_time = "120s"
+"""
+
+# Notes what the model has it note, and waits where that says so.
+AGENT = """\
+#!/usr/bin/python3
+import json
+import os
+import time
+import urllib.request
+
+with open("/germline/task.json") as file:
+    MODEL = json.load(file)["model"]
+TOOL = {"name": "note", "input_schema": {
+    "type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}}
+
+
+def ask(messages):
+    request = urllib.request.Request(
+        os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages",
+        json.dumps({"model": MODEL, "max_tokens": 50, "messages": messages,
+                    "tools": [TOOL]}).encode(),
+        {"content-type": "application/json", "anthropic-version": "2023-06-01",
+         "x-api-key": os.environ["ANTHROPIC_API_KEY"]})
+    with urllib.request.urlopen(request, timeout=100) as answer:
+        return json.load(answer)
+
+
+messages = [{"role": "user", "content": "What shall I note?"}]
+said = ask(messages)
+while said["stop_reason"] == "tool_use":
+    messages.append({"role": "assistant", "content": said["content"]})
+    results = []
+    for part in said["content"]:
+        if part["type"] != "tool_use":
+            continue
+        text = str(part["input"].get("text"))
+        if text == "wait":
+            time.sleep(100)
+        with open("notes", "a") as notes:
+            notes.write(text + "\\n")
+        results.append({"type": "tool_result", "tool_use_id": part["id"], "content": "noted"})
+    messages.append({"role": "user", "content": results})
+    said = ask(messages)
+"""
+
+PROTECTED = """\
+#!/bin/sh
+printf '<testsuite name="protected"><testcase classname="protected" name="is_there"/></testsuite>' \\
+  >&"${GERMLINE_REPORT_FD:?}"
+"""
+
+
+class Model:
+    """Says what its test lets it say, and counts what it bills."""
+
+    def __init__(self):
+        self.says = []  # the next answers: a text to note, or None for the end; then the end
+        self.billed = 0
+        self.asked = 0
+        self.holds_from = None  # the number of the first request that waits for its answer
+        self.may_answer = threading.Event()
+        model = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                model.asked += 1
+                if model.holds_from is not None and model.asked >= model.holds_from:
+                    model.may_answer.wait(90)
+                model.billed += EACH
+                text = model.says.pop(0) if model.says else None
+                content, stop = [{"type": "text", "text": "done"}], "end_turn"
+                if text is not None:
+                    content = [{"type": "tool_use", "id": f"toolu_{model.asked}", "name": "note",
+                                "input": {"text": text}}]
+                    stop = "tool_use"
+                answer = json.dumps({
+                    "id": "m", "model": "m", "type": "message", "role": "assistant",
+                    "content": content, "stop_reason": stop,
+                    "usage": {"input_tokens": EACH_IN, "output_tokens": EACH_OUT}}).encode()
+                try:
+                    self.send_response(200)
+                    self.send_header("content-type", "application/json")
+                    self.send_header("content-length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+                except OSError:
+                    pass  # who asked is gone
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.may_answer.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Budgets(unittest.TestCase):
+    def setUp(self):
+        self.model = Model()
+        self.addCleanup(self.model.stop)
+        self.fleet = fleet = FleetApart(GERMLINE)
+        self.addCleanup(fleet.stop)
+        fleet.use_upstream(f'[upstream]\nurl = "http://127.0.0.1:{self.model.port}"\n',
+                           IN * 10**6, OUT * 10**6)
+        fleet.start()
+
+    def run_spending(self, iterations, *words):
+        place = self.fleet.example("two-second")
+        for name in os.listdir(place):
+            if name != ".git" and os.path.isfile(os.path.join(place, name)):
+                os.remove(os.path.join(place, name))
+        os.makedirs(place + "/protected", exist_ok=True)
+        self.fleet.write(place, "genome.toml", GENOME)
+        self.fleet.write(place, "agent.py", AGENT)
+        self.fleet.write(place, "protected/run", PROTECTED)
+        os.chmod(place + "/protected/run", 0o755)
+        self.fleet.commit(place, "an agent that spends")
+        return self.fleet.run(place, iterations, "--model", "scripted-1", *words)
+
+    def purse(self, run):
+        told = self.fleet.asked("budget", run)
+        return {key: int(value) for key, value in told["runs"][0].items() if "nanousd" in key}
+
+    def in_fleet(self, *words):
+        told = self.fleet.asked("budget", "--fleet", *words)["fleet"]
+        return {key: int(value) for key, value in told.items() if "nanousd" in key}
+
+    def test_a_worker_that_is_killed_tells_when_it_is_back(self):
+        fleet, model = self.fleet, self.model
+        model.says = ["first", "wait"]
+        run = self.run_spending(1, "--budget", "$10")
+        fleet.wait(lambda: model.asked == 2 and not model.says, "the agent waits")
+        held = self.purse(run)["held_nanousd"]
+        self.assertGreater(held, 100 * EACH)
+        # No worker is there: nobody knows, and all of it is spent.
+        fleet.processes["worker"].kill()
+        fleet.processes["worker"].wait(30)
+        del fleet.processes["worker"]
+        fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == held, "it is charged whole")
+        self.assertEqual(self.purse(run)["spent_nanousd"], held)
+        fleet.start_worker()
+        tree, ended = fleet.settled(run, 1)
+        # The model has nothing to note any more.
+        self.assertEqual([i["reason"] for i in ended], ["no_change"], json.dumps(ended))
+        fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == 0, "its journal is read")
+        purse = self.purse(run)
+        self.assertEqual(purse["spent_nanousd"], model.billed, fleet.logs())
+        self.assertEqual(purse["held_nanousd"], 0)
+        self.assertEqual(model.billed, 3 * EACH)
+        self.assertEqual(self.in_fleet()["spent_nanousd"], model.billed)
+        # What was told is removed, of attempts that ended well too.
+        accounts = fleet.state + "/worker/accounts"
+        fleet.wait(lambda: not os.listdir(accounts), "no journal is left")
+
+    def test_a_request_under_way_as_the_gateway_is_killed_counts_by_its_bound(self):
+        fleet, model = self.fleet, self.model
+        model.says = ["first"]
+        model.holds_from = 2
+        run = self.run_spending(1, "--budget", "$10")
+        fleet.wait(lambda: model.asked == 2, "its second request is under way")
+        held = self.purse(run)["held_nanousd"]
+        fleet.kill_and_restart("gateway")
+        model.may_answer.set()
+        fleet.settled(run, 1)
+        fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == 0, "its journal is read")
+        spent = self.purse(run)["spent_nanousd"]
+        self.assertGreaterEqual(spent, model.billed)
+        self.assertLess(spent, model.billed + MOST)
+        self.assertLess(spent, held)
+
+    def test_what_the_fleet_has_spent_is_the_end_until_it_is_raised(self):
+        fleet, model = self.fleet, self.model
+        self.in_fleet(f"${LITTLE / 10**9:.9f}")
+        run = self.run_spending(50, "--budget", "$10")
+        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+
+        def stands():
+            told = fleet.asked("show", lineage)["lineage"]
+            return told if told["state"] == "LINEAGE_STATE_PAUSED" else None
+        told = fleet.wait(stands, "the lineage is paused", 200)
+        self.assertEqual(told["pause_reason"], "PAUSE_REASON_BUDGET", told)
+        told_fleet = self.in_fleet()
+        self.assertLessEqual(told_fleet["spent_nanousd"], LITTLE)
+        self.assertEqual(told_fleet["spent_nanousd"], model.billed)
+        self.assertGreater(model.billed, 0)
+        self.assertIn("the fleet's budget", told["pause_details"])
+        # Over restarts, and with another word at the start.
+        fleet.kill_and_restart("coordinator")
+        fleet.await_worker()
+        self.assertEqual(self.in_fleet()["spent_nanousd"], told_fleet["spent_nanousd"])
+        self.assertEqual(self.in_fleet()["budget_nanousd"], LITTLE)
+        fleet.environment["GERMLINE_FLEET_BUDGET"] = "$9"
+        fleet.kill_and_restart("coordinator")
+        fleet.await_worker()
+        self.assertEqual(self.in_fleet()["budget_nanousd"], 9 * 10**9)
+        done = len([i for i in iterations_of(fleet.tree(run))])
+        fleet.call("resume", lineage)
+        fleet.wait(lambda: len(iterations_of(fleet.tree(run))) > done, "it goes on")
+        low = fleet.call("budget", run, "$0.000000001", check=False)
+        self.assertEqual(low.returncode, 5, low)
+        self.assertIn("is less than what is spent", low.stderr)
+        fleet.call("kill", run)
+
+    def test_a_lineage_has_its_own(self):
+        fleet, model = self.fleet, self.model
+        run = self.run_spending(50, "--budget", "$10", "--lineage-budget",
+                                f"${LITTLE / 10**9:.9f}")
+        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+
+        def stands():
+            told = fleet.asked("show", lineage)["lineage"]
+            return told if told["state"] == "LINEAGE_STATE_PAUSED" else None
+        told = fleet.wait(stands, "the lineage is paused", 200)
+        self.assertEqual(told["pause_reason"], "PAUSE_REASON_BUDGET", told)
+        self.assertLessEqual(int(told["spent_nanousd"]), LITTLE)
+        self.assertEqual(int(told["spent_nanousd"]), model.billed)
+        self.assertGreater(model.billed, 0)
+        self.assertIn("the lineage's budget", told["pause_details"])
+        fleet.call("budget", lineage, "$1")
+        fleet.call("resume", lineage)
+        asked = model.asked
+        fleet.wait(lambda: model.asked > asked, "it asks again")
+        fleet.call("kill", run)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
