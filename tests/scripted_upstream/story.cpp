@@ -94,7 +94,8 @@ result<story_step> read_step(const json& item, const std::string& where) {
   story_step step;
   step.name = item["name"].get<std::string>();
   step.reply = item["reply"];
-  step.optional = item.value("optional", false);
+  step.repeats = item.value("repeats", false);
+  step.optional = item.value("optional", step.repeats);
   if (!step.reply.is_object() ||
       !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
     return error(error_code::invalid_argument, where + ": a reply has 'content' or 'status'");
@@ -223,8 +224,8 @@ story_answer story::answer(const json& request) {
         }
       }
       if (!difference) {
-        ++lane.next;
-        consumed_.push_back(step.name);
+        if (!step.repeats) ++lane.next;
+        if (consumed_.empty() || consumed_.back() != step.name) consumed_.push_back(step.name);
         return {true, step.reply, "", step.name};
       }
       step_name = step.name;

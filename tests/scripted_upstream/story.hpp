@@ -36,6 +36,7 @@ struct story_step {
   std::vector<predicate> when;
   nlohmann::json reply;  // {"content": [...], "stop_reason": "..."} or {"status":…, "error":…}
   bool optional = false;
+  bool repeats = false;
 };
 
 struct story_lane {
