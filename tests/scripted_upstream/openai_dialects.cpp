@@ -59,6 +59,10 @@ void add_tools(const json& tools, json& names) {
 
 json request_of(const json& request, const json& system, json messages) {
   json tools = json::array();
+  const json input = request.value("input", json());
+  if (input.is_array()) {
+    for (const auto& item : input) add_tools(item.value("tools", json::array()), tools);
+  }
   add_tools(request.value("tools", json::array()), tools);
   return {{"model", request.value("model", "")},
           {"stream", request.value("stream", false)},
@@ -117,12 +121,16 @@ json items_of(const json& message) {
   for (const auto& block : message["content"]) {
     const std::string id = message["id"].get<std::string>() + "_" + std::to_string(items.size());
     if (block.value("type", "") == "tool_use") {
-      items.push_back({{"id", "fc_" + id},
-                       {"type", "function_call"},
-                       {"status", "completed"},
-                       {"call_id", block["id"]},
-                       {"name", block["name"]},
-                       {"arguments", block["input"].dump()}});
+      const bool custom = block["input"].is_string();
+      json call = {{"id", (custom ? "ctc_" : "fc_") + id},
+                   {"type", custom ? "custom_tool_call" : "function_call"},
+                   {"status", "completed"},
+                   {"call_id", block["id"]},
+                   {"name", block["name"]}};
+      if (custom) call["input"] = block["input"];
+      if (!custom) call["arguments"] = block["input"].dump();
+      if (block.contains("namespace")) call["namespace"] = block["namespace"];
+      items.push_back(std::move(call));
     } else if (block.value("type", "") == "thinking") {
       const json summary = {{"type", "summary_text"}, {"text", block["thinking"]}};
       items.push_back({{"id", "rs_" + id},
@@ -179,6 +187,10 @@ class responses_stream {
       started["arguments"] = "";
       add_started(index, started);
       add_text("response.function_call_arguments", place, item["arguments"], "arguments");
+    } else if (type == "custom_tool_call") {
+      started["input"] = "";
+      add_started(index, started);
+      add_text("response.custom_tool_call_input", place, item["input"], "input");
     } else if (type == "message") {
       started["content"] = json::array();
       add_started(index, started);

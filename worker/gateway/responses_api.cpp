@@ -48,24 +48,27 @@ constexpr std::array<std::string_view, 4> allowed_tools = {"function", "custom",
                                                            "apply_patch"};
 constexpr std::array<std::string_view, 5> tool_choice_types = {"function", "custom", "local_shell",
                                                                "apply_patch", "allowed_tools"};
-constexpr std::array<std::string_view, 13> allowed_items = {
+constexpr std::array<std::string_view, 14> allowed_items = {
     "message",          "reasoning",
     "additional_tools",  // as `tools` are, offered in the conversation
+    "agent_message",     // of one agent of the client's to another
     "tool_search_call", "tool_search_output",
     "function_call",    "function_call_output",
     "custom_tool_call", "custom_tool_call_output",
     "local_shell_call", "local_shell_call_output",
     "apply_patch_call", "apply_patch_call_output"};
-constexpr std::array<std::string_view, 18> item_members = {
+constexpr std::array<std::string_view, 20> item_members = {
     "type",   "id",       "role",      "content",
     "status", "phase",    "summary",   "encrypted_content",
     "name",   "call_id",  "arguments", "input",
     "output", "action",   "operation", "namespace",
-    "tools",  "execution"};
+    "tools", "execution", "author", "recipient"};
 constexpr std::array<std::string_view, 5> allowed_texts = {
     "input_text", "output_text", "summary_text", "reasoning_text", "refusal"};
 constexpr std::array<std::string_view, 5> text_members = {"type", "text", "refusal", "annotations",
                                                           "logprobs"};
+// What an earlier answer had, for the provider alone to read; no shorter than what it says.
+constexpr std::array<std::string_view, 2> encrypted_members = {"type", "encrypted_content"};
 constexpr std::array<std::string_view, 4> image_members = {"type", "image_url", "detail",
                                                            "file_id"};
 
@@ -146,6 +149,7 @@ class input_checker {
     if (!part.is_object()) refuse(where + " must be an object");
     const std::string& type = text_member(part, "type", where);
     if (has(allowed_texts, type)) return only_members(part, text_members, where);
+    if (type == "encrypted_content") return only_members(part, encrypted_members, where);
     if (type != "input_image") {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }
