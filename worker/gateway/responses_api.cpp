@@ -58,11 +58,11 @@ constexpr std::array<std::string_view, 14> allowed_items = {
     "local_shell_call", "local_shell_call_output",
     "apply_patch_call", "apply_patch_call_output"};
 constexpr std::array<std::string_view, 20> item_members = {
-    "type",   "id",       "role",      "content",
-    "status", "phase",    "summary",   "encrypted_content",
-    "name",   "call_id",  "arguments", "input",
-    "output", "action",   "operation", "namespace",
-    "tools", "execution", "author", "recipient"};
+    "type",   "id",        "role",      "content",
+    "status", "phase",     "summary",   "encrypted_content",
+    "name",   "call_id",   "arguments", "input",
+    "output", "action",    "operation", "namespace",
+    "tools",  "execution", "author",    "recipient"};
 constexpr std::array<std::string_view, 5> allowed_texts = {
     "input_text", "output_text", "summary_text", "reasoning_text", "refusal"};
 constexpr std::array<std::string_view, 5> text_members = {"type", "text", "refusal", "annotations",

@@ -94,8 +94,10 @@ TEST_CASE("responses: tools may stand in the conversation, and be searched by th
     "arguments":{"query":"q"}},{"type":"tool_search_output","call_id":"c","status":"completed",
     "execution":"client","tools":[{"type":"function","name":"f","defer_loading":true}]})") == "");
   CHECK(has(input(R"({"type":"tool_search_call","execution":"server"})"), "'client'"));
-  CHECK(input(R"({"type":"agent_message","id":"a","author":"/root","recipient":"/root/one","content":[
-    {"type":"input_text","text":"t"},{"type":"encrypted_content","encrypted_content":"e"}]})") == "");
+  CHECK(
+      input(R"({"type":"agent_message","id":"a","author":"/root","recipient":"/root/one","content":[
+    {"type":"input_text","text":"t"},{"type":"encrypted_content","encrypted_content":"e"}]})") ==
+      "");
   CHECK(has(input(R"({"type":"agent_message","content":[{"type":"encrypted_content",
     "file_id":"f"}]})"),
             "'file_id'"));
