@@ -130,8 +130,10 @@ request_view request_view::of(const json& request) {
   view.system = text_of(request.value("system", json()));
   const json messages = request.value("messages", json::array());
   for (const auto& message : messages) add_message(message, view);
-  if (messages.empty()) return view;
-  const json last = messages.back().value("content", json());
+  json last;  // but for what the system says at the end
+  for (const auto& message : messages) {
+    if (message.value("role", "") != "system") last = message.value("content", json());
+  }
   if (!last.is_array()) return view;
   for (const auto& block : last) {
     if (block.value("type", "") != "tool_result") continue;

@@ -33,6 +33,7 @@ TEST_CASE("steps are told in order, and the report says so") {
   json request = asks("hello");
   request["messages"].push_back(
       {{"role", "user"}, {"content", {{{"type", "tool_result"}, {"content", "file"}}}}});
+  request["messages"].push_back({{"role", "system"}, {"content", "Time has passed."}});
   CHECK(told->answer(request).ok);
   CHECK(told->report()["ok"].get<bool>());
   CHECK(told->report()["consumed"] == json({"first", "second"}));
