@@ -15,9 +15,11 @@ struct shipped {
   std::string_view changes_folder = {};  // laid over it
 };
 
-constexpr std::array<shipped, 5> genomes{{
+constexpr std::array<shipped, 7> genomes{{
     {"builtin", "worker/agent"},
     {"circle-packing", "examples/circle-packing"},
+    {"claude-code", "examples/claude-code"},
+    {"codex", "examples/codex"},
     {"foreign", "examples/foreign"},
     {"task-solver", "worker/agent", "examples/task-solver"},
     {"two-second", "examples/two-second"},

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "common/text/mirrors.hpp"
 #include "common/text/tags.hpp"
 
 namespace germline::cli {
@@ -88,12 +89,27 @@ CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<st
       });
 }
 
-void add_tags_setting(CLI::App* command, command_line& line) {
+void add_worker_settings(CLI::App* command, command_line& line) {
   auto tags = std::make_shared<std::vector<std::string>>();
   add_tags(command, "--tag", *tags, "what a run may require, such as gpu or zone=a; repeat it");
+  auto mirrors = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option("--mirror", *mirrors,
+                   "where [deps] of genomes may fetch from, such as npm=https://HOST; repeat it")
+      ->type_name("NAME=URL")
+      ->expected(1)
+      ->take_all()
+      ->check([](const std::string& mirror) -> std::string {
+        if (mirror.find(',') != std::string::npos) return "write --mirror once for each mirror";
+        const auto fits = parse_mirrors(mirror);
+        return fits ? "" : fits.error().message();
+      });
+  add_setting(command, line, "--mirrors-config", "worker.mirrors_config",
+              "a TOML file with more about mirrors: docs/deps.md");
   // Before the command's own callback, when all are known.
-  command->parse_complete_callback([&line, tags] {
+  command->parse_complete_callback([&line, tags, mirrors] {
     if (!tags->empty()) line.flags["worker.tags"] = join_tags(*tags, ",");
+    if (!mirrors->empty()) line.flags["worker.mirrors"] = join_tags(*mirrors, ",");
   });
 }
 

@@ -74,8 +74,9 @@ void hide_tokens(int argc, char** argv);
 /// What the file named by `--token-file` has, into the flags. Reads standard input for "-".
 result<void> take_token_file(command_line& line);
 
-/// `--tag TAG`, any number of times: the worker's tags.
-void add_tags_setting(CLI::App* command, command_line& line);
+/// `--tag TAG` and `--mirror NAME=URL`, any number of times, and `--mirrors-config FILE`: what a
+/// worker has.
+void add_worker_settings(CLI::App* command, command_line& line);
 
 /// `--require TAG`, any number of times, checked.
 CLI::Option* add_tags(CLI::App* command, const std::string& flag, std::vector<std::string>& into,

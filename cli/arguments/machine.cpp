@@ -35,7 +35,7 @@ void add_services(CLI::App& app, command_line& line) {
       "  sudo germline up --detach    returns when a worker has joined; ended by: germline down");
   add_setting(up, line, "--state-dir", "state_dir", "everything on disk");
   add_setting(up, line, "--slots", "worker.slots", "iterations at a time, default 1");
-  add_tags_setting(up, line);
+  add_worker_settings(up, line);
   add_setting(up, line, "--gateway-config", "worker.gateway_config",
               "the gateway's TOML; without one, Anthropic's API where ANTHROPIC_API_KEY is set");
   add_fleet_budget_setting(up, line);
@@ -95,7 +95,7 @@ void add_services(CLI::App& app, command_line& line) {
   add_setting(worker, line, "--slots", "worker.slots", "iterations at a time, default 1");
   add_setting(worker, line, "--socket-group", "worker.socket_group",
               "a group, by number, that may use the coordinator's socket; the node is in it");
-  add_tags_setting(worker, line);
+  add_worker_settings(worker, line);
   add_setting(worker, line, "--gateway-config", "worker.gateway_config", "the gateway's TOML");
   worker->callback([&line] { line.chosen = &run_worker_command; });
 }

@@ -51,7 +51,8 @@ std::string libexec_dir(const config& settings) {
 /// Names each that is not there, or is no program.
 check check_helpers(const config& settings) {
   constexpr std::array names{"germline-zygote",  "germline-init",     "germline-as-candidate",
-                             "germline-gateway", "germline-importer", "germline-stand-in"};
+                             "germline-gateway", "germline-importer", "germline-mirror",
+                             "germline-stand-in"};
   const auto folder = libexec_dir(settings);
   check found{"helper programs", false, true, "",
               "install Germline whole, or say in GERMLINE_LIBEXEC where they are"};

@@ -67,9 +67,12 @@ exit_code run_worker_judged_by(const session& with, const worker::validator_seam
     config.tags = std::move(*tags);
   }
   config.gateway_config = with.settings.get("worker.gateway_config");
+  config.mirrors = with.settings.get("worker.mirrors");
+  config.mirrors_config = with.settings.get("worker.mirrors_config");
   config.libexec_dir = with.settings.get("libexec_dir");
   config.node_uid = uids.node;
   config.gateway_uid = uids.gateway;
+  config.mirror_uid = uids.mirror;
   config.services_gid = uids.group;
   config.socket_gid = static_cast<std::uint32_t>(with.settings.get_int("worker.socket_group"));
   config.sandbox_uid_base = static_cast<std::uint32_t>(with.settings.get_int("uid_base"));

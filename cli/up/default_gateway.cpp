@@ -48,7 +48,11 @@ result<std::string> write_default_gateway(const config& settings, const std::str
   file
       << "# Written by `germline up`, anew each time. For one of your own: --gateway-config FILE.\n"
       << "schema = 1\n[upstream]\nurl = \"https://api.anthropic.com\"\n[prices]\nfile = " << prices
-      << "\n[transcripts]\ndirectory = " << transcripts << "\n";
+      << "\n[transcripts]\ndirectory = " << transcripts
+      << "\n# Forms of requests that Claude Code sends. None has the provider run, fetch or keep a "
+         "thing.\n"
+         "[limits]\nbetas = [\"interleaved-thinking-2025-05-14\", \"effort-2025-11-24\", "
+         "\"mid-conversation-system-2026-04-07\"]\n";
   file.close();
   if (!file) return error(error_code::unavailable, "writing " + written.string() + " failed");
   GERMLINE_TRY(make_readable(written));

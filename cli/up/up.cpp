@@ -30,7 +30,7 @@ std::string socket_path_of(const std::string& address) {
 
 service_uids uids_from(std::int64_t first) {
   const auto base = static_cast<uid_t>(first);
-  return {base + 1, base + 2, base + 3, base + 1, base + 4};
+  return {base + 1, base + 2, base + 3, base + 1, base + 4, base + 5};
 }
 
 result<void> make_folder(const std::string& path, uid_t owner, gid_t group, mode_t mode) {
@@ -312,6 +312,9 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
     worker.log_path = state + "/logs/" + name + ".log";
     worker.with[0] = "GERMLINE_UID_BASE=" + std::to_string(uid_base_of(settings, i));
     worker.with.push_back("GERMLINE_WORKER_TAGS=" + settings.get("worker.tags"));
+    worker.with.push_back("GERMLINE_WORKER_MIRRORS=" + settings.get("worker.mirrors"));
+    worker.with.push_back("GERMLINE_WORKER_MIRRORS_CONFIG=" +
+                          settings.get("worker.mirrors_config"));
     if (!gateway_configs[i].empty()) {
       worker.words.insert(worker.words.end(), {"--gateway-config", gateway_configs[i]});
     }

@@ -19,6 +19,7 @@ struct service_uids {
   uid_t coordinator = 0;
   gid_t group = 0;
   gid_t socket_group = 0;  // the nodes alone are in it
+  uid_t mirror = 0;
 };
 /// With this machine's uid_base.
 service_uids uids_of(const config& settings);

@@ -4,11 +4,11 @@
 #include <archive_entry.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <optional>
 
 #include "common/artefact/clean_path.hpp"
+#include "common/artefact/tar_contents.hpp"
 
 namespace germline::artefact {
 namespace {
@@ -21,12 +21,6 @@ error refuse(const std::string& path, const std::string& why) {
   return error(error_code::invalid_argument, "artefact entry '" + path + "' " + why);
 }
 
-/// What the library says of its last failure. Of many it says nothing, and gives no text.
-std::string said_by(archive* from) {
-  const char* text = archive_error_string(from);
-  return text == nullptr ? "it is malformed" : text;
-}
-
 bool is_wanted(const std::string& path, const std::vector<std::string>& wanted) {
   if (wanted.empty()) return true;
   return std::ranges::any_of(wanted, [&](const std::string& name) {
@@ -34,50 +28,11 @@ bool is_wanted(const std::string& path, const std::vector<std::string>& wanted) 
   });
 }
 
-std::string normal_path(const char* raw) {
-  std::string path = raw == nullptr ? "" : raw;
-  if (path.starts_with("./")) path.erase(0, 2);
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-/// Where in `tar` the contents of the entry lie: in an uncompressed tar that is in memory, they
-/// stand there in one piece.
-result<std::string_view> find_contents(archive* reader, std::string_view tar,
-                                       const std::string& path, std::int64_t size,
-                                       std::int64_t budget) {
-  if (size < 0 || size > budget) {
-    return error(error_code::resource_exhausted,
-                 "artefact entry '" + path + "' goes past the limit on the total size");
-  }
-  std::string_view contents;
-  while (static_cast<std::int64_t>(contents.size()) < size) {
-    const void* block = nullptr;
-    std::size_t block_size = 0;
-    la_int64_t offset = 0;
-    const auto status = archive_read_data_block(reader, &block, &block_size, &offset);
-    if (status == ARCHIVE_EOF) return refuse(path, "is shorter than its header says");
-    if (status != ARCHIVE_OK) {
-      return refuse(path, "cannot be read: " + said_by(reader));
-    }
-    const std::string_view piece(static_cast<const char*>(block), block_size);
-    if (contents.empty()) contents = piece.substr(0, 0);
-    const std::less_equal<> not_after;
-    const bool follows = piece.data() == contents.data() + contents.size() &&
-                         offset == static_cast<la_int64_t>(contents.size()) &&
-                         not_after(tar.data(), piece.data()) &&
-                         not_after(piece.data() + piece.size(), tar.data() + tar.size());
-    if (!follows) return refuse(path, "does not lie in the stream in one piece");
-    contents = {contents.data(), contents.size() + piece.size()};
-  }
-  return contents;
-}
-
 /// One entry of the stream: none for a folder.
 result<std::optional<file>> read_entry(archive* reader, archive_entry* entry, std::string_view tar,
                                        const std::vector<std::string>& wanted,
                                        std::int64_t budget) {
-  const auto path = normal_path(archive_entry_pathname(entry));
+  const auto path = normal_tar_path(archive_entry_pathname(entry));
   if (!is_clean_path(path)) return refuse(path.substr(0, 64), "is not a clean relative path");
   if (archive_entry_hardlink(entry) != nullptr) return refuse(path, "is a hard link");
   if (archive_entry_sparse_count(entry) > 0) return refuse(path, "is sparse");

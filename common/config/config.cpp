@@ -10,6 +10,7 @@
 #include "common/assert.hpp"
 #include "common/config/toml_values.hpp"
 #include "common/money.hpp"
+#include "common/text/mirrors.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/units.hpp"
 
@@ -18,7 +19,7 @@ namespace {
 
 using environment_function = std::function<std::optional<std::string>(std::string_view)>;
 
-enum class form { text, path, address, count, tags, spending };
+enum class form { text, path, address, count, tags, mirrors, spending };
 
 struct known_key {
   std::string_view key;
@@ -29,7 +30,7 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 15> known{{
+constexpr std::array<known_key, 17> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
@@ -37,6 +38,8 @@ constexpr std::array<known_key, 15> known{{
     {"worker.slots", "GERMLINE_WORKER_SLOTS", "--slots", form::count, 1, 1024},
     {"worker.tags", "GERMLINE_WORKER_TAGS", "--tag", form::tags},
     {"worker.gateway_config", "GERMLINE_WORKER_GATEWAY_CONFIG", "--gateway-config", form::text},
+    {"worker.mirrors", "GERMLINE_WORKER_MIRRORS", "--mirror", form::mirrors},
+    {"worker.mirrors_config", "GERMLINE_WORKER_MIRRORS_CONFIG", "--mirrors-config", form::text},
     {"worker.socket_group", "GERMLINE_WORKER_SOCKET_GROUP", "--socket-group", form::count, 0,
      4'294'967'294},
     {"worker.join_token", "GERMLINE_JOIN_TOKEN", "--token", form::text},
@@ -86,6 +89,7 @@ result<void> check_form(const known_key& key, std::string_view value) {
                  "'" + std::string(value) + "' is no address; write unix:/path or HOST:PORT");
   }
   if (key.shape == form::tags) GERMLINE_TRY(parse_tags(value));
+  if (key.shape == form::mirrors) GERMLINE_TRY(parse_mirrors(value));
   if (key.shape == form::spending && !value.empty()) GERMLINE_TRY(parse_spending_limit(value));
   if (key.shape == form::count) {
     std::int64_t number = 0;
@@ -134,7 +138,7 @@ result<std::map<std::string, setting>> read_file(const config_sources& sources) 
                    place + ": " + unknown_key_message(value.key, names));
     }
     const bool is_list = std::holds_alternative<std::vector<std::string>>(value.value);
-    if (is_list && value.key != "worker.tags") {
+    if (is_list && value.key != "worker.tags" && value.key != "worker.mirrors") {
       return error(error_code::invalid_argument, place + ": `" + value.key + "` takes one value");
     }
     found[value.key] = {value.key, text_of(value), place};

@@ -5,6 +5,7 @@
 #include "common/git/tree.hpp"
 #include "common/manifest/toml_reader.hpp"
 #include "common/text/glob.hpp"
+#include "common/text/mirrors.hpp"
 
 namespace germline {
 namespace {
@@ -187,6 +188,77 @@ result<void> read_fitness(const toml::table* table, std::string_view source, gen
   return reader.finish();
 }
 
+/// One of the files that the command of [deps] sees.
+void check_deps_file(toml_reader& reader, const std::string& path, const genome_manifest& out) {
+  check_path(reader, "files", path);
+  if (path.find_first_of("*?") != std::string::npos) {
+    reader.fail("files", "has '" + path.substr(0, 128) + "'; name each file, without '*' or '?'");
+  } else if (path == out.context) {
+    reader.fail("files", "has the context file '" + path +
+                             "'; these files never change, and the context must be free to");
+  } else if (path == genome_manifest_path) {
+    reader.fail("files", "has the manifest itself; name what the command reads");
+  }
+}
+
+/// After [genome] and [protect]: its files are protected, and none is the context.
+result<void> read_deps(const toml::table* table, std::string_view source, genome_manifest& out) {
+  constexpr std::size_t files_max = 64;
+  if (table == nullptr) return {};
+  toml_reader reader(table, source, "[deps]");
+  auto& deps = out.deps;
+  if (auto files = reader.texts("files")) {
+    deps.files = std::move(*files);
+    if (deps.files.empty() || deps.files.size() > files_max) {
+      reader.fail("files", "must list 1 to 64 files");
+    }
+    for (const auto& path : deps.files) {
+      check_deps_file(reader, path, out);
+      if (std::count(deps.files.begin(), deps.files.end(), path) > 1) {
+        reader.fail("files", "has '" + path.substr(0, 128) + "' twice");
+      }
+    }
+  } else {
+    reader.require("files", "files = [\"package.json\", \"package-lock.json\"]");
+  }
+  if (auto command = reader.text("command")) {
+    deps.command = std::move(*command);
+    check_command(reader, "command", deps.command);
+  } else {
+    reader.require("command", "command = \"npm ci --ignore-scripts\"");
+  }
+  if (auto mirrors = reader.texts("mirrors")) {
+    deps.mirrors = std::move(*mirrors);
+    if (deps.mirrors.empty() || deps.mirrors.size() > 8) {
+      reader.fail("mirrors", "must list 1 to 8 mirrors, such as \"npm\"");
+    }
+    for (const auto& name : deps.mirrors) {
+      if (!is_mirror_name(name)) {
+        reader.fail("mirrors", "has '" + name.substr(0, 64) +
+                                   "'; a mirror's name has 1 to 32 of a-z, 0-9 and '-', and "
+                                   "begins with a letter");
+      } else if (std::count(deps.mirrors.begin(), deps.mirrors.end(), name) > 1) {
+        reader.fail("mirrors", "has '" + name + "' twice");
+      }
+    }
+  } else {
+    reader.require("mirrors", "mirrors = [\"npm\"]");
+  }
+  if (const auto wall_ms = reader.duration_ms("wall_time")) {
+    deps.wall_time_ms = *wall_ms;
+    if (*wall_ms < 1'000) reader.fail("wall_time", "is too small; write at least \"1s\"");
+  }
+  if (const auto bytes = reader.size_bytes("disk")) {
+    deps.disk_bytes = *bytes;
+    if (*bytes < 1 << 20) reader.fail("disk", "is too small; write at least \"1MiB\"");
+  }
+  for (const auto& path : deps.files) {
+    auto& all = out.protected_paths;
+    if (std::find(all.begin(), all.end(), path) == all.end()) all.push_back(path);
+  }
+  return reader.finish();
+}
+
 result<void> read_sandbox(const toml::table* table, std::string_view source, genome_manifest& out) {
   toml_reader reader(table, source, "[sandbox]");
   auto& wanted = out.sandbox;
@@ -237,6 +309,7 @@ result<genome_manifest> parse_genome_manifest(std::string_view text, std::string
   const auto* test = reader.table("test");
   const auto* protect = reader.table("protect");
   const auto* fitness = reader.table("fitness");
+  const auto* deps = reader.table("deps");
   const auto* sandbox = reader.table("sandbox");
   if (genome == nullptr) reader.require("genome", "[genome] with name = \"my-agent\"");
   if (agent == nullptr) reader.require("agent", "[agent] with artefact and run");
@@ -247,6 +320,7 @@ result<genome_manifest> parse_genome_manifest(std::string_view text, std::string
   GERMLINE_TRY(read_test(test, source, manifest));
   GERMLINE_TRY(read_protect(protect, source, manifest));
   GERMLINE_TRY(read_fitness(fitness, source, manifest));
+  GERMLINE_TRY(read_deps(deps, source, manifest));
   GERMLINE_TRY(read_sandbox(sandbox, source, manifest));
   return manifest;
 }

@@ -49,6 +49,15 @@ inline constexpr int elite_evaluations_max = 1'000;
 // With less the bounds of a mean are so wide, or not known, that who is measured again only loses.
 inline constexpr int evaluations_min_for_elite = 3;
 
+/// What the genome's sandboxes find at /deps: what `command` leaves in a folder with `files` alone.
+struct deps_request {
+  std::vector<std::string> files;    // clean relative paths, always protected; empty: no [deps]
+  std::string command;               // run by `sh -c`
+  std::vector<std::string> mirrors;  // names of what it may fetch from, in order, none twice
+  std::int64_t wall_time_ms = 0;     // 0: the node's default
+  std::int64_t disk_bytes = 0;       // of all that it leaves; 0: the node's default
+};
+
 struct genome_manifest {
   std::string name;
   std::string context = "agent_context.json";  // relative path of the context file
@@ -62,10 +71,12 @@ struct genome_manifest {
   std::string test_command;  // empty: the genome has no tests of its own
   std::string test_report;   // JUnit XML; set exactly when test_command is
 
-  std::vector<std::string> protected_paths;  // globs; genome.toml is always among them
+  std::vector<std::string> protected_paths;  // globs; genome.toml and deps.files are among them
   std::string protected_tests;               // program; empty: none
 
   fitness_request fitness;
+
+  deps_request deps;
 
   sandbox_request sandbox;
 };

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 using namespace germline;
@@ -166,4 +167,60 @@ TEST_CASE("each error says where, what is wrong, and what would be right") {
   CHECK(error_of("").find("`schema` is missing; write schema = 1") != std::string::npos);
   CHECK(error_of(std::string(70'000, '#')).find("at most 65536 are taken") != std::string::npos);
   CHECK(error_of("a = " + std::string(5'000, '[')).find("brackets") != std::string::npos);
+}
+
+namespace {
+
+const std::string deps = R"([deps]
+files = ["package.json", "package-lock.json"]
+command = "npm ci"
+mirrors = ["npm"]
+wall_time = "5m"
+disk = "1GiB"
+)";
+
+/// `full` and [deps], of which one text is replaced.
+std::string deps_error(const std::string& from, const std::string& to) {
+  auto text = deps;
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return error_of(full + text.replace(at, from.size(), to));
+}
+
+}  // namespace
+
+TEST_CASE("[deps] is read, and its files are protected") {
+  const auto parsed = parse_genome_manifest(full + deps);
+  REQUIRE_MESSAGE(parsed, error_of(full + deps));
+  CHECK(parsed->deps.files == std::vector<std::string>{"package.json", "package-lock.json"});
+  CHECK(parsed->deps.command == "npm ci");
+  CHECK(parsed->deps.mirrors == std::vector<std::string>{"npm"});
+  CHECK(parsed->deps.wall_time_ms == 300'000);
+  CHECK(parsed->deps.disk_bytes == 1 << 30);
+  for (const std::string path : {"package.json", "package-lock.json", "genome.toml"}) {
+    CHECK(std::count(parsed->protected_paths.begin(), parsed->protected_paths.end(), path) == 1);
+  }
+  const auto none = parse_genome_manifest(full);
+  REQUIRE(none);
+  CHECK(none->deps.files.empty());
+}
+
+TEST_CASE("what is wrong with [deps] is named") {
+  const auto says = [](const std::string& message, const std::string& words) {
+    CHECK_MESSAGE(message.find(words) != std::string::npos, message);
+  };
+  says(deps_error("command = \"npm ci\"\n", ""), "command");
+  says(deps_error("mirrors = [\"npm\"]\n", ""), "mirrors");
+  says(deps_error("files = [\"package.json\", \"package-lock.json\"]\n", ""), "files");
+  says(deps_error("\"package.json\"", "\"../package.json\""), "without '..'");
+  says(deps_error("\"package.json\"", "\"*.json\""), "without '*'");
+  says(deps_error("\"package.json\"", "\"memory/context.json\""), "context");
+  says(deps_error("\"package.json\"", "\"genome.toml\""), "manifest");
+  says(deps_error("\"package.json\"", "\"package-lock.json\""), "twice");
+  says(deps_error("[\"npm\"]", "[]"), "1 to 8 mirrors");
+  says(deps_error("[\"npm\"]", "[\"NPM\"]"), "a-z, 0-9");
+  says(deps_error("[\"npm\"]", "[\"npm\", \"npm\"]"), "twice");
+  says(deps_error("\"5m\"", "\"1ms\""), "at least");
+  says(deps_error("\"1GiB\"", "\"1KiB\""), "at least");
+  says(deps_error("command", "comand"), "command");
 }

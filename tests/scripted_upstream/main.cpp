@@ -1,7 +1,8 @@
 // germline-scripted-upstream: a scripted provider, and declared to be one in every answer
-// (x-germline-scripted: 1). Serves Anthropic Messages on loopback from a story
-// (docs/scripted-provider.md), so that every byte of a demo or a test goes the real way.
-// Usage: germline-scripted-upstream --listen 127.0.0.1:PORT --story FILE [--report FILE]
+// (x-germline-scripted: 1). Serves Anthropic Messages, and OpenAI's Chat Completions and Responses,
+// on loopback from a story (docs/scripted-provider.md), so that every byte of a demo or a test goes
+// the real way. Usage: germline-scripted-upstream --listen 127.0.0.1:PORT --story FILE [--report
+// FILE]
 //                                   [--bodies DIRECTORY]
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "tests/scripted_upstream/messages_reply.hpp"
+#include "tests/scripted_upstream/openai_dialects.hpp"
 #include "tests/scripted_upstream/story.hpp"
 
 namespace {
@@ -32,6 +34,36 @@ using tcp = asio::ip::tcp;
 using http_request = http::request<http::string_body>;
 
 constexpr std::uint64_t max_body_bytes = 64 << 20;
+constexpr std::string_view chat_path = "/v1/chat/completions";
+constexpr std::string_view responses_path = "/v1/responses";
+
+/// The request as a story looks at it, in whatever dialect it came.
+json as_messages(const std::string& path, const json& body) {
+  if (path == chat_path) return messages_request_of_chat(body);
+  return path == responses_path ? messages_request_of_responses(body) : body;
+}
+
+json answer_of(const std::string& path, const json& message) {
+  if (path == chat_path) return chat_answer_of(message);
+  return path == responses_path ? responses_answer_of(message) : message;
+}
+
+std::vector<std::string> events_of(const std::string& path, const json& message, const json& body) {
+  if (path == responses_path) return responses_events_of(message);
+  if (path != chat_path) return scripted::events_of(message);
+  const json options = body.value("stream_options", json::object());
+  return chat_events_of(message, options.value("include_usage", false));
+}
+
+json error_of(const std::string& path, const char* type, const std::string& message) {
+  json error = {{"type", type}, {"message", message}};
+  if (path == chat_path || path == responses_path) {
+    error["param"] = nullptr;
+    error["code"] = nullptr;
+    return {{"error", error}};
+  }
+  return {{"type", "error"}, {"error", error}};
+}
 
 struct options {
   unsigned short port = 0;
@@ -86,14 +118,15 @@ class server {
     const std::string target(request.target().data(), request.target().size());
     const std::string path = target.substr(0, target.find('?'));
     if (request.method() != http::verb::post ||
-        (path != "/v1/messages" && path != "/v1/messages/count_tokens")) {
-      return send(socket, request, 404, error_body("not_found_error", "not in this script"));
+        (path != "/v1/messages" && path != "/v1/messages/count_tokens" && path != chat_path &&
+         path != responses_path)) {
+      return send(socket, request, 404, error_of(path, "not_found_error", "not in this script"));
     }
     const json body = json::parse(request.body(), nullptr, false);
     if (!body.is_object()) {
-      return send(socket, request, 400, error_body("invalid_request_error", "not a JSON object"));
+      return send(socket, request, 400, error_of(path, "invalid_request_error", "not an object"));
     }
-    if (path != "/v1/messages") {
+    if (path == "/v1/messages/count_tokens") {
       return send(socket, request, 200, {{"input_tokens", 1 + request.body().size() / 4}});
     }
     story_answer told;
@@ -103,30 +136,26 @@ class server {
       serial = ++requests_;
       keep(request, serial);
       try {
-        told = story_.answer(body);
+        told = story_.answer(as_messages(path, body));
       } catch (const json::exception& bad) {
-        told.mismatch = std::string("the request is no Messages request: ") + bad.what();
+        told.mismatch = std::string("the request cannot be read: ") + bad.what();
       }
     }
     if (!told.ok) {
       std::fprintf(stderr, "scripted provider: %s\n", told.mismatch.c_str());
-      return send(socket, request, 400, error_body("scripted_mismatch", told.mismatch));
+      return send(socket, request, 400, error_of(path, "scripted_mismatch", told.mismatch));
     }
     if (told.reply.contains("status")) {
       return send(socket, request, told.reply["status"],
-                  told.reply.value("error", error_body("api_error", "scripted error")),
+                  told.reply.value("error", error_of(path, "api_error", "scripted error")),
                   told.reply.value("retry_after", ""));
     }
     const json message = message_of(told.reply, body, request.body().size(), serial);
     if (!body.value("stream", false)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(told.reply.value("delay_ms", 0)));
-      return send(socket, request, 200, message);
+      return send(socket, request, 200, answer_of(path, message));
     }
-    return stream(socket, message, told.reply);
-  }
-
-  static json error_body(const char* type, const std::string& message) {
-    return {{"type", "error"}, {"error", {{"type", type}, {"message", message}}}};
+    return stream(socket, events_of(path, message, body), told.reply);
   }
 
   bool send(tcp::socket& socket, const http_request& request, unsigned status, const json& body,
@@ -144,7 +173,7 @@ class server {
     return !failed && response.keep_alive();
   }
 
-  bool stream(tcp::socket& socket, const json& message, const json& reply) {
+  bool stream(tcp::socket& socket, const std::vector<std::string>& events, const json& reply) {
     http::response<http::empty_body> head(http::status::ok, 11);
     head.set(http::field::content_type, "text/event-stream; charset=utf-8");
     head.set("x-germline-scripted", "1");
@@ -152,7 +181,6 @@ class server {
     boost::system::error_code failed;
     http::response_serializer<http::empty_body> serializer(head);
     http::write_header(socket, serializer, failed);
-    const auto events = events_of(message);
     const std::size_t cut_after = reply.value("cut_after_events", events.size() + 1);
     const std::chrono::milliseconds pause(reply.value("event_delay_ms", 0));
     for (std::size_t i = 0; i < events.size() && !failed; ++i) {

@@ -12,18 +12,6 @@ std::string event(const char* name, json data) {
   return std::string("event: ") + name + "\ndata: " + data.dump() + "\n\n";
 }
 
-/// Cuts `text` without splitting a UTF-8 character.
-std::vector<std::string> pieces_of(const std::string& text) {
-  std::vector<std::string> pieces;
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = std::min(text.size(), at + piece_bytes);
-    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
-    pieces.push_back(text.substr(at, end - at));
-    at = end;
-  }
-  return pieces;
-}
-
 void add_block(std::vector<std::string>& events, std::size_t index, const json& block) {
   json empty = block;
   std::string text;
@@ -34,6 +22,12 @@ void add_block(std::vector<std::string>& events, std::size_t index, const json& 
     empty["input"] = json::object();
     delta = {{"type", "input_json_delta"}};
     member = "partial_json";
+  } else if (block.value("type", "") == "thinking") {
+    text = block.value("thinking", "");
+    empty["thinking"] = "";
+    empty["signature"] = "";
+    delta = {{"type", "thinking_delta"}};
+    member = "thinking";
   } else {
     text = block.value("text", "");
     empty["text"] = "";
@@ -44,10 +38,25 @@ void add_block(std::vector<std::string>& events, std::size_t index, const json& 
     delta[member] = piece;
     events.push_back(event("content_block_delta", {{"index", index}, {"delta", delta}}));
   }
+  if (block.value("type", "") == "thinking") {
+    delta = {{"type", "signature_delta"}, {"signature", block.value("signature", "")}};
+    events.push_back(event("content_block_delta", {{"index", index}, {"delta", delta}}));
+  }
   events.push_back(event("content_block_stop", {{"index", index}}));
 }
 
 }  // namespace
+
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> pieces;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = std::min(text.size(), at + piece_bytes);
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
+    pieces.push_back(text.substr(at, end - at));
+    at = end;
+  }
+  return pieces;
+}
 
 json message_of(const json& reply, const json& request, std::size_t request_bytes,
                 std::uint64_t serial) {

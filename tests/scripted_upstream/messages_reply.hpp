@@ -12,6 +12,9 @@ namespace germline::scripted {
 nlohmann::json message_of(const nlohmann::json& reply, const nlohmann::json& request,
                           std::size_t request_bytes, std::uint64_t serial);
 
+/// `text` in pieces of some 40 bytes, none of which splits a UTF-8 character.
+std::vector<std::string> pieces_of(const std::string& text);
+
 /// The events of a stream that says `message`, each a whole "event: …\ndata: …\n\n".
 std::vector<std::string> events_of(const nlohmann::json& message);
 

@@ -94,7 +94,8 @@ result<story_step> read_step(const json& item, const std::string& where) {
   story_step step;
   step.name = item["name"].get<std::string>();
   step.reply = item["reply"];
-  step.optional = item.value("optional", false);
+  step.repeats = item.value("repeats", false);
+  step.optional = item.value("optional", step.repeats);
   step.begins = item.value("begins", false);
   if (!step.reply.is_object() ||
       !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
@@ -131,8 +132,10 @@ request_view request_view::of(const json& request) {
   const json messages = request.value("messages", json::array());
   for (const auto& message : messages) add_message(message, view);
   view.is_first = messages.size() == 1;
-  if (messages.empty()) return view;
-  const json last = messages.back().value("content", json());
+  json last;  // but for what the system says at the end
+  for (const auto& message : messages) {
+    if (message.value("role", "") != "system") last = message.value("content", json());
+  }
   if (!last.is_array()) return view;
   for (const auto& block : last) {
     if (block.value("type", "") != "tool_result") continue;
@@ -235,8 +238,8 @@ story_answer story::answer(const json& request) {
       const auto& step = lane.steps[lane.next];
       const auto difference = first_unmet(step, view);
       if (!difference) {
-        ++lane.next;
-        consumed_.push_back(step.name);
+        if (!step.repeats) ++lane.next;
+        if (consumed_.empty() || consumed_.back() != step.name) consumed_.push_back(step.name);
         return {true, step.reply, "", step.name};
       }
       step_name = step.name;

@@ -37,8 +37,8 @@ struct story_step {
   std::vector<predicate> when;
   nlohmann::json reply;  // {"content": [...], "stop_reason": "..."} or {"status":…, "error":…}
   bool optional = false;
-  bool begins =
-      false;  // an attempt's telling; told again, from here, to an attempt that takes over
+  bool repeats = false;
+  bool begins = false;  // an attempt; from here on it is told again to one that takes over
 };
 
 struct story_lane {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/scripted_upstream/messages_reply.hpp"
+#include "tests/scripted_upstream/openai_dialects.hpp"
 
 using namespace germline::scripted;
 using nlohmann::json;
@@ -32,6 +33,7 @@ TEST_CASE("steps are told in order, and the report says so") {
   json request = asks("hello");
   request["messages"].push_back(
       {{"role", "user"}, {"content", {{{"type", "tool_result"}, {"content", "file"}}}}});
+  request["messages"].push_back({{"role", "system"}, {"content", "Time has passed."}});
   CHECK(told->answer(request).ok);
   CHECK(told->report()["ok"].get<bool>());
   CHECK(told->report()["consumed"] == json({"first", "second"}));
@@ -120,4 +122,79 @@ TEST_CASE("a stream says what the message says") {
   }
   CHECK(text == long_text);
   CHECK(json::parse(input) == json({{"k", "v"}}));
+}
+
+TEST_CASE("a step that repeats is told as often as it is asked for, and need not be") {
+  auto told = story::parse(R"({"steps": [
+    {"name": "again", "when": [{"not_any_message_contains": "stop"}], "repeats": true,
+     "reply": {"content": []}},
+    {"name": "never", "repeats": true, "when": [{"tools_include": "none"}],
+     "reply": {"content": []}},
+    {"name": "last", "reply": {"content": []}}]})");
+  REQUIRE(told);
+  for (int i = 0; i < 3; ++i) CHECK(told->answer(asks("go on")).step == "again");
+  CHECK(told->answer(asks("stop")).step == "last");
+  CHECK(told->report()["ok"].get<bool>());
+}
+
+TEST_CASE("requests of OpenAI's dialects are looked at as those of Messages are") {
+  const json call = {{"id", "c1"},
+                     {"type", "function"},
+                     {"function", {{"name", "bash"}, {"arguments", R"({"command": "ls"})"}}}};
+  const json chat = {{"tools", {{{"type", "function"}, {"function", {{"name", "bash"}}}}}},
+                     {"messages",
+                      {{{"role", "developer"}, {"content", "Be kind."}},
+                       {{"role", "user"}, {"content", {{{"type", "text"}, {"text", "look"}}}}},
+                       {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {call}}},
+                       {{"role", "tool"}, {"tool_call_id", "c1"}, {"content", "src"}}}}};
+  const json responses = {
+      {"instructions", "Be kind."},
+      {"tools", {{{"type", "namespace"}, {"tools", {{{"type", "function"}, {"name", "bash"}}}}}}},
+      {"input",
+       {{{"role", "user"}, {"content", {{{"type", "input_text"}, {"text", "look"}}}}},
+        {{"type", "function_call"},
+         {"call_id", "c1"},
+         {"name", "bash"},
+         {"arguments", R"({"command": "ls"})"}},
+        {{"type", "function_call_output"}, {"call_id", "c1"}, {"output", "src"}}}}};
+  for (const auto& request :
+       {messages_request_of_chat(chat), messages_request_of_responses(responses)}) {
+    const auto view = request_view::of(request);
+    CHECK(view.tools == std::vector<std::string>{"bash"});
+    CHECK(view.system == "Be kind.\n");
+    CHECK(view.last_user_text == "look\n");
+    CHECK(view.last_tool_result == "src\n");
+    CHECK(view.any_message.find(R"({"command":"ls"})") != std::string::npos);
+  }
+}
+
+TEST_CASE("answers of OpenAI's dialects say what the message says, whole and as a stream") {
+  const json reply = {{"content",
+                       {{{"type", "text"}, {"text", "I look."}},
+                        {{"type", "tool_use"}, {"name", "bash"}, {"input", {{"k", "v"}}}}}}};
+  const json message = message_of(reply, asks("x"), 100, 7);
+  const json choice = chat_answer_of(message)["choices"][0];
+  CHECK(choice["finish_reason"] == "tool_calls");
+  CHECK(choice["message"]["content"] == "I look.");
+  CHECK(choice["message"]["tool_calls"][0]["function"]["arguments"] == R"({"k":"v"})");
+  std::string said;
+  std::string arguments;
+  for (const auto& event : chat_events_of(message, true)) {
+    const json chunk = json::parse(event.substr(6), nullptr, false);
+    if (chunk.is_discarded() || chunk["choices"].empty()) continue;
+    const json delta = chunk["choices"][0]["delta"];
+    said += delta.value("content", "");
+    for (const auto& call : delta.value("tool_calls", json::array())) {
+      arguments += call["function"]["arguments"].get<std::string>();
+    }
+  }
+  CHECK(said == "I look.");
+  CHECK(arguments == R"({"k":"v"})");
+  const json answer = responses_answer_of(message);
+  CHECK(answer["status"] == "completed");
+  CHECK(answer["output"][0]["content"][0]["text"] == "I look.");
+  CHECK(answer["output"][1]["arguments"] == R"({"k":"v"})");
+  const auto events = responses_events_of(message);
+  const json last = json::parse(events.back().substr(events.back().find("data: ") + 6));
+  CHECK(last["response"] == answer);
 }

@@ -5,46 +5,15 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <grp.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/gateway/spawn.hpp"
+
 namespace germline::worker {
 namespace {
-
-constexpr int control_fd = 3;  // in the child
-constexpr int key_fd = 4;      // in the child
-constexpr int binary_fd = 5;   // in the child, until exec
-
-/// Runs in the child between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become_gateway(const gateway_spec& spec, char* const* argv, char* const* envp,
-                                 int binary, int socket, int key) {
-  // Out of the way of 3 to 5 first, so that no duplication overwrites another's source.
-  const int socket_copy = ::fcntl(socket, F_DUPFD, 10);
-  const int key_copy = ::fcntl(key, F_DUPFD, 10);
-  const int binary_copy = ::fcntl(binary, F_DUPFD, 10);
-  if (socket_copy < 0 || key_copy < 0 || binary_copy < 0 || ::dup2(socket_copy, control_fd) < 0 ||
-      ::dup2(key_copy, key_fd) < 0 || ::dup3(binary_copy, binary_fd, O_CLOEXEC) < 0) {
-    ::_exit(126);
-  }
-  ::close_range(binary_fd + 1, ~0U, 0);
-  ::setsid();  // a terminal's interrupt is for the caller, which then closes what is open here
-  if (spec.gid || spec.uid) {
-    if (::setgroups(0, nullptr) != 0) ::_exit(126);
-    if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) != 0) ::_exit(126);
-    if (spec.uid && ::setresuid(*spec.uid, *spec.uid, *spec.uid) != 0) ::_exit(126);
-  }
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // By descriptor, since the folders above the binary may be closed to the new uid.
-  ::syscall(SYS_execveat, binary_fd, "", argv, envp, AT_EMPTY_PATH);
-  ::_exit(127);
-}
 
 /// As lines "NAME=KEY", as main.cpp reads them. Wipes them.
 result<void> write_keys(std::vector<gateway_key>& keys, int pipe) {
@@ -77,8 +46,6 @@ error gone_error() {
 
 result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
                                                               gateway_callbacks callbacks) {
-  const unique_fd binary(::open(spec.binary.c_str(), O_PATH | O_CLOEXEC));
-  if (!binary) return errno_error("opening " + spec.binary, errno);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno_error("making the gateway's control socket", errno);
@@ -96,20 +63,16 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
   GERMLINE_TRY(write_keys(spec.keys, key_write.get()));
   key_write.reset();
 
-  std::vector<std::string> arguments{spec.binary, "--config", spec.config_file, "--control-fd", "3",
-                                     "--key-fd",  "4"};
+  helper_spec helper;
+  helper.binary = spec.binary;
+  helper.arguments = {"--config", spec.config_file, "--control-fd", "3", "--key-fd", "4"};
   if (!spec.journals_directory.empty()) {
-    arguments.insert(arguments.end(), {"--journals", spec.journals_directory});
+    helper.arguments.insert(helper.arguments.end(), {"--journals", spec.journals_directory});
   }
-  std::vector<char*> argv;
-  for (auto& each : arguments) argv.push_back(each.data());
-  argv.push_back(nullptr);
-  std::string path = "PATH=/usr/bin:/bin";
-  char* envp[] = {path.data(), nullptr};
-
-  const pid_t pid = ::fork();
-  if (pid < 0) return errno_error("forking the gateway", errno);
-  if (pid == 0) become_gateway(spec, argv.data(), envp, binary.get(), theirs.get(), key_read.get());
+  helper.descriptors = {theirs.get(), key_read.get()};
+  helper.uid = spec.uid;
+  helper.gid = spec.gid;
+  GERMLINE_TRY_ASSIGN(const auto pid, spawn_helper(helper));
   theirs.reset();
   key_read.reset();
   auto client = std::unique_ptr<gateway_client>(

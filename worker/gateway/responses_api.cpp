@@ -48,21 +48,65 @@ constexpr std::array<std::string_view, 4> allowed_tools = {"function", "custom",
                                                            "apply_patch"};
 constexpr std::array<std::string_view, 5> tool_choice_types = {"function", "custom", "local_shell",
                                                                "apply_patch", "allowed_tools"};
-constexpr std::array<std::string_view, 10> allowed_items = {
+constexpr std::array<std::string_view, 14> allowed_items = {
     "message",          "reasoning",
+    "additional_tools",  // as `tools` are, offered in the conversation
+    "agent_message",     // of one agent of the client's to another
+    "tool_search_call", "tool_search_output",
     "function_call",    "function_call_output",
     "custom_tool_call", "custom_tool_call_output",
     "local_shell_call", "local_shell_call_output",
     "apply_patch_call", "apply_patch_call_output"};
-constexpr std::array<std::string_view, 16> item_members = {
-    "type", "id",      "role",      "content", "status", "phase",  "summary",   "encrypted_content",
-    "name", "call_id", "arguments", "input",   "output", "action", "operation", "namespace"};
+constexpr std::array<std::string_view, 20> item_members = {
+    "type",   "id",        "role",      "content",
+    "status", "phase",     "summary",   "encrypted_content",
+    "name",   "call_id",   "arguments", "input",
+    "output", "action",    "operation", "namespace",
+    "tools",  "execution", "author",    "recipient"};
 constexpr std::array<std::string_view, 5> allowed_texts = {
     "input_text", "output_text", "summary_text", "reasoning_text", "refusal"};
 constexpr std::array<std::string_view, 5> text_members = {"type", "text", "refusal", "annotations",
                                                           "logprobs"};
+// What an earlier answer had, for the provider alone to read; no shorter than what it says.
+constexpr std::array<std::string_view, 2> encrypted_members = {"type", "encrypted_content"};
 constexpr std::array<std::string_view, 4> image_members = {"type", "image_url", "detail",
                                                            "file_id"};
+
+/// A search among tools that the agent has, which it runs itself; the provider may run one as well.
+void check_search(const json& search, const std::string& where) {
+  one_spelling(search, "execution", where);
+  if (search.value("execution", json()) != "client") {
+    refuse(where + ": 'execution' must be 'client', which runs in the sandbox");
+  }
+}
+
+void check_tools(const json& tools, const std::string& place) {
+  if (!tools.is_array()) refuse("'" + place + "' must be a list");
+  for (std::size_t i = 0; i < tools.size(); ++i) {
+    const std::string where = place + "[" + std::to_string(i) + "]";
+    if (!tools[i].is_object()) refuse(where + " must be an object");
+    one_spelling(tools[i], "type", where);
+    const std::string& type = text_member(tools[i], "type", where);
+    if (type == "namespace") {  // tools under one name
+      static constexpr std::array<std::string_view, 4> members = {"type", "name", "description",
+                                                                  "tools"};
+      only_members(tools[i], members, where);
+      for (const auto& inner : tools[i].value("tools", json::array())) {
+        one_spelling(inner, "type", where + ".tools");
+        const std::string& inner_type = text_member(inner, "type", where + ".tools");
+        if (inner_type != "function" && inner_type != "custom") {
+          refuse(where + ".tools: only functions and custom tools are allowed in a namespace");
+        }
+      }
+    } else if (type == "tool_search") {
+      check_search(tools[i], where);
+    } else if (!has(allowed_tools, type)) {
+      refuse(where + ": the tool type " + shown(type) +
+             " is not allowed; only tools that run in the sandbox are (function, custom, "
+             "local_shell, apply_patch)");
+    }
+  }
+}
 
 class input_checker {
  public:
@@ -86,6 +130,8 @@ class input_checker {
       refuse(where + ": an item of type " + shown(type) + " is not allowed here");
     }
     only_members(item, item_members, where);
+    if (type.starts_with("tool_search_")) check_search(item, where);
+    if (const json* tools = given(item, "tools")) check_tools(*tools, where + ".tools");
     for (const char* key : {"content", "summary", "output"}) {
       if (const json* content = given(item, key)) check_content(*content, where + "." + key);
     }
@@ -103,6 +149,7 @@ class input_checker {
     if (!part.is_object()) refuse(where + " must be an object");
     const std::string& type = text_member(part, "type", where);
     if (has(allowed_texts, type)) return only_members(part, text_members, where);
+    if (type == "encrypted_content") return only_members(part, encrypted_members, where);
     if (type != "input_image") {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }
@@ -116,31 +163,6 @@ class input_checker {
 
   std::int64_t images_ = 0;
 };
-
-void check_tools(const json& tools) {
-  if (!tools.is_array()) refuse("'tools' must be a list");
-  for (std::size_t i = 0; i < tools.size(); ++i) {
-    const std::string where = "tools[" + std::to_string(i) + "]";
-    if (!tools[i].is_object()) refuse(where + " must be an object");
-    one_spelling(tools[i], "type", where);
-    const std::string& type = text_member(tools[i], "type", where);
-    if (type == "namespace") {  // functions under one name
-      static constexpr std::array<std::string_view, 4> members = {"type", "name", "description",
-                                                                  "tools"};
-      only_members(tools[i], members, where);
-      for (const auto& inner : tools[i].value("tools", json::array())) {
-        one_spelling(inner, "type", where + ".tools");
-        if (text_member(inner, "type", where + ".tools") != "function") {
-          refuse(where + ".tools: only functions are allowed in a namespace");
-        }
-      }
-    } else if (!has(allowed_tools, type)) {
-      refuse(where + ": the tool type " + shown(type) +
-             " is not allowed; only tools that run in the sandbox are (function, custom, "
-             "local_shell, apply_patch)");
-    }
-  }
-}
 
 /// Fields whose values choose what the provider does, keeps, and is paid.
 void check_choices(const json& request) {
@@ -188,7 +210,7 @@ judgement check(const std::string& body, const request_limits& limits) {
   input.check(request["input"]);
   const json* instructions = given(request, "instructions");
   if (instructions && !instructions->is_string()) refuse("'instructions' must be a string");
-  if (const json* tools = given(request, "tools")) check_tools(*tools);
+  if (const json* tools = given(request, "tools")) check_tools(*tools, "tools");
   check_choices(request);
   facts.stream = read_stream(request);
   std::string edited = body;

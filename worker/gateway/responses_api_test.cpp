@@ -71,6 +71,40 @@ TEST_CASE("responses: what the provider would run is refused by name") {
   CHECK(has(refusal_of(R"(,"context_management":[])"), "'context_management'"));
 }
 
+TEST_CASE("responses: tools may stand in the conversation, and be searched by the agent") {
+  const auto input = [](const std::string& item) { return refusal_of("", "[" + item + "]"); };
+  CHECK(
+      input(R"({"type":"additional_tools","id":"a","role":"developer","tools":[{"type":"namespace",
+    "name":"functions","description":"","tools":[{"type":"custom","name":"exec"},
+    {"type":"function","name":"wait"}]}]})") == "");
+  CHECK(has(input(R"({"type":"additional_tools","tools":[{"type":"web_search"}]})"),
+            "input[0].tools[0]: the tool type 'web_search'"));
+  CHECK(has(input(R"({"role":"user","content":"x","tools":[{"type":"mcp"}]})"), "'mcp'"));
+  CHECK(has(input(R"({"type":"additional_tools","tools":[{"type":"namespace","name":"n","tools":
+    [{"type":"file_search"}]}]})"),
+            "in a namespace"));
+  CHECK(refusal_of(R"(,"tools":[{"type":"tool_search","execution":"client","parameters":{}}])") ==
+        "");
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"tool_search"}])"), "'execution' must be 'client'"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"tool_search","execution":"server"}])"), "'client'"));
+  CHECK(has(refusal_of(R"(,"tools":[{"type":"tool_search","execution":"client",
+    "Execution":"server"}])"),
+            "'Execution'"));
+  CHECK(input(R"({"type":"tool_search_call","call_id":"c","status":"completed","execution":"client",
+    "arguments":{"query":"q"}},{"type":"tool_search_output","call_id":"c","status":"completed",
+    "execution":"client","tools":[{"type":"function","name":"f","defer_loading":true}]})") == "");
+  CHECK(has(input(R"({"type":"tool_search_call","execution":"server"})"), "'client'"));
+  CHECK(
+      input(R"({"type":"agent_message","id":"a","author":"/root","recipient":"/root/one","content":[
+    {"type":"input_text","text":"t"},{"type":"encrypted_content","encrypted_content":"e"}]})") ==
+      "");
+  CHECK(has(input(R"({"type":"agent_message","content":[{"type":"encrypted_content",
+    "file_id":"f"}]})"),
+            "'file_id'"));
+  CHECK(has(input(R"({"type":"tool_search_output","execution":"client","tools":[{"type":"mcp"}]})"),
+            "'mcp'"));
+}
+
 TEST_CASE("responses: what the provider would keep or look up is refused") {
   CHECK(has(refusal_of(R"(,"store":true)"), "'store' must be false"));
   CHECK(has(refusal_of(R"(,"store":null)"), "'store' must be false"));  // true, in effect

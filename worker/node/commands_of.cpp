@@ -21,6 +21,7 @@ result<genome_commands> commands_of(const std::string& genome_toml, const std::s
   commands.fitness = std::move(manifest.fitness);
   if (commands.fitness.run.empty()) commands.fitness.run = commands.run;
   commands.sandbox = manifest.sandbox;
+  commands.deps = std::move(manifest.deps);
   commands.protected_globs = std::move(manifest.protected_paths);
   return commands;
 }

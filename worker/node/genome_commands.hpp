@@ -23,7 +23,14 @@ struct genome_commands {
   std::string folder;       // of the genome in its repository; empty: the root
   fitness_request fitness;  // `run` is never empty where there is a command
   sandbox_request sandbox;  // what the genome asks of its sandboxes
+  deps_request deps;
+  /// Where on this machine what `deps` came to lies, beneath the exports root, once it is there;
+  /// it is mounted in each sandbox of the genome.
+  std::string deps_dir = {};
 };
+
+/// Where a sandbox has what its genome's [deps] came to, read-only.
+inline constexpr const char* deps_place = "/deps";
 
 /// Where the model is asked, on loopback inside a sandbox.
 inline constexpr int gateway_port = 8'080;

@@ -66,6 +66,7 @@ class iteration final : public running_attempt {
         lease_(std::move(lease)),
         progress_(std::move(progress)),
         sandboxes_(*context_.backend, *context_.time, lease_until_boot_ms),
+        deps_(context_.deps, sandboxes_, lease_until_boot_ms),
         model_(context_.models, *context_.time, lease_.attempt_id(), lease_until_boot_ms),
         moves_(*context_.bulk, *context_.time, random_),
         sources_(context_, lease_, sandboxes_, moves_) {}
@@ -80,6 +81,7 @@ class iteration final : public running_attempt {
   result<void> iterate();
   result<void> measure();
   result<void> prepare();
+  result<void> prepare_deps();
   result<std::string> open_model(live_sandbox& box);
   result<model_obstacle> close_model();
   result<agent_run> run_agent();
@@ -100,12 +102,15 @@ class iteration final : public running_attempt {
   v1::Lease lease_;
   progress_sink progress_;
   sandbox_set sandboxes_;
+  deps_fetch deps_;
   model_session model_;
   system_random random_;
   transfers moves_;
   iteration_sources sources_;
   genome_commands commands_;
   genome_commands seed_commands_;
+  layer_pin deps_layer_;                 // of the genome's [deps], if it has some
+  std::optional<refusal> deps_refused_;  // why they cannot be had, by the genome's fault
   spool parent_pack_;
   spool seed_pack_;
   v1::AttemptResult result_;
@@ -170,11 +175,13 @@ void iteration::cancel(const std::string& why) {
 
 void iteration::renew(std::int64_t lease_until_boot_ms) {
   sandboxes_.renew(lease_until_boot_ms);
+  deps_.renew(lease_until_boot_ms);
   model_.renew(lease_until_boot_ms);
 }
 
 result<void> iteration::work() {
   GERMLINE_TRY(prepare());
+  GERMLINE_TRY(prepare_deps());
   switch (lease_.kind()) {
     case v1::WORK_KIND_FOUND:
       return found();
@@ -199,6 +206,32 @@ result<void> iteration::prepare() {
   GERMLINE_TRY_ASSIGN(parent_pack_, sources_.objects_of(lease_.parent_commit()));
   if (lease_.kind() == v1::WORK_KIND_FOUND) return {};
   GERMLINE_TRY_ASSIGN(seed_pack_, sources_.objects_of(lease_.seed_commit()));
+  return {};
+}
+
+/// What [deps] came to, from the seed's files whatever is iterated: no generation changes them.
+result<void> iteration::prepare_deps() {
+  if (commands_.deps.files.empty()) return {};
+  const bool founding = lease_.kind() == v1::WORK_KIND_FOUND;
+  deps_wish wish;
+  wish.commands = &commands_;
+  GERMLINE_TRY_ASSIGN(wish.pack, (founding ? parent_pack_ : seed_pack_).view());
+  wish.commit = founding ? lease_.parent_commit() : lease_.seed_commit();
+  wish.base_digest = context_.base_digest;
+  wish.attempt_id = lease_.attempt_id();
+  wish.policy = policy_of(lease_, genome_commands());
+  auto got = deps_.get(wish, [this](const std::string& status, const std::string& detail) {
+    phase(v1::ITERATION_PHASE_PREPARING, "fetch_deps", status, detail);
+  });
+  if (!got) {
+    refused_for_good_ = got.error().code() == error_code::failed_precondition;
+    return got.error();
+  }
+  deps_refused_ = std::move(got->refused);
+  if (deps_refused_) return {};
+  deps_layer_ = std::move(got->layer);
+  commands_.deps_dir = deps_layer_.tree_path();
+  seed_commands_.deps_dir = commands_.deps_dir;
   return {};
 }
 
@@ -242,6 +275,13 @@ result<void> iteration::deliver(const std::string& pack, judgement* verdict) {
 }
 
 result<void> iteration::found() {
+  if (deps_refused_) {
+    result_.set_commit(lease_.parent_commit());
+    result_.set_ending(v1::ENDING_REJECTED);
+    result_.set_reason(deps_refused_->reason);
+    result_.set_details(deps_refused_->details.substr(0, max_details_bytes));
+    return {};
+  }
   GERMLINE_TRY_ASSIGN(auto verdict, judge(lease_.parent_commit(), nullptr, true));
   for (const auto& test : verdict.tests) *result_.add_tests() = test;
   result_.set_commit(lease_.parent_commit());
@@ -259,6 +299,12 @@ result<void> iteration::found() {
 }
 
 result<void> iteration::measure() {
+  if (deps_refused_) {
+    result_.set_ending(v1::ENDING_FAILED);
+    result_.set_reason(deps_refused_->reason);
+    result_.set_details(deps_refused_->details.substr(0, max_details_bytes));
+    return {};
+  }
   GERMLINE_TRY_ASSIGN(const auto parent, sources_.artefact_of(lease_.parent_artefact_id()));
   GERMLINE_TRY_ASSIGN(const auto artefact_dir, parent.tree_path());
   evaluation_request request;
@@ -479,6 +525,10 @@ result<void> iteration::conclude(conclusion how, agent_run& agent) {
 }
 
 result<void> iteration::iterate() {
+  if (deps_refused_) {
+    agent_run none;
+    return conclude({v1::ENDING_FAILED, *deps_refused_}, none);
+  }
   GERMLINE_TRY_ASSIGN(auto agent, lease_.given_commit().empty() ? run_agent() : take_given());
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   if (!agent.outcome.succeeded()) {

@@ -10,6 +10,7 @@
 
 #include "common/clock.hpp"
 #include "worker/node/artefact_cache.hpp"
+#include "worker/node/deps.hpp"
 #include "worker/node/model_access.hpp"
 #include "worker/node/node_actor.hpp"
 #include "worker/node/object_cache.hpp"
@@ -32,7 +33,8 @@ struct iteration_context {
   artefact_cache* artefacts = nullptr;  // beneath the exports root
   object_cache* objects = nullptr;
   storage* disk = nullptr;
-  std::string programs_dir;  // beneath the exports root; holds importer and stand-in
+  deps_store* deps = nullptr;  // its layers lie beneath the exports root
+  std::string programs_dir;    // beneath the exports root; holds importer and stand-in
 };
 
 std::shared_ptr<running_attempt> make_iteration(const iteration_context& context,

@@ -35,6 +35,7 @@ sandbox_policy_spec policy_of(const v1::Lease& lease, const genome_commands& com
   cap(spec.pids_max, asked.pids);
   cap(spec.workspace_bytes, asked.disk_bytes);
   cap(spec.wall_ms, asked.wall_time_ms);
+  if (!commands.deps_dir.empty()) spec.mounts.push_back({commands.deps_dir, deps_place});
   return spec;
 }
 

@@ -20,7 +20,8 @@ namespace germline::worker {
 /// What an agent may push in one attempt, and so what may be imported in its place.
 constexpr std::size_t max_pushed_bytes = 64 << 20;
 
-/// What the run allows, or the node's default; less where the genome asks for less.
+/// What the run allows, or the node's default; less where the genome asks for less. With what the
+/// genome's [deps] came to, once that is there.
 sandbox_policy_spec policy_of(const v1::Lease& lease, const genome_commands& commands);
 /// The task as an agent reads it that is started now.
 std::string task_json_of(const v1::Lease& lease, const genome_commands& commands,

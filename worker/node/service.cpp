@@ -26,10 +26,12 @@
 #include "sandbox/native.hpp"
 #include "worker/gateway/account_journal.hpp"
 #include "worker/gateway/api_keys.hpp"
+#include "worker/mirror/client.hpp"
 #include "worker/node/account_reporter.hpp"
 #include "worker/node/base_digest.hpp"
 #include "worker/node/bulk_client.hpp"
 #include "worker/node/channel.hpp"
+#include "worker/node/deps.hpp"
 #include "worker/node/fleet_client.hpp"
 #include "worker/node/gateway_access.hpp"
 #include "worker/node/identity.hpp"
@@ -51,6 +53,7 @@ constexpr int sandboxes_per_slot = 2;
 struct layout {
   std::string exports;    // what the zygote may mount lies beneath
   std::string artefacts;  // exports/artefacts
+  std::string deps;       // exports/deps
   std::string programs;   // exports/programs
   std::string objects;
   std::string journals;  // of accounts: the gateway's and the node's
@@ -119,6 +122,7 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   layout made;
   made.exports = config.state_dir + "/exports";
   made.artefacts = made.exports + "/artefacts";
+  made.deps = made.exports + "/deps";
   made.programs = made.exports + "/programs";
   GERMLINE_TRY(take_over(config.state_dir, config.node_uid));
   GERMLINE_TRY(make_directory(config.state_dir, config.node_uid, config.services_gid, 0755));
@@ -129,6 +133,7 @@ result<layout> lay_out(const worker_config& config, const std::string& libexec) 
   // No other account of the machine comes in; what sandboxes see is mounted by root.
   GERMLINE_TRY(make_directory(made.exports, config.node_uid, config.services_gid, 0700));
   GERMLINE_TRY(make_directory(made.artefacts, config.node_uid, config.services_gid, 0755));
+  GERMLINE_TRY(make_directory(made.deps, config.node_uid, config.services_gid, 0755));
   // Root's own: the node cannot put another program in the place of these.
   GERMLINE_TRY(make_directory(made.programs, 0, 0, 0755));
   for (const auto* name : {"germline-importer", "germline-stand-in"}) {
@@ -310,11 +315,25 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     spec.journals_directory = places.journals;
     GERMLINE_TRY_ASSIGN(models, gateway_access::start(std::move(spec), time));
   }
+  std::unique_ptr<mirror_client> mirrors;
+  GERMLINE_TRY_ASSIGN(auto mirrored, load_mirrors(config.mirrors, config.mirrors_config));
+  if (!mirrored.empty()) {
+    mirror_spec spec;
+    spec.binary = libexec + "/germline-mirror";
+    spec.mirrors = std::move(mirrored);
+    spec.uid = config.mirror_uid;
+    spec.gid = config.services_gid;
+    GERMLINE_TRY_ASSIGN(mirrors, mirror_client::start(spec));
+  }
   std::vector<companion> companions(1);
   GERMLINE_TRY_ASSIGN(companions[0], watch("the zygote", backend->zygote_pid()));
   if (models) {
     GERMLINE_TRY_ASSIGN(auto gateway, watch("the gateway", models->pid()));
     companions.push_back(std::move(gateway));
+  }
+  if (mirrors) {
+    GERMLINE_TRY_ASSIGN(auto mirror, watch("the mirror", mirrors->pid()));
+    companions.push_back(std::move(mirror));
   }
   GERMLINE_TRY(take_credentials_along(config));
   GERMLINE_TRY(drop_privileges(config.node_uid, config.services_gid, config.socket_gid));
@@ -326,11 +345,14 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   GERMLINE_TRY(store.clear_unfinished());
   artefact_cache artefacts(store, config.kept_artefact_bytes);
   GERMLINE_TRY_ASSIGN(auto objects, object_cache::open(places.objects, config.kept_object_bytes));
+  GERMLINE_TRY_ASSIGN(const auto layers, layer_cache::open(places.deps, config.kept_deps_bytes));
+  deps_store deps(*layers, mirrors.get(), {});
   storage disk(
       places.objects, config.lease_room_bytes,
-      [&artefacts, &objects] {
+      [&artefacts, &objects, &layers] {
         objects.clear();
         artefacts.clear();
+        layers->clear();
       },
       time);
   sandbox_validator judge(artefacts, places.programs);
@@ -350,6 +372,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
   shared.artefacts = &artefacts;
   shared.objects = &objects;
   shared.disk = &disk;
+  shared.deps = &deps;
   shared.programs_dir = places.programs;
   return serve(config, shared, fleet, models.get(), {places.journals, boot_id}, ends, companions);
 }

@@ -32,6 +32,7 @@ struct worker_config {
   /// The uid and gid that the node runs under once its helpers stand.
   std::uint32_t node_uid = 1'879'048'193;
   std::uint32_t gateway_uid = 1'879'048'194;
+  std::uint32_t mirror_uid = 1'879'048'197;
   std::uint32_t services_gid = 1'879'048'193;
   /// A group that may use the coordinator's socket, for the node alone; 0: none.
   std::uint32_t socket_gid = 0;
@@ -43,10 +44,15 @@ struct worker_config {
   std::int64_t kept_artefact_bytes = std::int64_t{8} << 30;
   /// The same of packs of objects.
   std::int64_t kept_object_bytes = std::int64_t{2} << 30;
+  /// The same of what genomes' [deps] came to.
+  std::int64_t kept_deps_bytes = std::int64_t{8} << 30;
   /// With less room on the disk of state_dir it takes no lease.
   std::int64_t lease_room_bytes = 64 << 20;
   /// The gateway's TOML; empty: no model can be used.
   std::string gateway_config;
+  /// Mirrors for [deps] of genomes, "npm=URL,…", and the TOML with more of them; both may be empty.
+  std::string mirrors;
+  std::string mirrors_config;
 };
 
 class validator;

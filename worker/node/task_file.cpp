@@ -60,7 +60,9 @@ std::string place_run_command(const std::string& run, const std::vector<std::str
     const auto end = std::min(run.find(' ', at), run.size());
     auto word = run.substr(at, end - at);
     if (word.starts_with("./")) word.erase(0, 2);
-    const auto named = std::ranges::find(artefact, word) != artefact.end();
+    const auto named = std::ranges::any_of(artefact, [&](const std::string& path) {
+      return word == path || (word.starts_with(path) && word[path.size()] == '/');
+    });
     placed += named ? root + "/" + word : run.substr(at, end - at);
     if (end < run.size()) placed += ' ';
     at = end + 1;

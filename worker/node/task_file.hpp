@@ -24,8 +24,9 @@ std::string inspiration_branch(int place);
 /// The file's text. Strings that are not UTF-8 have their bad bytes replaced.
 std::string make_task_json(const v1::Lease& lease, const task_extras& extras);
 
-/// `run` of the manifest with every word that names an artefact path replaced by its place under
-/// `root`: "python3 build/agent.py" → "python3 /germline/artefact/build/agent.py".
+/// `run` of the manifest with every word that names an artefact path, or one beneath it, replaced
+/// by its place under `root`: "python3 build/agent.py" → "python3
+/// /germline/artefact/build/agent.py".
 std::string place_run_command(const std::string& run, const std::vector<std::string>& artefact,
                               const std::string& root);
 

@@ -54,6 +54,8 @@ TEST_CASE("words of the run command that name artefacts are found under the arte
   CHECK(place_run_command("python3 build/agent.py --fast", artefact, "/a") ==
         "python3 /a/build/agent.py --fast");
   CHECK(place_run_command("./build/agent", artefact, "/a") == "/a/build/agent");
+  CHECK(place_run_command("build/agent/run x", artefact, "/a") == "/a/build/agent/run x");
+  CHECK(place_run_command("build/agents", artefact, "/a") == "build/agents");
   CHECK(place_run_command("true", artefact, "/a") == "true");
   CHECK(place_run_command("", artefact, "/a").empty());
 }

@@ -120,6 +120,80 @@ bool streams(const json& request) {
          request["stream"].get<bool>();
 }
 
+bool has_input(const json& request) {
+  return request.is_object() && request.contains("model") && request["model"].is_string() &&
+         request.contains("input") &&
+         (request["input"].is_string() ||
+          (request["input"].is_array() && !request["input"].empty()));
+}
+
+/// A function among the `tools` of a Responses request, of one of its namespaces, or of an item of
+/// its input that offers more; null: none. With the name of its namespace.
+struct offered_function {
+  const json* schema = nullptr;
+  std::string within;
+};
+
+offered_function function_of(const json& holder, const std::string& within = "") {
+  const auto tools = holder.find("tools");
+  if (tools == holder.end() || !tools->is_array()) return {};
+  for (const auto& tool : *tools) {
+    const auto type = tool.value("type", "");
+    if (type == "function") return {&tool, within};
+    if (type != "namespace") continue;
+    if (auto inner = function_of(tool, tool.value("name", "")); inner.schema) return inner;
+  }
+  return {};
+}
+
+offered_function function_in(const json& request) {
+  auto found = function_of(request);
+  if (found.schema != nullptr || !request["input"].is_array()) return found;
+  for (const auto& item : request["input"]) {
+    if (found = function_of(item); found.schema != nullptr) return found;
+  }
+  return {};
+}
+
+bool output_returned(const json& input, const std::string& call_id) {
+  if (!input.is_array()) return false;
+  for (const auto& item : input) {
+    if (item.is_object() && item.value("type", json()) == "function_call_output" &&
+        item.value("call_id", json()) == call_id) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The same response as the stream of events that the Responses API defines.
+std::string responses_stream(json response) {
+  const json item = response["output"][0];
+  json begun = response;
+  begun["status"] = "in_progress";
+  begun["output"] = json::array();
+  begun["usage"] = nullptr;
+  const auto event = [](const char* type, json data) {
+    data["type"] = type;
+    return sse(type, data);
+  };
+  auto text = event("response.created", {{"response", begun}});
+  json opened = item;
+  opened["status"] = "in_progress";
+  text += event("response.output_item.added", {{"output_index", 0}, {"item", opened}});
+  json delta = {{"item_id", item["id"]}, {"output_index", 0}};
+  if (item["type"] == "function_call") {
+    delta["delta"] = item["arguments"];
+    text += event("response.function_call_arguments.delta", delta);
+  } else {
+    delta["content_index"] = 0;
+    delta["delta"] = item["content"][0]["text"];
+    text += event("response.output_text.delta", delta);
+  }
+  text += event("response.output_item.done", {{"output_index", 0}, {"item", item}});
+  return text + event("response.completed", {{"response", std::move(response)}});
+}
+
 }  // namespace
 
 stand_in_reply exchange::complain(std::string text) {
@@ -141,6 +215,7 @@ stand_in_reply exchange::answer(std::string_view method, std::string_view path,
     }
     if (path == "/v1/messages") return anthropic(body);
     if (path == "/v1/chat/completions") return openai(body);
+    if (path == "/v1/responses") return responses(body);
   } catch (const json::exception& failure) {
     return complain(std::string("the request is not of the API's form: ") + failure.what());
   }
@@ -216,6 +291,43 @@ stand_in_reply exchange::openai(std::string_view body) {
       json::array({{{"index", 0}, {"delta", json::object()}, {"finish_reason", finish}}});
   text += "data: " + reply.dump() + "\n\ndata: [DONE]\n\n";
   return {200, "text/event-stream", text};
+}
+
+stand_in_reply exchange::responses(std::string_view body) {
+  ++record_.requests;
+  const auto request = json::parse(body);
+  if (!has_input(request)) return complain("the request lacks model or input");
+  const json part = {{"type", "output_text"}, {"text", "done"}, {"annotations", json::array()}};
+  json item = {{"id", "msg_probation"},
+               {"type", "message"},
+               {"role", "assistant"},
+               {"status", "completed"},
+               {"content", json::array({part})}};
+  const auto offered = function_in(request);
+  if (!call_id_.empty() && output_returned(request["input"], call_id_)) {
+    record_.tool_returned = true;
+  } else if (offered.schema != nullptr && call_id_.empty()) {
+    record_.called_tool = offered.schema->at("name").get<std::string>();
+    record_.valid_request = true;
+    call_id_ = std::string(call_prefix) + "1";
+    item = {
+        {"id", "fc_probation"},
+        {"type", "function_call"},
+        {"status", "completed"},
+        {"call_id", call_id_},
+        {"name", record_.called_tool},
+        {"arguments", sample_input(offered.schema->value("parameters", json::object())).dump()}};
+    if (!offered.within.empty()) item["namespace"] = offered.within;
+  }
+  json response = {{"id", "resp_probation"},
+                   {"object", "response"},
+                   {"created_at", 0},
+                   {"status", "completed"},
+                   {"model", request["model"]},
+                   {"output", json::array({item})},
+                   {"usage", {{"input_tokens", 1}, {"output_tokens", 1}, {"total_tokens", 2}}}};
+  if (streams(request)) return {200, "text/event-stream", responses_stream(std::move(response))};
+  return {200, "application/json", response.dump()};
 }
 
 std::string exchange::record_json() const {

@@ -1,6 +1,6 @@
 // exchange: what the stand-in model of probation answers, and what it learnt of the artefact from
-// its requests. Pure; no sockets. Dialects: Anthropic Messages and OpenAI Chat Completions.
-// One thread at a time.
+// its requests. Pure; no sockets. Dialects: Anthropic Messages, and OpenAI's Chat Completions and
+// Responses. One thread at a time.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace germline::worker {
 /// What the artefact has shown so far.
 struct probation_record {
   int requests = 0;
-  bool valid_request = false;  // a request with a model, messages and at least one tool
+  bool valid_request = false;  // with a model, messages (or input) and at least one tool
   bool tool_returned = false;  // the result of the offered tool that was called came back
   std::string called_tool;
   std::string complaint;  // why the latest invalid request was invalid; empty if none was
@@ -37,6 +37,7 @@ class exchange {
  private:
   stand_in_reply anthropic(std::string_view body);
   stand_in_reply openai(std::string_view body);
+  stand_in_reply responses(std::string_view body);
   stand_in_reply complain(std::string text);
 
   probation_record record_;

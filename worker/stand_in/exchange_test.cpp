@@ -89,3 +89,33 @@ TEST_CASE("chat completions are understood as well") {
   talk.answer("POST", "/v1/chat/completions", request.dump());
   CHECK(talk.record().passed());
 }
+
+TEST_CASE("responses are understood as well, streaming or not, wherever the tools stand") {
+  for (const bool stream : {false, true}) {
+    exchange talk;
+    const json function = {{"type", "function"}, {"name", "exec"}, {"parameters", json::object()}};
+    const json tools = json::array(
+        {{{"type", "custom"}, {"name", "patch"}},
+         {{"type", "namespace"}, {"name", "shell"}, {"tools", json::array({function})}}});
+    json request = {{"model", "m"},
+                    {"stream", stream},
+                    {"input", json::array({{{"role", "user"}, {"content", "x"}}})}};
+    if (stream) {
+      request["tools"] = tools;
+    } else {
+      request["input"].push_back({{"type", "additional_tools"}, {"tools", tools}});
+    }
+    const auto first = talk.answer("POST", "/v1/responses", request.dump());
+    REQUIRE(first.status == 200);
+    CHECK((first.content_type == "text/event-stream") == stream);
+    const auto completed = first.body.rfind("data: ");
+    const auto told = json::parse(stream ? first.body.substr(completed + 6) : first.body);
+    const auto call = (stream ? told["response"] : told)["output"][0];
+    CHECK(call["name"] == "exec");
+    CHECK(call["namespace"] == "shell");
+    request["input"].push_back(
+        {{"type", "function_call_output"}, {"call_id", call["call_id"]}, {"output", "ok"}});
+    talk.answer("POST", "/v1/responses", request.dump());
+    CHECK(talk.record().passed());
+  }
+}

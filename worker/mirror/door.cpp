@@ -1,0 +1,123 @@
+#include "worker/mirror/door.hpp"
+
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "common/log.hpp"
+#include "worker/mirror/session.hpp"
+
+namespace germline::worker {
+namespace {
+
+constexpr std::size_t troubles_max = 1'000;
+
+}  // namespace
+
+door::door(door_settings settings, const mirror_routes& routes, const clock& time,
+           unique_fd listener)
+    : settings_(std::move(settings)),
+      routes_(routes),
+      time_(time),
+      listener_(std::move(listener)),
+      deadline_boot_ms_(settings_.deadline_boot_ms) {}
+
+void door::accept_waiting() {
+  for (;;) {
+    unique_fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    {
+      const std::scoped_lock lock(mutex_);
+      const auto most = static_cast<std::size_t>(settings_.limits.connections);
+      if (cut_ || connections_.size() >= most) continue;
+      connections_.insert(socket.get());
+    }
+    std::thread([self = shared_from_this(), fd = socket.release()] {
+      const unique_fd connection(fd);
+      serve_connection(*self, connection.get());
+      self->left(connection.get());
+    }).detach();
+  }
+}
+
+void door::left(int connection) {
+  const std::scoped_lock lock(mutex_);
+  connections_.erase(connection);
+}
+
+bool door::alive() const {
+  return !cut_ && time_.boot_ms() < deadline_boot_ms_;
+}
+
+bool door::renew(std::int64_t deadline_boot_ms) {
+  if (!alive()) return false;
+  deadline_boot_ms_ = deadline_boot_ms;
+  return true;
+}
+
+void door::cut() {
+  const std::scoped_lock lock(mutex_);
+  cut_ = true;
+  listener_.reset();
+  for (const int connection : connections_) ::shutdown(connection, SHUT_RDWR);
+}
+
+bool door::is_over() const {
+  const std::scoped_lock lock(mutex_);
+  return cut_ && connections_.empty();
+}
+
+mirror_account door::account() const {
+  const std::scoped_lock lock(mutex_);
+  auto told = account_;
+  if (!troubles_.empty()) {
+    const auto& [target, why] = *troubles_.begin();
+    told.trouble = target + ": " + why;
+    if (troubles_.size() > 1) {
+      told.trouble += " (and " + std::to_string(troubles_.size() - 1) + " more)";
+    }
+  }
+  return told;
+}
+
+bool door::count_request() {
+  const std::scoped_lock lock(mutex_);
+  if (account_.requests >= settings_.limits.requests) {
+    past_bound(std::to_string(settings_.limits.requests) + " requests");
+    return false;
+  }
+  ++account_.requests;
+  return true;
+}
+
+bool door::count_bytes(std::size_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  account_.bytes += static_cast<std::int64_t>(bytes);
+  if (account_.bytes <= settings_.limits.bytes) return true;
+  past_bound(std::to_string(settings_.limits.bytes) + " bytes");
+  return false;
+}
+
+void door::past_bound(const std::string& which) {
+  if (!account_.past_bound.empty()) return;
+  account_.past_bound = which;
+  log_warning("{}: past its bound of {}", settings_.id, which);
+}
+
+bool door::is_past_bound() const {
+  const std::scoped_lock lock(mutex_);
+  return !account_.past_bound.empty();
+}
+
+void door::note_came(const std::string& target) {
+  const std::scoped_lock lock(mutex_);
+  troubles_.erase(target);
+}
+
+void door::note_trouble(const std::string& target, const std::string& why) {
+  log_warning("{}: {}: {}", settings_.id, target, why);
+  const std::scoped_lock lock(mutex_);
+  if (troubles_.size() < troubles_max) troubles_[target] = why;
+}
+
+}  // namespace germline::worker

@@ -1,0 +1,323 @@
+#include "worker/mirror/session.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+#include "worker/mirror/door.hpp"
+#include "worker/mirror/download.hpp"
+
+namespace germline::worker {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr std::uint32_t max_head_bytes = 16 * 1024;
+constexpr std::int64_t client_head_ms = 30'000;
+constexpr int look_every_ms = 50;  // whether the door was cut
+constexpr int redirects_max = 5;
+constexpr std::size_t header_value_max = 1'024;
+constexpr std::array<std::string_view, 3> headers_out = {"accept", "accept-encoding",
+                                                         "if-none-match"};
+constexpr std::array<std::string_view, 5> headers_in = {"content-type", "content-encoding",
+                                                        "content-length", "etag", "cache-control"};
+
+bool is_plain_value(std::string_view value) {
+  return value.size() <= header_value_max &&
+         std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+bool is_redirect(unsigned status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/// Of a mirror that does not do its part now, and may later.
+bool is_trouble(unsigned status) {
+  return status >= 500 || status == 429 || status == 408;
+}
+
+class session final : public download_sink {
+ public:
+  session(door& owner, int socket)
+      : owner_(owner),
+        socket_(socket),
+        upstream_(owner.settings().limits, [this] { return !owner_.alive() || client_is_gone(); }) {
+  }
+
+  void run() {
+    while (serve_one()) {
+    }
+  }
+
+  bool on_head(const download_head& head) override;
+  bool on_data(std::string_view bytes) override;
+
+ private:
+  bool serve_one();
+  bool read_head(http::request_parser<http::empty_body>& parser);
+  bool forward(const mirror_route& route);
+  bool refuse(unsigned status, const std::string& why);
+  bool send(std::string_view bytes);
+  bool wait(short events, std::int64_t longest_ms);
+  bool client_is_gone() const;
+  std::optional<std::string> why_not_followed(const mirror_config& mirror,
+                                              const std::string& to) const;
+
+  door& owner_;
+  const int socket_;
+  downloader upstream_;
+  const system_clock_source time_;
+  std::string unread_;
+  // Of the present request.
+  std::string target_;
+  bool head_only_ = false;
+  bool keep_alive_ = true;
+  std::vector<std::string> headers_;
+  unsigned status_ = 0;    // of the mirror's answer; 0: none came
+  bool begun_ = false;     // the client has the head of the answer
+  bool chunked_ = false;   // its body comes in chunks
+  bool has_body_ = false;  // one comes
+  bool client_failed_ = false;
+};
+
+/// Waits for the socket; false: cut, or too long.
+bool session::wait(short events, std::int64_t longest_ms) {
+  const auto until = time_.boot_ms() + longest_ms;
+  while (owner_.alive() && time_.boot_ms() < until) {
+    pollfd watched{socket_, events, 0};
+    const int ready = ::poll(&watched, 1, look_every_ms);
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return false;
+  }
+  return false;
+}
+
+bool session::client_is_gone() const {
+  char ignored = 0;
+  const auto got = ::recv(socket_, &ignored, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+bool session::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+      continue;
+    }
+    if (sent < 0 && errno == EINTR) continue;
+    const bool full = sent < 0 && errno == EAGAIN;
+    if (!full || !wait(POLLOUT, owner_.settings().limits.silence_ms)) {
+      client_failed_ = true;
+      return false;
+    }
+  }
+  return true;
+}
+
+bool session::read_head(http::request_parser<http::empty_body>& parser) {
+  parser.header_limit(max_head_bytes);
+  const auto until = time_.boot_ms() + client_head_ms;
+  for (;;) {
+    if (!unread_.empty()) {
+      boost::system::error_code failed;
+      const auto used = parser.put(boost::asio::buffer(unread_), failed);
+      unread_.erase(0, used);
+      if (parser.is_header_done()) return true;
+      if (failed && failed != http::error::need_more) {
+        refuse(400, "the request cannot be read");
+        return false;
+      }
+      if (unread_.size() > max_head_bytes) {
+        refuse(431, "the request's head is too large");
+        return false;
+      }
+    }
+    if (!wait(POLLIN, until - time_.boot_ms())) return false;
+    std::array<char, 8'192> bytes{};
+    const auto got = ::recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (got <= 0) return false;
+    unread_.append(bytes.data(), static_cast<std::size_t>(got));
+  }
+}
+
+bool session::serve_one() {
+  http::request_parser<http::empty_body> parser;
+  target_.clear();
+  head_only_ = begun_ = chunked_ = has_body_ = false;
+  keep_alive_ = true;
+  if (!read_head(parser)) return false;
+  const auto& head = parser.get();
+  target_.assign(head.target().data(), head.target().size());
+  head_only_ = head.method() == http::verb::head;
+  keep_alive_ = head.keep_alive();
+  if (head.version() != 11) return refuse(400, "only HTTP/1.1 is spoken here");
+  // A body that is left would be taken for the next request.
+  const bool has_length = head.find(http::field::content_length) != head.end() &&
+                          head[http::field::content_length] != "0";
+  if (has_length || head.find(http::field::transfer_encoding) != head.end()) {
+    return refuse(400, "a request has no body here");
+  }
+  if (head.method() != http::verb::get && !head_only_) {
+    return refuse(405, "only GET and HEAD are answered here: mirrors are read, never written");
+  }
+  const auto found = owner_.routes().find(target_, owner_.settings().mirrors);
+  if (const auto* refusal = std::get_if<route_refusal>(&found)) {
+    return refuse(refusal->status, refusal->message);
+  }
+  if (!owner_.count_request() || owner_.is_past_bound()) {
+    return refuse(403, "this fetch is past its bound of " + owner_.account().past_bound);
+  }
+  headers_.clear();
+  for (const auto name : headers_out) {
+    const auto value = head.find(boost::beast::string_view(name.data(), name.size()));
+    if (value == head.end()) continue;
+    const std::string_view text(value->value().data(), value->value().size());
+    if (is_plain_value(text)) headers_.push_back(std::string(name) + ": " + std::string(text));
+  }
+  return forward(std::get<mirror_route>(found));
+}
+
+bool session::refuse(unsigned status, const std::string& why) {
+  if (begun_) return false;
+  const auto reason = http::obsolete_reason(static_cast<http::status>(status));
+  const auto body = nlohmann::json{{"error", why}}.dump(-1, ' ', false,
+                                                        nlohmann::json::error_handler_t::replace) +
+                    "\n";
+  // What else the client sent of a request that was refused is not read.
+  const bool goes_on = keep_alive_ && (status == 403 || status == 404 || status >= 500);
+  std::string text =
+      "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason) +
+      "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
+      "\r\nconnection: " + (goes_on ? "keep-alive" : "close") + "\r\n\r\n";
+  if (!head_only_) text += body;
+  if (!send(text) || goes_on) return !client_failed_;
+  // Closing with unread bytes would reset the connection, and the refusal be lost with it.
+  ::shutdown(socket_, SHUT_WR);
+  std::array<char, 8'192> ignored{};
+  for (int turns = 0; turns < 1'000 && wait(POLLIN, 1'000); ++turns) {
+    if (::recv(socket_, ignored.data(), ignored.size(), MSG_DONTWAIT) <= 0) break;
+  }
+  return false;
+}
+
+bool session::on_head(const download_head& head) {
+  status_ = head.status;
+  if (is_redirect(status_)) return true;  // it is judged when it is whole
+  has_body_ = !head_only_ && status_ != 204 && status_ != 304;
+  bool has_length = false;
+  std::string text = "HTTP/1.1 " + std::to_string(status_) + " " +
+                     std::string(http::obsolete_reason(static_cast<http::status>(status_))) +
+                     "\r\n";
+  for (const auto name : headers_in) {
+    const auto there =
+        std::ranges::find_if(head.headers, [&](const auto& one) { return one.first == name; });
+    if (there == head.headers.end() || !is_plain_value(there->second)) continue;
+    const bool is_length = name == "content-length";
+    if (is_length && (there->second.empty() || there->second.size() > 18 ||
+                      there->second.find_first_not_of("0123456789") != std::string::npos)) {
+      continue;
+    }
+    has_length = has_length || is_length;
+    text += std::string(name) + ": " + there->second + "\r\n";
+  }
+  chunked_ = has_body_ && !has_length;
+  if (chunked_) text += "transfer-encoding: chunked\r\n";
+  text += std::string("connection: ") + (keep_alive_ ? "keep-alive" : "close") + "\r\n\r\n";
+  begun_ = true;
+  return send(text);
+}
+
+bool session::on_data(std::string_view bytes) {
+  if (!owner_.alive() || !owner_.count_bytes(bytes.size())) return false;
+  if (!begun_ || !has_body_) return true;  // of a redirect
+  if (!chunked_) return send(bytes);
+  std::array<char, 32> size{};
+  const int length = std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
+  return send({size.data(), static_cast<std::size_t>(length)}) && send(bytes) && send("\r\n");
+}
+
+/// Why a redirect is not followed; none: it is.
+std::optional<std::string> session::why_not_followed(const mirror_config& mirror,
+                                                     const std::string& to) const {
+  const auto slashes = to.find("://");
+  const auto rest = slashes == to.npos ? std::string() : to.substr(slashes + 3);
+  const auto authority = rest.substr(0, rest.find_first_of("/?#"));
+  const auto where = parse_mirror_url(to.substr(0, slashes) + "://" + authority);
+  const auto own = parse_mirror_url(mirror.url);
+  if (!where || !own) return "the mirror redirects to what is no plain https URL";
+  const bool is_own = where->scheme == own->scheme && where->authority == own->authority;
+  if (is_own) return std::nullopt;
+  const bool allowed =
+      where->scheme == "https" &&
+      std::ranges::find(mirror.redirects, where->authority) != mirror.redirects.end();
+  if (allowed) return std::nullopt;
+  return "the mirror redirects to " + where->authority +
+         ", which is not among its `redirects` in the mirrors' configuration";
+}
+
+bool session::forward(const mirror_route& route) {
+  auto url = route.mirror->url + route.path;
+  for (int hops = 0; hops <= redirects_max; ++hops) {
+    status_ = 0;
+    const auto ended = upstream_.get(url, route.mirror->ca_file, head_only_, headers_, *this);
+    if (ended.how == download_end::given_up) {
+      if (!owner_.alive() || client_failed_ || begun_) return false;
+      if (owner_.is_past_bound()) {
+        return refuse(403, "this fetch is past its bound of " + owner_.account().past_bound);
+      }
+      return false;
+    }
+    if (ended.how != download_end::complete) {
+      const bool silent = ended.how == download_end::timed_out;
+      const auto why = "the mirror '" + route.mirror->name + "' " +
+                       (silent   ? "is silent"
+                        : begun_ ? "broke off its answer"
+                                 : "does not answer") +
+                       ": " + ended.why;
+      owner_.note_trouble(target_, why);
+      return refuse(silent ? 504 : 502, why);
+    }
+    if (is_redirect(status_)) {
+      const auto why = ended.redirect_to.empty()
+                           ? "the mirror redirects to nowhere"
+                           : why_not_followed(*route.mirror, ended.redirect_to);
+      if (why) {
+        owner_.note_trouble(target_, *why);
+        return refuse(502, *why);
+      }
+      url = ended.redirect_to;
+      continue;
+    }
+    if (is_trouble(status_)) {
+      owner_.note_trouble(target_, "the mirror '" + route.mirror->name + "' answers with HTTP " +
+                                       std::to_string(status_));
+    } else {
+      owner_.note_came(target_);
+    }
+    if (chunked_ && !send("0\r\n\r\n")) return false;
+    return keep_alive_;
+  }
+  const std::string why = "the mirror redirects again and again";
+  owner_.note_trouble(target_, why);
+  return refuse(502, why);
+}
+
+}  // namespace
+
+void serve_connection(door& owner, int socket) {
+  session(owner, socket).run();
+}
+
+}  // namespace germline::worker
