@@ -244,14 +244,32 @@ raise SystemExit(3)
         self.hostile("many", "for i in range(101_000):\n  open(f'{i:06}', 'w').close()\n",
                      ["No space left on device"])
 
-    def test_no_right_of_a_file_is_kept_but_that_it_runs(self):
+    def test_no_right_of_a_file_is_kept_but_that_it_runs_and_every_name_is(self):
         layers = self.layers()
-        place = self.genome(command="cp /bin/true suid && chmod 6777 suid", salt="suid")
+        place = self.genome(command="python3 package.json", salt="names")
+        self.fleet.write(place, "package.json", """
+import os, shutil
+shutil.copy('/bin/true', 'suid')
+os.chmod('suid', 0o6777)
+long = '/'.join(['a' * 120] * 4)
+os.makedirs(long)
+for name in (long + '/file', 'h\u00fclse', b'latin-\\xfc', 'a name\\nof two lines'):
+    open(name, 'w').close()
+os.symlink('/'.join(['..'] * 4) + '/suid', long + '/link')
+os.link('suid', 'again')
+""")
         self.uses(place, '[ -x /deps/suid ] && [ ! -u /deps/suid ] && [ ! -w /deps/suid ]')
-        _, ended = self.fleet.settled(self.fleet.run(place), 1, 150)
-        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED")
+        tree, ended = self.fleet.settled(self.fleet.run(place), 1, 150)
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", tree["run"])
         (layer,) = self.layers() - layers
-        self.assertEqual(os.stat(layer + "/tree/suid").st_mode & 0o7777, 0o555)
+        for name in ("suid", "again"):
+            self.assertEqual(os.stat(f"{layer}/tree/{name}").st_mode & 0o7777, 0o555)
+        kept = os.listdir((layer + "/tree").encode())
+        for name in ("h\u00fclse".encode(), b"latin-\xfc", b"a name\nof two lines"):
+            self.assertIn(name, kept)
+        deep = layer + "/tree/" + "/".join(["a" * 120] * 4)
+        self.assertEqual(sorted(os.listdir(deep)), ["file", "link"])
+        self.assertTrue(os.path.samefile(deep + "/link", layer + "/tree/suid"))
 
     def test_what_is_kept_survives_the_worker_and_what_is_damaged_is_fetched_again(self):
         layers = self.layers()

@@ -197,7 +197,7 @@ result<std::optional<refusal>> deps_fetch::read_input(const deps_wish& wish, inp
   const auto& deps = wish.commands->deps;
   process_spec spec;
   spec.argv = {"tar",
-               "--format=posix",
+               "--format=gnu",
                "--sort=name",
                "-C",
                genome_root(*wish.commands, "/workspace"),
@@ -345,15 +345,14 @@ result<std::optional<refusal>> deps_fetch::take_out(live_sandbox& box, const dep
   const auto& bounds = store_->bounds();
   const auto disk = fetch_policy(wish).scratch.back().bytes;
   process_spec spec;
+  // Not posix: its names are UTF-8 by rule, and a name is what bytes it has.
   spec.argv = {"tar",
-               "--format=posix",
+               "--format=gnu",
                "--sort=name",
                "--owner=0",
                "--group=0",
                "--mtime=@0",
                "--hard-dereference",
-               "--pax-option=delete=atime,"
-               "delete=ctime",
                "-C",
                deps_place,
                "-cf",
