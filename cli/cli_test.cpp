@@ -289,7 +289,7 @@ TEST_CASE("doctor names the helper programs that are missing") {
   CHECK(helpers(fs::path(GERMLINE_BINARY).parent_path().string()) == "ok");
   fs::create_directories(place.at("bin"));
   for (const char* name : {"germline-zygote", "germline-init", "germline-as-candidate",
-                           "germline-gateway", "germline-importer"}) {
+                           "germline-gateway", "germline-importer", "germline-mirror"}) {
     std::ofstream(place.at("bin/") + name) << "#!/bin/sh\n";
     fs::permissions(place.at("bin/") + name, fs::perms::owner_all);
   }

@@ -9,6 +9,7 @@
 #include "cli/render/render.hpp"
 #include "cli/version.hpp"
 #include "sandbox/doctor.hpp"
+#include "worker/mirror/config.hpp"
 
 namespace germline::cli {
 namespace {
@@ -71,6 +72,25 @@ check check_helpers(const config& settings) {
   return found;
 }
 
+/// Which mirrors a worker of this machine would have.
+check check_mirrors(const config& settings) {
+  check found{"mirrors", true, false, "", ""};
+  const auto read =
+      worker::load_mirrors(settings.get("worker.mirrors"), settings.get("worker.mirrors_config"));
+  if (!read) {
+    found.ok = false;
+    found.detail = read.error().message();
+    found.hint = "docs/deps.md says what a mirror needs";
+    return found;
+  }
+  for (const auto& one : *read) {
+    found.detail += (found.detail.empty() ? "" : ", ") + one.name + " at " + one.url;
+  }
+  if (read->empty())
+    found.detail = "none: genomes with [deps] cannot be served (--mirror NAME=URL)";
+  return found;
+}
+
 std::vector<check> all_checks(const session& with) {
   std::vector<check> checks;
   checks.push_back({"version", true, true, std::string(version), ""});
@@ -87,6 +107,7 @@ std::vector<check> all_checks(const session& with) {
                       std::move(probe.hint)});
   }
   checks.push_back(check_helpers(with.settings));
+  checks.push_back(check_mirrors(with.settings));
   checks.push_back({"state_dir", true, false, with.settings.get("state_dir"), ""});
   checks.push_back(check_coordinator(with));
   return checks;

@@ -17,6 +17,7 @@
 #include "common/log.hpp"
 #include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
+#include "worker/mirror/config.hpp"
 
 namespace germline::cli {
 namespace {
@@ -340,6 +341,12 @@ exit_code run_up(const session& with, const up_options& options) {
     return with.fail({error_code::permission_denied,
                       "up needs root, since making sandboxes does; its services then give root "
                       "up. Try: sudo germline up"});
+  }
+  // A worker that cannot read them would end again and again.
+  if (const auto mirrors = worker::load_mirrors(with.settings.get("worker.mirrors"),
+                                                with.settings.get("worker.mirrors_config"));
+      !mirrors) {
+    return with.fail(mirrors.error());
   }
   const auto workers = options.workers.value_or(1);
   const auto lock = take_places(with.settings, workers);

@@ -250,6 +250,19 @@ TEST_CASE("a service that is refused is not started again") {
   CHECK(std::count(starts.begin(), starts.end(), '\n') == 1);
 }
 
+TEST_CASE("mirrors reach the worker") {
+  config_sources sources;
+  sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };
+  sources.flags = {{"worker.mirrors", "npm=https://mirror.example"},
+                   {"worker.mirrors_config", "/etc/mirrors.toml"}};
+  const auto plan = plan_of(*config::load(sources), "/bin/germline", {""});
+  const auto& with = plan.workers.at(0).with;
+  for (const auto* wanted : {"GERMLINE_WORKER_MIRRORS=npm=https://mirror.example",
+                             "GERMLINE_WORKER_MIRRORS_CONFIG=/etc/mirrors.toml"}) {
+    CHECK(std::count(with.begin(), with.end(), wanted) == 1);
+  }
+}
+
 TEST_CASE("keys reach the worker and not the coordinator") {
   config_sources sources;
   sources.environment = [](std::string_view) -> std::optional<std::string> { return {}; };

@@ -118,6 +118,12 @@ TEST_CASE("a worker's tags are one text, or in the file a list") {
   const auto wrong = config::load(sources_with({{"GERMLINE_WORKER_TAGS", "gpu,Zone"}}));
   REQUIRE(!wrong);
   CHECK(wrong.error().message().find("GERMLINE_WORKER_TAGS: `worker.tags`: 'Zone' is no tag") == 0);
+  listed.file_text = "schema = 1\n[worker]\nmirrors = [\"npm=https://mirror.example\"]\n";
+  CHECK(config::load(listed)->get("worker.mirrors") == "npm=https://mirror.example");
+  const auto plain = config::load(sources_with({{"GERMLINE_WORKER_MIRRORS", "npm=http://a.b"}}));
+  REQUIRE(!plain);
+  CHECK(plain.error().message().find("GERMLINE_WORKER_MIRRORS: `worker.mirrors`: ") == 0);
+  CHECK(plain.error().message().find("loopback") != std::string::npos);
   listed.file_text = "schema = 1\nstate_dir = [\"/a\", \"/b\"]\n";
   REQUIRE(!config::load(listed));
   CHECK(config::load(listed).error().message() == "c.toml:2: `state_dir` takes one value");

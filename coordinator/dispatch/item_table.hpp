@@ -29,12 +29,13 @@ struct item_offer {
   std::string run = {};
   run_share share = {};  // of the run, where the dispatcher does not know better
   bool is_evaluation = false;
-  bool has_choice = false;  // of models: another may be had where one cannot be served
-  bool is_again = false;    // of a replay: what answers for its model is on some workers alone
+  bool has_choice = false;   // of models: another may be had where one cannot be served
+  bool is_again = false;     // of a replay: what answers for its model is on some workers alone
+  bool is_founding = false;  // no lineage waits for a person yet: it waits for a worker itself
 
   /// What a worker is remembered not to serve for now; empty: nothing is remembered.
   std::string served_as() const {
-    if (is_again) return item.str();
+    if (is_again || is_founding) return item.str();
     return is_evaluation ? run : std::string();
   }
 

@@ -113,6 +113,24 @@ TEST_CASE_FIXTURE(measuring,
   CHECK(why_unserved(s, s.items.at(item.str()).offer).empty());
 }
 
+TEST_CASE_FIXTURE(measuring, "a seed waits for a worker that can serve it") {
+  join("w1");
+  const item_id item = item_id::make(time, random);
+  item_offer seed{item, "run_a", 0, 0, {}};
+  seed.run = "run_a";
+  seed.is_founding = true;
+  out = apply(s, item_offered{seed});
+  REQUIRE(leased(item) == "w1");
+  end("w1", grant(item), {"no mirror `npm`", 0, true});
+  CHECK(find<item_held>() == nullptr);
+  CHECK(find<record_lost>()->excused);
+  CHECK(why_unserved(s, s.items.at(item.str()).offer) ==
+        "a worker that can serve it; w1 cannot: no mirror `npm`");
+  join("w2");
+  CHECK(leased(item) == "w2");
+  CHECK(s.items.at(item.str()).offer.lost == 0);
+}
+
 TEST_CASE_FIXTURE(measuring, "what is done again goes to a worker that has its transcript") {
   join("w1");
   const item_id item = item_id::make(time, random);

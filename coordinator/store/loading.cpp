@@ -31,7 +31,8 @@ result<dispatch::item_offer> store::offer_of(const item_id& item) {
         {static_cast<int>(integer(row, 6)), static_cast<int>(integer(row, 7))},
         integer(row, 8) == v1::WORK_KIND_EVALUATE,
         integer(row, 9) != 0,
-        integer(row, 10) != 0};
+        integer(row, 10) != 0,
+        integer(row, 8) == v1::WORK_KIND_FOUND};
   });
 }
 
@@ -89,7 +90,8 @@ void read_items(SQLite::Database& db, records::loaded& out) {
                   {static_cast<int>(integer(row, 11)), static_cast<int>(integer(row, 12))},
                   item.kind == v1::WORK_KIND_EVALUATE,
                   integer(row, 13) != 0,
-                  integer(row, 14) != 0};
+                  integer(row, 14) != 0,
+                  item.kind == v1::WORK_KIND_FOUND};
     if (auto attempt = attempt_id::parse(text(row, 6))) {
       item.attempt = *attempt;
       item.worker = text(row, 7);

@@ -27,6 +27,12 @@ PACKAGES = [LEAF, TREE]
 WANTED = {"@orchard/quince": "1.0.0"}
 NPM = "npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=0"
 
+EVALUATOR = """#!/bin/sh
+[ "$(/deps/node_modules/.bin/quince)" = "leaf of a tree" ] || exit 9
+read -r rows
+printf '{"score": %d}' "$rows" >&3
+"""
+
 DEPS = """
 [deps]
 files = ["package.json", "package-lock.json"]
@@ -77,17 +83,23 @@ class Deps(unittest.TestCase):
         run = self.fleet.run(place)
         tree, _ = self.fleet.settled(run, 1, 150)
         self.assertEqual(tree["run"]["found_state"], "refused")
-        found = next(i for i in tree["iterations"] if i["kind"] == "WORK_KIND_FOUND")
-        self.assertEqual(found["reason"], "deps", found)
-        shown = self.fleet.call("show", found["iteration_id"]).stdout
+        shown = tree["run"]["found_details"]
         for text in says:
             self.assertIn(text, shown)
         return shown
 
     def test_they_are_fetched_once_and_are_in_every_sandbox(self):
-        place = self.uses(self.genome())
-        run = self.fleet.run(place, 2)
-        tree, ended = self.fleet.settled(run, 2, 200)
+        place = self.genome()
+        with open(place + "/genome.toml", "a") as file:
+            file.write('\n[fitness]\ncommand = "protected/evaluate"\nrun = "build/evolve rows"\n')
+        self.fleet.write(place, "protected/evaluate", EVALUATOR)
+        os.chmod(place + "/protected/evaluate", 0o755)
+        run = self.fleet.run(self.uses(place), 2)
+        tree = self.fleet.measured(run, 2, 200)
+        ended = [i for i in tree["iterations"] if i["kind"] == "WORK_KIND_ITERATE"]
+        # The founder and two more, by an evaluator and a candidate that both need them.
+        self.assertEqual([e["ending"] for e in tree["evaluations"]], ["ENDING_SCORED"] * 3,
+                         json.dumps(tree["evaluations"], indent=1))
         self.assertEqual([i["ending"] for i in ended], ["ENDING_EVOLVED"] * 2,
                          json.dumps(tree, indent=1))
         # Each tarball once: the founding fetched them, no iteration did.
@@ -117,18 +129,39 @@ class Deps(unittest.TestCase):
         _, ended = self.fleet.settled(self.fleet.run(place), 1)
         self.assertEqual(ended[0]["ending"], "ENDING_REJECTED")
         self.assertEqual(ended[0]["reason"], "protected")
-        self.assertIn("package.json", self.fleet.call("show", ended[0]["iteration_id"]).stdout)
+        self.assertIn("package.json", ended[0]["details"])
 
-    def test_without_the_mirror_it_pauses_and_says_what_is_missing(self):
-        place = self.genome(mirror="wheels")
-        run = self.fleet.run(place)
+    def restart_worker(self, mirrors):
+        self.fleet.environment["GERMLINE_WORKER_MIRRORS"] = mirrors
+        self.fleet.kill_and_restart("worker")
+        self.fleet.await_worker()
 
-        def told():
+    def told(self, run, words):
+        def tells():
             text = self.fleet.call("tree", run).stdout
-            return text if "no mirror `wheels`" in text else None
-        text = self.fleet.wait(told, "the tree says that there is no mirror")
-        self.assertIn("--mirror wheels=URL", text)
-        self.assertIn("paused", text)
+            return text if all(word in text for word in words) else None
+        return self.fleet.wait(tells, f"the tree says {words}")
+
+    def test_without_the_mirror_it_waits_and_says_what_is_missing(self):
+        mirrors = self.fleet.environment["GERMLINE_WORKER_MIRRORS"]
+        place = self.uses(self.genome(salt="later"))
+        self.restart_worker("")
+        run = self.fleet.run(place)
+        self.told(run, ["no mirror `npm`", "--mirror npm=URL"])
+        lineage = self.fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+        self.fleet.call("pause", lineage)
+        self.restart_worker(mirrors)
+        self.fleet.wait(lambda: self.fleet.tree(run)["run"]["found_state"] == "founded", "founded")
+        # A lineage whose layer is lost on a worker without the mirror pauses, and can be resumed.
+        self.restart_worker("")
+        for layer in self.layers():
+            shutil.rmtree(layer)
+        self.fleet.call("resume", lineage)
+        self.assertIn("paused", self.told(run, ["no mirror `npm`", "then germline resume"]))
+        self.restart_worker(mirrors)
+        self.fleet.call("resume", lineage)
+        tree, ended = self.fleet.settled(run, 1, 150)
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", json.dumps(tree, indent=1))
 
     def test_a_mirror_that_is_away_is_no_verdict(self):
         self.registry.broken = True
@@ -211,14 +244,32 @@ raise SystemExit(3)
         self.hostile("many", "for i in range(101_000):\n  open(f'{i:06}', 'w').close()\n",
                      ["No space left on device"])
 
-    def test_no_right_of_a_file_is_kept_but_that_it_runs(self):
+    def test_no_right_of_a_file_is_kept_but_that_it_runs_and_every_name_is(self):
         layers = self.layers()
-        place = self.genome(command="cp /bin/true suid && chmod 6777 suid", salt="suid")
+        place = self.genome(command="python3 package.json", salt="names")
+        self.fleet.write(place, "package.json", """
+import os, shutil
+shutil.copy('/bin/true', 'suid')
+os.chmod('suid', 0o6777)
+long = '/'.join(['a' * 120] * 4)
+os.makedirs(long)
+for name in (long + '/file', 'h\u00fclse', b'latin-\\xfc', 'a name\\nof two lines'):
+    open(name, 'w').close()
+os.symlink('/'.join(['..'] * 4) + '/suid', long + '/link')
+os.link('suid', 'again')
+""")
         self.uses(place, '[ -x /deps/suid ] && [ ! -u /deps/suid ] && [ ! -w /deps/suid ]')
-        _, ended = self.fleet.settled(self.fleet.run(place), 1, 150)
-        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED")
+        tree, ended = self.fleet.settled(self.fleet.run(place), 1, 150)
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", tree["run"])
         (layer,) = self.layers() - layers
-        self.assertEqual(os.stat(layer + "/tree/suid").st_mode & 0o7777, 0o555)
+        for name in ("suid", "again"):
+            self.assertEqual(os.stat(f"{layer}/tree/{name}").st_mode & 0o7777, 0o555)
+        kept = os.listdir((layer + "/tree").encode())
+        for name in ("h\u00fclse".encode(), b"latin-\xfc", b"a name\nof two lines"):
+            self.assertIn(name, kept)
+        deep = layer + "/tree/" + "/".join(["a" * 120] * 4)
+        self.assertEqual(sorted(os.listdir(deep)), ["file", "link"])
+        self.assertTrue(os.path.samefile(deep + "/link", layer + "/tree/suid"))
 
     def test_what_is_kept_survives_the_worker_and_what_is_damaged_is_fetched_again(self):
         layers = self.layers()

@@ -69,7 +69,10 @@ class Registry:
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.wfile.write(body)
+                except OSError:
+                    pass  # who asked is killed
 
             def do_POST(self):
                 registry.asked.append(("POST", self.path))

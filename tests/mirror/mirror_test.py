@@ -8,9 +8,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -77,6 +79,27 @@ def endless(client):
         time.sleep(0.01)
 
 
+class TlsUpstream(Upstream):
+    """The same over TLS, for the name localhost, by an authority that nobody knows."""
+
+    def __init__(self, folder):
+        self.ca_file = folder + "/tls.crt"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", folder + "/tls.key", "-out", self.ca_file],
+                       check=True, capture_output=True)
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(self.ca_file, folder + "/tls.key")
+        super().__init__()
+        self.url = f"https://localhost:{self.port}"
+
+    def serve(self, client):
+        try:
+            super().serve(self.tls.wrap_socket(client, server_side=True))
+        except OSError:
+            client.close()
+
+
 class Client:
     """One request on a connection of its own; the answer's status, headers and body."""
 
@@ -102,11 +125,11 @@ class MirrorTest(unittest.TestCase):
         self.elsewhere = Upstream()
         self.start()
 
-    def start(self):
+    def start(self, **more):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(15)
         mirrors = [{"name": "npm", "url": self.upstream.url, "allow": NPM_PATHS, "redirects": [],
-                    "ca_file": ""}]
+                    "ca_file": "", **more}]
         account = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
         self.process = subprocess.Popen(
             [MIRROR, "--control-fd", str(theirs.fileno()), "--mirrors", json.dumps(mirrors)],
@@ -116,6 +139,11 @@ class MirrorTest(unittest.TestCase):
         self.port = 0
 
     def tearDown(self):
+        self.stop()
+        self.upstream.listener.close()
+        self.elsewhere.listener.close()
+
+    def stop(self):
         self.control.close()
         try:
             self.process.wait(5)
@@ -123,8 +151,6 @@ class MirrorTest(unittest.TestCase):
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
             raise
-        self.upstream.listener.close()
-        self.elsewhere.listener.close()
 
     def tell(self, op, listener=None, limits=None, mirrors=("npm",), seconds=60, wait=True):
         self.seq += 1
@@ -223,6 +249,28 @@ class MirrorTest(unittest.TestCase):
         self.assertEqual(self.ask("GET /npm/moved").body, b"found")
         self.assertEqual(self.ask("GET /npm/loop").status, 502)
         self.assertIn("redirects", self.close()["trouble"])
+
+    def test_tls_is_verified_also_behind_a_redirect_that_is_allowed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            secure = TlsUpstream(folder)
+            secure.behaviours["/quince"] = answer(200, b"sealed")
+            self.upstream.behaviours["/quince"] = answer(
+                302, b"", f"location: {secure.url}/quince\r\n")
+            host = secure.url.removeprefix("https://")
+            known = {"ca_file": secure.ca_file}
+            for more, status in [({"url": secure.url}, 502), ({"url": secure.url, **known}, 200),
+                                 ({"url": secure.url.replace("localhost", "127.0.0.1"), **known}, 502),
+                                 ({"redirects": [host]}, 502), ({"redirects": [host], **known}, 200),
+                                 (known, 502)]:
+                self.stop()
+                self.start(**more)
+                self.open()
+                got = self.ask("GET /npm/quince")
+                self.assertEqual(got.status, status, more)
+                self.assertEqual(bool(self.close()["trouble"]), status != 200)
+            self.assertEqual(len(secure.heads), 2)
+            secure.listener.close()
 
     def test_an_answer_that_breaks_off_is_seen_to(self):
         self.upstream.behaviours["/quince"] = cut_short

@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <exception>
+#include <system_error>
 #include <thread>
 
 #include "common/log.hpp"
@@ -32,12 +34,25 @@ void door::accept_waiting() {
       if (cut_ || connections_.size() >= most) continue;
       connections_.insert(socket.get());
     }
-    std::thread([self = shared_from_this(), fd = socket.release()] {
-      const unique_fd connection(fd);
-      serve_connection(*self, connection.get());
-      self->left(connection.get());
-    }).detach();
+    const int connection = socket.get();
+    try {
+      std::thread([self = shared_from_this(), connection] { self->serve(connection); }).detach();
+      (void)socket.release();  // the thread's
+    } catch (const std::system_error& failure) {
+      log_error("{}: no thread for a connection: {}", settings_.id, failure.what());
+      left(connection);
+    }
   }
+}
+
+void door::serve(int connection) {
+  const unique_fd socket(connection);
+  try {
+    serve_connection(*this, connection);
+  } catch (const std::exception& failure) {
+    log_error("{}: a connection ended by an exception: {}", settings_.id, failure.what());
+  }
+  left(connection);
 }
 
 void door::left(int connection) {

@@ -57,6 +57,8 @@ class door : public std::enable_shared_from_this<door> {
   void note_trouble(const std::string& target, const std::string& why);
 
  private:
+  /// One connection's thread, until its end.
+  void serve(int connection);
   void past_bound(const std::string& which);
   void left(int connection);
 

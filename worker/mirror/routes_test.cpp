@@ -77,7 +77,7 @@ TEST_CASE("all else is refused") {
     CHECK_MESSAGE((status == "403" || status == "404"), target, " is ", status);
   }
   CHECK(asked("/npm/" + std::string(600, 'a')) == "403");
-  CHECK(asked("/wheels/simple/quince/", {"npm"}) == "403");  // not named in [deps], no path of npm
+  CHECK(asked("/wheels/simple/quince/", {"npm"}) == "404");  // not named in [deps], no path of npm
 }
 
 TEST_CASE("mirrors come from flags and from a file, which says what may be asked for") {

@@ -125,14 +125,14 @@ void deps_fetch::renew(std::int64_t lease_until_boot_ms) {
   }
 }
 
-result<void> deps_fetch::check_mirrors(const deps_request& deps) const {
-  for (const auto& name : deps.mirrors) {
+result<void> deps_fetch::check_mirrors(const deps_wish& wish) const {
+  for (const auto& name : wish.commands->deps.mirrors) {
     if (store_->mirrors() != nullptr && store_->mirrors()->has(name)) continue;
     return error(error_code::failed_precondition,
                  "this worker has no mirror `" + name +
                      "`, which [deps] of the genome fetches from: start `germline up` with "
                      "--mirror " +
-                     name + "=URL; then germline resume");
+                     name + "=URL" + (wish.is_resumed ? "; then germline resume" : ""));
   }
   return {};
 }
@@ -158,7 +158,7 @@ result<deps_answer> deps_fetch::get(const deps_wish& wish, const step_sink& step
   const auto cancelled = [this] { return sandboxes_.cancelled(); };
   auto layer =
       store_->layers().get(read.key, cancelled, [&](const std::string& folder) -> result<void> {
-        GERMLINE_TRY(check_mirrors(deps));
+        GERMLINE_TRY(check_mirrors(wish));
         if (read.files.empty()) {
           GERMLINE_TRY_ASSIGN(answer.refused, read_input(wish, read));
         }
@@ -171,7 +171,7 @@ result<deps_answer> deps_fetch::get(const deps_wish& wish, const step_sink& step
           }
           answer.refused = std::move(*filled);
         }
-        step(answer.refused ? "failed" : "done", "");
+        step(answer.refused ? "failed" : "done", answer.refused ? answer.refused->details : "");
         if (answer.refused) return error(error_code::cancelled, "it is refused");
         return {};
       });
@@ -197,7 +197,7 @@ result<std::optional<refusal>> deps_fetch::read_input(const deps_wish& wish, inp
   const auto& deps = wish.commands->deps;
   process_spec spec;
   spec.argv = {"tar",
-               "--format=posix",
+               "--format=gnu",
                "--sort=name",
                "-C",
                genome_root(*wish.commands, "/workspace"),
@@ -345,15 +345,14 @@ result<std::optional<refusal>> deps_fetch::take_out(live_sandbox& box, const dep
   const auto& bounds = store_->bounds();
   const auto disk = fetch_policy(wish).scratch.back().bytes;
   process_spec spec;
+  // Not posix: its names are UTF-8 by rule, and a name is what bytes it has.
   spec.argv = {"tar",
-               "--format=posix",
+               "--format=gnu",
                "--sort=name",
                "--owner=0",
                "--group=0",
                "--mtime=@0",
                "--hard-dereference",
-               "--pax-option=delete=atime,"
-               "delete=ctime",
                "-C",
                deps_place,
                "-cf",

@@ -68,6 +68,7 @@ struct deps_wish {
   std::string commit;     // whose files are read: the seed's
   std::string base_digest;
   std::string attempt_id;
+  bool is_resumed = false;     // a person resumes its lineage where this worker lacks a mirror
   sandbox_policy_spec policy;  // what the run allows a sandbox; what the fetch needs is put in
 };
 
@@ -102,7 +103,7 @@ class deps_fetch {
   result<std::optional<refusal>> run_command(live_sandbox& box, const deps_wish& wish);
   result<std::optional<refusal>> take_out(live_sandbox& box, const deps_wish& wish,
                                           const std::string& folder);
-  result<void> check_mirrors(const deps_request& deps) const;
+  result<void> check_mirrors(const deps_wish& wish) const;
   sandbox_policy_spec fetch_policy(const deps_wish& wish) const;
   std::int64_t deadline() const;
 

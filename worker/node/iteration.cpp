@@ -219,6 +219,7 @@ result<void> iteration::prepare_deps() {
   wish.commit = founding ? lease_.parent_commit() : lease_.seed_commit();
   wish.base_digest = context_.base_digest;
   wish.attempt_id = lease_.attempt_id();
+  wish.is_resumed = lease_.kind() == v1::WORK_KIND_ITERATE;
   wish.policy = policy_of(lease_, genome_commands());
   auto got = deps_.get(wish, [this](const std::string& status, const std::string& detail) {
     phase(v1::ITERATION_PHASE_PREPARING, "fetch_deps", status, detail);
