@@ -13,6 +13,7 @@ from fleet import Fleet  # noqa: E402
 
 GERMLINE, UPSTREAM = sys.argv[1:3]
 del sys.argv[1:3]
+REGISTRY = npm.registry()
 # What is not in the source of the seed, so that who runs it runs a later generation.
 WORDS = '''\
 #!/usr/bin/python3
@@ -58,7 +59,6 @@ class Story:
 class NpmAgent(unittest.TestCase):
     def start(self, dialect, story):
         """The fleet, and the provider, which speaks one dialect."""
-        registry = npm.registry()
         self.fleet = fleet = Fleet(GERMLINE)
         self.addCleanup(fleet.stop)
         fleet.write(fleet.root, "story.json", json.dumps({"steps": story.steps}))
@@ -69,7 +69,7 @@ class NpmAgent(unittest.TestCase):
         port = int(self.provider.stdout.readline())
         self.transcripts = fleet.use_upstream(
             f'[upstream]\nurl = "http://127.0.0.1:{port}"\ndialects = ["{dialect}"]\n')
-        fleet.start("--mirror", f"npm={registry}")
+        fleet.start("--mirror", f"npm={REGISTRY}")
 
     def end_provider(self):
         if self.provider.poll() is None:
