@@ -24,6 +24,7 @@ namespace {
 constexpr std::size_t body_bytes = 60'000;
 constexpr std::size_t small_body_bytes = 1'000;
 constexpr std::size_t open_streams = 1'000;
+constexpr useconds_t settled_us = 2'000'000;  // what a burst needed is given back by then
 constexpr std::size_t rounds = 20;
 constexpr std::size_t busy_connections = 8;
 
@@ -150,6 +151,7 @@ void with_open_streams(const way& through, std::size_t bytes) {
   const auto before = resident_kib_of(through.proxy);
   auto load = std::make_unique<http_load>(through.port, open_streams, request(true, true, bytes));
   load->begin("message_start");
+  ::usleep(settled_us);
   const auto after = resident_kib_of(through.proxy);
   std::printf("  %-8s bodies of %2zu KB: %6.1f MiB resident, before them %5.1f\n", through.name,
               bytes / 1'000, static_cast<double>(after) / 1'024,

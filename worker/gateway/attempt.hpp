@@ -17,6 +17,7 @@
 #include "worker/gateway/account_journal.hpp"
 #include "worker/gateway/budget.hpp"
 #include "worker/gateway/config.hpp"
+#include "worker/gateway/heap_trimmer.hpp"
 #include "worker/gateway/held_bytes.hpp"
 #include "worker/gateway/prices.hpp"
 #include "worker/gateway/rate_window.hpp"
@@ -39,7 +40,8 @@ struct gateway_parts {
   upstream_roster& roster;
   const std::vector<std::unique_ptr<upstream>>& upstreams;  // as in config
   transcript_writer& transcripts;
-  byte_pool& bodies;                        // of all attempts
+  byte_pool& bodies;  // of all attempts
+  heap_trimmer& trimmer;
   const std::vector<std::string>& secrets;  // that no answer may show (secret_filter)
   replay_upstream* recorded = nullptr;      // of `upstreams`; null where no transcripts are
   gateway_metrics* metrics = nullptr;       // null: they are not wanted

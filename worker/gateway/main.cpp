@@ -171,8 +171,9 @@ result<void> run(int argc, char** argv) {
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  gateway_parts parts{context, config,  time,     random,  roster, upstreams, transcripts,
-                      bodies,  secrets, recorded, nullptr, {},     {}};
+  heap_trimmer trimmer(context);
+  gateway_parts parts{context, config,  time,    random,   roster,  upstreams, transcripts,
+                      bodies,  trimmer, secrets, recorded, nullptr, {},        {}};
   if (!given.journals_directory.empty()) {
     parts.journals_directory = given.journals_directory;
     GERMLINE_TRY_ASSIGN(parts.boot_id, read_boot_id());

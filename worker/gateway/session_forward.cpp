@@ -181,6 +181,7 @@ std::size_t session::request_bytes(const exchange& one) {
 
 void session::forget_request(exchange& one) const {
   if (owner_.records()) return;
+  owner_.parts().trimmer.note_freed(request_bytes(one));
   one.body.reset();
   one.client.reset();
   for (auto& [key, each] : one.forms) each.body.reset();
