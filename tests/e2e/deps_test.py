@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from fleet import FleetApart, sandbox_pids
+from fleet import Fleet, FleetApart, sandbox_pids
 from registry import Package, Registry, write_npm_files
 
 GERMLINE = sys.argv.pop(1)
@@ -288,6 +288,41 @@ os.link('suid', 'again')
         _, ended = self.fleet.settled(self.fleet.run(place), 1, 150)
         self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED")
         self.assertTrue(self.registry.asked)
+
+
+class UnderUp(unittest.TestCase):
+    def test_up_has_the_mirrors_of_its_flags_and_of_a_file(self):
+        registry = Registry(PACKAGES)
+        self.addCleanup(registry.stop)
+        registry.answers["/files/pip.txt"] = (200, "text/plain", b"a pip")
+        fleet = Fleet(GERMLINE)
+        self.addCleanup(fleet.stop)
+        fleet.write(fleet.root, "mirrors.toml", f"""schema = 1
+[mirror.plain-files]
+url = "{registry.url}/files"
+allow = ["/[a-z]+\\\\.txt"]
+""")
+        fleet.start("--mirror", f"npm={registry.url}", "--mirrors-config",
+                    fleet.root + "/mirrors.toml")
+        place = fleet.genome()
+        write_npm_files(fleet.write, place, PACKAGES, WANTED)
+        fleet.write(place, "fetch.py", """
+import os, urllib.request
+mirror = os.environ['GERMLINE_MIRROR_PLAIN_FILES']
+urllib.request.urlretrieve(mirror + '/pip.txt', 'pip.txt')
+""")
+        with open(place + "/genome.toml") as file:
+            text = file.read().replace("[sandbox]", f"""[deps]
+files = ["package.json", "package-lock.json", "fetch.py"]
+command = "python3 fetch.py && {NPM}"
+mirrors = ["npm", "plain-files"]
+[sandbox]""")
+        fleet.write(place, "genome.toml", text)
+        with open(place + "/build.sh", "a") as file:
+            file.write("\ngrep -q 'a pip' /deps/pip.txt && /deps/node_modules/.bin/quince\n")
+        fleet.commit(place, "two mirrors")
+        tree, ended = fleet.settled(fleet.run(place), 1)
+        self.assertEqual(ended[0]["ending"], "ENDING_EVOLVED", json.dumps(tree["run"], indent=1))
 
 
 if __name__ == "__main__":

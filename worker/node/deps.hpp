@@ -44,8 +44,8 @@ class deps_store {
  public:
   /// `mirrors` may be null: then nothing that is not kept already can be had. REQUIRES that both
   /// outlive this.
-  deps_store(layer_cache& layers, mirror_access* mirrors, deps_bounds bounds)
-      : layers_(layers), mirrors_(mirrors), bounds_(std::move(bounds)) {}
+  deps_store(layer_cache& layers, mirror_access* mirrors, const deps_bounds& bounds)
+      : layers_(layers), mirrors_(mirrors), bounds_(bounds) {}
 
   layer_cache& layers() { return layers_; }
   mirror_access* mirrors() { return mirrors_; }
