@@ -33,7 +33,8 @@ TEST_CASE("what may be spent is an amount, one of each day, or none") {
   CHECK(parse_spending_limit("20.5/day")->per_day);
   CHECK_FALSE(parse_spending_limit("$0")->is_none);
   CHECK(parse_spending_limit("none")->is_none);
-  for (const char* text : {"", "/day", "$1/week", "$1 /day", "none/day", "-1", "$1/day/day"}) {
+  for (const char* text :
+       {"", "/day", "$1/week", "$1 /day", "none/day", "-1", "$1/day/day", "00", "0200/day"}) {
     CAPTURE(text);
     const auto limit = parse_spending_limit(text);
     REQUIRE(!limit);

@@ -391,7 +391,9 @@ result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
   plan.set_elite_evaluations(run.measured.elite_evaluations);
   plan.set_max_evaluations(most_evaluations(run, plan.max_iterations()));
   if (!run.held_out.id.empty()) *plan.mutable_held_out() = to_proto(run.held_out);
-  plan.set_max_cost_nanousd(largest_cost(run, plan.max_iterations(), plan.max_evaluations()));
+  const auto most = largest_cost(run, plan.max_iterations(), plan.max_evaluations());
+  const auto own = run.lineage_budget_nanousd;
+  plan.set_max_cost_nanousd(own > 0 && own < most / lineages ? own * lineages : most);
   GERMLINE_TRY_ASSIGN(const auto known, fleet());
   for (const auto& worker : known.workers) {
     if (!worker.connected || worker.cordoned || !has_tags(worker.tags, run.required_tags)) continue;

@@ -234,10 +234,11 @@ void pass_on(state& s, item_entry& entry, const departure& how, effects& out) {
   queue_again(s, entry, 0);
 }
 
-/// The provider of the model of `entry`, an evaluation, is in trouble: it waits for it.
+/// What `entry` needs from outside is in trouble, the provider of its model or a mirror: it waits.
 void await_provider(state& s, item_entry& entry, const departure& how, effects& out) {
   out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
-  entry.wait_for = "the model's provider: " + how.why;
+  const auto line = how.why.substr(0, how.why.find('\n'));
+  entry.wait_for = (entry.offer.is_evaluation ? "the model's provider: " : "") + line;
   queue_again(s, entry, s.now_ms + retry_after(entry.provider_failures++));
 }
 
@@ -459,12 +460,11 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
   if (entry->at() == phase::killing) {
     bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
   } else if (entry->at() == phase::leased) {
-    const bool measures = entry->offer.is_evaluation;
     const bool may_pass_on = !entry->offer.served_as().empty();
     if (e.how.lasting && may_pass_on) return pass_on(s, *entry, e.how, out);
     if (e.how.lasting && !entry->offer.has_choice) return hold(s, *entry, e.how, out);
     if (!e.how.trouble.empty()) return excuse(s, *entry, e.how, out);
-    const bool waits = measures && e.how.no_provider && has_patience(s, *entry);
+    const bool waits = e.how.no_provider && has_patience(s, *entry);
     if (waits) return await_provider(s, *entry, e.how, out);
     lose(s, *entry, e.how, out, true);
   }

@@ -131,6 +131,27 @@ TEST_CASE_FIXTURE(measuring, "a seed waits for a worker that can serve it") {
   CHECK(s.items.at(item.str()).offer.lost == 0);
 }
 
+TEST_CASE_FIXTURE(measuring, "while a mirror is away a founding waits for it") {
+  join("w1");
+  const item_id item = item_id::make(time, random);
+  item_offer seed{item, "run_a", 0, 0, {}};
+  seed.run = "run_a";
+  seed.is_founding = true;
+  out = apply(s, item_offered{seed});
+  const departure no_mirror{
+      "dependencies could not be fetched: HTTP 503\nnpm ERR!", 0, false, {}, true};
+  for (const std::int64_t wait_ms : {500, 1'000, 2'000, 4'000, 8'000}) {
+    end("w1", grant(item), no_mirror);
+    CHECK(find<item_given_up>() == nullptr);
+    CHECK(find<record_lost>()->excused);
+    CHECK(s.items.at(item.str()).wait_for == "dependencies could not be fetched: HTTP 503");
+    wait(wait_ms - 1);
+    CHECK(leased(item).empty());
+    wait(1);
+    CHECK(leased(item) == "w1");
+  }
+}
+
 TEST_CASE_FIXTURE(measuring, "what is done again goes to a worker that has its transcript") {
   join("w1");
   const item_id item = item_id::make(time, random);

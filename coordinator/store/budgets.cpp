@@ -1,5 +1,6 @@
 // The part of the store, and of what reads it, that deals with what may be spent: by the whole
 // coordinator, by runs, by lineages.
+#include "common/log.hpp"
 #include "common/money.hpp"
 #include "coordinator/store/purse.hpp"
 #include "coordinator/store/reader_impl.hpp"
@@ -83,13 +84,24 @@ result<void> store::set_budget(const records::budget_change& change) {
 }
 
 result<void> store::configure_fleet_budget(const std::string& said, std::int64_t) {
-  if (said.empty()) return {};
-  GERMLINE_TRY_ASSIGN(const auto limit, parse_spending_limit(said));
   auto& db = impl_->db;
+  if (said.empty()) {  // what is said at the next start is news, whatever was said before
+    return impl_->transact([&]() -> result<void> {
+      exec(db, "UPDATE fleet SET configured=''");
+      return {};
+    });
+  }
+  GERMLINE_TRY_ASSIGN(const auto limit, parse_spending_limit(said));
   return impl_->transact([&]() -> result<void> {
     SQLite::Statement row(db, "SELECT configured FROM fleet");
     row.executeStep();
-    if (text(row, 0) == said) return {};
+    if (text(row, 0) == said) {
+      log_info(
+          "the fleet's budget stays as it is: {} was said at the start before as well, and "
+          "what `germline budget --fleet` has made of it since holds",
+          said);
+      return {};
+    }
     records::spending_limit parsed;
     if (!limit.is_none) parsed.nanousd = limit.nanousd;
     parsed.per_day = limit.per_day;

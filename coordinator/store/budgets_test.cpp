@@ -107,6 +107,20 @@ TEST_CASE_FIXTURE(budget_fixture,
   CHECK_FALSE(told().fleet().has_budget_nanousd());
 }
 
+TEST_CASE_FIXTURE(budget_fixture, "what others hold of the run's budget is waited for") {
+  const auto all = begin_all(dollar, 2);
+  const auto first = lease(all[0].live, 1);
+  REQUIRE(first);
+  const auto held = first->limits().budget_nanousd();
+  const auto of_first = attempt;
+  REQUIRE(record->set_budget({run.id, {}, {held}, 1}));
+  const auto waits = lease(all[1].live, 1);
+  REQUIRE_FALSE(waits);
+  CHECK(waits.error().code() == error_code::permission_denied);
+  REQUIRE(record->lose({of_first, "gone", held - 10}, 8));
+  CHECK(lease(all[1].live, 2));
+}
+
 TEST_CASE_FIXTURE(budget_fixture,
                   "of a day the fleet may spend so much, and waits for the next one") {
   const auto all = begin_all(100 * dollar, 2);
@@ -141,6 +155,9 @@ TEST_CASE_FIXTURE(budget_fixture, "what was said at a start holds until another 
   CHECK(told().fleet().budget_nanousd() == 9 * dollar);
   REQUIRE(record->configure_fleet_budget("", 2));
   CHECK(told().fleet().budget_nanousd() == 9 * dollar);
+  // It was not said at the start before: so it is news.
+  REQUIRE(record->configure_fleet_budget("$5", 3));
+  CHECK(told().fleet().budget_nanousd() == 5 * dollar);
   REQUIRE(record->configure_fleet_budget("$2/day", 3));
   CHECK(told().fleet().budget_nanousd() == 2 * dollar);
   CHECK(told().fleet().per_day());

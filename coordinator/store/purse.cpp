@@ -216,8 +216,7 @@ result<std::int64_t> reserve_iteration(SQLite::Database& db, const purse& of, st
   const std::int64_t least = of.agents_ask ? waiting_lineages(db, of.run) : 0;
   const std::int64_t free = of.left() - held_by_run(db, of.run) - kept_for_evaluations(db, of, 1);
   if (free < least) {
-    const bool may_come_free =
-        of.each_evaluation > 0 && of.left() - of.evaluations * of.each_evaluation >= least;
+    const bool may_come_free = of.left() - of.evaluations * of.each_evaluation >= least;
     if (may_come_free) {
       return held_now(
           "other attempts, or evaluations, to end: what is left of the run's budget is "
@@ -227,9 +226,10 @@ result<std::int64_t> reserve_iteration(SQLite::Database& db, const purse& of, st
         of.each_evaluation > 0
             ? "the run's budget does not cover an iteration and the evaluations of what it "
               "would bear"
-            : "the run's budget is spent or held by other attempts";
-    return error(error_code::resource_exhausted,
-                 why + ": raise it with `germline budget " + of.run + " USD`");
+            : "the run's budget is spent";
+    return error(error_code::resource_exhausted, why + ": raise it with `germline budget " +
+                                                     of.run +
+                                                     " USD`, then `germline resume` the lineage");
   }
   const std::int64_t own_least = of.agents_ask ? 1 : 0;
   narrowest least_of{of.agents_ask ? next_slice(free, least, of.each_iteration) : 0,

@@ -8,11 +8,12 @@ Everything it starts it ends, by pid.
 import http.server
 import json
 import os
+import signal
 import sys
 import threading
 import unittest
 
-from fleet import FleetApart, iterations_of
+from fleet import Fleet, FleetApart, children, iterations_of
 
 GERMLINE = sys.argv.pop(1)
 
@@ -147,11 +148,13 @@ class Model:
         self.server.server_close()
 
 
-class Budgets(unittest.TestCase):
+class Spending(unittest.TestCase):
+    KIND = FleetApart
+
     def setUp(self):
         self.model = Model()
         self.addCleanup(self.model.stop)
-        self.fleet = fleet = FleetApart(GERMLINE)
+        self.fleet = fleet = self.KIND(GERMLINE)
         self.addCleanup(fleet.stop)
         fleet.use_upstream(f'[upstream]\nurl = "http://127.0.0.1:{self.model.port}"\n',
                            IN * 10**6, OUT * 10**6)
@@ -178,6 +181,44 @@ class Budgets(unittest.TestCase):
         told = self.fleet.asked("budget", "--fleet", *words)["fleet"]
         return {key: int(value) for key, value in told.items() if "nanousd" in key}
 
+
+class UnderUp(Spending):
+    """`up` starts all with a umask of its own, and starts again what ended."""
+    KIND = Fleet
+
+    def test_a_worker_that_is_killed_tells_when_it_is_back(self):
+        fleet, model = self.fleet, self.model
+        model.says = ["first", "wait"]
+        run = self.run_spending(1, "--budget", "$10")
+        fleet.wait(lambda: model.asked == 2 and not model.says, "the agent waits")
+        for pid in children(fleet.processes["up"].pid):
+            with open(f"/proc/{pid}/cmdline") as words:
+                if "\0worker\0" in words.read():
+                    os.kill(pid, signal.SIGKILL)
+        fleet.settled(run, 1)
+        fleet.wait(lambda: self.purse(run)["unreconciled_nanousd"] == 0, "its journal is read")
+        self.assertEqual(self.purse(run)["spent_nanousd"], model.billed, fleet.logs())
+        self.assertEqual(model.billed, 3 * EACH)
+
+    def test_a_stop_in_good_order_tells_what_was_spent(self):
+        fleet, model = self.fleet, self.model
+        for turn in range(3):
+            billed = model.billed
+            model.says = ["first", "wait"]
+            run = self.run_spending(1, "--budget", "$10")
+            fleet.wait(lambda: model.billed == billed + 2 * EACH, "the agent waits")
+            up = fleet.processes.pop("up")
+            up.send_signal(signal.SIGTERM)
+            up.wait(30)
+            fleet.start()
+            fleet.settled(run, 1)
+            (iteration,) = iterations_of(fleet.tree(run))
+            first = iteration["attempts"][0]
+            self.assertEqual(first["details"], "the worker is stopping", f"{turn}: {first}")
+            self.assertEqual(self.purse(run)["spent_nanousd"], model.billed - billed)
+
+
+class Budgets(Spending):
     def test_a_worker_that_is_killed_tells_when_it_is_back(self):
         fleet, model = self.fleet, self.model
         model.says = ["first", "wait"]

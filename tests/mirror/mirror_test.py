@@ -186,13 +186,15 @@ class MirrorTest(unittest.TestCase):
             200, b'{"name": "quince"}',
             "content-type: application/json\r\netag: abc\r\nset-cookie: a=b\r\nx-other: 1\r\n")
         self.open()
-        got = self.ask("GET /npm/quince", "connection: close\r\naccept: application/json\r\n"
-                       "cookie: secret\r\nauthorization: Bearer secret\r\nuser-agent: spy\r\n")
+        got = self.ask("GET /npm/quince", "connection: close\r\n"
+                       "accept: secret/word, application/json; q=0.8\r\nif-none-match: secret\r\n"
+                       "accept-encoding: gzip, secret\r\ncookie: secret\r\nauthorization: Bearer secret\r\nuser-agent: spy\r\n")
         self.assertEqual((got.status, got.body), (200, b'{"name": "quince"}'))
         self.assertEqual(set(got.headers),
                          {"content-type", "content-length", "etag", "connection"})
         (head,) = self.upstream.heads
-        self.assertIn("accept: application/json", head.lower())
+        self.assertIn("accept: application/json\r\n", head.lower())
+        self.assertIn("accept-encoding: gzip\r\n", head.lower())
         self.assertNotIn("secret", head)
         self.assertNotIn("spy", head)
         self.upstream.behaviours["/quince"] = lambda client: client.sendall(

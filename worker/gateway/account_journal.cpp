@@ -85,6 +85,8 @@ result<unique_fd> put(const std::string& directory, const std::string& attempt_i
   ::unlink(fresh.c_str());
   unique_fd file(::open(fresh.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   if (!file) return errno_error("making " + fresh, errno);
+  // The node and the gateway share a group alone, and either may have been started with any umask.
+  if (::fchmod(file.get(), 0640) != 0) return errno_error("chmod of " + fresh, errno);
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return errno_error("holding " + fresh, errno);
   if (auto wrote = write_all(file.get(), text); !wrote) {
     ::unlink(fresh.c_str());
@@ -185,9 +187,11 @@ std::string attempt_of(const fs::path& path) {
 }
 
 /// What is there, if nobody holds it; else no descriptor.
-unique_fd take_if_free(const std::string& path) {
+result<unique_fd> take_if_free(const std::string& path) {
   unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file || ::flock(file.get(), LOCK_SH | LOCK_NB) != 0) return {};
+  if (!file && errno == ENOENT) return unique_fd();
+  if (!file) return errno_error("opening " + path, errno);
+  if (::flock(file.get(), LOCK_SH | LOCK_NB) != 0) return unique_fd();
   // Another may have been put in its place before it was held.
   struct stat held = {};
   struct stat there = {};
@@ -262,8 +266,15 @@ result<account_journal> account_journal::open(const std::string& directory,
 result<void> account_journal::give_up(const error& why) {
   log_warning("{}: {}; its account is not kept: if it is lost, it is charged whole", attempt_id_,
               why.message());
+  stuck_ = true;
+  return remove();
+}
+
+result<void> account_journal::remove() {
+  GERMLINE_TRY(remove_surely(path_of(directory_, attempt_id_)));
+  stuck_ = false;
   file_.reset();
-  return remove_surely(path_of(directory_, attempt_id_));
+  return {};
 }
 
 result<void> account_journal::compact(const budget_state& after) {
@@ -282,14 +293,15 @@ result<void> account_journal::compact(const budget_state& after) {
   auto fresh = put(directory_, attempt_id_, text);
   if (!fresh) return give_up(fresh.error());
   file_ = std::move(*fresh);
-  bytes_ = text.size();
+  bytes_ = compacted_bytes_ = text.size();
   return {};
 }
 
 result<void> account_journal::note(const budget_event& event, const budget_state& after) {
+  if (stuck_) return remove();  // another try; what it says is not true any more
   if (!keeps()) return {};
   const auto text = line_of(event);
-  if (bytes_ + text.size() > compact_bytes) return compact(after);
+  if (bytes_ + text.size() > std::max(compact_bytes, 2 * compacted_bytes_)) return compact(after);
   if (auto wrote = write_all(file_.get(), text); !wrote) return give_up(wrote.error());
   bytes_ += text.size();
   return {};
@@ -309,10 +321,9 @@ result<std::vector<told_account>> read_accounts(const std::string& directory,
     if (told.size() >= most) break;
     const auto path = path_of(directory, attempt);
     const auto file = take_if_free(path);
-    if (!file) continue;
-    const auto text = read_text(file.get());
-    if (!text) continue;
-    const auto usage = parse_account(*text, boot_id);
+    if (file && !*file) continue;
+    const auto text = file ? read_text(file->get()) : result<std::string>(file.error());
+    const auto usage = text ? parse_account(*text, boot_id) : result<gateway_usage>(text.error());
     if (usage) {
       told.push_back({attempt, *usage});
     } else {
@@ -327,7 +338,7 @@ result<std::vector<told_account>> read_accounts(const std::string& directory,
 void forget_account(const std::string& directory, const std::string& attempt_id) {
   if (attempt_id.empty() || attempt_id.find('/') != std::string::npos) return;
   const auto path = path_of(directory, attempt_id);
-  if (take_if_free(path)) ::unlink(path.c_str());
+  if (const auto file = take_if_free(path); file && *file) ::unlink(path.c_str());
 }
 
 result<std::string> read_boot_id() {

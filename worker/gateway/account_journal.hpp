@@ -15,7 +15,8 @@
 // A last line without its end was torn off by a crash: it was not acted upon, and does not count.
 // Whoever writes one holds it with flock, so that it is not read while its door is open. Nothing is
 // synced to the disk: a journal of another boot, whose last lines may never have got there, is not
-// believed. Bounded: past compact_bytes it is written anew as a total and what is open.
+// believed. Bounded: past compact_bytes, and twice what that left, it is written anew as a total
+// and what is open.
 //
 // An attempt begins with one that says nothing was spent (begin_account, by the node); the gateway
 // puts its own in that one's place when it opens the door. Where one cannot be written it is
@@ -52,12 +53,15 @@ class account_journal {
 
  private:
   result<void> give_up(const error& why);
+  result<void> remove();
   result<void> compact(const budget_state& after);
 
   std::string directory_, attempt_id_, boot_id_;
   unique_fd file_;
+  bool stuck_ = false;  // it can neither be written nor removed; held meanwhile
   std::size_t bytes_ = 0;
-  gateway_usage before_;  // of the total that it began with: no `budget_state` has it
+  std::size_t compacted_bytes_ = 0;  // when it was last written anew
+  gateway_usage before_;             // of the total that it began with: no `budget_state` has it
 };
 
 /// The node's: the attempt has begun here and spent nothing. Held until the returned descriptor is

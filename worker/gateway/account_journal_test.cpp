@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/temp_dir.hpp"
@@ -211,6 +212,41 @@ TEST_CASE_FIXTURE(journal_fixture, "one that cannot be written is removed") {
   // And what comes later brings none back.
   note(journal, settle_event{1, {80, 20}, 4'000});
   CHECK_FALSE(std::filesystem::exists(path()));
+}
+
+TEST_CASE_FIXTURE(journal_fixture, "one that can be neither written nor removed lets nothing out") {
+  auto journal = open();
+  // A folder in its place, and no new file: what it says cannot be mended.
+  std::filesystem::remove(path());
+  std::filesystem::create_directories(path() + "/full");
+  std::filesystem::create_directories(dir.path() + "/att_1.account.new/full");
+  const auto ask = [&](std::uint64_t id) {
+    step(state, reserve_event{id, {1, 1, 1}, 0});
+    return journal.note(reserve_event{id, {1, 1, 1}, 0}, state);
+  };
+  std::uint64_t id = 0;
+  while (id < 10'000 && ask(++id)) continue;
+  CHECK(id < 10'000);
+  CHECK_FALSE(ask(++id));
+  CHECK_FALSE(ask(++id));
+  std::filesystem::remove_all(path());
+  CHECK(ask(++id));  // it is charged whole, if it is lost
+  CHECK_FALSE(journal.keeps());
+}
+
+TEST_CASE_FIXTURE(journal_fixture, "the group that shares it reads it, whatever the umask") {
+  const auto before = ::umask(0077);
+  { auto journal = open(); }
+  ::umask(before);
+  struct stat status = {};
+  REQUIRE(::stat(path().c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0640);
+}
+
+TEST_CASE_FIXTURE(journal_fixture, "what cannot be read is removed, and told of no more") {
+  std::filesystem::create_symlink("/nowhere", path());
+  CHECK(read().empty());
+  CHECK_FALSE(std::filesystem::is_symlink(path()));
 }
 
 TEST_CASE_FIXTURE(journal_fixture,

@@ -72,8 +72,11 @@ class content_checker {
     static constexpr std::array<std::string_view, 2> image_url = {"url", "detail"};
     if (!part.is_object()) refuse(where + " must be an object");
     const std::string& type = text_member(part, "type", where);
-    if (type == "text") return only_members(part, text, where);
-    if (type == "refusal") return only_members(part, refusal, where);
+    if (type == "text" || type == "refusal") {
+      only_members(part, type == "text" ? names(text) : names(refusal), where);
+      text_member(part, type.c_str(), where);
+      return;
+    }
     if (type != "image_url") {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }

@@ -78,6 +78,9 @@ TEST_CASE("chat: what the provider would run, fetch, keep or charge otherwise is
       has(refusal_of("", R"([{"type":"image_url","image_url":{"url":"data:image/x,","file":1}}])"),
           "'file'"));
   CHECK(has(refusal_of("", R"([{"type":"file","file":{"file_id":"f"}}])"), "'file'"));
+  CHECK(has(refusal_of("", R"([{"type":"text","text":[{"type":"input_audio"}]}])"),
+            "'text' must be a string"));
+  CHECK(has(refusal_of("", R"([{"type":"refusal","refusal":{}}])"), "'refusal' must be a string"));
   CHECK(has(refusal_of("", R"([{"type":"input_audio","input_audio":{}}])"), "'input_audio'"));
   CHECK(has(refusal_of("", R"("x","audio":{"id":"a"})"), "must be null"));
   CHECK(has(refusal_of("", R"("x"},{"role":"tool","content":[{"type":"image_url","image_url":

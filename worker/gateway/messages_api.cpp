@@ -90,6 +90,7 @@ class content_checker {
       only_members(*cache, cache_members, where + ".cache_control");
     }
     if (type == "text") {
+      text_member(block, "text", where);  // anything else could hide what is not looked into
       check_citations(block, where);
     } else if (type == "image") {
       ++images_;
@@ -134,7 +135,9 @@ class content_checker {
     if (source == block.end() || !source->is_object()) refuse(where + ": 'source' is missing");
     const std::string& type = text_member(*source, "type", where + ".source");
     if (plain.empty() ? type == "base64" : type == plain) {
-      return only_members(*source, data_members, where + ".source");
+      only_members(*source, data_members, where + ".source");
+      text_member(*source, "data", where + ".source");
+      return;
     }
     if (!plain.empty() && type == "content" && source->contains("content")) {
       only_members(*source, content_members, where + ".source");

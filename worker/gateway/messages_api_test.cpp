@@ -56,6 +56,14 @@ TEST_CASE("what the provider would run or fetch is refused by name") {
     [{"type":"image","source":{"type":"file","file_id":"f"}}]}])"),
             "'file'"));
   CHECK(has(refusal_of("", R"([{"type":"server_tool_use"}])"), "'server_tool_use'"));
+  // Nothing hides where a text belongs.
+  const std::string hidden = R"([{"type":"image","source":{"type":"url","url":"http://x"}}])";
+  CHECK(
+      has(refusal_of("", R"([{"type":"text","text":)" + hidden + "}]"), "'text' must be a string"));
+  CHECK(
+      has(refusal_of("", R"([{"type":"document","source":{"type":"text","data":)" + hidden + "}}]"),
+          "'data' must be a string"));
+  CHECK(has(refusal_of("", R"([{"type":"text"}])"), "'text' must be a string"));
 }
 
 TEST_CASE("content has the members that are known, and what clients send back passes") {

@@ -1,6 +1,7 @@
 // The OpenAI Responses dialect, for conversations that the agent keeps itself: nothing is stored at
 // the provider, runs there in the background, or is fetched by it. A body passes byte for byte, but
 // for `"store": false` and a cap on the output, which are put in where they are missing.
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -72,6 +73,14 @@ constexpr std::array<std::string_view, 2> encrypted_members = {"type", "encrypte
 constexpr std::array<std::string_view, 4> image_members = {"type", "image_url", "detail",
                                                            "file_id"};
 
+/// Tools whose own prompt the provider may add, each time that one stands there.
+std::int64_t count_built_in(const json& tools) {
+  return std::ranges::count_if(tools, [](const json& one) {
+    const auto type = one.value("type", "");
+    return type == "local_shell" || type == "apply_patch";
+  });
+}
+
 /// A search among tools that the agent has, which it runs itself; the provider may run one as well.
 void check_search(const json& search, const std::string& where) {
   one_spelling(search, "execution", where);
@@ -111,6 +120,8 @@ void check_tools(const json& tools, const std::string& place) {
 class input_checker {
  public:
   std::int64_t images() const { return images_; }
+  /// Of built-in tools that stand in the conversation.
+  std::int64_t built_in() const { return built_in_; }
 
   void check(const json& input) {
     if (input.is_string()) return;
@@ -131,7 +142,10 @@ class input_checker {
     }
     only_members(item, item_members, where);
     if (type.starts_with("tool_search_")) check_search(item, where);
-    if (const json* tools = given(item, "tools")) check_tools(*tools, where + ".tools");
+    if (const json* tools = given(item, "tools")) {
+      check_tools(*tools, where + ".tools");
+      built_in_ += count_built_in(*tools);
+    }
     for (const char* key : {"content", "summary", "output"}) {
       if (const json* content = given(item, key)) check_content(*content, where + "." + key);
     }
@@ -148,8 +162,16 @@ class input_checker {
   void check_part(const json& part, const std::string& where) {
     if (!part.is_object()) refuse(where + " must be an object");
     const std::string& type = text_member(part, "type", where);
-    if (has(allowed_texts, type)) return only_members(part, text_members, where);
-    if (type == "encrypted_content") return only_members(part, encrypted_members, where);
+    if (has(allowed_texts, type)) {
+      only_members(part, text_members, where);
+      text_member(part, type == "refusal" ? "refusal" : "text", where);
+      return;
+    }
+    if (type == "encrypted_content") {
+      only_members(part, encrypted_members, where);
+      text_member(part, "encrypted_content", where);
+      return;
+    }
     if (type != "input_image") {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }
@@ -162,6 +184,7 @@ class input_checker {
   }
 
   std::int64_t images_ = 0;
+  std::int64_t built_in_ = 0;
 };
 
 /// Fields whose values choose what the provider does, keeps, and is paid.
@@ -219,7 +242,8 @@ judgement check(const std::string& body, const request_limits& limits) {
   facts.max_output_tokens = cap.value_or(limits.default_output_tokens);
   if (!cap) edited = with_member(edited, "max_output_tokens", facts.max_output_tokens);
   facts.input_bound_tokens = static_cast<std::int64_t>(edited.size()) +
-                             openai::provider_prompt_tokens + input.images() * openai::image_tokens;
+                             (1 + input.built_in()) * openai::provider_prompt_tokens +
+                             input.images() * openai::image_tokens;
   if (edited != body) facts.rewritten = std::move(edited);
   return facts;
 }

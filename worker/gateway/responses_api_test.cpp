@@ -129,6 +129,8 @@ TEST_CASE("responses: what the provider would fetch is refused, wherever it stan
   CHECK(has(part(R"({"type":"input_file","file_url":"https://x"})"), "'input_file'"));
   CHECK(has(part(R"({"type":"input_file","file_data":"x"})"), "'input_file'"));
   CHECK(has(part(R"({"type":"input_text","text":"t","file_url":"https://x"})"), "'file_url'"));
+  CHECK(has(part(R"({"type":"input_text","text":[{"type":"input_file"}]})"),
+            "'text' must be a string"));
   CHECK(has(refusal_of("", R"([{"type":"function_call_output","call_id":"1","output":
     [{"type":"input_image","image_url":"http://x"}]}])"),
             "input[0].output[0]"));

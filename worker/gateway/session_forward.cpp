@@ -185,7 +185,7 @@ void session::forget_request(exchange& one) const {
   one.body.reset();
   one.client.reset();
   for (auto& [key, each] : one.forms) each.body.reset();
-  one.held.shrink_to(0);
+  one.held.shrink_to(0);  // but for an upstream that answers before it has read the request
 }
 
 void session::keep(exchange& one, std::string_view bytes) {

@@ -13,6 +13,7 @@ namespace germline::worker {
 namespace {
 
 constexpr std::size_t troubles_max = 1'000;
+constexpr int accepted_at_a_time = 64;
 
 }  // namespace
 
@@ -25,7 +26,8 @@ door::door(door_settings settings, const mirror_routes& routes, const clock& tim
       deadline_boot_ms_(settings_.deadline_boot_ms) {}
 
 void door::accept_waiting() {
-  for (;;) {
+  // The thread that accepts serves other fetches as well; what still waits is seen again.
+  for (int turns = 0; turns < accepted_at_a_time; ++turns) {
     unique_fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
     {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "common/clock.hpp"
@@ -27,14 +28,40 @@ constexpr std::int64_t client_head_ms = 30'000;
 constexpr int look_every_ms = 50;  // whether the door was cut
 constexpr int redirects_max = 5;
 constexpr std::size_t header_value_max = 1'024;
-constexpr std::array<std::string_view, 3> headers_out = {"accept", "accept-encoding",
-                                                         "if-none-match"};
+// Of what a client accepts what stands here goes out, and nothing else of a request but its path:
+// whatever it chose freely could carry words.
+constexpr std::array<std::string_view, 7> types_out = {"application/vnd.npm.install-v1+json",
+                                                       "application/vnd.pypi.simple.v1+json",
+                                                       "application/json",
+                                                       "application/octet-stream",
+                                                       "text/html",
+                                                       "text/plain",
+                                                       "*/*"};
+constexpr std::array<std::string_view, 4> codings_out = {"gzip", "deflate", "br", "identity"};
 constexpr std::array<std::string_view, 5> headers_in = {"content-type", "content-encoding",
                                                         "content-length", "etag", "cache-control"};
 
 bool is_plain_value(std::string_view value) {
   return value.size() <= header_value_max &&
          std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+/// Of a list those of `known` that it names, in the order of `known`.
+std::string known_of(std::string_view list, std::span<const std::string_view> known) {
+  std::string found;
+  for (const auto one : known) {
+    for (auto rest = list; !rest.empty();) {
+      auto part = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+      part = part.substr(0, part.find(';'));
+      while (part.starts_with(' ')) part.remove_prefix(1);
+      while (part.ends_with(' ')) part.remove_suffix(1);
+      if (part != one) continue;
+      found += (found.empty() ? "" : ", ") + std::string(one);
+      break;
+    }
+  }
+  return found;
 }
 
 bool is_redirect(unsigned status) {
@@ -180,12 +207,14 @@ bool session::serve_one() {
     return refuse(403, "this fetch is past its bound of " + owner_.account().past_bound);
   }
   headers_.clear();
-  for (const auto name : headers_out) {
-    const auto value = head.find(boost::beast::string_view(name.data(), name.size()));
-    if (value == head.end()) continue;
-    const std::string_view text(value->value().data(), value->value().size());
-    if (is_plain_value(text)) headers_.push_back(std::string(name) + ": " + std::string(text));
-  }
+  const auto pass = [&](http::field name, const std::string& word,
+                        std::span<const std::string_view> known) {
+    const auto value = head[name];
+    const auto passed = known_of({value.data(), value.size()}, known);
+    if (!passed.empty()) headers_.push_back(word + ": " + passed);
+  };
+  pass(http::field::accept, "accept", types_out);
+  pass(http::field::accept_encoding, "accept-encoding", codings_out);
   return forward(std::get<mirror_route>(found));
 }
 

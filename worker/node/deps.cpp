@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "common/artefact/layer.hpp"
@@ -19,6 +20,7 @@ constexpr std::size_t max_output_bytes = 64 * 1024;
 constexpr std::int64_t max_input_bytes = 32 << 20;
 constexpr std::int64_t reading_wall_ms = 2 * 60'000;
 constexpr std::size_t keys_max = 1'000;
+constexpr int turn_look_ms = 100;
 // Of one entry in a tar stream: header, extended header with a long path, padding.
 constexpr std::int64_t tar_bytes_of_entry = 4 * 1024;
 
@@ -106,6 +108,16 @@ std::string deps_store::key_of(const std::string& seed) const {
   return found == keys_.end() ? std::string() : found->second;
 }
 
+result<std::unique_lock<std::mutex>> deps_store::take_turn(const std::function<bool()>& cancelled) {
+  std::unique_lock turn(fetching_, std::try_to_lock);
+  while (!turn.owns_lock()) {
+    if (cancelled()) return error(error_code::cancelled, "the attempt was cancelled");
+    std::this_thread::sleep_for(std::chrono::milliseconds(turn_look_ms));
+    (void)turn.try_lock();
+  }
+  return turn;
+}
+
 void deps_store::note_key(const std::string& seed, const std::string& key) {
   const std::scoped_lock lock(mutex_);
   if (keys_.size() >= keys_max) keys_.clear();
@@ -130,9 +142,10 @@ result<void> deps_fetch::check_mirrors(const deps_wish& wish) const {
     if (store_->mirrors() != nullptr && store_->mirrors()->has(name)) continue;
     return error(error_code::failed_precondition,
                  "this worker has no mirror `" + name +
-                     "`, which [deps] of the genome fetches from: start `germline up` with "
-                     "--mirror " +
-                     name + "=URL" + (wish.is_resumed ? "; then germline resume" : ""));
+                     "`, which [deps] of the genome fetches from: start `germline up` with " +
+                     (name == "npm" ? "--mirror npm=URL"
+                                    : "--mirrors-config FILE, which has it (docs/deps.md)") +
+                     (wish.is_resumed ? "; then germline resume" : ""));
   }
   return {};
 }
@@ -162,6 +175,8 @@ result<deps_answer> deps_fetch::get(const deps_wish& wish, const step_sink& step
         if (read.files.empty()) {
           GERMLINE_TRY_ASSIGN(answer.refused, read_input(wish, read));
         }
+        // What is fetched lies in memory.
+        GERMLINE_TRY_ASSIGN(const auto turn, store_->take_turn(cancelled));
         step("started", deps.command);
         if (!answer.refused) {
           auto filled = fill(wish, read, folder);
@@ -299,14 +314,14 @@ struct deps_fetch::open_mirror {
 
 result<std::optional<refusal>> deps_fetch::run_command(live_sandbox& box, const deps_wish& wish) {
   const auto& deps = wish.commands->deps;
+  open_mirror mirror{*this};
   {
     const std::scoped_lock lock(mutex_);
     wall_until_boot_ms_ = box.wall_until_boot_ms();
     mirror_grant grant{wish.attempt_id, deps.mirrors, store_->bounds().fetch, deadline()};
+    open_id_ = wish.attempt_id;  // also where no answer comes, and it may be open
     GERMLINE_TRY(store_->mirrors()->open(std::move(grant), box.get().take_gateway_listener()));
-    open_id_ = wish.attempt_id;
   }
-  open_mirror mirror{*this};
   process_spec spec;
   spec.argv = {"/bin/sh", "-c", deps.command};
   spec.cwd = deps_place;

@@ -53,11 +53,14 @@ class deps_store {
   /// The key that was found for a seed before; empty: none.
   std::string key_of(const std::string& seed) const;
   void note_key(const std::string& seed, const std::string& key);
+  /// One fetch at a time; waits until the lock is free. cancelled: `cancelled` said so meanwhile.
+  result<std::unique_lock<std::mutex>> take_turn(const std::function<bool()>& cancelled);
 
  private:
   layer_cache& layers_;
   mirror_access* mirrors_;
   const deps_bounds bounds_;
+  std::mutex fetching_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> keys_;  // so that no sandbox is needed to know them again
 };

@@ -24,6 +24,7 @@ constexpr std::int64_t first_backoff_ms = 100;
 constexpr std::int64_t last_backoff_ms = 5'000;
 /// Of who is refused, which only a person changes, or another certificate.
 constexpr std::int64_t last_refused_backoff_ms = 60'000;
+constexpr std::chrono::seconds last_words{3};
 
 }  // namespace
 
@@ -35,7 +36,8 @@ struct fleet_client::impl {
 
   std::mutex mutex;
   std::condition_variable changed;
-  bool stopping = false;
+  bool leaving = false;   // no other stream is begun; what is queued is still written
+  bool stopping = false;  // nor that
   bool standing = false;
   std::deque<v1::WorkerMessage> queue;
   grpc::ClientContext* context = nullptr;  // of the present stream
@@ -46,19 +48,21 @@ struct fleet_client::impl {
   impl(std::shared_ptr<grpc::Channel> over, random_source& source)
       : channel(std::move(over)), stub(v1::Fleet::NewStub(channel)), random(source) {}
 
-  /// Writes what is queued until the stream ends.
+  /// Writes what is queued until the stream ends; who leaves ends it then.
   void write_loop(grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>& stream) {
     for (;;) {
       v1::WorkerMessage message;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [this] { return stopping || !standing || !queue.empty(); });
+        changed.wait(lock, [this] { return leaving || stopping || !standing || !queue.empty(); });
         if (stopping || !standing) return;
+        if (queue.empty()) break;
         message = std::move(queue.front());
         queue.pop_front();
       }
       if (!stream.Write(message)) return;
     }
+    stream.WritesDone();  // the coordinator ends the stream once it has read all
   }
 
   /// One stream from dialling to its end. True when the coordinator took it.
@@ -66,7 +70,7 @@ struct fleet_client::impl {
     grpc::ClientContext own;
     {
       const std::scoped_lock lock(mutex);
-      if (stopping) return false;
+      if (leaving) return false;
       context = &own;
     }
     bool taken = false;
@@ -102,7 +106,7 @@ struct fleet_client::impl {
     const std::scoped_lock lock(mutex);
     context = nullptr;
     if (taken) told.clear();
-    if (!stopping) tell(status);
+    if (!leaving) tell(status);
     return taken;
   }
 
@@ -129,8 +133,8 @@ struct fleet_client::impl {
       if (converse()) backoff_ms = first_backoff_ms;
       std::unique_lock lock(mutex);
       const auto wait_ms = random.below(static_cast<std::uint64_t>(backoff_ms)) + 1;
-      changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping; });
-      if (stopping) return;
+      changed.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return leaving; });
+      if (leaving) return;
       backoff_ms = std::min(backoff_ms * 2, refused ? last_refused_backoff_ms : last_backoff_ms);
     }
   }
@@ -151,7 +155,11 @@ void fleet_client::start(callbacks handlers) {
 
 void fleet_client::stop() {
   {
-    const std::scoped_lock lock(impl_->mutex);
+    // What became of the last attempts is to arrive: nobody else knows it.
+    std::unique_lock lock(impl_->mutex);
+    impl_->leaving = true;
+    impl_->changed.notify_all();
+    impl_->changed.wait_for(lock, last_words, [this] { return !impl_->standing; });
     impl_->stopping = true;
     if (impl_->context != nullptr) impl_->context->TryCancel();
   }

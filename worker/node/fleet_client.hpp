@@ -35,7 +35,8 @@ class fleet_client {
 
   /// Starts dialling. REQUIRES that it was not started before.
   void start(callbacks handlers);
-  /// Ends the stream and the threads; no callback comes after it returned.
+  /// Ends the stream, once what is queued was read at its other end (3 s at most), and the threads;
+  /// no callback comes after it returned.
   void stop();
 
   /// Queues a message for the present stream. Messages queued while none stands are dropped: the

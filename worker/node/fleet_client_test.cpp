@@ -27,10 +27,14 @@ class turning_away final : public v1::Fleet::Service {
     v1::CoordinatorMessage message;
     message.mutable_welcome();
     stream->Write(message);
+    v1::WorkerMessage said;
+    while (listens && stream->Read(&said)) ++read;
     return grpc::Status::OK;
   }
   std::atomic<int> dialled{0};
   std::atomic<bool> welcomes{false};
+  std::atomic<bool> listens{false};
+  std::atomic<int> read{0};
 };
 
 struct fixture {
@@ -75,6 +79,20 @@ TEST_CASE_FIXTURE(fixture, "who was turned away is there when the coordinator ta
   CHECK(heard == 0);
   service.welcomes = true;
   CHECK(comes([&] { return heard >= 1; }));
+}
+
+TEST_CASE_FIXTURE(fixture, "who stops has said all that it was given to say") {
+  service.listens = true;
+  service.welcomes = true;
+  REQUIRE(comes([&] { return heard >= 1; }));
+  constexpr int said = 1'000;
+  for (int i = 0; i < said; ++i) {
+    v1::WorkerMessage message;
+    message.mutable_cleaned()->set_why(std::string(1'000, 'w'));
+    client->send(std::move(message));
+  }
+  client->stop();
+  CHECK(service.read == said);
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ class iteration final : public running_attempt {
   v1::AttemptResult result_;
   bool usage_known_ = true;
   bool refused_for_good_ = false;  // no attempt on this machine does better as it stands
-  bool no_provider_ = false;       // an evaluation failed by it
+  bool no_provider_ = false;       // an evaluation failed by it, or a mirror by itself
 };
 
 void iteration::phase(v1::IterationPhase phase, const std::string& step, const std::string& status,
@@ -226,6 +226,7 @@ result<void> iteration::prepare_deps() {
   });
   if (!got) {
     refused_for_good_ = got.error().code() == error_code::failed_precondition;
+    no_provider_ = got.error().code() == error_code::unavailable;
     return got.error();
   }
   deps_refused_ = std::move(got->refused);

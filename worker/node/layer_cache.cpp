@@ -27,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view unfinished = ".incoming-";
+constexpr std::int64_t bytes_of_entry = 4'096;        // that the smallest file takes of a disk
 constexpr std::chrono::milliseconds look_every{100};  // whether who waits was cancelled
 
 std::optional<artefact::layer_digest> read_seal(const std::string& path) {
@@ -200,7 +201,8 @@ void layer_cache::trim(std::int64_t most_bytes) {
     if (!is_sha256(key) || pins_.contains(key) || busy_.contains(key)) continue;
     const auto seal = read_seal(entry.path().string() + "/sealed.json");
     std::error_code unknown;
-    all.push_back({fs::last_write_time(entry.path(), unknown), key, seal ? seal->bytes : 0});
+    const auto bytes = seal ? seal->bytes + seal->entries * bytes_of_entry : 0;
+    all.push_back({fs::last_write_time(entry.path(), unknown), key, bytes});
   }
   std::ranges::sort(all, [](const auto& a, const auto& b) { return a.used > b.used; });
   std::int64_t bytes = 0;

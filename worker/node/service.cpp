@@ -322,7 +322,7 @@ result<int> run_worker_with_validator(const worker_config& config, const validat
     spec.binary = libexec + "/germline-mirror";
     spec.mirrors = std::move(mirrored);
     spec.uid = config.mirror_uid;
-    spec.gid = config.services_gid;
+    spec.gid = config.mirror_uid;  // it has no part in what the others share
     GERMLINE_TRY_ASSIGN(mirrors, mirror_client::start(spec));
   }
   std::vector<companion> companions(1);
