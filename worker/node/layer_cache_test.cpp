@@ -103,18 +103,25 @@ TEST_CASE_FIXTURE(fixture, "who waits can be cancelled; where the first fails th
 }
 
 TEST_CASE_FIXTURE(fixture, "the least recently used go first, and never what is in use") {
-  const auto cache = open(250);
-  { const auto a = get(*cache, "a", 100); }
-  { const auto b = get(*cache, "b", 100); }
-  { const auto again = get(*cache, "a", 100); }
-  const auto held = get(*cache, "held", 1'000);
-  { const auto c = get(*cache, "c", 100); }
+  const auto cache = open(250'000);
+  { const auto a = get(*cache, "a", 100'000); }
+  { const auto b = get(*cache, "b", 100'000); }
+  { const auto again = get(*cache, "a", 100'000); }
+  const auto held = get(*cache, "held", 1'000'000);
+  { const auto c = get(*cache, "c", 100'000); }
   CHECK(has("a"));
   CHECK(has("c"));
   CHECK_FALSE(has("b"));
   CHECK(has("held"));
   cache->clear();
   CHECK(has("held"));
+  CHECK_FALSE(has("a"));
+}
+
+TEST_CASE_FIXTURE(fixture, "the smallest files count for the room that they take") {
+  const auto cache = open(6'000);
+  { const auto a = get(*cache, "a", 1); }
+  { const auto b = get(*cache, "b", 1); }
   CHECK_FALSE(has("a"));
 }
 
