@@ -168,7 +168,7 @@ TEST_CASE_FIXTURE(modelled, "what the budget does not cover ends without a score
   CHECK(now.run().lineages(0).pause_details() ==
         "the run's budget does not cover an iteration and the evaluations of what it would bear: "
         "raise it with `germline budget " +
-            now.run().run_id() + " USD`");
+            now.run().run_id() + " USD`, then `germline resume` the lineage");
 }
 
 TEST_CASE_FIXTURE(modelled, "iterations leave what the evaluations of their generations cost") {
