@@ -289,9 +289,14 @@ class Bounded(WithModel):
         self.assertLess(lost, 5_000_000, story)
 
     def test_a_budget_that_is_spent_ends_evaluations_legibly(self):
-        # The first attempt is charged whole, and then nothing is left for another.
+        # The first attempt's journal is lost: it is charged whole, and nothing is left for another.
         run = self.await_request("$0.6")
-        self.fleet.kill_and_restart("worker")
+        self.fleet.processes["worker"].kill()
+        self.fleet.processes.pop("worker").wait(30)
+        accounts = self.fleet.state + "/worker/accounts"
+        for name in os.listdir(accounts):
+            os.remove(os.path.join(accounts, name))
+        self.fleet.start_worker()
         self.model.may_answer.set()
         self.fleet.await_worker()
 

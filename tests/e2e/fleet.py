@@ -13,9 +13,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from sanitizer_reports import sanitizer_reports  # noqa: E402
+from uid_slots import take_uid_base  # noqa: E402
 
 # Uids of this test alone, so that it does not meet a Germline that runs on the machine already.
-UID_BASE = 1_000_000_000 + os.getpid() % 800 * 1_000_000
+UID_BASE = take_uid_base()
 SANDBOX_UIDS = range(UID_BASE + 65_536, UID_BASE + 1_000_000)
 
 # The states of an iteration, and what holds one long enough to be seen.
