@@ -247,6 +247,8 @@ class fake_control final : public v1::Control::Service {
     lineage.set_state(v1::LINEAGE_STATE_PAUSED);
     lineage.set_pause_reason(pause_reason);
     lineage.set_head_generation(head);
+    lineage.set_max_iterations(3);
+    lineage.set_iterations_done(iterations_done);
     if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details("not a cent is left");
   }
 
@@ -267,6 +269,7 @@ class fake_control final : public v1::Control::Service {
   std::string strategy = "chain";
   bool nothing_to_kill = false;
   v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
+  std::int64_t iterations_done = 3;
   std::atomic<int> streams{0};
   bool without_proof = false;
 };

@@ -495,15 +495,18 @@ TEST_CASE("a resume of what is done names the way on") {
   CHECK(done.err.find("all 3 iterations are done. To go on from its newest generation:\n"
                       "  germline fork gen_1\n") != std::string::npos);
   CHECK(done.err.find("\n  germline promote gen_1 && germline run '/srv/it'\\''s mine' --branch "
-                      "germline/gen_1 --folder a/b --model m --budget '$2.00' --require gpu\n") !=
-        std::string::npos);
+                      "germline/gen_1 --iterations 3 --folder a/b --model m --budget '$2.00' "
+                      "--require gpu\n") != std::string::npos);
   CHECK(with.run("resume lin_1 --json").out.find("germline fork gen_1") != std::string::npos);
   with.control.strategy = "best";
   CHECK(
       with.run("resume lin_1")
           .err.find(" --strategy best --inspirations 2 --priority -1 --weight 3 --require gpu\n") !=
       std::string::npos);
-  with.control.pause_reason = v1::PAUSE_REASON_PERSON;
+  // Whatever else it was paused for.
+  with.control.pause_reason = v1::PAUSE_REASON_POLICY;
+  CHECK(with.run("resume lin_1").err.find("To go on") != std::string::npos);
+  with.control.iterations_done = 2;
   CHECK(with.run("resume lin_1").err.find("To go on") == std::string::npos);
 }
 

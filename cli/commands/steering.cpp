@@ -74,9 +74,10 @@ std::vector<std::string> ways_on(control_client& client, const std::string& targ
   if (!shown) return {};
   const auto& named = shown->run();
   const auto& lineage = named.lineages_size() == 1 ? named.lineages(0) : shown->lineage();
-  if (lineage.pause_reason() != v1::PAUSE_REASON_DONE || lineage.head_generation().empty()) {
-    return {};
-  }
+  // Whatever else it was paused for.
+  const bool done =
+      lineage.max_iterations() > 0 && lineage.iterations_done() >= lineage.max_iterations();
+  if (!done || lineage.head_generation().empty()) return {};
   v1::GetTreeRequest whole;
   whole.set_target(lineage.lineage_id());
   const auto tree = client.get_tree(whole);

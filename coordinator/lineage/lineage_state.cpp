@@ -288,7 +288,7 @@ transition on(const state& s, const drained& e) {
 }  // namespace
 
 bool is_agents_own(const std::string& reason) {
-  return reason == "crash" || reason == "time" || reason == "memory";
+  return reason == "crash" || reason == "time" || reason == "memory" || reason == "dialect";
 }
 
 bool must_roll_back(const state& s) {

@@ -62,7 +62,7 @@ TEST_CASE_FIXTURE(newborn,
   fail("time");
   CHECK(has<begin_iteration>());
   CHECK_FALSE(has<roll_back>());
-  fail("memory");
+  fail("dialect");
   CHECK(has<roll_back>());
   CHECK_FALSE(has<begin_iteration>());
   CHECK(s.at == status::active);

@@ -161,8 +161,17 @@ class Strategies(unittest.TestCase):
 
     def test_lineages_go_on_from_each_others_generations(self):
         fleet = self.fleet
-        run = fleet.run(fleet.example("circle-packing"), 4, "--lineages", "2", "--strategy",
-                        "best")
+        run = fleet.run(fleet.example("circle-packing"), 4, "--strategy", "best")
+
+        def improved():
+            means = {True: [], False: []}
+            for each in fleet.tree(run)["generations"]:
+                if "mean" in each["fitness"]:
+                    means[each["parent"] == ""].append(each["fitness"]["mean"])
+            return means[True] and max(means[False], default=0) > means[True][0]
+        fleet.wait(improved, "a generation is better than the seed")
+        # So the best is the first lineage's, and the second one's first iteration begins from it.
+        self.assertEqual(len(fleet.asked("scale", run, "2")["added"]), 1)
         fleet.settled(run, 3)
         fleet.kill_and_restart("coordinator")
         fleet.await_worker()

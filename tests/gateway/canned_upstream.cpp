@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace germline::tests {
@@ -99,9 +101,15 @@ void canned_upstream::serve() {
     if (!socket) return;
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    while (next < answers_.size() && take_request(socket.get())) {
+    bool stays = true;
+    while (stays && next < answers_.size() && take_request(socket.get())) {
       const auto& with = answers_[next++];
-      if (!answer(socket.get(), with) || !with.keeps_open) break;
+      stays = answer(socket.get(), with) && with.keeps_open;
+    }
+    if (!stays) continue;
+    // No answer is left: it is the other end's to close, unless somebody else comes.
+    pollfd either[] = {{socket.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    while (::poll(either, 2, -1) < 0 && errno == EINTR) {
     }
   }
 }

@@ -25,6 +25,8 @@ canned_answer with_header(canned_answer answer, const std::string& line) {
   return answer;
 }
 
+const std::vector<worker::gateway_key> both_keys = {{"KEY_a", key_a}, {"KEY_b", key_b}};
+
 std::string table(const std::string& name, unsigned port, const std::string& more = "") {
   return "[[upstream]]\nname = \"" + name + "\"\nurl = \"http://127.0.0.1:" + std::to_string(port) +
          "\"\nkey_env = \"KEY_" + name + "\"\n" + more;
@@ -46,8 +48,7 @@ struct pair {
 
   canned_upstream a;
   canned_upstream b;
-  gateway_fixture fixture{table("a", a.port()) + table("b", b.port(), "priority = 1\n"),
-                          {{"KEY_a", key_a}, {"KEY_b", key_b}}};
+  gateway_fixture fixture{table("a", a.port()) + table("b", b.port(), "priority = 1\n"), both_keys};
 };
 
 }  // namespace
@@ -90,7 +91,8 @@ TEST_CASE("an upstream that is not there costs nothing and hands over") {
     nobody = gone.port();
   }
   canned_upstream b({json_answer(reply)});
-  gateway_fixture fixture(table("a", nobody) + table("b", b.port(), "priority = 1\n"), {});
+  gateway_fixture fixture(table("a", nobody) + table("b", b.port(), "priority = 1\n"),
+                          {{"KEY_b", key_b}});
   fixture.open(plenty);
   CHECK(fixture.post(small_body(false)).body == reply);
   const auto usage = fixture.client().close(attempt_name);
@@ -145,7 +147,7 @@ TEST_CASE("an upstream alone that asks to wait a little is waited for, a long wa
     return with_header(json_answer(problem, "429 Too Many Requests"), "retry-after: " + seconds);
   };
   canned_upstream a({wait("1"), json_answer(reply), wait("30"), json_answer(reply)});
-  gateway_fixture fixture(table("a", a.port()), {});
+  gateway_fixture fixture(table("a", a.port()), both_keys);
   fixture.open(plenty);
   const system_clock_source time;
   const auto began = time.boot_ms();
@@ -165,7 +167,7 @@ TEST_CASE("an upstream alone that asks to wait a little is waited for, a long wa
 TEST_CASE("an upstream that fails too often in a row is not asked for a while") {
   std::vector<canned_answer> failing(20, json_answer(problem, "503 Service Unavailable"));
   canned_upstream a(failing);
-  gateway_fixture fixture(table("a", a.port()), {});
+  gateway_fixture fixture(table("a", a.port()), both_keys);
   fixture.open(plenty);
   CHECK(fixture.post(small_body(false)).status == 503);
   CHECK(fixture.post(small_body(false)).status == 503);
@@ -188,7 +190,7 @@ TEST_CASE("a model goes to who serves it, and one that nobody serves cannot be o
   canned_upstream b({json_answer(reply)});
   gateway_fixture fixture(table("a", a.port(), "models = [\"other-*\"]\n") +
                               table("b", b.port(), "priority = 1\nmodels = [\"scripted-*\"]\n"),
-                          {});
+                          both_keys);
   fixture.open(plenty);
   CHECK(fixture.post(small_body(false)).status == 200);
   CHECK(a.requests().empty());
@@ -208,7 +210,7 @@ TEST_CASE("each upstream gets the cap by the name that it knows") {
   gateway_fixture fixture(
       table("a", a.port(), chat + "chat_store_false = true\n") +
           table("b", b.port(), chat + "priority = 1\nchat_cap = \"max_tokens\"\n"),
-      {});
+      both_keys);
   fixture.open(plenty);
   const std::string body = R"({"model":"scripted-1","messages":[{"role":"user","content":"x"}]})";
   CHECK(fixture.ask(gateway_fixture::request(body, "", "/v1/chat/completions")).status == 200);

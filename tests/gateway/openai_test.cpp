@@ -197,6 +197,10 @@ TEST_CASE("what is refused never goes out, and is told in the form of OpenAI") {
   CHECK(unspoken.status == 404);
   CHECK(json::parse(unspoken.body)["type"] == "error");
   CHECK(has(unspoken.body, "does not speak 'messages'"));
+  const auto account = fixture.client().close(attempt_name);
+  REQUIRE(account);
+  CHECK(account->obstacle.kind == worker::obstacle_kind::dialect);
+  CHECK(has(account->obstacle.why, "does not speak 'messages'"));
   CHECK(upstream.requests().empty());
 }
 

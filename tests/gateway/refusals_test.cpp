@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <thread>
+
+#include <unistd.h>
 
 #include "tests/gateway/fixture.hpp"
 
@@ -35,6 +38,32 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 }  // namespace
+
+TEST_CASE("a door without a key or a transcript is refused until a person mends it") {
+  const auto upstream = [](const std::string& name, const std::string& models) {
+    return "[[upstream]]\nname = \"" + name + "\"\nurl = \"http://127.0.0.1:9\"\nkey_env = \"KEY_" +
+           name + "\"\n" + models;
+  };
+  const auto two = upstream("A", "models = [\"scripted-*\"]\n") + upstream("B", "") +
+                   upstream("C", "models = [\"other\"]\n");
+  gateway_fixture none(two, {{"KEY_C", "a-key-of-the-third-0123456789"}});
+  const auto refused = none.try_open(plenty);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == error_code::failed_precondition);  // lasting
+  CHECK(has(refused.error().message(),
+            "no upstream that serves 'scripted-1' has a key: KEY_A, KEY_B were not set"));
+  gateway_fixture one(two, {{"KEY_B", "a-key-of-the-second-0123456789"}});
+  CHECK(one.try_open(plenty));
+
+  gateway_fixture closed(upstream("A", ""), {{"KEY_A", "a-key-of-the-first-0123456789"}});
+  const auto transcripts = closed.folder() + "/transcripts";
+  REQUIRE(::rmdir(transcripts.c_str()) == 0);
+  std::ofstream(transcripts) << "a file where a folder should be";
+  const auto unwritten = closed.try_open(plenty);
+  REQUIRE_FALSE(unwritten);
+  CHECK(unwritten.error().code() == error_code::failed_precondition);
+  CHECK(has(unwritten.error().message(), "opening the transcript " + transcripts));
+}
 
 TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upstream") {
   gateway_fixture fixture(story_of(0), "[limits]\nmax_body_bytes = 100000\n");

@@ -303,6 +303,7 @@ TEST_CASE("of a stream that ends early no part of the token that began to come i
   }
   REQUIRE(fixture.client().close(attempt_name));
   const auto all = fixture.transcript();
+  CAPTURE(all);
   CHECK(has(all, "message_start"));
   CHECK(has(all, "response_cut"));
   CHECK_FALSE(has(all, begun));

@@ -47,6 +47,8 @@ struct gateway_parts {
   gateway_metrics* metrics = nullptr;       // null: they are not wanted
   std::string journals_directory = {};      // of accounts; empty: none are kept
   std::string boot_id = {};                 // that they are of
+  /// Names of variables (`key_env`) that held no key when the gateway began.
+  std::set<std::string> missing_keys = {};
 };
 
 /// What an attempt tells its owner. Called on the io_context's thread.
@@ -104,7 +106,9 @@ class attempt : public std::enable_shared_from_this<attempt> {
   void forfeit(std::uint64_t id, const std::string& problem);
   void release(std::uint64_t id, const std::string& problem);
   /// A request got no answer through no fault of its own. Stands until the next one is granted.
-  void obstructed(const std::string& why) { obstacle_ = {obstacle_kind::upstream, why}; }
+  void obstructed(const std::string& why, obstacle_kind by = obstacle_kind::upstream) {
+    obstacle_ = {by, why};
+  }
   void record(transcript_entry entry);
   /// Whether what record() gets is written anywhere.
   bool records() const { return records_; }

@@ -15,7 +15,8 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 9> op_names = {
     "open", "renew", "close", "opened", "renewed", "closed", "refused", "event", "usage"};
 
-constexpr std::array<std::string_view, 3> obstacle_names = {"none", "budget", "upstream"};
+constexpr std::array<std::string_view, 4> obstacle_names = {"none", "budget", "upstream",
+                                                            "dialect"};
 
 template <typename Kind, std::size_t N>
 result<Kind> kind_from(const std::array<std::string_view, N>& names, const std::string& name) {

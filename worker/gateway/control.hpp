@@ -44,10 +44,10 @@ struct gateway_usage {
 };
 
 /// Why the newest request that an attempt asked for was answered by no model, where the reason lies
-/// outside what the request said: a limit of the attempt does not cover it (budget), or the
-/// upstream did not do its part (upstream: no answer, overload, a spending cap, the gateway's own
-/// key).
-enum class obstacle_kind { none, budget, upstream };
+/// outside what the request said: a limit of the attempt does not cover it (budget), the upstream
+/// did not do its part (upstream: no answer, overload, a spending cap, the gateway's own key), or
+/// none of the model's speaks the dialect in which it was asked (dialect).
+enum class obstacle_kind { none, budget, upstream, dialect };
 std::string_view to_string(obstacle_kind kind) noexcept;
 struct model_obstacle {
   obstacle_kind kind = obstacle_kind::none;

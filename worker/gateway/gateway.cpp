@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <sys/socket.h>
@@ -135,6 +136,23 @@ control_message gateway::open(control_message& message, unique_fd fd) {
   return answer;
 }
 
+/// One key of several is enough: the others' upstreams answer 401, and the next one is asked.
+result<void> gateway::check_keys(const std::string& model) const {
+  std::set<std::string> missing;
+  for (const auto index : parts_.roster.serving(model)) {
+    const auto& name = parts_.config.upstreams[index].key_env;
+    if (name.empty() || !parts_.missing_keys.contains(name)) return {};
+    missing.insert(name);
+  }
+  std::string names;
+  for (const auto& name : missing) names += (names.empty() ? "" : ", ") + name;
+  return error(error_code::failed_precondition,
+               "no upstream that serves '" + model + "' has a key: " + names +
+                   (missing.size() == 1 ? " was" : " were") +
+                   " not set where the worker was started; start it again with the key, then "
+                   "germline resume");
+}
+
 result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message, unique_fd fd) {
   GERMLINE_TRY(check_open(message));
   if (attempts_.contains(message.attempt_id)) {
@@ -147,11 +165,13 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     return error(error_code::failed_precondition,
                  "no upstream of the gateway's configuration serves '" + message.model + "'");
   }
+  if (!message.replay) GERMLINE_TRY(check_keys(message.model));
   const auto price = prices_.find(message.model);
   if (!price) {
     return error(error_code::failed_precondition,
                  "the model '" + message.model + "' has no price in " + parts_.config.prices_file +
-                     ", and what cannot be priced is not asked");
+                     " as it was read when the worker was started, and what cannot be priced is "
+                     "not asked");
   }
   GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
   boost::asio::ip::tcp::acceptor listener(parts_.context);
@@ -166,7 +186,7 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                                  parts_.config.transcript_max_bytes, std::move(secrets));
   if (!record) {
     if (message.replay) parts_.recorded->forget(message.attempt_id);
-    return record.error();
+    return error(error_code::failed_precondition, record.error().message());  // nor will the next
   }
   auto journal =
       parts_.journals_directory.empty()

@@ -28,6 +28,7 @@ class gateway {
   void handle(control_message message, unique_fd fd);
   control_message open(control_message& message, unique_fd fd);
   result<std::shared_ptr<attempt>> make_attempt(control_message& message, unique_fd fd);
+  result<void> check_keys(const std::string& model) const;
   result<void> begin_replay(const control_message& message);
   void close(const control_message& message);
   void send(const control_message& message, bool may_drop);

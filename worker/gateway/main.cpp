@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -119,13 +120,16 @@ result<key_map> take_environment_keys(const gateway_config& config) {
   return keys;
 }
 
-std::vector<std::string> keys_of(const gateway_config& config, key_map& keys) {
+/// Those that are there; of those that are not the names, into `missing`.
+std::vector<std::string> keys_of(const gateway_config& config, key_map& keys,
+                                 std::set<std::string>& missing) {
   std::vector<std::string> all;
   for (const auto& one : config.upstreams) {
     if (!one.replay.empty()) continue;
     const auto& key = keys[one.key_env];
     if (key.empty() && !one.key_env.empty()) {
       log_warning("the upstream '{}' has no key: {} is not set", one.name, one.key_env);
+      missing.insert(one.key_env);
     }
     if (!key.empty()) all.push_back(key);
   }
@@ -163,7 +167,8 @@ result<void> run(int argc, char** argv) {
   boost::asio::io_context context(1);
   system_clock_source time;
   system_random random;
-  const auto all_keys = keys_of(config, keys);
+  std::set<std::string> missing_keys;
+  const auto all_keys = keys_of(config, keys, missing_keys);
   const auto secrets = filtered_secrets(all_keys);
   replay_upstream* recorded = nullptr;
   GERMLINE_TRY_ASSIGN(const auto upstreams,
@@ -172,8 +177,9 @@ result<void> run(int argc, char** argv) {
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
   heap_trimmer trimmer(context);
-  gateway_parts parts{context, config,  time,    random,   roster,  upstreams, transcripts,
-                      bodies,  trimmer, secrets, recorded, nullptr, {},        {}};
+  gateway_parts parts{context,   config,      time,   random,  roster,
+                      upstreams, transcripts, bodies, trimmer, secrets,
+                      recorded,  nullptr,     {},     {},      std::move(missing_keys)};
   if (!given.journals_directory.empty()) {
     parts.journals_directory = given.journals_directory;
     GERMLINE_TRY_ASSIGN(parts.boot_id, read_boot_id());

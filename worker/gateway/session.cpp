@@ -207,6 +207,7 @@ asio::awaitable<bool> session::route(parser& request) {
     for (const dialect* each : all_dialects()) {
       if (roster.serves(each->name(), model)) message += " '" + std::string(each->name()) + "'";
     }
+    owner_.obstructed(message, obstacle_kind::dialect);
     co_return co_await refuse(404, message);
   }
   exchange one{*speaks, *kind, target, held_bytes(owner_.bodies())};

@@ -52,17 +52,21 @@ bool upstream_roster::speaks(std::string_view dialect) const {
 }
 
 bool upstream_roster::serves(std::string_view model) const {
-  return std::ranges::any_of(upstreams_, [&](const auto& one) { return serves_model(one, model); });
+  return !serving(model).empty();
+}
+
+std::vector<std::size_t> upstream_roster::serving(std::string_view model) const {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+    if (serves_model(upstreams_[i], model)) found.push_back(i);
+  }
+  return found;
 }
 
 std::vector<std::size_t> upstream_roster::serving(std::string_view dialect,
                                                   std::string_view model) const {
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-    if (speaks_dialect(upstreams_[i], dialect) && serves_model(upstreams_[i], model)) {
-      found.push_back(i);
-    }
-  }
+  auto found = serving(model);
+  std::erase_if(found, [&](auto index) { return !speaks_dialect(upstreams_[index], dialect); });
   return found;
 }
 

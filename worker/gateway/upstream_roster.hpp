@@ -56,6 +56,8 @@ class upstream_roster {
   /// Whether any speaks it at all.
   bool speaks(std::string_view dialect) const;
   bool serves(std::string_view model) const;
+  /// All that are for this model, whatever they speak.
+  std::vector<std::size_t> serving(std::string_view model) const;
   /// All that are for this dialect and model.
   std::vector<std::size_t> serving(std::string_view dialect, std::string_view model) const;
   /// All that are for this model and do not speak `dialect`, but speak `other`, and for which may

@@ -144,9 +144,8 @@ refusal explain_agent(const process_outcome& outcome, const model_obstacle& obst
 }
 
 std::string explain_obstacle(const model_obstacle& obstacle) {
-  return (obstacle.kind == obstacle_kind::budget
-              ? "the model was not asked: "
-              : "the model gave no answer that could be used: ") +
+  return (obstacle.kind == obstacle_kind::upstream ? "the model gave no answer that could be used: "
+                                                   : "the model was not asked: ") +
          obstacle.why;
 }
 

@@ -50,7 +50,8 @@ result<refusal> explain_end(const error& why, live_sandbox& box, const clock& ti
 result<refusal> explain_clone(const error& why);
 
 /// The reason and details of an agent that did not succeed. One that went by itself after its
-/// newest request was kept from the model ends by that reason: "budget" or "upstream".
+/// newest request was kept from the model ends by that reason: "budget", "upstream" or
+/// "dialect".
 refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
                       const std::string& output);
 /// What stood in the way, for people. REQUIRES that something did.

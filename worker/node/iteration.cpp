@@ -344,8 +344,9 @@ result<void> iteration::measure() {
     no_provider_ = true;
     return error(error_code::unavailable, explain_obstacle(obstacle));
   }
-  // That its bound is spent is the candidate's own affair, and its evaluator's to judge.
-  if (obstacle.kind == obstacle_kind::budget) {
+  // That its bound is spent, or which dialect it speaks, is the candidate's own affair, and its
+  // evaluator's to judge.
+  if (obstacle.kind == obstacle_kind::budget || obstacle.kind == obstacle_kind::dialect) {
     measured.details = explain_obstacle(obstacle) + "\n" + measured.details;
   }
   if (measured.score) {

@@ -334,6 +334,9 @@ TEST_CASE("an agent that goes by itself after it was kept from the model ends by
   };
   CHECK(why({}).reason == "crash");
   CHECK(why(silent).reason == "upstream");
+  const model_obstacle foreign{obstacle_kind::dialect, "the upstream does not speak 'responses'"};
+  CHECK(why(foreign).reason == "dialect");
+  CHECK(why(foreign).details.starts_with("the model was not asked: the upstream does not speak"));
   CHECK(why(spent).reason == "budget");
   CHECK(why(spent).details ==
         "the model was not asked: the budget is gone\nthe agent ended with exit code 3\n"
