@@ -1,13 +1,9 @@
 #include "worker/gateway/client.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker/gateway/spawn.hpp"
@@ -38,22 +34,11 @@ result<void> write_keys(std::vector<gateway_key>& keys, int pipe) {
   return {};
 }
 
-error gone_error() {
-  return {error_code::unavailable, "the gateway process is gone; its log says why"};
-}
-
 }  // namespace
 
 result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
                                                               gateway_callbacks callbacks) {
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    return errno_error("making the gateway's control socket", errno);
-  }
-  unique_fd ours(pair[0]);
-  const timeval longest_send{2, 0};  // a gateway that does not read must not hold the caller
-  ::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &longest_send, sizeof longest_send);
-  unique_fd theirs(pair[1]);
+  GERMLINE_TRY_ASSIGN(auto control, make_control_pair());
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) {
     return errno_error("making the gateway's key pipe", errno);
@@ -69,41 +54,33 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
   if (!spec.journals_directory.empty()) {
     helper.arguments.insert(helper.arguments.end(), {"--journals", spec.journals_directory});
   }
-  helper.descriptors = {theirs.get(), key_read.get()};
+  helper.descriptors = {control.theirs.get(), key_read.get()};
   helper.uid = spec.uid;
   helper.gid = spec.gid;
   GERMLINE_TRY_ASSIGN(const auto pid, spawn_helper(helper));
-  theirs.reset();
+  control.theirs.reset();
   key_read.reset();
   auto client = std::unique_ptr<gateway_client>(
-      new gateway_client(pid, std::move(ours), std::move(callbacks)));
+      new gateway_client(pid, std::move(control.ours), std::move(callbacks)));
   // The first answer proves that it started: an unknown attempt is refused.
   control_message hello;
   hello.op = control_op::renew;
-  auto answer = client->ask(std::move(hello), -1, std::chrono::seconds(20));
+  auto answer = client->calls_.ask(std::move(hello), -1, std::chrono::seconds(20));
   if (!answer) return answer.error().within("starting " + spec.binary);
   return client;
 }
 
 gateway_client::gateway_client(pid_t pid, unique_fd socket, gateway_callbacks callbacks)
-    : pid_(pid), socket_(std::move(socket)), callbacks_(std::move(callbacks)) {
-  reader_ = std::thread([this] { read_replies(); });
-}
+    : pid_(pid),
+      callbacks_(std::move(callbacks)),
+      calls_(std::move(socket), "gateway",
+             {[](const std::string& packet) { return decode(packet); },
+              [this](const control_message& message) { return take_report(message); },
+              callbacks_.on_gone}) {}
 
 gateway_client::~gateway_client() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
-  ::shutdown(socket_.get(), SHUT_RDWR);  // the gateway ends at this
-  reader_.join();
-  for (int waited_ms = 0; waited_ms < 2000; waited_ms += 10) {
-    const pid_t ended = ::waitpid(pid_, nullptr, WNOHANG);
-    if (ended == pid_ || (ended < 0 && errno == ECHILD)) return;
-    ::usleep(10'000);
-  }
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  calls_.end();
+  end_helper(pid_);
 }
 
 result<void> gateway_client::open(gateway_open request, std::chrono::milliseconds timeout) {
@@ -116,7 +93,8 @@ result<void> gateway_client::open(gateway_open request, std::chrono::millisecond
   message.replay = std::move(request.replay);
   message.deadline_boot_ms = request.deadline_boot_ms;
   message.limits = request.limits;
-  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), request.listener.get(), timeout));
+  GERMLINE_TRY_ASSIGN(const auto answer,
+                      calls_.ask(std::move(message), request.listener.get(), timeout));
   if (answer.op == control_op::opened) return {};
   return error(answer.lasting ? error_code::failed_precondition : error_code::invalid_argument,
                "the gateway refused: " + answer.message);
@@ -128,7 +106,7 @@ result<void> gateway_client::renew(const std::string& attempt_id, std::int64_t d
   message.op = control_op::renew;
   message.attempt_id = attempt_id;
   message.deadline_boot_ms = deadline_boot_ms;
-  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
+  GERMLINE_TRY_ASSIGN(const auto answer, calls_.ask(std::move(message), -1, timeout));
   if (answer.op == control_op::renewed) return {};
   return error(error_code::failed_precondition, "the gateway refused: " + answer.message);
 }
@@ -138,70 +116,23 @@ result<gateway_account> gateway_client::close(const std::string& attempt_id,
   control_message message;
   message.op = control_op::close;
   message.attempt_id = attempt_id;
-  GERMLINE_TRY_ASSIGN(const auto answer, ask(std::move(message), -1, timeout));
+  GERMLINE_TRY_ASSIGN(const auto answer, calls_.ask(std::move(message), -1, timeout));
   if (answer.op == control_op::closed) {
     return gateway_account{answer.usage, answer.obstacle, answer.refused};
   }
   return error(error_code::not_found, "the gateway refused: " + answer.message);
 }
 
-result<control_message> gateway_client::ask(control_message request, int fd,
-                                            std::chrono::milliseconds timeout) {
-  std::unique_lock lock(mutex_);
-  if (gone_) return gone_error();
-  const std::uint64_t seq = next_seq_++;
-  request.seq = seq;
-  waiting_.emplace(seq, std::nullopt);
-  lock.unlock();
-  const auto sent = send_packet(socket_.get(), encode(request), fd);
-  lock.lock();
-  const auto answered = [&] { return gone_ || waiting_.at(seq).has_value(); };
-  const bool in_time = sent && changed_.wait_for(lock, timeout, answered);
-  auto answer = std::move(waiting_.at(seq));
-  waiting_.erase(seq);
-  if (answer) return std::move(*answer);
-  if (gone_ || !sent) return gone_error();
-  GERMLINE_ASSERT(!in_time);
-  return error(error_code::deadline_exceeded,
-               "the gateway did not answer '" + std::string(to_string(request.op)) + "' in time");
-}
-
-void gateway_client::read_replies() {
-  for (;;) {
-    auto packet = receive_packet(socket_.get());
-    if (!packet || packet->bytes.empty()) break;
-    auto message = decode(packet->bytes);
-    if (!message) break;  // it speaks another language: as good as gone
-    deliver(std::move(*message));
-  }
-  bool unasked = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    gone_ = true;
-    unasked = !stopping_;
-  }
-  changed_.notify_all();
-  if (unasked && callbacks_.on_gone) callbacks_.on_gone();
-}
-
-void gateway_client::deliver(control_message message) {
+bool gateway_client::take_report(const control_message& message) const {
   if (message.op == control_op::event) {
     if (callbacks_.on_event) callbacks_.on_event(message.attempt_id, message.event_json);
-    return;
+    return true;
   }
-  if (message.op == control_op::usage) {
-    if (callbacks_.on_usage) {
-      callbacks_.on_usage(message.attempt_id, message.usage, message.message);
-    }
-    return;
+  if (message.op != control_op::usage) return false;
+  if (callbacks_.on_usage) {
+    callbacks_.on_usage(message.attempt_id, message.usage, message.message);
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto waiter = waiting_.find(message.seq);
-    if (waiter == waiting_.end()) return;  // gave up waiting
-    waiter->second = std::move(message);
-  }
-  changed_.notify_all();
+  return true;
 }
 
 }  // namespace germline::worker

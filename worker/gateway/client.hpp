@@ -8,14 +8,10 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <sys/types.h>
@@ -23,6 +19,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "worker/gateway/control.hpp"
+#include "worker/gateway/packet_caller.hpp"
 
 namespace germline::worker {
 
@@ -95,20 +92,11 @@ class gateway_client {
 
  private:
   gateway_client(pid_t pid, unique_fd socket, gateway_callbacks callbacks);
-  result<control_message> ask(control_message request, int fd, std::chrono::milliseconds timeout);
-  void read_replies();
-  void deliver(control_message message);
+  bool take_report(const control_message& message) const;
 
   const pid_t pid_;
-  const unique_fd socket_;
   const gateway_callbacks callbacks_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::uint64_t, std::optional<control_message>> waiting_;
-  std::uint64_t next_seq_ = 1;
-  bool gone_ = false;
-  bool stopping_ = false;
-  std::thread reader_;
+  packet_caller<control_message> calls_;  // the last: its thread uses the callbacks
 };
 
 }  // namespace germline::worker

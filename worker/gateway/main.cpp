@@ -5,15 +5,12 @@
 #include <boost/asio/io_context.hpp>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <set>
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
@@ -22,6 +19,7 @@
 #include "worker/gateway/metrics.hpp"
 #include "worker/gateway/replay_upstream.hpp"
 #include "worker/gateway/secret_filter.hpp"
+#include "worker/gateway/spawn.hpp"
 
 namespace {
 
@@ -60,26 +58,6 @@ result<arguments> read_arguments(int argc, char** argv) {
   }
   if (argc % 2 == 0 || read.config_file.empty() || read.control_fd < 0) return usage;
   return read;
-}
-
-/// Nobody of the same uid may look into this process, and it leaves no dump.
-result<void> harden() {
-  const rlimit no_core{0, 0};
-  if (::setrlimit(RLIMIT_CORE, &no_core) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return errno_error("hardening the gateway", errno);
-  }
-  if (::geteuid() == 0) {
-    return error(error_code::permission_denied, "the gateway does not run as root");
-  }
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
-  ::signal(SIGPIPE, SIG_IGN);
-  ::prctl(PR_SET_NAME, "germline-gatewa", 0, 0, 0);  // its name was a descriptor's number
-  return {};
 }
 
 using key_map = std::map<std::string, std::string>;  // by key_env
@@ -157,7 +135,7 @@ result<std::vector<std::unique_ptr<upstream>>> make_upstreams(
 
 result<void> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(const auto given, read_arguments(argc, argv));
-  GERMLINE_TRY(harden());
+  GERMLINE_TRY(harden_helper("germline-gatewa"));
   unique_fd control(given.control_fd);
   GERMLINE_TRY_ASSIGN(auto config, load_gateway_config(given.config_file));
   add_recorded_attempts(config);

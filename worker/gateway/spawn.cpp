@@ -5,11 +5,15 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/assert.hpp"
-#include "common/unique_fd.hpp"
 
 namespace germline::worker {
 namespace {
@@ -73,6 +77,45 @@ result<pid_t> spawn_helper(const helper_spec& spec) {
   if (pid < 0) return errno_error("forking " + spec.binary, errno);
   if (pid == 0) become({spec, argv.data(), envp, binary.get()});
   return pid;
+}
+
+void end_helper(pid_t pid) {
+  for (int waited_ms = 0; waited_ms < 2000; waited_ms += 10) {
+    const pid_t ended = ::waitpid(pid, nullptr, WNOHANG);
+    if (ended == pid || (ended < 0 && errno == ECHILD)) return;
+    ::usleep(10'000);
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
+result<control_pair> make_control_pair() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return errno_error("making a control socket", errno);
+  }
+  const timeval longest_send{2, 0};
+  ::setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &longest_send, sizeof longest_send);
+  return control_pair{unique_fd(pair[0]), unique_fd(pair[1])};
+}
+
+result<void> harden_helper(const char* name) {
+  const rlimit no_core{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &no_core) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return errno_error("hardening the process", errno);
+  }
+  if (::geteuid() == 0) {
+    return error(error_code::permission_denied, "it does not run as root");
+  }
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_NAME, name, 0, 0, 0);  // it was a descriptor's number
+  return {};
 }
 
 }  // namespace germline::worker

@@ -6,20 +6,17 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <sys/types.h>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
+#include "worker/gateway/packet_caller.hpp"
 #include "worker/mirror/access.hpp"
 #include "worker/mirror/control.hpp"
 
@@ -52,18 +49,10 @@ class mirror_client final : public mirror_access {
 
  private:
   mirror_client(pid_t pid, unique_fd socket, std::vector<mirror_config> mirrors);
-  result<mirror_message> ask(mirror_message request, int fd, std::chrono::milliseconds timeout);
-  void read_replies();
 
   const pid_t pid_;
-  const unique_fd socket_;
   const std::vector<mirror_config> mirrors_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::uint64_t, std::optional<mirror_message>> waiting_;
-  std::uint64_t next_seq_ = 1;
-  bool gone_ = false;
-  std::thread reader_;
+  packet_caller<mirror_message> calls_;
 };
 
 }  // namespace germline::worker

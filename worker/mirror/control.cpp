@@ -13,8 +13,12 @@ constexpr std::array<std::string_view, 6> op_names = {"open", "renew",  "close",
 
 }  // namespace
 
+std::string_view to_string(mirror_op op) noexcept {
+  return op_names[static_cast<std::size_t>(op)];
+}
+
 std::string encode(const mirror_message& message) {
-  json out = {{"op", op_names[static_cast<std::size_t>(message.op)]},
+  json out = {{"op", to_string(message.op)},
               {"seq", message.seq},
               {"id", message.id},
               {"mirrors", message.mirrors},

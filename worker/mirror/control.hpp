@@ -31,6 +31,7 @@ struct mirror_account {
 };
 
 enum class mirror_op { open, renew, close, done, closed, refused };
+std::string_view to_string(mirror_op op) noexcept;
 
 /// One message; only the members of its op mean anything.
 struct mirror_message {

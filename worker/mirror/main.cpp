@@ -1,17 +1,15 @@
 // germline-mirror: a worker's way to package mirrors, for fetches of dependencies alone. Holds no
 // key. Started by the node (client.hpp), never by hand.
 // Usage: germline-mirror --control-fd N --mirrors JSON
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstring>
 
 #include <curl/curl.h>
 
 #include "common/log.hpp"
+#include "worker/gateway/spawn.hpp"
 #include "worker/mirror/process.hpp"
 
 namespace {
@@ -43,28 +41,9 @@ result<arguments> read_arguments(int argc, char** argv) {
   return read;
 }
 
-/// Nobody of the same uid may look into this process, and it leaves no dump.
-result<void> harden() {
-  const rlimit no_core{0, 0};
-  if (::setrlimit(RLIMIT_CORE, &no_core) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return errno_error("hardening the mirror", errno);
-  }
-  if (::geteuid() == 0) {
-    return error(error_code::permission_denied, "the mirror does not run as root");
-  }
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
-  ::signal(SIGPIPE, SIG_IGN);
-  return {};
-}
-
 result<void> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(const auto given, read_arguments(argc, argv));
-  GERMLINE_TRY(harden());
+  GERMLINE_TRY(harden_helper("germline-mirror"));
   if (::curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
     return error(error_code::internal, "libcurl does not start");
   }
