@@ -43,12 +43,14 @@ class session {
   using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using timer = boost::asio::steady_timer;
 
+  using header_list = std::vector<std::pair<std::string, std::string>>;
+
   /// An answer that the gateway itself gives.
   struct reply {
     unsigned status = 200;
     std::string body;
     std::string content_type = "application/json";
-    std::vector<std::pair<std::string, std::string>> headers;
+    header_list headers;
   };
   /// A request's body as one kind of upstream gets it.
   struct form {
@@ -110,6 +112,9 @@ class session {
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<void> drain();
   boost::asio::awaitable<bool> read_body(parser& request, held_bytes& held);
+  boost::asio::awaitable<void> read_counted(parser& request, boost::system::error_code& failed);
+  boost::asio::awaitable<void> read_chunked(parser& request, held_bytes& held,
+                                            boost::system::error_code& failed);
   boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
   /// `retry_after_ms` 0: none is told.
   boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message,
@@ -122,7 +127,8 @@ class session {
   boost::asio::awaitable<bool> forward(exchange& one, bool keep_alive);
   boost::asio::awaitable<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
   boost::asio::awaitable<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
-  boost::asio::awaitable<bool> write_chunk(std::string bytes);
+  /// False: the client is gone.
+  boost::asio::awaitable<bool> write(std::string bytes);
   boost::asio::awaitable<void> wait_change();
   boost::asio::awaitable<void> stop_watching();
   boost::asio::awaitable<bool> count_here(exchange& one, bool keep_alive);
@@ -170,6 +176,7 @@ class session {
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
   void measure(const exchange& one, unsigned status);
+  static std::string head_of(unsigned status, const header_list& headers, bool keep_alive);
   static std::string retry_after(std::int64_t wait_ms);
   void watch_client();
   bool gone() const { return cut_ || hung_up_; }
@@ -185,8 +192,7 @@ class session {
   bool cut_ = false;
   bool hung_up_ = false;
   bool refused_ = false;
-  bool watching_ = false;
-  bool stop_watch_ = false;
+  bool watching_ = false;  // the client, for a hang-up while its request is under way
 };
 
 }  // namespace germline::worker

@@ -18,6 +18,9 @@ namespace germline::worker::strict {
 
 using names = std::span<const std::string_view>;
 
+/// A body whose string has room for so many more is not copied to be read.
+inline constexpr std::size_t spare_bytes = 64;
+
 struct refused {
   std::string message;
 };
