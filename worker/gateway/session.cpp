@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
-#include "worker/gateway/strict_body.hpp"
+#include "worker/gateway/strict_value.hpp"
 
 namespace germline::worker {
 namespace {
@@ -262,7 +262,7 @@ asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
 asio::awaitable<void> session::read_counted(parser& request, error_code& failed) {
   auto& body = request.get().body();
   const auto length = static_cast<std::size_t>(*request.content_length());
-  body.reserve(length + strict::spare_bytes);
+  body.reserve(length + strict::document::spare_bytes);
   const auto there = std::min(length, buffer_.size());
   body.assign(static_cast<const char*>(buffer_.cdata().data()), there);
   buffer_.consume(there);
