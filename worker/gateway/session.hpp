@@ -105,7 +105,8 @@ class session {
     std::optional<std::size_t> only;  // the one that may have begun to answer
     int retries = 0;                  // of upstreams tried before
     int waits = 0;
-    unsigned status = 0;  // that the client has begun to get
+    unsigned status = 0;             // that the client has begun to get
+    std::uint64_t kept_request = 0;  // its id in the transcript; 0: it is still held
     bool recorded = false;
   };
 
@@ -171,7 +172,9 @@ class session {
   void release(exchange& one);
   /// Of the request, in all its forms.
   static std::size_t request_bytes(const exchange& one);
-  /// Of an answer that has begun: the request is not sent again, and held only to be recorded.
+  /// What of the request a transcript shows: the client's own words, as the answer is.
+  static const std::shared_ptr<const std::string>& shown_request(const exchange& one);
+  /// Of an answer that has begun: the request is not sent again, and recorded now.
   void forget_request(exchange& one) const;
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);

@@ -180,8 +180,16 @@ std::size_t session::request_bytes(const exchange& one) {
   return all;
 }
 
+const std::shared_ptr<const std::string>& session::shown_request(const exchange& one) {
+  return one.as && one.as->by ? one.client : one.body;
+}
+
 void session::forget_request(exchange& one) const {
-  if (owner_.records()) return;
+  if (owner_.records()) {
+    // What a recording answers may be free of charge, and has then another share of the transcript.
+    if (bill_of(one) || !owner_.record_request(one.serial, shown_request(one))) return;
+    one.kept_request = one.serial;
+  }
   owner_.parts().trimmer.note_freed(request_bytes(one));
   one.body.reset();
   one.client.reset();
@@ -207,10 +215,9 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
   entry.path = one.path;
   entry.upstream = one.upstream;
-  // In the client's own words, as the answer is.
-  const bool is_translated = one.as && one.as->by;
-  entry.request = is_translated ? one.client : one.body;
-  if (is_translated) entry.translated = one.as->by->upstream().name();
+  entry.request = shown_request(one);
+  entry.kept_request = one.kept_request;
+  if (one.as && one.as->by) entry.translated = one.as->by->upstream().name();
   entry.status = status;
   entry.response = std::move(one.kept);
   entry.response_cut = one.kept_cut;
