@@ -9,12 +9,16 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <utility>
 
 namespace germline::worker {
 
 class heap_trimmer {
  public:
-  explicit heap_trimmer(boost::asio::io_context& context) : timer_(context) {}
+  /// `frees_more`: whether another thread is still about to free what was noted.
+  heap_trimmer(boost::asio::io_context& context, std::function<bool()> frees_more)
+      : timer_(context), frees_more_(std::move(frees_more)) {}
 
   /// So many bytes are not held any longer. When enough of them were freed and no more are, or
   /// they have been for long, the heap is trimmed: that takes a millisecond or so, and what is
@@ -36,7 +40,7 @@ class heap_trimmer {
     timer_.expires_after(turn);
     timer_.async_wait([this, before = freed_](boost::system::error_code ended) {
       if (ended) return;
-      if (freed_ != before && --turns_left_ > 0) return wait();
+      if ((freed_ != before || frees_more_()) && --turns_left_ > 0) return wait();
       turns_left_ = 0;
       freed_ = 0;
       ::malloc_trim(0);
@@ -44,6 +48,7 @@ class heap_trimmer {
   }
 
   boost::asio::steady_timer timer_;
+  const std::function<bool()> frees_more_;
   std::size_t freed_ = 0;
   int turns_left_ = 0;  // 0: it does not wait
 };

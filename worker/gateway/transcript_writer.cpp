@@ -69,6 +69,11 @@ void transcript_writer::close(std::shared_ptr<record> ended, std::function<void(
   changed_.notify_all();
 }
 
+bool transcript_writer::is_writing() {
+  const std::scoped_lock lock(mutex_);
+  return writing_ || !queue_.empty();
+}
+
 bool transcript_writer::finish(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, most, [this] { return queue_.empty() && !writing_; });

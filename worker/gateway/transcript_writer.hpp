@@ -43,6 +43,7 @@ class transcript_writer {
   /// Nothing more will be appended to `ended`. `done` is called when all that was is written and
   /// the file is closed; it must be quick.
   void close(std::shared_ptr<record> ended, std::function<void()> done);
+  bool is_writing();
   /// Waits until all is written, at most so long. False: it took longer.
   bool finish(std::chrono::milliseconds most);
 
