@@ -290,7 +290,7 @@ TEST_CASE("of a stream that ends early no part of the token that began to come i
   const auto begun = test_token.substr(0, test_token.size() / 2);
   auto held = stream_answer(events.substr(0, 150) + begun, 300, false);
   held.keeps_open = true;
-  canned_upstream provider({held});
+  canned_upstream provider({held, held});  // it waits for a second request
   gateway_fixture fixture(provider.port(), "");
   fixture.open(plenty);
   raw_client client(fixture.port());

@@ -1,5 +1,7 @@
 #include "worker/gateway/answer_reader.hpp"
 
+#include <simdjson.h>
+
 #include <nlohmann/json.hpp>
 
 namespace germline::worker {
@@ -12,6 +14,42 @@ constexpr std::int64_t max_tokens = 1'000'000'000;
 
 std::int64_t total(const token_counts& counts) {
   return counts.input + counts.output + counts.cache_write + counts.cache_read;
+}
+
+json built(const simdjson::dom::element& from) {
+  using simdjson::dom::element_type;
+  switch (from.type()) {
+    case element_type::OBJECT: {
+      json::object_t all;
+      for (const auto& [key, each] : simdjson::dom::object(from)) {
+        all.insert_or_assign(std::string(key), built(each));
+      }
+      return all;
+    }
+    case element_type::STRING:
+      return std::string_view(from);
+    case element_type::INT64:
+      return std::int64_t(from);
+    case element_type::UINT64:
+      return std::uint64_t(from);
+    case element_type::DOUBLE:
+      return double(from);
+    case element_type::BOOL:
+      return bool(from);
+    case element_type::ARRAY:  // content, which nobody counts
+    case element_type::NULL_VALUE:
+      break;
+  }
+  return nullptr;
+}
+
+/// `text` without its lists, as nlohmann reads it: of keys that are there twice the last one. What
+/// simdjson does not take, nlohmann may: deeper nesting, longer numbers.
+json without_lists(const std::string& text) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(text).get(root) != simdjson::SUCCESS) return json::parse(text, nullptr, false);
+  return built(root);
 }
 
 }  // namespace
@@ -89,7 +127,7 @@ std::string answer_reader::rest() {
 
 std::optional<token_counts> answer_reader::finish() {
   if (!event_stream_ && !broken_) {
-    const json body = json::parse(pending_, nullptr, false);
+    const json body = without_lists(pending_);
     if (body.is_object()) take_body(body);
     pending_.clear();
   }

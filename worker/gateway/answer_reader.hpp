@@ -46,7 +46,7 @@ class answer_reader {
 
   /// What stood behind "data:" in a line. True: the event is not for the client.
   virtual bool take_data(std::string_view data) = 0;
-  /// A whole body, an object. Calls count() if it tells the usage.
+  /// A whole body, an object, maybe without its lists. Adopts the counts if it tells the usage.
   virtual void take_body(const nlohmann::json& body) = 0;
 
   /// Null where `object` has none. Not json::value(), which copies: an upstream may nest deeper

@@ -173,6 +173,10 @@ void attempt::record(transcript_entry entry) {
   parts_.transcripts.append(record_, std::move(entry));
 }
 
+bool attempt::record_request(std::uint64_t id, std::shared_ptr<const std::string> text) {
+  return parts_.transcripts.append_request(record_, id, std::move(text));
+}
+
 void attempt::close_record(std::function<void()> done) {
   parts_.transcripts.close(record_, std::move(done));
 }

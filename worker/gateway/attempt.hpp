@@ -110,6 +110,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
     obstacle_ = {by, why};
   }
   void record(transcript_entry entry);
+  /// Of an entry that is recorded later, by that id. False: hold it until then.
+  bool record_request(std::uint64_t id, std::shared_ptr<const std::string> text);
   /// Whether what record() gets is written anywhere.
   bool records() const { return records_; }
   /// After cut(): calls `done`, on another thread, when the transcript is written.

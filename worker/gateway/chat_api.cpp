@@ -56,25 +56,26 @@ class content_checker {
  public:
   std::int64_t images() const { return images_; }
 
-  void check(const json& content, const std::string& where) {
+  void check(const value& content, const std::string& where) {
     if (content.is_string() || content.is_null()) return;
     if (!content.is_array()) refuse(where + ": content must be a string or a list");
-    for (std::size_t i = 0; i < content.size(); ++i) {
-      check_part(content[i], where + "[" + std::to_string(i) + "]");
+    std::size_t i = 0;
+    for (const auto& part : content.elements()) {
+      check_part(part, where + "[" + std::to_string(i++) + "]");
     }
   }
 
  private:
-  void check_part(const json& part, const std::string& where) {
+  void check_part(const value& part, const std::string& where) {
     static constexpr std::array<std::string_view, 3> text = {"type", "text", "cache_control"};
     static constexpr std::array<std::string_view, 2> refusal = {"type", "refusal"};
     static constexpr std::array<std::string_view, 2> image = {"type", "image_url"};
     static constexpr std::array<std::string_view, 2> image_url = {"url", "detail"};
     if (!part.is_object()) refuse(where + " must be an object");
-    const std::string& type = text_member(part, "type", where);
+    const auto type = text_member(part, "type", where);
     if (type == "text" || type == "refusal") {
       only_members(part, type == "text" ? names(text) : names(refusal), where);
-      text_member(part, type.c_str(), where);
+      text_member(part, type, where);
       return;
     }
     if (type != "image_url") {
@@ -82,62 +83,68 @@ class content_checker {
     }
     ++images_;
     only_members(part, image, where);
-    only_members(part.at("image_url"), image_url, where + ".image_url");
-    check_inline_image(part.at("image_url").value("url", json()), where + ".image_url.url");
+    const value* shown_at = part.find("image_url");
+    if (!shown_at) refuse(where + ": 'image_url' is missing");
+    only_members(*shown_at, image_url, where + ".image_url");
+    check_inline_image(shown_at->find("url"), where + ".image_url.url");
   }
 
   std::int64_t images_ = 0;
 };
 
-void check_messages(const json& request, content_checker& content) {
-  const auto messages = request.find("messages");
-  if (messages == request.end() || !messages->is_array() || messages->empty()) {
+void check_messages(const value& request, content_checker& content) {
+  const value* messages = request.find("messages");
+  if (!messages || messages->elements().empty()) {
     refuse("'messages' must be a list that is not empty");
   }
-  for (std::size_t i = 0; i < messages->size(); ++i) {
-    const std::string where = "messages[" + std::to_string(i) + "]";
-    const json& message = (*messages)[i];
+  std::size_t i = 0;
+  for (const auto& message : messages->elements()) {
+    const std::string where = "messages[" + std::to_string(i++) + "]";
     only_members(message, message_members, where);
     text_member(message, "role", where);
     for (const char* key : {"audio", "function_call"}) {  // clients send back what they got
       if (given(message, key)) refuse(where + ": the field '" + key + "' must be null");
     }
-    if (message.contains("content")) content.check(message["content"], where + ".content");
+    if (const value* inner = message.find("content")) content.check(*inner, where + ".content");
   }
 }
 
-void check_tools(const json& tools) {
+void check_tools(const value& tools) {
   if (!tools.is_array()) refuse("'tools' must be a list");
-  for (std::size_t i = 0; i < tools.size(); ++i) {
-    const std::string where = "tools[" + std::to_string(i) + "]";
-    if (!tools[i].is_object()) refuse(where + " must be an object");
-    const std::string& type = text_member(tools[i], "type", where);
+  std::size_t i = 0;
+  for (const auto& tool : tools.elements()) {
+    const std::string where = "tools[" + std::to_string(i++) + "]";
+    if (!tool.is_object()) refuse(where + " must be an object");
+    const auto type = text_member(tool, "type", where);
     if (type != "function" && type != "custom") {
       refuse(where + ": the tool type " + shown(type) +
              " is not allowed; only 'function' and 'custom' are, which run in the sandbox");
     }
-    only_members(tools[i], tool_members, where);
+    only_members(tool, tool_members, where);
   }
 }
 
 /// Fields whose values choose what the provider does, and what it costs.
-void check_choices(const json& request) {
-  const json* choice = given(request, "tool_choice");
+void check_choices(const value& request) {
+  const value* choice = given(request, "tool_choice");
   if (choice && !choice->is_string() &&
       !(choice->is_object() &&
         has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
     refuse("'tool_choice' must be a string, or an object that names a function");
   }
-  const json* n = given(request, "n");
-  if (n && *n != 1) refuse("'n' must be 1: the output's cap bounds one answer");
-  const json* store = given(request, "store");
-  if (store && *store != false) refuse("'store' must be false: nothing is kept at the provider");
-  const json* modalities = given(request, "modalities");
-  if (modalities && *modalities != json::array({"text"})) refuse("'modalities' must be [\"text\"]");
+  const value* n = given(request, "n");
+  if (n && !n->is(1)) refuse("'n' must be 1: the output's cap bounds one answer");
+  const value* store = given(request, "store");
+  if (store && !store->is(false)) refuse("'store' must be false: nothing is kept at the provider");
+  const value* modalities = given(request, "modalities");
+  const auto is_text = [](const value& list) {
+    return list.elements().size() == 1 && list.elements()[0].is("text");
+  };
+  if (modalities && !is_text(*modalities)) refuse("'modalities' must be [\"text\"]");
 }
 
 /// Bounds the output, and sees to it that the upstream knows the bound by its own name for it.
-void set_cap(const json& request, const request_limits& limits, request_facts& facts,
+void set_cap(const value& request, const request_limits& limits, request_facts& facts,
              std::string& body) {
   const auto old_name = read_cap(request, "max_tokens", limits.max_output_tokens);
   const auto new_name = read_cap(request, "max_completion_tokens", limits.max_output_tokens);
@@ -148,29 +155,31 @@ void set_cap(const json& request, const request_limits& limits, request_facts& f
   if (!known) body = with_member(body, limits.chat_cap, facts.max_output_tokens);
 }
 
-void ask_for_usage(const json& request, request_facts& facts, std::string& body) {
+void ask_for_usage(const value& request, request_facts& facts, std::string& body) {
   static constexpr std::array<std::string_view, 2> members = {"include_usage",
                                                               "include_obfuscation"};
-  const json* given_options = given(request, "stream_options");
+  const value* given_options = given(request, "stream_options");
   if (given_options) only_members(*given_options, members, "stream_options");
   if (!facts.stream) return;
-  json options = given_options ? *given_options : json::object();
-  if (options.value("include_usage", json()) == true) return;
+  const value* included = given_options ? given_options->find("include_usage") : nullptr;
+  if (included && included->is(true)) return;
+  json options = given_options ? given_options->to_json() : json::object();
   options["include_usage"] = true;
   facts.hides_usage = true;
   body = with_member(body, "stream_options", options);
 }
 
 judgement check(const std::string& body, const request_limits& limits) {
-  const json request = parse(body);
-  for (const auto& [key, ignored] : request.items()) {
+  const document whole(body);
+  const value& request = whole.root();
+  for (const auto& [key, ignored] : request.members()) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
   facts.model = text_member(request, "model", "the request");
   content_checker content;
   check_messages(request, content);
-  if (const json* tools = given(request, "tools")) check_tools(*tools);
+  if (const value* tools = given(request, "tools")) check_tools(*tools);
   check_choices(request);
   facts.stream = read_stream(request);
   std::string edited = body;

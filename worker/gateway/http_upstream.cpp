@@ -5,6 +5,9 @@
 #include <chrono>
 #include <cstring>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "common/assert.hpp"
 
 namespace germline::worker {
@@ -13,6 +16,8 @@ namespace {
 constexpr long max_upstream_connections = 1024;
 constexpr long upload_buffer_bytes = 16 * 1024;
 constexpr std::size_t max_header_bytes = 64 * 1024;
+constexpr std::size_t max_spare_handles = 16;
+constexpr int max_turns = 16;  // of libcurl at a time, before others have theirs
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -59,13 +64,17 @@ http_upstream::http_upstream(boost::asio::io_context& context, const upstream_co
 }
 
 http_upstream::~http_upstream() {
+  for (CURL* easy : spare_) ::curl_easy_cleanup(easy);
   if (multi_) ::curl_multi_cleanup(multi_);
   for (auto& [socket, entry] : sockets_) entry.descriptor.release();  // libcurl's to close
   ::explicit_bzero(key_.data(), key_.size());
 }
 
 std::unique_ptr<upstream::call> http_upstream::send(upstream_request request, upstream_sink& sink) {
-  return std::unique_ptr<call>(new http_call(*this, std::move(request), sink));
+  driving_ = true;  // it goes out now, not a turn of the loop later
+  std::unique_ptr<call> made(new http_call(*this, std::move(request), sink));
+  drive(CURL_SOCKET_TIMEOUT, 0);
+  return made;
 }
 
 int http_upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
@@ -73,33 +82,65 @@ int http_upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, 
   return 0;
 }
 
+curl_socket_t http_upstream::on_open(void* self, curlsocktype, curl_sockaddr* address) {
+  const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (socket < 0) return CURL_SOCKET_BAD;
+  if (static_cast<http_upstream*>(self)->take_socket(socket, true)) return socket;
+  ::close(socket);
+  return CURL_SOCKET_BAD;
+}
+
+int http_upstream::on_close(void* self, curl_socket_t socket) {
+  static_cast<http_upstream*>(self)->forget_socket(socket);
+  return ::close(socket);
+}
+
 int http_upstream::on_timer(CURLM*, long timeout_ms, void* self) {
   auto& owner = *static_cast<http_upstream*>(self);
-  owner.timer_.cancel();
-  if (timeout_ms < 0) return 0;
-  owner.timer_.expires_after(std::chrono::milliseconds(timeout_ms));
-  owner.timer_.async_wait([&owner](boost::system::error_code failed) {
-    if (!failed) owner.drive(CURL_SOCKET_TIMEOUT, 0);
-  });
+  owner.is_due_ = owner.driving_ && timeout_ms == 0;
+  if (owner.is_due_) {
+    owner.timer_.cancel();
+  } else {
+    owner.run_timer_in(timeout_ms);
+  }
   return 0;
 }
 
+void http_upstream::run_timer_in(long timeout_ms) {
+  timer_.cancel();
+  if (timeout_ms < 0) return;
+  timer_.expires_after(std::chrono::milliseconds(timeout_ms));
+  timer_.async_wait([this](boost::system::error_code failed) {
+    if (!failed) drive(CURL_SOCKET_TIMEOUT, 0);
+  });
+}
+
+http_upstream::watched* http_upstream::take_socket(curl_socket_t socket, bool is_own) {
+  forget_socket(socket);  // a number that was used before
+  watched entry{boost::asio::posix::stream_descriptor(context_), next_serial_++, is_own};
+  boost::system::error_code failed;
+  entry.descriptor.assign(socket, failed);
+  return failed ? nullptr : &sockets_.emplace(socket, std::move(entry)).first->second;
+}
+
+void http_upstream::forget_socket(curl_socket_t socket) {
+  const auto found = sockets_.find(socket);
+  if (found == sockets_.end()) return;
+  found->second.descriptor.release();  // it is not closed here
+  sockets_.erase(found);
+}
+
 void http_upstream::watch(curl_socket_t socket, int what) {
-  auto found = sockets_.find(socket);
+  const auto found = sockets_.find(socket);
+  auto* entry = found == sockets_.end() ? nullptr : &found->second;
   if (what == CURL_POLL_REMOVE) {
-    if (found == sockets_.end()) return;
-    found->second.descriptor.release();  // libcurl closes it
-    sockets_.erase(found);
+    if (entry) entry->wanted = 0;
+    if (entry && !entry->is_own) forget_socket(socket);  // libcurl closes it unasked
     return;
   }
-  if (found == sockets_.end()) {
-    watched entry{boost::asio::posix::stream_descriptor(context_), next_serial_++};
-    boost::system::error_code failed;
-    entry.descriptor.assign(socket, failed);
-    if (failed) return;  // the call ends by its timeout
-    found = sockets_.emplace(socket, std::move(entry)).first;
-  }
-  found->second.wanted = what;
+  if (!entry) entry = take_socket(socket, false);
+  if (!entry) return;  // the call ends by its timeout
+  entry->wanted = what;
   arm(socket);
 }
 
@@ -129,9 +170,18 @@ void http_upstream::arm_one(curl_socket_t socket, bool reading) {
       });
 }
 
+// A timer that is due at once, of which each request has one or two, needs no clock.
 void http_upstream::drive(curl_socket_t socket, int events) {
   int running = 0;
+  driving_ = true;
+  is_due_ = false;
   ::curl_multi_socket_action(multi_, socket, events, &running);
+  for (int turn = 1; is_due_ && turn < max_turns; ++turn) {
+    is_due_ = false;
+    ::curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+  }
+  driving_ = false;
+  if (is_due_) run_timer_in(0);
   collect_ended();
 }
 
@@ -146,22 +196,69 @@ void http_upstream::collect_ended() {
   }
 }
 
+CURL* http_upstream::take_handle() {
+  if (!spare_.empty()) {
+    CURL* const easy = spare_.back();
+    spare_.pop_back();
+    return easy;
+  }
+  CURL* const easy = ::curl_easy_init();
+  GERMLINE_ASSERT(easy != nullptr);
+  ::curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &http_upstream::on_open);
+  ::curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, this);
+  ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &http_upstream::on_close);
+  ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+  ::curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  ::curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");  // config.cpp judged the URL
+  ::curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  ::curl_easy_setopt(easy, CURLOPT_PROXY, "");  // none, whatever the environment says
+  ::curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  ::curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!target_.ca_file.empty()) {
+    ::curl_easy_setopt(easy, CURLOPT_CAINFO, target_.ca_file.c_str());
+    ::curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  }
+  ::curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
+  ::curl_easy_setopt(easy, CURLOPT_USERAGENT, "germline-gateway");
+  ::curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  // Kept as long as the answer lasts, where the body goes out in pieces: of many streams that is
+  // much. A body below 64 KiB goes out in one with its head, where HTTP/1.1 is spoken.
+  ::curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
+  ::curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config_.connect_ms));
+  ::curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(config_.total_ms));
+  ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
+                     static_cast<long>(std::max<std::int64_t>(1, config_.silence_ms / 1000)));
+  ::curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &http_call::on_request);
+  ::curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &http_call::on_header);
+  ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &http_call::on_write);
+  return easy;
+}
+
+/// REQUIRES that it is not in `multi_`.
+void http_upstream::give_back_handle(CURL* easy) {
+  if (spare_.size() == max_spare_handles) return ::curl_easy_cleanup(easy);
+  // What it points to is about to be gone, and the key with it.
+  ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, nullptr);
+  ::curl_easy_setopt(easy, CURLOPT_POSTFIELDS, nullptr);
+  ::curl_easy_setopt(easy, CURLOPT_PRIVATE, nullptr);
+  spare_.push_back(easy);
+}
+
 http_upstream::http_call::http_call(http_upstream& owner, upstream_request request,
                                     upstream_sink& sink)
     : owner_(owner),
       request_(std::move(request)),
       sink_(sink),
       url_(owner.target_.url + request_.path),
-      easy_(::curl_easy_init()) {
-  GERMLINE_ASSERT(easy_ != nullptr);
+      easy_(owner.take_handle()) {
   set_up();
   active_ = ::curl_multi_add_handle(owner_.multi_, easy_) == CURLM_OK;
   GERMLINE_ASSERT(active_);
 }
 
+/// What is this call's own, all of it: the handle may have served another.
 void http_upstream::http_call::set_up() {
-  const auto& config = owner_.config_;
-  const auto& target = owner_.target_;
   const auto add = [&](const std::string& line) {
     header_list_ = ::curl_slist_append(header_list_, line.c_str());
   };
@@ -170,50 +267,24 @@ void http_upstream::http_call::set_up() {
   for (const auto& line : request_.headers) add(line);
   if (!owner_.key_.empty()) {
     std::string line =
-        (target.auth == "bearer" ? "authorization: Bearer " : "x-api-key: ") + owner_.key_;
+        (owner_.target_.auth == "bearer" ? "authorization: Bearer " : "x-api-key: ") + owner_.key_;
     add(line);
     ::explicit_bzero(line.data(), line.size());
   }
   ::curl_easy_setopt(easy_, CURLOPT_PRIVATE, this);
   ::curl_easy_setopt(easy_, CURLOPT_URL, url_.c_str());
-  ::curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-  ::curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");  // config.cpp judged the URL
-  ::curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
-  ::curl_easy_setopt(easy_, CURLOPT_PROXY, "");  // none, whatever the environment says
-  ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
-  ::curl_easy_setopt(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
-  if (!target.ca_file.empty()) {
-    ::curl_easy_setopt(easy_, CURLOPT_CAINFO, target.ca_file.c_str());
-    ::curl_easy_setopt(easy_, CURLOPT_CAPATH, nullptr);
-  }
-  ::curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
-  ::curl_easy_setopt(easy_, CURLOPT_USERAGENT, "germline-gateway");
   ::curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
-  ::curl_easy_setopt(easy_, CURLOPT_POST, 1L);
-  // From a callback that cannot go back, not from memory: libcurl would send the body a second
-  // time, unasked, where a connection that it used before is lost without an answer. (It connects
-  // anew even so, and then finds that it has nothing to send.)
-  ::curl_easy_setopt(easy_, CURLOPT_READFUNCTION, &http_call::on_read);
-  ::curl_easy_setopt(easy_, CURLOPT_READDATA, this);
-  ::curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION, &http_call::on_seek);
   ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request_.body->size()));
-  // Kept as long as the answer lasts: of many streams that is much.
-  ::curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
-  ::curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config.connect_ms));
-  ::curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(config.total_ms));
-  ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  ::curl_easy_setopt(easy_, CURLOPT_LOW_SPEED_TIME,
-                     static_cast<long>(std::max<std::int64_t>(1, config.silence_ms / 1000)));
-  ::curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &http_call::on_header);
+  ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body->data());  // not copied
+  ::curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
   ::curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
-  ::curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &http_call::on_write);
   ::curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
 }
 
 http_upstream::http_call::~http_call() {
   if (active_) ::curl_multi_remove_handle(owner_.multi_, easy_);
-  ::curl_easy_cleanup(easy_);
+  owner_.give_back_handle(easy_);
   ::curl_slist_free_all(header_list_);
 }
 
@@ -221,6 +292,25 @@ void http_upstream::http_call::resume() {
   if (!active_) return;
   ::curl_easy_pause(easy_, CURLPAUSE_CONT);
   owner_.collect_ended();
+}
+
+// libcurl would send a request a second time, unasked, where a connection that it used before is
+// lost without an answer.
+int http_upstream::http_call::on_request(void* self, char*, char*, int, int) {
+  return static_cast<http_call*>(self)->began() ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/// Whether anything of the request went out, on any connection.
+bool http_upstream::http_call::began() const {
+  long sent = 0;
+  return ::curl_easy_getinfo(easy_, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK || sent > 0;
+}
+
+/// Once all of it went out: of a stream that is only beginning, the body is not held.
+void http_upstream::http_call::forget_body() {
+  curl_off_t sent = 0;
+  ::curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &sent);
+  if (static_cast<std::size_t>(sent) == request_.body->size()) request_.body.reset();
 }
 
 std::size_t http_upstream::http_call::on_header(char* bytes, std::size_t, std::size_t size,
@@ -255,41 +345,29 @@ void http_upstream::http_call::take_header(std::string_view line) {
   head_.headers.emplace_back(lower_case(line.substr(0, colon)), std::string(value));
 }
 
-std::size_t http_upstream::http_call::on_read(char* into, std::size_t one, std::size_t size,
-                                              void* self) {
-  auto& me = *static_cast<http_call*>(self);
-  if (!me.request_.body) return CURL_READFUNC_ABORT;  // asked for it anew
-  const std::string& body = *me.request_.body;
-  const auto now = std::min(one * size, body.size() - me.taken_);
-  std::memcpy(into, body.data() + me.taken_, now);
-  me.taken_ += now;
-  if (me.taken_ == body.size()) me.request_.body.reset();
-  return now;
-}
-
-int http_upstream::http_call::on_seek(void*, curl_off_t, int) {
-  return CURL_SEEKFUNC_FAIL;
-}
-
 std::size_t http_upstream::http_call::on_write(char* bytes, std::size_t, std::size_t size,
                                                void* self) {
-  return static_cast<http_call*>(self)->sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
+  auto& me = *static_cast<http_call*>(self);
+  if (me.request_.body) me.forget_body();
+  return me.sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
 }
 
 void http_upstream::http_call::ended(CURLcode code) {
+  const bool sent = began();
   ::curl_multi_remove_handle(owner_.multi_, easy_);
   active_ = false;
+  request_.body.reset();
   auto how = upstream_end::cut;
   if (code == CURLE_OK) {
     how = upstream_end::complete;
-  } else if (taken_ == 0) {
+  } else if (!sent) {
     how = upstream_end::not_sent;
   } else if (code == CURLE_OPERATION_TIMEDOUT) {
     how = upstream_end::timed_out;
   }
-  const bool sent_anew = code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK;
-  sink_.on_end(how, sent_anew ? "the connection was lost before an answer came"
-                              : ::curl_easy_strerror(code));
+  sink_.on_end(how, code == CURLE_ABORTED_BY_CALLBACK  // by on_request
+                        ? "the connection was lost before an answer came"
+                        : ::curl_easy_strerror(code));
 }
 
 }  // namespace germline::worker

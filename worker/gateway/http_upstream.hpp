@@ -1,6 +1,7 @@
 // http_upstream: a provider over HTTP: sends requests with libcurl's multi interface, driven by the
 // gateway's io_context, and hands answers on as they arrive. Holds the API key. Each call sends its
-// body at most once.
+// request at most once. What a request costs beside its bytes is kept small: sockets stay with the
+// io_context as long as libcurl has them, and libcurl's handles serve one call after another.
 // Everything here runs on the io_context's one thread. Sinks are called from within libcurl.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <curl/curl.h>
 
@@ -36,6 +38,7 @@ class http_upstream final : public upstream {
   struct watched {
     boost::asio::posix::stream_descriptor descriptor;
     std::uint64_t serial = 0;
+    bool is_own = false;  // made by on_open, so that on_close tells its end
     int wanted = 0;
     bool reading = false;
     bool writing = false;
@@ -43,19 +46,29 @@ class http_upstream final : public upstream {
 
   http_upstream(boost::asio::io_context& context, const upstream_config& target,
                 const gateway_config& config, std::string key);
+  static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static int on_close(void* self, curl_socket_t socket);
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* ignored);
   static int on_timer(CURLM* multi, long timeout_ms, void* self);
+  watched* take_socket(curl_socket_t socket, bool is_own);
+  void forget_socket(curl_socket_t socket);
   void watch(curl_socket_t socket, int what);
   void arm(curl_socket_t socket);
   void arm_one(curl_socket_t socket, bool reading);
   void drive(curl_socket_t socket, int events);
+  void run_timer_in(long timeout_ms);
   void collect_ended();
+  CURL* take_handle();
+  void give_back_handle(CURL* easy);
 
   boost::asio::io_context& context_;
   const upstream_config& target_;
   const gateway_config& config_;
   std::string key_;
   CURLM* multi_ = nullptr;
+  std::vector<CURL*> spare_;  // handles that no call has, with what all calls have in common
+  bool driving_ = false;
+  bool is_due_ = false;  // libcurl's timer, while driving
   boost::asio::steady_timer timer_;
   std::map<curl_socket_t, watched> sockets_;
   std::uint64_t next_serial_ = 1;
@@ -72,11 +85,12 @@ class http_upstream::http_call final : public upstream::call {
   friend class http_upstream;
   http_call(http_upstream& owner, upstream_request request, upstream_sink& sink);
   void set_up();
+  static int on_request(void* self, char*, char*, int, int);
   static std::size_t on_header(char* bytes, std::size_t one, std::size_t size, void* self);
-  static std::size_t on_read(char* into, std::size_t one, std::size_t size, void* self);
-  static int on_seek(void* self, curl_off_t offset, int origin);
   static std::size_t on_write(char* bytes, std::size_t one, std::size_t size, void* self);
   void take_header(std::string_view line);
+  bool began() const;
+  void forget_body();
   void ended(CURLcode code);
 
   http_upstream& owner_;
@@ -86,7 +100,6 @@ class http_upstream::http_call final : public upstream::call {
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
   bool active_ = false;
-  std::size_t taken_ = 0;  // of the body, by libcurl
   upstream_head head_;
   std::size_t header_bytes_ = 0;
 };

@@ -62,23 +62,31 @@ constexpr std::array<std::string_view, 2> content_members = {"type", "content"};
 constexpr std::array<std::string_view, 4> citation_types = {
     "char_location", "page_location", "content_block_location", "search_result_location"};
 
+/// Whether it is an object of that member alone.
+template <class Wanted>
+bool is_just(const value& object, std::string_view key, Wanted wanted) {
+  const value* found = object.find(key);
+  return found && object.members().size() == 1 && found->is(wanted);
+}
+
 class content_checker {
  public:
   std::int64_t images() const { return images_; }
 
   /// A string, or a list of content blocks, of the first `kinds` that are allowed.
-  void check(const json& content, std::size_t kinds, const std::string& where) {
+  void check(const value& content, std::size_t kinds, const std::string& where) {
     if (content.is_string()) return;
     if (!content.is_array()) refuse(where + ": content must be a string or a list");
-    for (std::size_t i = 0; i < content.size(); ++i) {
-      check_block(content[i], kinds, where + "[" + std::to_string(i) + "]");
+    std::size_t i = 0;
+    for (const auto& block : content.elements()) {
+      check_block(block, kinds, where + "[" + std::to_string(i++) + "]");
     }
   }
 
  private:
-  void check_block(const json& block, std::size_t kinds, const std::string& where) {
+  void check_block(const value& block, std::size_t kinds, const std::string& where) {
     if (!block.is_object()) refuse(where + " must be an object");
-    const std::string& type = text_member(block, "type", where);
+    const auto type = text_member(block, "type", where);
     const auto* end = allowed_blocks.begin() + kinds;
     const auto* kind = std::find_if(allowed_blocks.begin(), end,
                                     [&](const block_kind& one) { return one.type == type; });
@@ -86,7 +94,7 @@ class content_checker {
       refuse(where + ": content of type " + shown(type) + " is not allowed here");
     }
     only_members(block, kind->members, where);
-    if (const json* cache = given(block, "cache_control")) {
+    if (const value* cache = given(block, "cache_control")) {
       only_members(*cache, cache_members, where + ".cache_control");
     }
     if (type == "text") {
@@ -100,21 +108,21 @@ class content_checker {
       check_source(block, "document", "text", where);
     } else if (type == "search_result") {
       check_no_citing(block, where);
-      if (block.contains("content")) check(block["content"], in_system, where + ".content");
+      if (const value* inner = block.find("content")) check(*inner, in_system, where + ".content");
     } else if (type == "tool_result") {
       // The input of a tool_use is the agent's own data and is not looked into.
-      if (block.contains("content")) check(block["content"], in_result, where + ".content");
-    } else if (const json* caller = given(block, "caller")) {
-      if (*caller != json{{"type", "direct"}}) refuse(where + ".caller must be of type 'direct'");
+      if (const value* inner = block.find("content")) check(*inner, in_result, where + ".content");
+    } else if (const value* caller = given(block, "caller")) {
+      if (!is_just(*caller, "type", "direct")) refuse(where + ".caller must be of type 'direct'");
     }
   }
 
-  static void check_citations(const json& block, const std::string& where) {
-    const json* citations = given(block, "citations");
+  static void check_citations(const value& block, const std::string& where) {
+    const value* citations = given(block, "citations");
     if (!citations) return;
     if (!citations->is_array()) refuse(where + ".citations must be a list");
-    for (const auto& one : *citations) {
-      const std::string& type = text_member(one, "type", where + ".citations");
+    for (const auto& one : citations->elements()) {
+      const auto type = text_member(one, "type", where + ".citations");
       if (!has(citation_types, type)) {
         refuse(where + ".citations: the type " + shown(type) + " is not allowed");
       }
@@ -122,18 +130,18 @@ class content_checker {
   }
 
   // The provider adds to the prompt for them, which nothing bounds.
-  static void check_no_citing(const json& block, const std::string& where) {
-    const json* citations = given(block, "citations");
-    if (citations && *citations != json{{"enabled", false}}) {
+  static void check_no_citing(const value& block, const std::string& where) {
+    const value* citations = given(block, "citations");
+    if (citations && !is_just(*citations, "enabled", false)) {
       refuse(where + ".citations must be {\"enabled\": false} or left out");
     }
   }
 
-  void check_source(const json& block, const char* what, std::string_view plain,
+  void check_source(const value& block, const char* what, std::string_view plain,
                     const std::string& where) {
-    const auto source = block.find("source");
-    if (source == block.end() || !source->is_object()) refuse(where + ": 'source' is missing");
-    const std::string& type = text_member(*source, "type", where + ".source");
+    const value* source = block.find("source");
+    if (!source || !source->is_object()) refuse(where + ": 'source' is missing");
+    const auto type = text_member(*source, "type", where + ".source");
     if (plain.empty() ? type == "base64" : type == plain) {
       only_members(*source, data_members, where + ".source");
       text_member(*source, "data", where + ".source");
@@ -141,7 +149,7 @@ class content_checker {
     }
     if (!plain.empty() && type == "content" && source->contains("content")) {
       only_members(*source, content_members, where + ".source");
-      return check((*source)["content"], in_result, where + ".source.content");
+      return check(*source->find("content"), in_result, where + ".source.content");
     }
     refuse(where + ": a source of type " + shown(type) + " is not allowed for " + what +
            "; only content within the request is");
@@ -150,14 +158,15 @@ class content_checker {
   std::int64_t images_ = 0;
 };
 
-void check_tools(const json& tools) {
+void check_tools(const value& tools) {
   if (!tools.is_array()) refuse("'tools' must be a list");
-  for (std::size_t i = 0; i < tools.size(); ++i) {
-    const std::string where = "tools[" + std::to_string(i) + "]";
-    if (!tools[i].is_object()) refuse(where + " must be an object");
-    one_spelling(tools[i], "type", where);
-    if (!tools[i].contains("type")) continue;  // a custom tool
-    const std::string& type = text_member(tools[i], "type", where);
+  std::size_t i = 0;
+  for (const auto& tool : tools.elements()) {
+    const std::string where = "tools[" + std::to_string(i++) + "]";
+    if (!tool.is_object()) refuse(where + " must be an object");
+    one_spelling(tool, "type", where);
+    if (!tool.contains("type")) continue;  // a custom tool
+    const auto type = text_member(tool, "type", where);
     bool client_side = type == "custom";
     for (const auto prefix : client_tool_prefixes) {
       client_side = client_side || type.starts_with(prefix);
@@ -169,14 +178,14 @@ void check_tools(const json& tools) {
   }
 }
 
-void check_context_management(const json& management) {
+void check_context_management(const value& management) {
   if (!management.is_object()) refuse("'context_management' must be an object");
-  for (const auto& [key, edits] : management.items()) {
+  for (const auto& [key, edits] : management.members()) {
     if (key != "edits" || !edits.is_array()) {
       refuse("context_management." + shown(key) + " is not allowed");
     }
-    for (const auto& edit : edits) {
-      const std::string& type = text_member(edit, "type", "context_management.edits");
+    for (const auto& edit : edits.elements()) {
+      const auto type = text_member(edit, "type", "context_management.edits");
       one_spelling(edit, "type", "context_management.edits");
       if (!type.starts_with("clear_")) {
         refuse("context_management: an edit of type " + shown(type) + " is not allowed");
@@ -185,39 +194,41 @@ void check_context_management(const json& management) {
   }
 }
 
-void check_messages(const json& request, content_checker& content) {
-  const auto messages = request.find("messages");
-  if (messages == request.end() || !messages->is_array() || messages->empty()) {
+void check_messages(const value& request, content_checker& content) {
+  const value* messages = request.find("messages");
+  if (!messages || messages->elements().empty()) {
     refuse("'messages' must be a list that is not empty");
   }
-  for (std::size_t i = 0; i < messages->size(); ++i) {
-    const std::string where = "messages[" + std::to_string(i) + "]";
-    const json& message = (*messages)[i];
-    if (!message.is_object() || !message.contains("content")) {
+  std::size_t i = 0;
+  for (const auto& message : messages->elements()) {
+    const std::string where = "messages[" + std::to_string(i++) + "]";
+    const value* inner = message.find("content");
+    if (!inner) {
       refuse(where + " must be an object with 'role' and 'content'");
     }
-    for (const auto& [key, ignored] : message.items()) {
+    for (const auto& [key, ignored] : message.members()) {
       if (key != "role" && key != "content") {
         refuse(where + ": the field " + shown(key) + " is not allowed");
       }
     }
-    content.check(message["content"], in_message, where + ".content");
+    content.check(*inner, in_message, where + ".content");
   }
-  if (request.contains("system")) content.check(request["system"], in_system, "system");
+  if (const value* system = request.find("system")) content.check(*system, in_system, "system");
 }
 
-judgement check(std::string_view body, route_kind kind, const request_limits& limits) {
-  const json request = parse(body);
-  for (const auto& [key, ignored] : request.items()) {
+judgement check(const std::string& body, route_kind kind, const request_limits& limits) {
+  const document whole(body);
+  const value& request = whole.root();
+  for (const auto& [key, ignored] : request.members()) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
   facts.model = text_member(request, "model", "the request");
   content_checker content;
   check_messages(request, content);
-  if (request.contains("tools")) check_tools(request["tools"]);
-  if (request.contains("context_management")) {
-    check_context_management(request["context_management"]);
+  if (const value* tools = request.find("tools")) check_tools(*tools);
+  if (const value* management = request.find("context_management")) {
+    check_context_management(*management);
   }
   facts.stream = read_stream(request);
   if (kind == route_kind::create) {

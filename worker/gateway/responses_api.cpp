@@ -74,41 +74,45 @@ constexpr std::array<std::string_view, 4> image_members = {"type", "image_url", 
                                                            "file_id"};
 
 /// Tools whose own prompt the provider may add, each time that one stands there.
-std::int64_t count_built_in(const json& tools) {
-  return std::ranges::count_if(tools, [](const json& one) {
-    const auto type = one.value("type", "");
-    return type == "local_shell" || type == "apply_patch";
+std::int64_t count_built_in(const value& tools) {
+  return std::ranges::count_if(tools.elements(), [](const value& one) {
+    const value* type = one.find("type");
+    return type && (type->is("local_shell") || type->is("apply_patch"));
   });
 }
 
 /// A search among tools that the agent has, which it runs itself; the provider may run one as well.
-void check_search(const json& search, const std::string& where) {
+void check_search(const value& search, const std::string& where) {
   one_spelling(search, "execution", where);
-  if (search.value("execution", json()) != "client") {
+  const value* execution = search.find("execution");
+  if (!execution || !execution->is("client")) {
     refuse(where + ": 'execution' must be 'client', which runs in the sandbox");
   }
 }
 
-void check_tools(const json& tools, const std::string& place) {
+void check_tools(const value& tools, const std::string& place) {
   if (!tools.is_array()) refuse("'" + place + "' must be a list");
-  for (std::size_t i = 0; i < tools.size(); ++i) {
-    const std::string where = place + "[" + std::to_string(i) + "]";
-    if (!tools[i].is_object()) refuse(where + " must be an object");
-    one_spelling(tools[i], "type", where);
-    const std::string& type = text_member(tools[i], "type", where);
+  std::size_t i = 0;
+  for (const auto& tool : tools.elements()) {
+    const std::string where = place + "[" + std::to_string(i++) + "]";
+    if (!tool.is_object()) refuse(where + " must be an object");
+    one_spelling(tool, "type", where);
+    const auto type = text_member(tool, "type", where);
     if (type == "namespace") {  // tools under one name
       static constexpr std::array<std::string_view, 4> members = {"type", "name", "description",
                                                                   "tools"};
-      only_members(tools[i], members, where);
-      for (const auto& inner : tools[i].value("tools", json::array())) {
+      only_members(tool, members, where);
+      const value* within = given(tool, "tools");
+      if (within && !within->is_array()) refuse(where + ".tools must be a list");
+      for (const auto& inner : within ? within->elements() : std::span<const value>()) {
         one_spelling(inner, "type", where + ".tools");
-        const std::string& inner_type = text_member(inner, "type", where + ".tools");
+        const auto inner_type = text_member(inner, "type", where + ".tools");
         if (inner_type != "function" && inner_type != "custom") {
           refuse(where + ".tools: only functions and custom tools are allowed in a namespace");
         }
       }
     } else if (type == "tool_search") {
-      check_search(tools[i], where);
+      check_search(tool, where);
     } else if (!has(allowed_tools, type)) {
       refuse(where + ": the tool type " + shown(type) +
              " is not allowed; only tools that run in the sandbox are (function, custom, "
@@ -123,45 +127,47 @@ class input_checker {
   /// Of built-in tools that stand in the conversation.
   std::int64_t built_in() const { return built_in_; }
 
-  void check(const json& input) {
+  void check(const value& input) {
     if (input.is_string()) return;
     if (!input.is_array()) refuse("'input' must be a string or a list");
-    for (std::size_t i = 0; i < input.size(); ++i) {
-      check_item(input[i], "input[" + std::to_string(i) + "]");
+    std::size_t i = 0;
+    for (const auto& item : input.elements()) {
+      check_item(item, "input[" + std::to_string(i++) + "]");
     }
   }
 
  private:
-  void check_item(const json& item, const std::string& where) {
+  void check_item(const value& item, const std::string& where) {
     if (!item.is_object()) refuse(where + " must be an object");
     // A message may leave its type out.
     const bool plain = !item.contains("type") && item.contains("role");
-    const std::string type = plain ? "message" : text_member(item, "type", where);
+    const std::string_view type = plain ? "message" : text_member(item, "type", where);
     if (!has(allowed_items, type)) {
       refuse(where + ": an item of type " + shown(type) + " is not allowed here");
     }
     only_members(item, item_members, where);
     if (type.starts_with("tool_search_")) check_search(item, where);
-    if (const json* tools = given(item, "tools")) {
+    if (const value* tools = given(item, "tools")) {
       check_tools(*tools, where + ".tools");
       built_in_ += count_built_in(*tools);
     }
     for (const char* key : {"content", "summary", "output"}) {
-      if (const json* content = given(item, key)) check_content(*content, where + "." + key);
+      if (const value* content = given(item, key)) check_content(*content, where + "." + key);
     }
   }
 
-  void check_content(const json& content, const std::string& where) {
+  void check_content(const value& content, const std::string& where) {
     if (content.is_string()) return;
     if (!content.is_array()) refuse(where + " must be a string or a list");
-    for (std::size_t i = 0; i < content.size(); ++i) {
-      check_part(content[i], where + "[" + std::to_string(i) + "]");
+    std::size_t i = 0;
+    for (const auto& part : content.elements()) {
+      check_part(part, where + "[" + std::to_string(i++) + "]");
     }
   }
 
-  void check_part(const json& part, const std::string& where) {
+  void check_part(const value& part, const std::string& where) {
     if (!part.is_object()) refuse(where + " must be an object");
-    const std::string& type = text_member(part, "type", where);
+    const auto type = text_member(part, "type", where);
     if (has(allowed_texts, type)) {
       only_members(part, text_members, where);
       text_member(part, type == "refusal" ? "refusal" : "text", where);
@@ -180,7 +186,7 @@ class input_checker {
     if (given(part, "file_id")) {
       refuse(where + ": 'file_id' is not allowed; an image must be within the request");
     }
-    check_inline_image(part.value("image_url", json()), where + ".image_url");
+    check_inline_image(part.find("image_url"), where + ".image_url");
   }
 
   std::int64_t images_ = 0;
@@ -188,52 +194,55 @@ class input_checker {
 };
 
 /// Fields whose values choose what the provider does, keeps, and is paid.
-void check_choices(const json& request) {
+void check_choices(const value& request) {
   for (const char* key : {"previous_response_id", "conversation"}) {
     if (given(request, key)) {
       refuse("'" + std::string(key) + "' must be left out: send the whole conversation as input");
     }
   }
-  const json* background = given(request, "background");
-  if (background && *background != false) refuse("'background' must be false or left out");
-  if (request.contains("store") && request["store"] != false) {
+  const value* background = given(request, "background");
+  if (background && !background->is(false)) refuse("'background' must be false or left out");
+  const value* store = request.find("store");
+  if (store && !store->is(false)) {
     refuse("'store' must be false or left out: nothing is kept at the provider");
   }
-  const json* choice = given(request, "tool_choice");
+  const value* choice = given(request, "tool_choice");
   if (choice && !choice->is_string() &&
       !(choice->is_object() &&
         has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
     refuse("'tool_choice' must be a string, or an object that names a tool of the sandbox");
   }
-  if (const json* include = given(request, "include")) {
+  if (const value* include = given(request, "include")) {
     if (!include->is_array()) refuse("'include' must be a list");
-    for (const auto& one : *include) {
-      if (!one.is_string() || !has(allowed_includes, one.get_ref<const std::string&>())) {
+    for (const auto& one : include->elements()) {
+      if (!one.is_string() || !has(allowed_includes, one.text())) {
         refuse(
             "'include' may hold 'reasoning.encrypted_content' and "
             "'message.output_text.logprobs' only");
       }
     }
   }
-  if (const json* options = given(request, "stream_options")) {
+  if (const value* options = given(request, "stream_options")) {
     static constexpr std::array<std::string_view, 1> members = {"include_obfuscation"};
     only_members(*options, members, "stream_options");
   }
 }
 
 judgement check(const std::string& body, const request_limits& limits) {
-  const json request = parse(body);
-  for (const auto& [key, ignored] : request.items()) {
+  const document whole(body);
+  const value& request = whole.root();
+  for (const auto& [key, ignored] : request.members()) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
   facts.model = text_member(request, "model", "the request");
   input_checker input;
-  if (!request.contains("input")) refuse("'input' must be a string or a list");
-  input.check(request["input"]);
-  const json* instructions = given(request, "instructions");
+  const value* inputs = request.find("input");
+  if (!inputs) refuse("'input' must be a string or a list");
+  input.check(*inputs);
+  const value* instructions = given(request, "instructions");
   if (instructions && !instructions->is_string()) refuse("'instructions' must be a string");
-  if (const json* tools = given(request, "tools")) check_tools(*tools, "tools");
+  if (const value* tools = given(request, "tools")) check_tools(*tools, "tools");
   check_choices(request);
   facts.stream = read_stream(request);
   std::string edited = body;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
+#include "worker/gateway/strict_value.hpp"
 
 namespace germline::worker {
 namespace {
@@ -25,8 +26,9 @@ constexpr std::size_t max_event_bytes = 8 * 1024;
 constexpr std::chrono::seconds write_timeout(60);
 constexpr std::chrono::seconds drain_timeout(2);
 constexpr std::size_t max_drained_bytes = 64 << 20;
-constexpr std::size_t least_read_bytes = 512;
+constexpr std::size_t usual_head_bytes = 2 * 1024;  // of agents' requests
 constexpr std::size_t read_ahead_bytes = 64 * 1024;
+constexpr std::size_t body_step_bytes = 256 * 1024;
 constexpr std::size_t drain_step_bytes = 64 * 1024;
 constexpr std::string_view models_path = "/v1/models";
 constexpr std::string_view one_model_prefix = "/v1/models/";
@@ -131,6 +133,7 @@ asio::awaitable<bool> session::serve_one() {
   request.header_limit(max_head_bytes);
   request.body_limit(static_cast<std::uint64_t>(config.max_body_bytes));
   stream_.expires_after(std::chrono::milliseconds(config.client_header_ms));
+  buffer_.reserve(usual_head_bytes);  // Boost takes 512 bytes at a time into less
   co_await http::async_read_header(stream_, buffer_, request, into(failed));
   shape_ = &shape_of(request);
   if (failed == http::error::body_limit) {
@@ -241,49 +244,78 @@ asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
     co_await asio::async_write(stream_, asio::buffer(go_on.data(), go_on.size()), into(failed));
     if (failed) co_return false;
   }
-  request.eager(true);
-  // Not by http::async_read_some: that takes 512 bytes at a time into a small buffer, and goes on
-  // by itself while the head of a chunk is not whole, however much is held by then.
-  const auto step = static_cast<std::size_t>(std::clamp<std::uint64_t>(
-      request.content_length().value_or(read_ahead_bytes), least_read_bytes, read_ahead_bytes));
-  bool wants_more = buffer_.size() == 0;
-  while (!failed && !request.is_done()) {
-    if (!held.grow_to(request.get().body().capacity())) {
-      co_await refuse(429, no_room, 1000);
-      co_return false;
-    }
-    if (wants_more) {
-      const auto room = std::min(step, buffer_.max_size() - buffer_.size());
-      if (room == 0) failed = http::error::buffer_overflow;
-      if (failed) break;
-      buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(room), into(failed)));
-      if (failed) break;
-    }
-    buffer_.consume(request.put(buffer_.cdata(), failed));
-    wants_more = failed == http::error::need_more || buffer_.size() == 0;
-    if (failed == http::error::need_more) failed = {};
+  if (request.content_length()) {
+    co_await read_counted(request, failed);
+  } else {
+    co_await read_chunked(request, held, failed);
   }
   buffer_.shrink_to_fit();  // the answer may last, and many with it
   if (failed == http::error::body_limit || failed == http::error::buffer_overflow) {
     co_await refuse(413, "the request is too large");
-    co_return false;
+  } else if (failed == asio::error::no_memory) {
+    co_await refuse(429, no_room, 1000);
   }
   co_return !failed && !gone();
 }
 
+// So many bytes, into their place, past Boost's parser, which has read the head and would copy
+// them.
+asio::awaitable<void> session::read_counted(parser& request, error_code& failed) {
+  auto& body = request.get().body();
+  const auto length = static_cast<std::size_t>(*request.content_length());
+  body.reserve(length + strict::document::spare_bytes);
+  const auto there = std::min(length, buffer_.size());
+  body.assign(static_cast<const char*>(buffer_.cdata().data()), there);
+  buffer_.consume(there);
+  while (!failed && body.size() < length) {
+    const auto had = body.size();
+    body.resize(had + std::min(body_step_bytes, length - had));
+    const auto got = co_await stream_.async_read_some(
+        asio::buffer(body.data() + had, body.size() - had), into(failed));
+    body.resize(had + got);
+  }
+}
+
+// `failed` is no_memory where no more may be held.
+asio::awaitable<void> session::read_chunked(parser& request, held_bytes& held, error_code& failed) {
+  request.eager(true);
+  // Not by http::async_read_some: that takes 512 bytes at a time into a small buffer, and goes on
+  // by itself while the head of a chunk is not whole, however much is held by then.
+  bool wants_more = buffer_.size() == 0;
+  while (!failed && !request.is_done()) {
+    if (!held.grow_to(request.get().body().capacity())) failed = asio::error::no_memory;
+    if (!failed && wants_more) {
+      const auto room = std::min(read_ahead_bytes, buffer_.max_size() - buffer_.size());
+      if (room == 0) failed = http::error::buffer_overflow;
+      if (failed) break;
+      buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(room), into(failed)));
+    }
+    if (failed) break;
+    buffer_.consume(request.put(buffer_.cdata(), failed));
+    wants_more = failed == http::error::need_more || buffer_.size() == 0;
+    if (failed == http::error::need_more) failed = {};
+  }
+}
+
+std::string session::head_of(unsigned status, const header_list& headers, bool keep_alive) {
+  std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
+  head += view(http::obsolete_reason(static_cast<http::status>(status)));
+  head += "\r\n";
+  for (const auto& [name, value] : headers) head.append(name).append(": ").append(value) += "\r\n";
+  if (!keep_alive) head += "Connection: close\r\n";
+  return head;
+}
+
 asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only) {
   if (gone()) co_return false;
-  http::response<http::string_body> response(static_cast<http::status>(out.status), 11);
-  for (const auto& [name, value] : out.headers) response.set(name, value);
-  response.keep_alive(keep_alive);
-  if (!head_only) {
-    response.set(http::field::content_type, out.content_type);
-    response.body() = std::move(out.body);
-  }
-  response.prepare_payload();
+  auto head = head_of(out.status, out.headers, keep_alive);
+  if (!head_only) head += "Content-Type: " + out.content_type + "\r\n";
+  if (out.status != 204) head += "Content-Length: " + std::to_string(out.body.size()) + "\r\n";
+  head += "\r\n";
+  if (!head_only) head += out.body;
   error_code failed;
   stream_.expires_after(write_timeout);
-  co_await http::async_write(stream_, response, into(failed));
+  co_await asio::async_write(stream_, asio::buffer(head), into(failed));
   co_return !failed && keep_alive && !gone();
 }
 
@@ -340,14 +372,13 @@ asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
   const bool goes_on = co_await forward(one, keep_alive);
   give_back(one);  // a no-op unless it was cut
   current_ = nullptr;
-  co_await stop_watching();
   co_return goes_on && !gone();
 }
 
-asio::awaitable<bool> session::write_chunk(std::string bytes) {
+asio::awaitable<bool> session::write(std::string bytes) {
   error_code failed;
   stream_.expires_after(write_timeout);
-  co_await asio::async_write(stream_, http::make_chunk(asio::buffer(bytes)), into(failed));
+  co_await asio::async_write(stream_, asio::buffer(bytes), into(failed));
   if (failed) hung_up_ = true;
   co_return !gone();
 }
@@ -357,14 +388,14 @@ asio::awaitable<void> session::wait_change() {
   co_await signal_.async_wait(into(cancelled));
 }
 
+// Goes on from one request to the next: whatever comes then ends it, and is read as well.
 void session::watch_client() {
   if (watching_ || gone()) return;
   watching_ = true;
-  stop_watch_ = false;
   stream_.socket().async_wait(asio::ip::tcp::socket::wait_read, [this](error_code failed) {
     watching_ = false;
     signal_.cancel();
-    if (stop_watch_ || cut_) return;
+    if (cut_ || !current_ || failed == asio::error::operation_aborted) return;
     char ignored = 0;
     const auto got =
         failed ? -1
@@ -372,13 +403,12 @@ void session::watch_client() {
     if (got > 0) return;  // the next request came early; a hang-up will show when writing
     if (got < 0 && !failed && (errno == EAGAIN || errno == EINTR)) return watch_client();
     hung_up_ = true;
-    if (current_) give_back(*current_);
+    give_back(*current_);
   });
 }
 
 // The watch refers to this session, which must not end before it.
 asio::awaitable<void> session::stop_watching() {
-  stop_watch_ = true;
   while (watching_) {
     error_code ignored;
     stream_.socket().cancel(ignored);

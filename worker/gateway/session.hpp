@@ -43,12 +43,14 @@ class session {
   using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using timer = boost::asio::steady_timer;
 
+  using header_list = std::vector<std::pair<std::string, std::string>>;
+
   /// An answer that the gateway itself gives.
   struct reply {
     unsigned status = 200;
     std::string body;
     std::string content_type = "application/json";
-    std::vector<std::pair<std::string, std::string>> headers;
+    header_list headers;
   };
   /// A request's body as one kind of upstream gets it.
   struct form {
@@ -103,13 +105,17 @@ class session {
     std::optional<std::size_t> only;  // the one that may have begun to answer
     int retries = 0;                  // of upstreams tried before
     int waits = 0;
-    unsigned status = 0;  // that the client has begun to get
+    unsigned status = 0;             // that the client has begun to get
+    std::uint64_t kept_request = 0;  // its id in the transcript; 0: it is still held
     bool recorded = false;
   };
 
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<void> drain();
   boost::asio::awaitable<bool> read_body(parser& request, held_bytes& held);
+  boost::asio::awaitable<void> read_counted(parser& request, boost::system::error_code& failed);
+  boost::asio::awaitable<void> read_chunked(parser& request, held_bytes& held,
+                                            boost::system::error_code& failed);
   boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
   /// `retry_after_ms` 0: none is told.
   boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message,
@@ -122,7 +128,8 @@ class session {
   boost::asio::awaitable<bool> forward(exchange& one, bool keep_alive);
   boost::asio::awaitable<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
   boost::asio::awaitable<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
-  boost::asio::awaitable<bool> write_chunk(std::string bytes);
+  /// False: the client is gone.
+  boost::asio::awaitable<bool> write(std::string bytes);
   boost::asio::awaitable<void> wait_change();
   boost::asio::awaitable<void> stop_watching();
   boost::asio::awaitable<bool> count_here(exchange& one, bool keep_alive);
@@ -165,11 +172,14 @@ class session {
   void release(exchange& one);
   /// Of the request, in all its forms.
   static std::size_t request_bytes(const exchange& one);
-  /// Of an answer that has begun: the request is not sent again, and held only to be recorded.
+  /// What of the request a transcript shows: the client's own words, as the answer is.
+  static const std::shared_ptr<const std::string>& shown_request(const exchange& one);
+  /// Of an answer that has begun: the request is not sent again, and recorded now.
   void forget_request(exchange& one) const;
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
   void measure(const exchange& one, unsigned status);
+  static std::string head_of(unsigned status, const header_list& headers, bool keep_alive);
   static std::string retry_after(std::int64_t wait_ms);
   void watch_client();
   bool gone() const { return cut_ || hung_up_; }
@@ -185,8 +195,7 @@ class session {
   bool cut_ = false;
   bool hung_up_ = false;
   bool refused_ = false;
-  bool watching_ = false;
-  bool stop_watch_ = false;
+  bool watching_ = false;  // the client, for a hang-up while its request is under way
 };
 
 }  // namespace germline::worker

@@ -2,9 +2,8 @@
 #include "worker/gateway/session.hpp"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <array>
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -16,20 +15,22 @@ namespace germline::worker {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
-using boost::system::error_code;
 
 constexpr std::size_t kept_bytes = 4 << 20;  // of an answer, for the transcript
 constexpr std::size_t max_problem_bytes = 1'000;
-constexpr std::size_t max_told_bytes = 64'000;      // of an error, where it is translated
-constexpr std::size_t max_answer_bytes = 32 << 20;  // of an answer that does not stream
-
-auto into(error_code& failed) {
-  return asio::redirect_error(asio::use_awaitable, failed);
-}
+constexpr std::size_t max_told_bytes = 64'000;         // of an error, where it is translated
+constexpr std::size_t most_pending_bytes = 64 * 1024;  // of a stream, not written yet
+constexpr std::size_t max_answer_bytes = 32 << 20;     // of an answer that does not stream
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
+}
+
+void add_chunk(std::string& to, std::string_view bytes) {
+  if (bytes.empty()) return;
+  std::array<char, 2 * sizeof(std::size_t)> size{};
+  const auto end = std::to_chars(size.data(), size.data() + size.size(), bytes.size(), 16).ptr;
+  to.append(size.data(), end).append("\r\n").append(bytes).append("\r\n");
 }
 
 bool is_success(unsigned status) {
@@ -179,8 +180,16 @@ std::size_t session::request_bytes(const exchange& one) {
   return all;
 }
 
+const std::shared_ptr<const std::string>& session::shown_request(const exchange& one) {
+  return one.as && one.as->by ? one.client : one.body;
+}
+
 void session::forget_request(exchange& one) const {
-  if (owner_.records()) return;
+  if (owner_.records()) {
+    // What a recording answers may be free of charge, and has then another share of the transcript.
+    if (bill_of(one) || !owner_.record_request(one.serial, shown_request(one))) return;
+    one.kept_request = one.serial;
+  }
   owner_.parts().trimmer.note_freed(request_bytes(one));
   one.body.reset();
   one.client.reset();
@@ -206,10 +215,9 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.duration_ms = owner_.parts().time.utc_ms() - one.began_ms;
   entry.path = one.path;
   entry.upstream = one.upstream;
-  // In the client's own words, as the answer is.
-  const bool is_translated = one.as && one.as->by;
-  entry.request = is_translated ? one.client : one.body;
-  if (is_translated) entry.translated = one.as->by->upstream().name();
+  entry.request = shown_request(one);
+  entry.kept_request = one.kept_request;
+  if (one.as && one.as->by) entry.translated = one.as->by->upstream().name();
   entry.status = status;
   entry.response = std::move(one.kept);
   entry.response_cut = one.kept_cut;
@@ -299,7 +307,6 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
   if (one.reservation) release(one);
   keep(one, failure.body);
   finish_record(one, failure.status);
-  co_await stop_watching();
   co_return co_await answer(std::move(failure), keep_alive);
 }
 
@@ -392,7 +399,6 @@ asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, b
   }
   keep(one, out.body);
   finish_record(one, out.status);
-  co_await stop_watching();
   co_return co_await answer(std::move(out), keep_alive);
 }
 
@@ -407,17 +413,11 @@ std::string session::translate_piece(exchange& one, translation::stream_translat
 
 asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
   const auto& secrets = owner_.parts().secrets;
-  http::response<http::empty_body> head(static_cast<http::status>(one.status), 11);
-  for (const auto& [name, value] : passed_headers(*from.head, secrets)) head.set(name, value);
-  head.set(http::field::content_type, "text/event-stream; charset=utf-8");
-  head.set(http::field::cache_control, "no-cache");
-  head.keep_alive(keep_alive);
-  head.chunked(true);
-  http::response_serializer<http::empty_body> serializer(head);
-  error_code failed;
-  stream_.expires_after(std::chrono::seconds(60));
-  co_await http::async_write_header(stream_, serializer, into(failed));
-  if (failed) hung_up_ = true;
+  // What is not written yet: the head goes out with the first events, the end with the last.
+  auto pending = head_of(one.status, passed_headers(*from.head, secrets), keep_alive);
+  pending +=
+      "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n";
   const auto* const by = one.as->by;
   one.usage = (by ? by->upstream() : one.speaks).reader(true, one.facts);
   const auto translator = by ? by->stream(traits_of(one)) : nullptr;
@@ -434,7 +434,9 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
       if (translator) bytes = translate_piece(one, *translator, bytes);
       filter.feed(bytes);
       keep(one, bytes);
-      if (!bytes.empty() && !co_await write_chunk(std::move(bytes))) break;
+      add_chunk(pending, bytes);
+    } else if (!pending.empty() && (!from.end || pending.size() > most_pending_bytes)) {
+      if (!co_await write(std::exchange(pending, {}))) break;
     } else if (from.paused) {
       from.paused = false;
       call_->resume();
@@ -471,10 +473,9 @@ asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, 
     last += end;
   }
   finish_record(one, one.status);
-  if (!last.empty() && !co_await write_chunk(std::move(last))) co_return false;
-  stream_.expires_after(std::chrono::seconds(60));
-  co_await asio::async_write(stream_, http::make_chunk_last(), into(failed));
-  co_return !failed && keep_alive && !gone();
+  add_chunk(pending, last);
+  pending += "0\r\n\r\n";
+  co_return co_await write(std::move(pending)) && keep_alive;
 }
 
 }  // namespace germline::worker

@@ -1,7 +1,5 @@
 #include "worker/gateway/strict_body.hpp"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -11,49 +9,6 @@ namespace germline::worker::strict {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t max_depth = 200;
-
-/// The value, for those who judge it. Refuses keys that are there twice, and nesting that is too
-/// deep.
-json built(const simdjson::dom::element& value, std::size_t depth) {
-  using simdjson::dom::element_type;
-  const auto type = value.type();
-  if (depth == max_depth && (type == element_type::OBJECT || type == element_type::ARRAY)) {
-    refuse("the body is nested too deeply");
-  }
-  switch (type) {
-    case element_type::OBJECT: {
-      json::object_t members;
-      for (const auto& [key, member] : simdjson::dom::object(value)) {
-        const auto [place, is_new] = members.try_emplace(std::string(key));
-        if (!is_new) refuse("the key " + shown(key) + " is there twice");
-        place->second = built(member, depth + 1);
-      }
-      return members;
-    }
-    case element_type::ARRAY: {
-      json::array_t all;
-      const simdjson::dom::array elements(value);
-      all.reserve(elements.size());
-      for (const auto& each : elements) all.push_back(built(each, depth + 1));
-      return all;
-    }
-    case element_type::STRING:
-      return std::string_view(value);
-    case element_type::INT64:
-      return std::int64_t(value);
-    case element_type::UINT64:
-      return std::uint64_t(value);
-    case element_type::DOUBLE:
-      return double(value);
-    case element_type::BOOL:
-      return bool(value);
-    case element_type::NULL_VALUE:
-      break;
-  }
-  return nullptr;
-}
 
 /// Walks over valid JSON text, for the places of things.
 class walker {
@@ -100,6 +55,18 @@ class walker {
   std::size_t at_ = 0;
 };
 
+[[noreturn]] void refuse_text(std::string_view key, const std::string& where) {
+  refuse(where + ": '" + std::string(key) + "' must be a string");
+}
+
+[[noreturn]] void refuse_stream() {
+  refuse("'stream' must be true or false");
+}
+
+[[noreturn]] void refuse_cap(std::string_view key, std::int64_t largest) {
+  refuse("'" + std::string(key) + "' must be a whole number from 1 to " + std::to_string(largest));
+}
+
 }  // namespace
 
 void refuse(std::string message) {
@@ -114,26 +81,35 @@ std::string shown(std::string_view name) {
   return "'" + std::string(name.substr(0, 100)) + (name.size() > 100 ? "…'" : "'");
 }
 
+std::string_view text_member(const value& object, std::string_view key, const std::string& where) {
+  const value* found = object.find(key);
+  if (!found || !found->is_string()) refuse_text(key, where);
+  return found->text();
+}
+
 const std::string& text_member(const json& object, const char* key, const std::string& where) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) {
-    refuse(where + ": '" + key + "' must be a string");
-  }
+  if (found == object.end() || !found->is_string()) refuse_text(key, where);
   return found->get_ref<const std::string&>();
 }
 
-void one_spelling(const json& object, std::string_view key, const std::string& where) {
+void one_spelling(const value& object, std::string_view key, const std::string& where) {
   const auto same_letter = [](char a, char b) {
     const auto small = [](char c) {
       return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
     };
     return small(a) == small(b);
   };
-  for (const auto& [name, ignored] : object.items()) {
+  for (const auto& [name, ignored] : object.members()) {
     if (name != key && std::ranges::equal(name, key, same_letter)) {
       refuse(where + ": the field " + shown(name) + " is not allowed");
     }
   }
+}
+
+const value* given(const value& object, std::string_view key) {
+  const value* found = object.find(key);
+  return !found || found->is_null() ? nullptr : found;
 }
 
 const json* given(const json& object, const char* key) {
@@ -141,46 +117,47 @@ const json* given(const json& object, const char* key) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-void only_members(const json& object, names allowed, const std::string& where) {
+void only_members(const value& object, names allowed, const std::string& where) {
   if (!object.is_object()) refuse(where + " must be an object");
-  for (const auto& [key, ignored] : object.items()) {
+  for (const auto& [key, ignored] : object.members()) {
     if (!has(allowed, key)) refuse(where + ": the field " + shown(key) + " is not allowed");
   }
 }
 
 json parse(std::string_view body) {
-  // Taken for the end of the text here, and perhaps not by the next reader.
-  if (body.find('\0') != body.npos) refuse("the body has a NUL byte");
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  const auto failed = parser.parse(body.data(), body.size()).get(root);
-  if (failed == simdjson::DEPTH_ERROR) refuse("the body is nested too deeply");
-  if (failed == simdjson::NUMBER_ERROR) {
-    refuse("the body has a number that is none, or that 64 bits do not hold");
-  }
-  if (failed || !root.is_object()) refuse("the body must be a JSON object");
-  return built(root, 0);
+  return document(body).root().to_json();
+}
+
+bool read_stream(const value& request) {
+  const value* stream = given(request, "stream");
+  if (stream && !stream->is_boolean()) refuse_stream();
+  return stream && stream->is(true);
 }
 
 bool read_stream(const json& request) {
   const json* stream = given(request, "stream");
-  if (!stream) return false;
-  if (!stream->is_boolean()) refuse("'stream' must be true or false");
-  return stream->get<bool>();
+  if (stream && !stream->is_boolean()) refuse_stream();
+  return stream && stream->get<bool>();
+}
+
+std::optional<std::int64_t> read_cap(const value& request, std::string_view key,
+                                     std::int64_t largest) {
+  const value* cap = given(request, key);
+  if (!cap) return std::nullopt;
+  const auto tokens = cap->integer();
+  if (!tokens || *tokens < 1 || *tokens > largest) refuse_cap(key, largest);
+  return tokens;
 }
 
 std::optional<std::int64_t> read_cap(const json& request, const char* key, std::int64_t largest) {
   const json* cap = given(request, key);
   if (!cap) return std::nullopt;
-  if (!cap->is_number_integer() || *cap < 1 || *cap > largest) {
-    refuse("'" + std::string(key) + "' must be a whole number from 1 to " +
-           std::to_string(largest));
-  }
+  if (!cap->is_number_integer() || *cap < 1 || *cap > largest) refuse_cap(key, largest);
   return cap->get<std::int64_t>();
 }
 
-void check_inline_image(const json& url, const std::string& where) {
-  if (!url.is_string() || !url.get_ref<const std::string&>().starts_with("data:image/")) {
+void check_inline_image(const value* url, const std::string& where) {
+  if (!url || !url->text().starts_with("data:image/")) {
     refuse(where + ": an image must be within the request, as a data:image/… URL");
   }
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "worker/gateway/dialect.hpp"
+#include "worker/gateway/strict_value.hpp"
 
 namespace germline::worker::strict {
 
@@ -27,24 +28,28 @@ bool has(names list, std::string_view name);
 /// In quotes and of bounded length.
 std::string shown(std::string_view name);
 /// Refuses unless `object` has a string there.
+std::string_view text_member(const value& object, std::string_view key, const std::string& where);
 const std::string& text_member(const nlohmann::json& object, const char* key,
                                const std::string& where);
 /// Refuses a member that is `key` but for the letters' case, which not every reader tells apart.
 /// For objects whose other members are not looked at.
-void one_spelling(const nlohmann::json& object, std::string_view key, const std::string& where);
+void one_spelling(const value& object, std::string_view key, const std::string& where);
 /// The member, or null where it is null or not there: both mean "left out".
+const value* given(const value& object, std::string_view key);
 const nlohmann::json* given(const nlohmann::json& object, const char* key);
 /// Refuses every member of `object` that is not in `allowed`.
-void only_members(const nlohmann::json& object, names allowed, const std::string& where);
-/// Refuses a body that is no object, is nested too deeply, has a key twice, or a whole number that
-/// 64 bits do not hold.
+void only_members(const value& object, names allowed, const std::string& where);
+/// What a document says of the text, for those who go on with it.
 nlohmann::json parse(std::string_view body);
+bool read_stream(const value& request);
 bool read_stream(const nlohmann::json& request);
 /// The output cap `key`; none where it is left out.
+std::optional<std::int64_t> read_cap(const value& request, std::string_view key,
+                                     std::int64_t largest);
 std::optional<std::int64_t> read_cap(const nlohmann::json& request, const char* key,
                                      std::int64_t largest);
-/// Refuses an image that is not within the request: a data: URL is.
-void check_inline_image(const nlohmann::json& url, const std::string& where);
+/// Refuses an image that is not within the request: a data: URL is. Null: there is none.
+void check_inline_image(const value* url, const std::string& where);
 
 /// `body` with the top-level member `key` put in, or its value replaced. All other bytes stay.
 /// REQUIRES a body that parse() takes, and that has a member.

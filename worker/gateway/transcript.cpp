@@ -15,6 +15,9 @@
 namespace germline::worker {
 namespace {
 
+/// Of entries that got lost the requests stay; the oldest are forgotten.
+constexpr std::size_t max_kept_requests = 16'384;
+
 constexpr std::string_view mark = "[redacted]";
 constexpr std::array<std::string_view, 2> key_prefixes = {"sk-ant-", "sk-proj-"};
 
@@ -130,21 +133,53 @@ bool transcript::leaves_out(kind of) const {
   return of != kind::charged && (left_out_[1] || (of == kind::refused && left_out_[0]));
 }
 
+result<void> transcript::keep_request(std::uint64_t id, std::string_view text) {
+  if (!file_ || cut_) return {};
+  auto pieces = pieces_.store(redacted(text, secrets_), piece_share::charged).dump();
+  const auto lines = pieces_.pending_lines();
+  const auto written = lines.empty() ? result<bool>(true) : write_bounded(lines, kind::charged);
+  if (!written || !*written) {
+    pieces_.roll_back();
+    if (!written) return written.error();
+    return {};
+  }
+  pieces_.commit();
+  kept_.emplace(id, std::move(pieces));
+  if (kept_.size() > max_kept_requests) kept_.erase(kept_.begin());
+  return {};
+}
+
+/// As it stands in the entry.
+nlohmann::json transcript::request_of(transcript_entry& entry, piece_share share) {
+  if (entry.kept_request == 0) {
+    const std::string_view text = entry.request ? std::string_view(*entry.request) : "";
+    return pieces_.store(
+        entry.request_cut ? redacted_beginning(text, secrets_) : redacted(text, secrets_), share);
+  }
+  const auto found = kept_.find(entry.kept_request);
+  if (found == kept_.end()) {  // it could not be written
+    entry.request_cut = true;
+    return "";
+  }
+  auto pieces = nlohmann::json::parse(found->second);
+  kept_.erase(found);
+  return pieces;
+}
+
 result<void> transcript::append(transcript_entry entry) {
   const auto of = kind_of(entry.is_refused(), entry.is_free());
   if (!file_ || cut_ || leaves_out(of)) return {};
   entry.shorten_refused();
-  auto request = std::string(entry.request ? std::string_view(*entry.request) : "");
-  request = entry.request_cut ? redacted_beginning(request, secrets_) : redacted(request, secrets_);
   auto response = entry.response_cut ? redacted_beginning(entry.response, secrets_)
                                      : redacted(entry.response, secrets_);
   const auto share = of == kind::refused ? piece_share::none
                      : of == kind::free  ? piece_share::free
                                          : piece_share::charged;
+  auto request = request_of(entry, share);
   nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
                          {"duration_ms", entry.duration_ms},
                          {"path", entry.path},
-                         {"request", pieces_.store(std::move(request), share)},
+                         {"request", std::move(request)},
                          {"status", entry.status},
                          {"stream", entry.stream},
                          {"response", pieces_.store(std::move(response), share)},

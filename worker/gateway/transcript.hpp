@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +29,8 @@ struct transcript_entry {
   std::string path;
   std::string_view upstream;    // that was asked last; empty: none. Outlives the entry
   std::string_view translated;  // the dialect that was spoken upstream, if another than the path's
-  std::shared_ptr<const std::string> request;  // null: none
+  std::shared_ptr<const std::string> request;  // null: none, or what keep_request() took
+  std::uint64_t kept_request = 0;              // by its id; 0: none was kept
   unsigned status = 0;                         // what the sandbox was answered; 0: nothing
   std::string response;
   bool request_cut = false;
@@ -62,6 +65,9 @@ class transcript {
                                  std::int64_t max_bytes, std::vector<std::string> secrets);
 
   bool writes() const { return static_cast<bool>(file_); }
+  /// Stores the request of an entry that is appended later, with that `id`. It is one that is
+  /// charged.
+  result<void> keep_request(std::uint64_t id, std::string_view text);
   result<void> append(transcript_entry entry);
   /// Says in the file that `entries` could not be taken down.
   result<void> append_lost(std::int64_t entries);
@@ -77,6 +83,7 @@ class transcript {
   }
   result<void> go_on(const std::string& path);
   bool leaves_out(kind of) const;
+  nlohmann::json request_of(transcript_entry& entry, piece_share share);
 
   /// False: it was left out.
   result<bool> write_bounded(const std::string& lines, kind of);
@@ -91,6 +98,7 @@ class transcript {
   bool torn_ = false;  // the last line may have no end
   std::vector<std::string> secrets_;
   piece_table pieces_;
+  std::map<std::uint64_t, std::string> kept_;  // of requests: in which pieces they are
 };
 
 }  // namespace germline::worker

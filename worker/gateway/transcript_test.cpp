@@ -192,3 +192,24 @@ TEST_CASE("one writer at a time, and who comes later knows what was cut and left
   REQUIRE(again->append(charged));
   CHECK(count("short") == 0);
 }
+
+TEST_CASE(
+    "a request that is kept before its entry is bounded and has no secret, as the entry has") {
+  const scratch folder;
+  auto opened = transcript::open(folder.path + "/t", "att_1", 10'000, {"hidden-key"});
+  REQUIRE(opened);
+  REQUIRE(opened->keep_request(1, "with hidden-key"));
+  transcript_entry entry;
+  entry.kept_request = 1;
+  entry.cost_nanousd = 1;
+  REQUIRE(opened->append(entry));
+  const auto file = folder.path + "/t/att_1.jsonl";
+  CHECK(read(file).find("with [redacted]") != std::string::npos);
+  CHECK(read(file).find("hidden-key") == std::string::npos);
+  CHECK(read(file).find("request_cut") == std::string::npos);
+  REQUIRE(opened->keep_request(2, noise(20'000)));
+  CHECK(read(file).ends_with("}\n{\"cut\": true}\n"));
+  entry.kept_request = 2;
+  REQUIRE(opened->append(entry));  // nothing is written any more
+  CHECK(read(file).ends_with("}\n{\"cut\": true}\n"));
+}

@@ -35,9 +35,24 @@ void transcript_writer::append(std::shared_ptr<record> into, transcript_entry en
     }
     queued_bytes_ += bytes;
     into->queued_bytes += bytes;
-    queue_.push_back({std::move(into), std::move(entry), {}, bytes});
+    queue_.push_back({std::move(into), std::move(entry), 0, nullptr, {}, bytes});
   }
   changed_.notify_all();
+}
+
+bool transcript_writer::append_request(std::shared_ptr<record> into, std::uint64_t id,
+                                       std::shared_ptr<const std::string> text) {
+  if (into->closed || !into->file.writes()) return true;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto bytes = job_bytes + text->size();
+    if (!fits(*into, bytes)) return false;
+    queued_bytes_ += bytes;
+    into->queued_bytes += bytes;
+    queue_.push_back({std::move(into), std::nullopt, id, std::move(text), {}, bytes});
+  }
+  changed_.notify_all();
+  return true;
 }
 
 bool transcript_writer::fits(const record& into, std::size_t bytes) const {
@@ -49,9 +64,14 @@ void transcript_writer::close(std::shared_ptr<record> ended, std::function<void(
   ended->closed = true;
   {
     const std::scoped_lock lock(mutex_);
-    queue_.push_back({std::move(ended), std::nullopt, std::move(done)});
+    queue_.push_back({std::move(ended), std::nullopt, 0, nullptr, std::move(done)});
   }
   changed_.notify_all();
+}
+
+bool transcript_writer::is_writing() {
+  const std::scoped_lock lock(mutex_);
+  return writing_ || !queue_.empty();
 }
 
 bool transcript_writer::finish(std::chrono::milliseconds most) {
@@ -64,12 +84,14 @@ void transcript_writer::work() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    const job next = std::move(queue_.front());
+    job next = std::move(queue_.front());
     queue_.pop_front();
     const auto lost = std::exchange(next.into->lost, 0);
     writing_ = true;
     lock.unlock();
     write(next, lost);
+    next.request.reset();
+    next.entry.reset();
     lock.lock();
     writing_ = false;
     queued_bytes_ -= next.bytes;
@@ -81,6 +103,7 @@ void transcript_writer::work() {
 void transcript_writer::write(const job& next, std::int64_t lost) {
   auto& file = next.into->file;
   result<void> written;
+  if (next.request) written = file.keep_request(next.request_id, *next.request);
   if (next.entry) written = file.append(*next.entry);
   if (written && lost > 0) written = file.append_lost(lost);
   if (!written) log_error("{}: {}", next.into->attempt_id, written.error().message());

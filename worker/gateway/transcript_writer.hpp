@@ -36,9 +36,14 @@ class transcript_writer {
   ~transcript_writer();
 
   void append(std::shared_ptr<record> into, transcript_entry entry);
+  /// Writes the request of an entry that comes later (transcript::keep_request), so that it need
+  /// not be held until then. False: there is no room for it.
+  bool append_request(std::shared_ptr<record> into, std::uint64_t id,
+                      std::shared_ptr<const std::string> text);
   /// Nothing more will be appended to `ended`. `done` is called when all that was is written and
   /// the file is closed; it must be quick.
   void close(std::shared_ptr<record> ended, std::function<void()> done);
+  bool is_writing();
   /// Waits until all is written, at most so long. False: it took longer.
   bool finish(std::chrono::milliseconds most);
 
@@ -46,6 +51,8 @@ class transcript_writer {
   struct job {
     std::shared_ptr<record> into;
     std::optional<transcript_entry> entry;
+    std::uint64_t request_id = 0;  // of `request`; 0: there is none
+    std::shared_ptr<const std::string> request;
     std::function<void()> done;
     std::size_t bytes = 0;
   };

@@ -97,3 +97,44 @@ TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobod
   CHECK(writer.finish(std::chrono::seconds(10)));
   CHECK(folder.text("att_1").find("later") != std::string::npos);
 }
+
+TEST_CASE("a request that is written before its entry is in it") {
+  const scratch folder;
+  transcript_writer writer;
+  const auto one = folder.record("att_1");
+  const auto text = [](const std::string& begin) {
+    return std::make_shared<const std::string>(begin + std::string(6000, 'x'));
+  };
+  CHECK(writer.append_request(one, 7, text("seventh.")));
+  CHECK(writer.append_request(one, 8, text("eighth.")));
+  for (const std::uint64_t id : {8, 7, 9}) {  // there was no ninth
+    auto late = entry("");
+    late.request.reset();
+    late.kept_request = id;
+    late.response = "answer to " + std::to_string(id);
+    writer.append(one, late);
+  }
+  writer.append(one, entry("tenth."));
+  REQUIRE(writer.finish(std::chrono::seconds(10)));
+  CHECK_FALSE(writer.is_writing());
+  const auto reader = transcript_reader::open(folder.path + "/att_1.jsonl");
+  REQUIRE(reader);
+  REQUIRE(reader->size() == 4);
+  CHECK(reader->read(0)->request == *text("eighth."));
+  CHECK(reader->read(0)->response == "answer to 8");
+  CHECK(reader->read(1)->request == *text("seventh."));
+  CHECK_FALSE(reader->read(1)->request_cut);
+  CHECK(reader->read(2)->request.empty());
+  CHECK(reader->read(2)->request_cut);
+  CHECK(reader->read(3)->request == "tenth.");
+}
+
+TEST_CASE("a request for which there is no room is left to whoever holds it") {
+  const scratch folder;
+  transcript_writer writer(10'000);
+  const auto one = folder.record("att_1");
+  const auto large = std::make_shared<const std::string>(20'000, 'x');
+  CHECK_FALSE(writer.append_request(one, 1, large));
+  one->closed = true;
+  CHECK(writer.append_request(one, 1, large));  // then nothing is written of it anyway
+}
