@@ -198,17 +198,19 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     return journal.error();
   }
   attempt_reports reports;
-  const auto teller = std::make_shared<usage_teller>(
-      parts_.context, [this, attempt_id = message.attempt_id](const gateway_usage& usage,
-                                                              const std::string& problem) {
-        if (!attempts_.contains(attempt_id)) return;  // what it used was told when it was closed
-        control_message report;
-        report.op = control_op::usage;
-        report.attempt_id = attempt_id;
-        report.usage = usage;
-        report.message = problem;
-        send(report, true);
-      });
+  const auto teller =
+      std::make_shared<usage_teller>(parts_.context, parts_.time,
+                                     [this, attempt_id = message.attempt_id](
+                                         const gateway_usage& usage, const std::string& problem) {
+                                       if (!attempts_.contains(attempt_id))
+                                         return;  // what it used was told when it was closed
+                                       control_message report;
+                                       report.op = control_op::usage;
+                                       report.attempt_id = attempt_id;
+                                       report.usage = usage;
+                                       report.message = problem;
+                                       send(report, true);
+                                     });
   reports.usage = [teller](const std::string&, const gateway_usage& usage,
                            const std::string& problem) { teller->note(usage, problem); };
   reports.event = [this](const std::string& attempt_id, std::string event_json) {

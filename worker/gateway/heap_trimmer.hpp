@@ -40,10 +40,12 @@ class heap_trimmer {
     timer_.expires_after(turn);
     timer_.async_wait([this, before = freed_](boost::system::error_code ended) {
       if (ended) return;
-      if ((freed_ != before || frees_more_()) && --turns_left_ > 0) return wait();
-      turns_left_ = 0;
-      freed_ = 0;
+      const bool is_calm = freed_ == before && !frees_more_();
+      if (!is_calm && --turns_left_ > 0) return wait();
       ::malloc_trim(0);
+      freed_ = 0;
+      turns_left_ = is_calm ? 0 : most_turns;
+      if (!is_calm) wait();
     });
   }
 

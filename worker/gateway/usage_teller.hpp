@@ -6,10 +6,12 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
 
+#include "common/clock.hpp"
 #include "worker/gateway/budget.hpp"
 
 namespace germline::worker {
@@ -17,18 +19,19 @@ namespace germline::worker {
 class usage_teller {
  public:
   using teller = std::function<void(const gateway_usage& usage, const std::string& problem)>;
-  static constexpr std::chrono::milliseconds least_gap{20};
+  static constexpr std::int64_t least_gap_ms = 20;
 
-  usage_teller(boost::asio::io_context& context, teller tell)
-      : tell_(std::move(tell)), timer_(context) {}
+  /// `time` must outlive this.
+  usage_teller(boost::asio::io_context& context, const clock& time, teller tell)
+      : time_(time), tell_(std::move(tell)), timer_(context) {}
 
   void note(const gateway_usage& usage, const std::string& problem) {
     latest_ = usage;
     if (problem.empty() && waits_) return;
-    const auto gap = std::chrono::steady_clock::now() - told_at_;
-    if (!problem.empty() || gap >= least_gap) return tell(problem);
+    const auto gap_ms = time_.boot_ms() - told_at_ms_;
+    if (!problem.empty() || gap_ms >= least_gap_ms) return tell(problem);
     waits_ = true;
-    timer_.expires_after(least_gap - gap);
+    timer_.expires_after(std::chrono::milliseconds(least_gap_ms - gap_ms));
     timer_.async_wait([this](boost::system::error_code ended) {
       if (!ended) tell({});
     });
@@ -38,14 +41,15 @@ class usage_teller {
   void tell(const std::string& problem) {
     if (waits_) timer_.cancel();
     waits_ = false;
-    told_at_ = std::chrono::steady_clock::now();
+    told_at_ms_ = time_.boot_ms();
     tell_(latest_, problem);
   }
 
+  const clock& time_;
   const teller tell_;
   boost::asio::steady_timer timer_;
   gateway_usage latest_;
-  std::chrono::steady_clock::time_point told_at_{};
+  std::int64_t told_at_ms_ = -least_gap_ms;
   bool waits_ = false;  // for the timer to tell the latest
 };
 

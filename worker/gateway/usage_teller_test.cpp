@@ -10,7 +10,8 @@ using namespace germline::worker;
 TEST_CASE("of many counts in no time the first and the last are told, and each problem at once") {
   boost::asio::io_context context;
   std::vector<std::pair<std::int64_t, std::string>> told;
-  usage_teller one(context, [&](const gateway_usage& usage, const std::string& problem) {
+  const germline::system_clock_source time;
+  usage_teller one(context, time, [&](const gateway_usage& usage, const std::string& problem) {
     told.emplace_back(usage.requests, problem);
   });
   gateway_usage usage;
