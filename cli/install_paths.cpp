@@ -15,12 +15,14 @@ struct shipped {
   std::string_view changes_folder = {};  // laid over it
 };
 
-constexpr std::array<shipped, 7> genomes{{
+constexpr std::array<shipped, 9> genomes{{
     {"builtin", "worker/agent"},
     {"circle-packing", "examples/circle-packing"},
     {"claude-code", "examples/claude-code"},
     {"codex", "examples/codex"},
     {"foreign", "examples/foreign"},
+    {"opencode", "examples/opencode"},
+    {"pi", "examples/pi"},
     {"task-solver", "worker/agent", "examples/task-solver"},
     {"two-second", "examples/two-second"},
 }};

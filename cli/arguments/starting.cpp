@@ -108,11 +108,10 @@ void add_init(CLI::App& app, command_line& line) {
       add_command(app, line, "init", "Make a git repository from a genome that Germline ships",
                   "  germline init ./agent\n  germline init ./tiny --from two-second");
   add_text(command, "DIR", given->folder, "new or empty folder", path_bytes_max)->required();
-  add_text(
-      command, "--from", given->from,
-      "builtin, circle-packing, claude-code, codex, foreign, task-solver or two-second; default "
-      "builtin",
-      name_bytes_max);
+  add_text(command, "--from", given->from,
+           "builtin, circle-packing, claude-code, codex, foreign, opencode, pi, task-solver or "
+           "two-second; default builtin",
+           name_bytes_max);
   command->callback([&line, given] {
     line.chosen = [given](const session& with) { return run_init(with, *given); };
   });

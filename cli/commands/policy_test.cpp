@@ -1,6 +1,7 @@
 // Policies as people give them and ask about them, and the plan of a run that is not started.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -66,6 +67,28 @@ TEST_CASE("a dry run prints the plan and starts nothing") {
   CHECK(nlohmann::json::parse(
             with.run("run " + with.place.at("") + " --dry-run --json").out)["genome"] == "tiny");
   CHECK(with.run("run " + with.place.at("") + " --dry-run --follow").code == 2);
+  CHECK(result.out.find("deps") == std::string::npos);
+  // What it fetches.
+  std::ofstream(with.place.at("genome.toml")) << R"(schema = 1
+[genome]
+name = "tiny"
+[agent]
+artefact = ["agent"]
+run = "agent"
+[deps]
+files = ["package.json"]
+command = "npm ci"
+mirrors = ["npm"]
+[protect]
+paths = ["protected/**"]
+tests = "protected/run"
+)";
+  const auto git = "git -C " + with.place.at("") + " -c user.name=u -c user.email=u@e ";
+  const auto commit = git + "add -f genome.toml && " + git + "commit -q -m deps";
+  REQUIRE(std::system(commit.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe)
+  const auto fetching = with.run("run " + with.place.at("") + " --dry-run --iterations 1");
+  CHECK(fetching.out.find("deps          `npm ci`, from the mirror npm, once on each worker that "
+                          "has it\n") != std::string::npos);
 }
 
 }  // namespace germline::cli

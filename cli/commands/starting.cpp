@@ -14,6 +14,7 @@
 #include "common/config/run_file.hpp"
 #include "common/config/toml_values.hpp"
 #include "common/git/repository.hpp"
+#include "common/manifest/genome_manifest.hpp"
 #include "common/money.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/utf8.hpp"
@@ -215,6 +216,23 @@ result<void> send_files(const session& with, control_client& client, const run_f
   return {};
 }
 
+/// Of the seed's [deps]; empty: there are none, or the coordinator says what is wrong with them.
+std::string deps_words(const run_file& run, const std::string& commit) {
+  constexpr std::size_t manifest_bytes_max = 1 << 20;
+  const auto repository = git::repository::open(run.repository);
+  if (!repository) return {};
+  const auto path = (fs::path(run.folder) / genome_manifest_path).lexically_normal().string();
+  const auto text = repository->read_file_at(commit, path, manifest_bytes_max);
+  if (!text) return {};
+  const auto genome = parse_genome_manifest(*text);
+  if (!genome || genome->deps.files.empty()) return {};
+  const auto& deps = genome->deps;
+  std::string from;
+  for (const auto& name : deps.mirrors) from += (from.empty() ? "" : ", ") + name;
+  return "`" + deps.command + "`, from the mirror" + (deps.mirrors.size() == 1 ? " " : "s ") +
+         from + ", once on each worker that has " + (deps.mirrors.size() == 1 ? "it" : "them");
+}
+
 /// A run that only waits looks like one that goes on. `--follow` says what it waits for, in time.
 void tell_missing_tags(const session& with, control_client& client, const run_file& run) {
   if (run.required_tags.empty()) return;
@@ -255,7 +273,8 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!created) return with.fail(created.error());
   if (options.dry_run) {
     with.data(with.json ? to_json(created->plan())
-                        : render_plan(created->plan(), request, with.how));
+                        : render_plan(created->plan(), request, with.how,
+                                      deps_words(*run, request.seed_commit())));
     return exit_code::done;
   }
   if (with.json) {

@@ -59,13 +59,14 @@ std::string workers_words(const v1::RunPlan& plan, const v1::CreateRunRequest& r
 }  // namespace
 
 std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& request,
-                        const style& how) {
+                        const style& how, std::string_view deps) {
   sheet out(how);
   out.add_text("plan of", request.name() + ", of which nothing was started");
   out.add_text("genome", plan.genome());
   out.add_text("branch", plan.branch());
   out.add("seed", safe_line(plan.seed_commit()));
   const auto own = plan.asked().lineage_budget_nanousd();
+  if (!deps.empty()) out.add_text("deps", std::string(deps));
   out.add("lineages", std::to_string(plan.lineages()) +
                           (own > 0 ? ", each of at most " + format_usd(own) : ""));
   out.add("iterations", iterations_words(plan));

@@ -31,9 +31,10 @@ std::string render_waiting(const v1::ListRunsReply& reply);
 /// A run's lineages with their generations, iterations, endings, and why.
 std::string render_tree(const v1::GetTreeReply& reply, const style& how);
 std::string render_show(const v1::ShowReply& reply, const style& how);
-/// What the request would start, were it no dry run.
+/// What the request would start, were it no dry run. `deps`: what is fetched for it, and whence;
+/// empty: nothing.
 std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& request,
-                        const style& how);
+                        const style& how, std::string_view deps = {});
 /// What a policy would have done, a line for each finding.
 std::string render_policy_test(const v1::TestPolicyReply& reply, const style& how);
 /// For a terminal coloured and neutralised; else the patch as it is, so that it can be applied.

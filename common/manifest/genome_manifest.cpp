@@ -223,7 +223,13 @@ result<void> read_deps(const toml::table* table, std::string_view source, genome
   }
   if (auto command = reader.text("command")) {
     deps.command = std::move(*command);
-    check_command(reader, "command", deps.command);
+    if (deps.command.empty()) {
+      reader.fail("command",
+                  "is empty; write what fetches, such as \"npm ci --ignore-scripts\", or leave the "
+                  "section out");
+    } else {
+      check_command(reader, "command", deps.command);
+    }
   } else {
     reader.require("command", "command = \"npm ci --ignore-scripts\"");
   }
@@ -247,10 +253,16 @@ result<void> read_deps(const toml::table* table, std::string_view source, genome
   if (const auto wall_ms = reader.duration_ms("wall_time")) {
     deps.wall_time_ms = *wall_ms;
     if (*wall_ms < 1'000) reader.fail("wall_time", "is too small; write at least \"1s\"");
+    if (*wall_ms > deps_wall_ms_max) {
+      reader.fail("wall_time", "is more than a fetch may have; write at most \"30m\"");
+    }
   }
   if (const auto bytes = reader.size_bytes("disk")) {
     deps.disk_bytes = *bytes;
     if (*bytes < 1 << 20) reader.fail("disk", "is too small; write at least \"1MiB\"");
+    if (*bytes > deps_disk_bytes_max) {
+      reader.fail("disk", "is more than a fetch may leave; write at most \"4GiB\"");
+    }
   }
   for (const auto& path : deps.files) {
     auto& all = out.protected_paths;

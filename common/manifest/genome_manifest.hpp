@@ -49,6 +49,10 @@ inline constexpr int elite_evaluations_max = 1'000;
 // With less the bounds of a mean are so wide, or not known, that who is measured again only loses.
 inline constexpr int evaluations_min_for_elite = 3;
 
+// Of [deps].
+inline constexpr std::int64_t deps_wall_ms_max = 30 * 60'000;
+inline constexpr std::int64_t deps_disk_bytes_max = std::int64_t{4} << 30;
+
 /// What the genome's sandboxes find at /deps: what `command` leaves in a folder with `files` alone.
 struct deps_request {
   std::vector<std::string> files;    // clean relative paths, always protected; empty: no [deps]

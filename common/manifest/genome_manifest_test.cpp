@@ -222,5 +222,10 @@ TEST_CASE("what is wrong with [deps] is named") {
   says(deps_error("[\"npm\"]", "[\"npm\", \"npm\"]"), "twice");
   says(deps_error("\"5m\"", "\"1ms\""), "at least");
   says(deps_error("\"1GiB\"", "\"1KiB\""), "at least");
+  says(deps_error("\"5m\"", "\"31m\""), "at most \"30m\"");
+  says(deps_error("\"1GiB\"", "\"5GiB\""), "at most \"4GiB\"");
+  says(deps_error("\"npm ci\"", "\"\""), "write what fetches");
+  CHECK(deps_error("\"5m\"", "\"30m\"") == "no error");
+  CHECK(deps_error("\"1GiB\"", "\"4GiB\"") == "no error");
   says(deps_error("command", "comand"), "command");
 }

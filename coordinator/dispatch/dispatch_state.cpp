@@ -229,7 +229,8 @@ void excuse(state& s, item_entry& entry, const departure& how, effects& out) {
 void pass_on(state& s, item_entry& entry, const departure& how, effects& out) {
   out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
   auto& its = s.unserved_by[{entry.offer.served_as(), entry.worker()}];
-  its.until_ms = s.now_ms + retry_after(its.times++);
+  its.until_ms =
+      s.now_ms + (entry.offer.is_founding ? founding_retry_ms : retry_after(its.times++));
   its.why = how.why;
   queue_again(s, entry, 0);
 }
@@ -238,7 +239,7 @@ void pass_on(state& s, item_entry& entry, const departure& how, effects& out) {
 void await_provider(state& s, item_entry& entry, const departure& how, effects& out) {
   out.push_back(record_lost{entry.offer.item, entry.attempt(), how, true});
   const auto line = how.why.substr(0, how.why.find('\n'));
-  entry.wait_for = (entry.offer.is_evaluation ? "the model's provider: " : "") + line;
+  entry.wait_for = (entry.offer.is_evaluation ? "the model's provider: " : "a mirror: ") + line;
   queue_again(s, entry, s.now_ms + retry_after(entry.provider_failures++));
 }
 

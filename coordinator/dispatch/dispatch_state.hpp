@@ -29,6 +29,9 @@ namespace germline::dispatch {
 inline constexpr std::int64_t first_retry_ms = 500;
 /// The same where a lease could not be recorded: until the record can be written.
 inline constexpr std::int64_t longest_retry_ms = 30'000;
+/// A worker that lacks the mirrors of a seed's [deps] is asked again when it joins, as it does with
+/// new settings; and else after so long.
+inline constexpr std::int64_t founding_retry_ms = 15 * 60'000;
 
 /// For so long an evaluation is tried again whose model's provider is in trouble. After it such
 /// attempts are lost as others are.

@@ -56,6 +56,23 @@ class Story:
         self.steps.append({"name": name, "when": guard, "reply": {"content": [block]}})
 
 
+def one_generation(tools, text):
+    """A story: makes a tool, with a test, and tells of it in `text`. `tools` says how the agent's own
+    are called, and what they answer."""
+    story = Story()
+    story.call("1: a tool", *tools.write("agent/bin/words", WORDS), tools_include=tools.INCLUDED,
+               tools_exclude=tools.EXCLUDED, system_contains="You, as a repository",
+               any_message_contains="Goal: Know your own memory better")
+    story.call("1: its test", *tools.write("tests/words_test.py", WORDS_TEST),
+               last_tool_result_contains=tools.WROTE)
+    story.call("1: look", *tools.read(text), last_tool_result_contains=tools.WROTE)
+    story.call("1: tell of it", *tools.edit(text, WORDS_LINE, WORDS_LINES),
+               last_tool_result_contains="## Tools")
+    story.call("1: test", *tools.shell(LOOK), last_tool_result_contains=tools.EDITED)
+    story.say("1: done", "I can count words.", last_tool_result_matches=LOOKED)
+    return story
+
+
 class NpmAgent(unittest.TestCase):
     def start(self, dialect, story):
         """The fleet, and the provider, which speaks one dialect."""
@@ -79,8 +96,11 @@ class NpmAgent(unittest.TestCase):
 
     def evolve(self, example, iterations):
         """A run of so many iterations that all evolve. The tree."""
+        return self.evolve_from(self.fleet.example(example), iterations)
+
+    def evolve_from(self, genome, iterations):
         fleet = self.fleet
-        run = fleet.run(fleet.example(example), iterations, "--model", "scripted-1", "--budget", "$5")
+        run = fleet.run(genome, iterations, "--model", "scripted-1", "--budget", "$5")
         tree, ended = fleet.settled(run, iterations, 240)
         self.end_provider()
         with open(fleet.root + "/report.json") as file:

@@ -6,12 +6,12 @@
 
 #include <chrono>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
 #include "tests/fuzz/fuzzing.hpp"
+#include "tests/fuzz/hostile_client.hpp"
 #include "tests/fuzz/hostile_http.hpp"
 #include "tests/fuzz/strict_http.hpp"
 #include "tests/gateway/canned_upstream.hpp"
@@ -29,7 +29,6 @@ constexpr std::int64_t output_tokens = 10'000'000;  // of the attempt
 constexpr std::int64_t sane_tokens = 1'000;         // of one request, lest it takes all of them
 constexpr std::int64_t answer_tokens = 5;
 constexpr std::size_t held_bytes = 64 << 10;
-constexpr int patience_ms = 10'000;
 
 const std::string config = R"(dialects = ["messages", "chat_completions", "responses"]
 [limits]
@@ -133,67 +132,6 @@ void check_answer(const strict_answer& one) {
   REQUIRE(error.contains("error"));
 }
 
-class hostile_client {
- public:
-  hostile_client(unsigned port, std::string bytes)
-      : client_(std::make_unique<raw_client>(port)),
-        bytes_(std::move(bytes)),
-        asked_(read_requests(bytes_)) {
-    for (const auto& one : asked_.whole) heads_.push_back(one.method == "HEAD");
-  }
-
-  void send(random_source& random) {
-    const auto most = one_in(3, random) ? 40 : bytes_.size() + 1;
-    for (const auto& piece :
-         chopped(bytes_, std::max<std::size_t>(most, bytes_.size() / 50), random)) {
-      client_->send(piece);
-    }
-  }
-
-  /// Reads what comes until each request is answered, or the connection closed.
-  void take_answers() {
-    wait_for([&](const strict_answers& got) {
-      const auto wanted = asked_.whole.size();
-      return got.whole.size() >= wanted || (!got.whole.empty() && got.whole.back().last);
-    });
-    // What is no whole request is refused at once, or waited for.
-    if (asked_.rest && !client_->is_closed()) client_->read_some(2);
-    client_->end_sending();
-    wait_for([](const strict_answers&) { return false; });
-    REQUIRE(client_->is_closed());
-    const auto got = read_answers(client_->received(), heads_);
-    CAPTURE(client_->received());
-    REQUIRE(got.wrong == "");
-    REQUIRE((!got.rest || asked_.rest));  // only what was begun by the half-closed rest is cut
-    for (std::size_t i = 0; i < got.whole.size(); ++i) {
-      check_answer(got.whole[i]);
-      REQUIRE((!got.whole[i].last || i + 1 == got.whole.size()));
-    }
-    const bool answered =
-        got.whole.size() >= asked_.whole.size() || (!got.whole.empty() && got.whole.back().last);
-    REQUIRE(answered);
-  }
-
-  void hang_up() { client_.reset(); }
-  raw_client& connection() { return *client_; }
-
- private:
-  template <class Enough>
-  void wait_for(Enough enough) {
-    const system_clock_source time;
-    const auto began = time.boot_ms();
-    while (!client_->is_closed() && !enough(read_answers(client_->received(), heads_))) {
-      REQUIRE(time.boot_ms() - began < patience_ms);
-      client_->read_some(100);
-    }
-  }
-
-  std::unique_ptr<raw_client> client_;
-  std::string bytes_;
-  strict_requests asked_;
-  std::vector<bool> heads_;
-};
-
 class fuzzed_front {
  public:
   explicit fuzzed_front(std::size_t rounds)
@@ -217,7 +155,7 @@ class fuzzed_front {
     } else if (ending == 1 || ending == 3) {
       client.hang_up();
     } else {
-      client.take_answers();
+      client.take_answers(check_answer);
     }
   }
 

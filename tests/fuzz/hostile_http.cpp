@@ -175,7 +175,77 @@ std::string request_line(random_source& random, std::string& target) {
   return method + " " + target + " " + version + "\r\n";
 }
 
+std::string fetch_target(const std::string& mark, random_source& random) {
+  static const std::vector<std::string> good = {"/npm/quince",
+                                                "/npm/@orchard/quince",
+                                                "/npm/@orchard%2fquince",
+                                                "/npm/quince/-/quince-1.0.0.tgz",
+                                                "/npm/@orchard/quince/-/quince-1.0.0-b+1.tgz",
+                                                "/quince",
+                                                "/@orchard/quince/-/quince-2.tgz",
+                                                "/files/plain/leaf.txt",
+                                                "/files/base/plain/leaf.txt"};
+  static const std::vector<std::string> bad = {"/",
+                                               "*",
+                                               "/npm",
+                                               "/npm/",
+                                               "/files/",
+                                               "/files/plain/../leaf.txt",
+                                               "/files/plain/leaf.txt/",
+                                               "/files//plain/leaf.txt",
+                                               "/npm/quince?q=1",
+                                               "/npm/quince#f",
+                                               "/npm/%71uince",
+                                               "/npm/..%2f..%2fx",
+                                               "/npm/quince%00",
+                                               "/npm/quince%",
+                                               "/npm/quince%2",
+                                               "/npm/@orchard%2f..%2fx",
+                                               "/npm/quince/-/quince.tgz/x",
+                                               "/npm/-/v1/search",
+                                               "/npm/qu\xffince",
+                                               "//npm/quince",
+                                               "/other/quince",
+                                               "/npm/quince\t",
+                                               "http://x/npm/quince",
+                                               "x:1",
+                                               "npm/quince"};
+  if (one_in(20, random)) return "/npm/" + std::string(400 + random.below(300), 'a');
+  if (one_in(200, random)) return "/npm/" + std::string(20'000, 'a');
+  if (one_in(4, random)) return pick(bad, random);
+  auto target = pick(good, random);
+  if (one_in(3, random))
+    target.insert(target.find("quince") == target.npos ? 1 : target.find('q'), mark);
+  return one_in(5, random) ? mutate_bytes(target, 2, random) : target;
+}
+
 }  // namespace
+
+std::string hostile_fetches(const std::string& mark, random_source& random) {
+  static const std::vector<std::string> methods = {
+      "HEAD", "HEAD", "POST", "PUT", "DELETE", "get", "PRI", "GET ", "", "CONNECT", "TRACE"};
+  static const std::vector<std::string> versions = {"HTTP/1.0", "HTTP/2.0",  "HTTP/1.1 ",
+                                                    "http/1.1", "HTTP/1.10", ""};
+  static const std::vector<std::string> fields = {"Accept: application/json, secret/words\r\n",
+                                                  "Accept-Encoding: gzip;q=1, secretive\r\n",
+                                                  "Cookie: secret\r\n",
+                                                  "Authorization: Bearer secret\r\n",
+                                                  "If-None-Match: secret\r\n",
+                                                  "Range: bytes=0-5\r\n",
+                                                  "Host: secret.example\r\n"};
+  std::string all;
+  for (auto count = 1 + random.below(4); count > 0; --count) {
+    const auto name = mark + std::to_string(count);
+    const auto method = one_in(4, random) ? pick(methods, random) : "GET";
+    const auto version = one_in(20, random) ? pick(versions, random) : "HTTP/1.1";
+    all += method + " " + fetch_target(name, random) + " " + version + "\r\nHost: x\r\n";
+    while (one_in(3, random)) all += pick(fields, random);
+    if (one_in(5, random)) all += more_fields(random);
+    const auto smuggled = "GET /npm/hidden-" + name + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    all += one_in(3, random) ? framed(one_in(2, random) ? "" : smuggled, smuggled, random) : "\r\n";
+  }
+  return one_in(4, random) ? mutate_bytes(std::move(all), 3, random) : all;
+}
 
 std::string marked_body(const std::string& mark, std::size_t size) {
   std::string body =

@@ -125,7 +125,7 @@ class MirrorTest(unittest.TestCase):
         self.elsewhere = Upstream()
         self.start()
 
-    def start(self, **more):
+    def start(self, log=None, **more):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(15)
         mirrors = [{"name": "npm", "url": self.upstream.url, "allow": NPM_PATHS, "redirects": [],
@@ -133,7 +133,7 @@ class MirrorTest(unittest.TestCase):
         account = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
         self.process = subprocess.Popen(
             [MIRROR, "--control-fd", str(theirs.fileno()), "--mirrors", json.dumps(mirrors)],
-            pass_fds=[theirs.fileno()], env={}, **account)
+            pass_fds=[theirs.fileno()], env={}, stderr=log, **account)
         theirs.close()
         self.seq = 0
         self.port = 0
@@ -159,7 +159,7 @@ class MirrorTest(unittest.TestCase):
             "deadline_boot_ms": int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000 + seconds * 1000),
             "limits": {"requests": 100, "bytes": 1 << 20, "connections": 8, "silence_ms": 1000,
                        "connect_ms": 1000, **(limits or {})},
-            "account": {"requests": 0, "bytes": 0, "trouble": "", "past_bound": ""}}
+            "account": {"requests": 0, "bytes": 0, "trouble": "", "refused": "", "past_bound": ""}}
         rights = []
         if listener is not None:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno()]))]
@@ -245,12 +245,14 @@ class MirrorTest(unittest.TestCase):
         self.upstream.behaviours["/loop"] = answer(307, b"", "location: /loop\r\n")
         self.open()
         got = self.ask("GET /npm/quince")
-        self.assertEqual(got.status, 502)
+        self.assertEqual(got.status, 403)  # npm asks again after 502
         self.assertIn("redirects", json.loads(got.body)["error"])
         self.assertEqual(self.elsewhere.heads, [])
         self.assertEqual(self.ask("GET /npm/moved").body, b"found")
         self.assertEqual(self.ask("GET /npm/loop").status, 502)
-        self.assertIn("redirects", self.close()["trouble"])
+        account = self.close()
+        self.assertIn("redirects again", account["trouble"])
+        self.assertIn("/npm/quince: the mirror redirects to 127.0.0.1", account["refused"])
 
     def test_tls_is_verified_also_behind_a_redirect_that_is_allowed(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -264,15 +266,38 @@ class MirrorTest(unittest.TestCase):
             for more, status in [({"url": secure.url}, 502), ({"url": secure.url, **known}, 200),
                                  ({"url": secure.url.replace("localhost", "127.0.0.1"), **known}, 502),
                                  ({"redirects": [host]}, 502), ({"redirects": [host], **known}, 200),
-                                 (known, 502)]:
+                                 (known, 403)]:
                 self.stop()
                 self.start(**more)
                 self.open()
                 got = self.ask("GET /npm/quince")
                 self.assertEqual(got.status, status, more)
-                self.assertEqual(bool(self.close()["trouble"]), status != 200)
+                account = self.close()
+                self.assertEqual(bool(account["trouble"]), status == 502)
+                self.assertEqual(bool(account["refused"]), status == 403)
             self.assertEqual(len(secure.heads), 2)
             secure.listener.close()
+
+    def test_it_does_not_start_with_a_ca_file_that_it_cannot_read(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            path = folder + "/ca.pem"
+            for text, mode, says in [(None, 0o644, "cannot be read"), ("", 0o644, "cannot be read"),
+                                     ("no PEM", 0o644, "no certificate in PEM"),
+                                     ("-----BEGIN CERTIFICATE-----", 0o600, "cannot be read")]:
+                if text is not None:
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(text)
+                    os.chmod(path, mode)
+                if mode == 0o600 and os.geteuid() != 0:
+                    continue  # it runs as who wrote it
+                self.stop()
+                self.start(ca_file=path, log=subprocess.PIPE)
+                said = self.process.stderr.read().decode()
+                self.process.stderr.close()
+                self.assertEqual(self.process.wait(10), 1, said)
+                self.assertIn(f"`ca_file` of the mirror 'npm', {path},", said)
+                self.assertIn(says, said)
 
     def test_an_answer_that_breaks_off_is_seen_to(self):
         self.upstream.behaviours["/quince"] = cut_short
@@ -280,6 +305,55 @@ class MirrorTest(unittest.TestCase):
         got = self.ask("GET /npm/quince")
         self.assertLess(len(got.body), 1000)
         self.assertIn("broke off", self.close()["trouble"])
+
+    def said_by(self, upstream_says, line="GET /npm/quince"):
+        """The head and body that come of an upstream's words."""
+        self.upstream.behaviours["/quince"] = lambda client: client.sendall(upstream_says)
+        return self.ask(line)
+
+    def test_an_answer_without_a_status_is_trouble(self):
+        self.open()
+        for status in (b"20 OK", b"099 Odd"):
+            got = self.said_by(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+            self.assertEqual(got.status, 502, status)
+        self.assertTrue(self.close()["trouble"])
+
+    def test_a_length_that_is_in_doubt_is_not_passed_on(self):
+        self.open()
+        chunks = b"transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n6\r\nquince\r\n0\r\n\r\n"
+        got = self.said_by(b"HTTP/1.1 200 OK\r\n" + chunks)
+        self.assertNotIn("content-length", got.headers)
+        self.assertEqual(got.body, b"6\r\nquince\r\n0\r\n\r\n")
+        got = self.said_by(b"HTTP/1.1 204 No Content\r\ncontent-length: 6\r\n\r\n")
+        self.assertEqual((got.status, got.body), (204, b""))
+        self.assertNotIn("content-length", got.headers)
+
+    def test_trailers_are_no_second_answer(self):
+        self.open()
+        got = self.said_by(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nquince\r\n0\r\n"
+                           b"etag: late\r\n\r\n")
+        self.assertEqual(got.body, b"6\r\nquince\r\n0\r\n\r\n")
+
+    def test_what_another_reader_may_see_otherwise_ends_the_connection(self):
+        self.upstream.behaviours["/quince"] = answer(200, b"quince")
+        self.open()
+        after = "GET /npm/quince HTTP/1.1\r\nhost: x\r\n\r\n"
+        for line, headers in [("GET /npm/quince", "content-length: 0\r\ncontent-length: 0\r\n"),
+                              ("GET /npm/qu\xffince", "")]:
+            got = self.ask(line, headers, after)
+            self.assertEqual(got.status, 400, line)
+            self.assertEqual(got.headers["connection"], "close")
+        self.assertEqual(self.upstream.heads, [])
+
+    def test_what_was_answered_is_not_lost_with_the_connection(self):
+        def broken(client):
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbegun")
+            client.close()
+        self.upstream.behaviours["/broken"] = broken
+        self.open()
+        rest = "x" * 100_000  # unread when the mirror ends
+        got = self.ask("GET /npm/broken", "", rest)
+        self.assertEqual((got.status, got.body), (200, b"begun"))
 
     def test_silence_ends(self):
         self.upstream.behaviours["/quince"] = silent

@@ -16,6 +16,7 @@ using nlohmann::json;
 
 constexpr std::size_t file_bytes_max = 64 * 1024;
 constexpr std::size_t list_max = 64;
+constexpr std::size_t ca_bytes_max = 4 << 20;
 
 std::string bare(std::string url) {
   while (url.ends_with('/')) url.pop_back();
@@ -129,7 +130,27 @@ result<std::vector<mirror_config>> load_mirrors(std::string_view named,
                        "] with `allow` in a file, and name that with --mirrors-config");
     }
   }
+  GERMLINE_TRY(check_ca_files(all));
   return all;
+}
+
+result<void> check_ca_files(const std::vector<mirror_config>& mirrors) {
+  constexpr std::string_view mark = "CERTIFICATE-----";  // TRUSTED or not
+  for (const auto& each : mirrors) {
+    if (each.ca_file.empty()) continue;
+    const auto which = "`ca_file` of the mirror '" + each.name + "', " + each.ca_file + ",";
+    std::ifstream file(each.ca_file);
+    std::string text(ca_bytes_max, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (file.bad() || file.gcount() == 0) {
+      return error(error_code::invalid_argument, which + " cannot be read, or is empty");
+    }
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.find("-----BEGIN ") == text.npos || text.find(mark) == text.npos) {
+      return error(error_code::invalid_argument, which + " has no certificate in PEM");
+    }
+  }
+  return {};
 }
 
 std::string to_json(const std::vector<mirror_config>& mirrors) {

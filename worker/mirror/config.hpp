@@ -1,6 +1,7 @@
 // mirror config: the mirrors of a machine: where each is, and which paths may be asked for there.
 // Read by the worker while it starts, and handed to germline-mirror as JSON.
-// Plain values and pure functions but for load_mirrors, which reads a file; any thread.
+// Plain values and pure functions but for load_mirrors and check_ca_files, which read files; any
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +40,14 @@ const std::vector<std::string>& npm_paths();
 result<std::vector<mirror_config>> parse_mirrors_config(std::string_view text,
                                                         std::string_view source);
 /// Those of the file, if one is named, with what `named` adds and overrides: "npm=URL,…". One that
-/// is not npm needs a table in the file, which says what may be asked for.
+/// is not npm needs a table in the file, which says what may be asked for. Their `ca_file`s can be
+/// read.
 result<std::vector<mirror_config>> load_mirrors(std::string_view named,
                                                 const std::string& config_file);
+
+/// Whether this process can read each `ca_file`, and it has certificates: libcurl says neither
+/// before the first request, and that in few words.
+result<void> check_ca_files(const std::vector<mirror_config>& mirrors);
 
 std::string to_json(const std::vector<mirror_config>& mirrors);
 result<std::vector<mirror_config>> mirrors_from_json(std::string_view json);

@@ -34,6 +34,7 @@ std::string encode(const mirror_message& message) {
   out["account"] = {{"requests", account.requests},
                     {"bytes", account.bytes},
                     {"trouble", account.trouble},
+                    {"refused", account.refused},
                     {"past_bound", account.past_bound}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -59,7 +60,7 @@ result<mirror_message> decode_mirror_message(std::string_view packet) {
                       limits.at("silence_ms"), limits.at("connect_ms")};
     const auto& account = in.at("account");
     message.account = {account.at("requests"), account.at("bytes"), account.at("trouble"),
-                       account.at("past_bound")};
+                       account.at("refused"), account.at("past_bound")};
     return message;
   } catch (const json::exception&) {
     return error(error_code::invalid_argument, "control message that cannot be read");

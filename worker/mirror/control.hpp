@@ -25,6 +25,8 @@ struct mirror_account {
   /// Why something that was asked for did not come, by no fault of who asked: the mirror is out of
   /// reach, silent, or fails. Empty where all of it came later, or nothing of the kind happened.
   std::string trouble;
+  /// What was not followed and never will be as the mirrors are configured: a redirect elsewhere.
+  std::string refused;
   /// Which bound of the fetch was hit; empty: none.
   std::string past_bound;
   bool operator==(const mirror_account&) const = default;

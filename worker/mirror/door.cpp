@@ -131,6 +131,12 @@ void door::note_came(const std::string& target) {
   troubles_.erase(target);
 }
 
+void door::note_refused(const std::string& target, const std::string& why) {
+  log_warning("{}: {}: {}", settings_.id, target, why);
+  const std::scoped_lock lock(mutex_);
+  if (account_.refused.empty()) account_.refused = target + ": " + why;
+}
+
 void door::note_trouble(const std::string& target, const std::string& why) {
   log_warning("{}: {}: {}", settings_.id, target, why);
   const std::scoped_lock lock(mutex_);

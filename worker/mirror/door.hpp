@@ -55,6 +55,8 @@ class door : public std::enable_shared_from_this<door> {
   /// What was asked for came, or did not come by no fault of who asked.
   void note_came(const std::string& target);
   void note_trouble(const std::string& target, const std::string& why);
+  /// It will not come, however often it is asked for. The first is told.
+  void note_refused(const std::string& target, const std::string& why);
 
  private:
   /// One connection's thread, until its end.

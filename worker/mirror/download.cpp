@@ -24,8 +24,10 @@ struct downloader::running {
   download_head head;
   std::size_t header_bytes = 0;
   bool given_up = false;
+  bool has_head = false;  // the answer's: what comes after it are trailers
 
   void take_header(std::string_view line) {
+    if (has_head) return;
     while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
     if (line.starts_with("HTTP/")) {
       head = {};
@@ -35,7 +37,8 @@ struct downloader::running {
       return;
     }
     if (line.empty()) {
-      if (head.status >= 200) given_up = !sink.on_head(head);  // 1xx is not the answer's
+      has_head = head.status >= 200;  // 1xx is not the answer's
+      if (has_head) given_up = !sink.on_head(head);
       return;
     }
     const auto colon = line.find(':');

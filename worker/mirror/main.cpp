@@ -48,6 +48,8 @@ result<void> run(int argc, char** argv) {
     return error(error_code::internal, "libcurl does not start");
   }
   GERMLINE_TRY_ASSIGN(auto mirrors, mirrors_from_json(given.mirrors));
+  // As the account that it has: the worker that read them first may have another.
+  GERMLINE_TRY(check_ca_files(mirrors));
   for (const auto& one : mirrors) log_info("serving {} from {}", one.name, one.url);
   GERMLINE_TRY_ASSIGN(auto routes, mirror_routes::make(std::move(mirrors)));
   static const system_clock_source time;

@@ -105,6 +105,14 @@ url = "https://mirror.example"
   REQUIRE(back);
   CHECK(*back == *read);
 
+  CHECK(check_ca_files({}));
+  auto wheels = (*read)[1];
+  wheels.ca_file = "/nowhere/ca.pem";
+  const auto no_file = check_ca_files({wheels});
+  REQUIRE_FALSE(no_file);
+  CHECK(no_file.error().message() ==
+        "`ca_file` of the mirror 'wheels', /nowhere/ca.pem, cannot be read, or is empty");
+
   const auto complaint = [](const std::string& more) {
     const auto bad = parse_mirrors_config("schema = 1\n" + more, "mirrors.toml");
     REQUIRE_FALSE_MESSAGE(bad, more);

@@ -27,6 +27,7 @@ constexpr std::uint32_t max_head_bytes = 16 * 1024;
 constexpr std::int64_t client_head_ms = 30'000;
 constexpr int look_every_ms = 50;  // whether the door was cut
 constexpr int redirects_max = 5;
+constexpr std::int64_t linger_ms = 5'000;
 constexpr std::size_t header_value_max = 1'024;
 // Of what a client accepts what stands here goes out, and nothing else of a request but its path:
 // whatever it chose freely could carry words.
@@ -44,6 +45,10 @@ constexpr std::array<std::string_view, 5> headers_in = {"content-type", "content
 bool is_plain_value(std::string_view value) {
   return value.size() <= header_value_max &&
          std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+bool is_visible(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
 }
 
 /// Of a list those of `known` that it names, in the order of `known`.
@@ -84,6 +89,7 @@ class session final : public download_sink {
   void run() {
     while (serve_one()) {
     }
+    if (!client_failed_) linger();
   }
 
   bool on_head(const download_head& head) override;
@@ -95,6 +101,7 @@ class session final : public download_sink {
   bool forward(const mirror_route& route);
   bool refuse(unsigned status, const std::string& why);
   bool send(std::string_view bytes);
+  void linger();
   bool wait(short events, std::int64_t longest_ms);
   bool client_is_gone() const;
   std::optional<std::string> why_not_followed(const mirror_config& mirror,
@@ -110,10 +117,11 @@ class session final : public download_sink {
   bool head_only_ = false;
   bool keep_alive_ = true;
   std::vector<std::string> headers_;
-  unsigned status_ = 0;    // of the mirror's answer; 0: none came
-  bool begun_ = false;     // the client has the head of the answer
-  bool chunked_ = false;   // its body comes in chunks
-  bool has_body_ = false;  // one comes
+  unsigned status_ = 0;                     // of the mirror's answer; 0: none came
+  bool begun_ = false;                      // the client has the head of the answer
+  bool chunked_ = false;                    // its body comes in chunks
+  bool has_body_ = false;                   // one comes
+  std::optional<std::int64_t> bytes_left_;  // of one whose length was told
   bool client_failed_ = false;
 };
 
@@ -183,6 +191,7 @@ bool session::serve_one() {
   http::request_parser<http::empty_body> parser;
   target_.clear();
   head_only_ = begun_ = chunked_ = has_body_ = false;
+  bytes_left_.reset();
   keep_alive_ = true;
   if (!read_head(parser)) return false;
   const auto& head = parser.get();
@@ -190,9 +199,11 @@ bool session::serve_one() {
   head_only_ = head.method() == http::verb::head;
   keep_alive_ = head.keep_alive();
   if (head.version() != 11) return refuse(400, "only HTTP/1.1 is spoken here");
+  // The parser takes it; another one might see another request, so nothing more is read.
+  if (!is_visible(target_)) return refuse(400, "a request's target is of visible ASCII");
   // A body that is left would be taken for the next request.
-  const bool has_length = head.find(http::field::content_length) != head.end() &&
-                          head[http::field::content_length] != "0";
+  const auto lengths = head.count(http::field::content_length);
+  const bool has_length = lengths > 1 || (lengths == 1 && head[http::field::content_length] != "0");
   if (has_length || head.find(http::field::transfer_encoding) != head.end()) {
     return refuse(400, "a request has no body here");
   }
@@ -224,28 +235,46 @@ bool session::refuse(unsigned status, const std::string& why) {
   const auto body = nlohmann::json{{"error", why}}.dump(-1, ' ', false,
                                                         nlohmann::json::error_handler_t::replace) +
                     "\n";
-  // What else the client sent of a request that was refused is not read.
+  // What else the client sent of a request that cannot be read is dropped.
   const bool goes_on = keep_alive_ && (status == 403 || status == 404 || status >= 500);
   std::string text =
       "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason) +
       "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
       "\r\nconnection: " + (goes_on ? "keep-alive" : "close") + "\r\n\r\n";
   if (!head_only_) text += body;
-  if (!send(text) || goes_on) return !client_failed_;
-  // Closing with unread bytes would reset the connection, and the refusal be lost with it.
+  return send(text) && goes_on;
+}
+
+/// Closing with unread bytes would reset the connection, and what was answered be lost with it.
+void session::linger() {
   ::shutdown(socket_, SHUT_WR);
   std::array<char, 8'192> ignored{};
-  for (int turns = 0; turns < 1'000 && wait(POLLIN, 1'000); ++turns) {
+  const auto until = time_.boot_ms() + linger_ms;
+  while (wait(POLLIN, until - time_.boot_ms())) {
     if (::recv(socket_, ignored.data(), ignored.size(), MSG_DONTWAIT) <= 0) break;
   }
-  return false;
+}
+
+/// How long an answer's body is, as it says once and without doubt.
+std::optional<std::string> length_of(const download_head& head) {
+  std::optional<std::string> found;
+  for (const auto& [name, value] : head.headers) {
+    if (name == "transfer-encoding") return std::nullopt;
+    if (name != "content-length") continue;
+    const bool is_number = !value.empty() && value.size() <= 18 &&
+                           value.find_first_not_of("0123456789") == std::string::npos;
+    if (found || !is_number) return std::nullopt;
+    found = value;
+  }
+  return found;
 }
 
 bool session::on_head(const download_head& head) {
   status_ = head.status;
   if (is_redirect(status_)) return true;  // it is judged when it is whole
   has_body_ = !head_only_ && status_ != 204 && status_ != 304;
-  bool has_length = false;
+  const auto length = status_ == 204 ? std::nullopt : length_of(head);
+  if (has_body_ && length) bytes_left_ = std::stoll(*length);
   std::string text = "HTTP/1.1 " + std::to_string(status_) + " " +
                      std::string(http::obsolete_reason(static_cast<http::status>(status_))) +
                      "\r\n";
@@ -253,15 +282,10 @@ bool session::on_head(const download_head& head) {
     const auto there =
         std::ranges::find_if(head.headers, [&](const auto& one) { return one.first == name; });
     if (there == head.headers.end() || !is_plain_value(there->second)) continue;
-    const bool is_length = name == "content-length";
-    if (is_length && (there->second.empty() || there->second.size() > 18 ||
-                      there->second.find_first_not_of("0123456789") != std::string::npos)) {
-      continue;
-    }
-    has_length = has_length || is_length;
+    if (name == "content-length" && !length) continue;
     text += std::string(name) + ": " + there->second + "\r\n";
   }
-  chunked_ = has_body_ && !has_length;
+  chunked_ = has_body_ && !length;
   if (chunked_) text += "transfer-encoding: chunked\r\n";
   text += std::string("connection: ") + (keep_alive_ ? "keep-alive" : "close") + "\r\n\r\n";
   begun_ = true;
@@ -270,8 +294,11 @@ bool session::on_head(const download_head& head) {
 
 bool session::on_data(std::string_view bytes) {
   if (!owner_.alive() || !owner_.count_bytes(bytes.size())) return false;
-  if (!begun_ || !has_body_) return true;  // of a redirect
-  if (!chunked_) return send(bytes);
+  if (!begun_ || !has_body_ || bytes.empty()) return true;  // of a redirect; no chunk is empty
+  if (bytes_left_) {
+    *bytes_left_ -= static_cast<std::int64_t>(bytes.size());
+    return *bytes_left_ >= 0 && send(bytes);  // more would be read as the next answer
+  }
   std::array<char, 32> size{};
   const int length = std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
   return send({size.data(), static_cast<std::size_t>(length)}) && send(bytes) && send("\r\n");
@@ -308,6 +335,11 @@ bool session::forward(const mirror_route& route) {
       }
       return false;
     }
+    if (ended.how == download_end::complete && status_ == 0) {
+      const auto why = "the mirror '" + route.mirror->name + "' answers with no status of HTTP";
+      owner_.note_trouble(target_, why);
+      return refuse(502, why);
+    }
     if (ended.how != download_end::complete) {
       const bool silent = ended.how == download_end::timed_out;
       const auto why = "the mirror '" + route.mirror->name + "' " +
@@ -318,16 +350,22 @@ bool session::forward(const mirror_route& route) {
       owner_.note_trouble(target_, why);
       return refuse(silent ? 504 : 502, why);
     }
+    if (is_redirect(status_) && ended.redirect_to.empty()) {
+      const std::string why = "the mirror redirects to nowhere";
+      owner_.note_trouble(target_, why);
+      return refuse(502, why);
+    }
     if (is_redirect(status_)) {
-      const auto why = ended.redirect_to.empty()
-                           ? "the mirror redirects to nowhere"
-                           : why_not_followed(*route.mirror, ended.redirect_to);
-      if (why) {
-        owner_.note_trouble(target_, *why);
-        return refuse(502, *why);
+      if (const auto why = why_not_followed(*route.mirror, ended.redirect_to)) {
+        owner_.note_refused(target_, *why);
+        return refuse(403, *why);
       }
       url = ended.redirect_to;
       continue;
+    }
+    if (bytes_left_.value_or(0) != 0) {
+      owner_.note_trouble(target_, "the mirror '" + route.mirror->name + "' broke off its answer");
+      return false;
     }
     if (is_trouble(status_)) {
       owner_.note_trouble(target_, "the mirror '" + route.mirror->name + "' answers with HTTP " +

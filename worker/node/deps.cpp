@@ -63,6 +63,26 @@ refusal refuse(std::string why) {
   return {"deps", std::move(why)};
 }
 
+/// tar packs no sockets, and says so; the command's names may hold anything but a line's end.
+std::string left_out_by_tar(std::string_view said) {
+  constexpr std::string_view before = "tar: ./", after = ": socket ignored";
+  constexpr std::size_t lines_max = 20;
+  std::string lines;
+  std::size_t count = 0;
+  while (!said.empty()) {
+    auto line = said.substr(0, said.find('\n'));
+    said.remove_prefix(std::min(line.size() + 1, said.size()));
+    if (!line.starts_with(before) || !line.ends_with(after)) continue;
+    if (++count > lines_max) continue;
+    line.remove_prefix(before.size());
+    line.remove_suffix(after.size());
+    lines += (lines.empty() ? "" : "\n") + std::string("a socket is not kept: ") +
+             std::string(line.substr(0, 200));
+  }
+  if (count > lines_max) lines += "\nand " + std::to_string(count - lines_max) + " more";
+  return lines;
+}
+
 /// The files' contents in the order in which they are named; or which of them is not there.
 result<std::vector<std::string_view>> in_order(const std::vector<artefact::file>& read,
                                                const std::vector<std::string>& names) {
@@ -179,14 +199,15 @@ result<deps_answer> deps_fetch::get(const deps_wish& wish, const step_sink& step
         GERMLINE_TRY_ASSIGN(const auto turn, store_->take_turn(cancelled));
         step("started", deps.command);
         if (!answer.refused) {
-          auto filled = fill(wish, read, folder);
+          auto filled = fill(wish, read, folder, answer.left_out);
           if (!filled) {
             step("failed", filled.error().message());
             return filled.error();
           }
           answer.refused = std::move(*filled);
         }
-        step(answer.refused ? "failed" : "done", answer.refused ? answer.refused->details : "");
+        step(answer.refused ? "failed" : "done",
+             answer.refused ? answer.refused->details : answer.left_out);
         if (answer.refused) return error(error_code::cancelled, "it is refused");
         return {};
       });
@@ -266,7 +287,7 @@ sandbox_policy_spec deps_fetch::fetch_policy(const deps_wish& wish) const {
 }
 
 result<std::optional<refusal>> deps_fetch::fill(const deps_wish& wish, input& from,
-                                                const std::string& folder) {
+                                                const std::string& folder, std::string& left_out) {
   GERMLINE_TRY_ASSIGN(auto box, sandboxes_.open(fetch_policy(wish)));
   GERMLINE_TRY_ASSIGN(const auto tar, from.files.view());
   process_spec unpack;
@@ -282,7 +303,7 @@ result<std::optional<refusal>> deps_fetch::fill(const deps_wish& wish, input& fr
   }
   GERMLINE_TRY_ASSIGN(auto refused, run_command(*box, wish));
   if (refused) return refused;
-  GERMLINE_TRY_ASSIGN(refused, take_out(*box, wish, folder));
+  GERMLINE_TRY_ASSIGN(refused, take_out(*box, wish, folder, left_out));
   GERMLINE_TRY(box->destroy());
   return refused;
 }
@@ -342,11 +363,12 @@ result<std::optional<refusal>> deps_fetch::run_command(live_sandbox& box, const 
     refused = explain_outcome(run->outcome, doing, run->out.text(), "deps");
   }
   if (!refused) return refused;
-  if (!account.trouble.empty()) {
+  if (!account.trouble.empty() && account.refused.empty()) {
     // Not the genome's fault: another time, or elsewhere, it may do.
     return error(error_code::unavailable,
                  "dependencies could not be fetched: " + account.trouble + "\n" + refused->details);
   }
+  if (!account.refused.empty()) refused->details = account.refused + "\n" + refused->details;
   if (!account.past_bound.empty()) {
     refused->details =
         "the fetch went past its bound of " + account.past_bound + "\n" + refused->details;
@@ -356,7 +378,8 @@ result<std::optional<refusal>> deps_fetch::run_command(live_sandbox& box, const 
 
 /// What the command left, as files beneath `folder`.
 result<std::optional<refusal>> deps_fetch::take_out(live_sandbox& box, const deps_wish& wish,
-                                                    const std::string& folder) {
+                                                    const std::string& folder,
+                                                    std::string& left_out) {
   const auto& bounds = store_->bounds();
   const auto disk = fetch_policy(wish).scratch.back().bytes;
   process_spec spec;
@@ -403,6 +426,7 @@ result<std::optional<refusal>> deps_fetch::take_out(live_sandbox& box, const dep
         refuse("the command of [deps] left what cannot be kept: " + entries.error().message()));
   }
   GERMLINE_TRY(artefact::write_layer(folder, *entries));
+  left_out = left_out_by_tar(run->err.text());
   return std::optional<refusal>();
 }
 

@@ -26,9 +26,9 @@ namespace germline::worker {
 
 /// The most that a genome's [deps] may have, and what they have where they do not ask.
 struct deps_bounds {
-  std::int64_t wall_ms_max = 30 * 60'000;
+  std::int64_t wall_ms_max = deps_wall_ms_max;
   std::int64_t wall_ms_default = 10 * 60'000;
-  std::int64_t disk_bytes_max = std::int64_t{4} << 30;
+  std::int64_t disk_bytes_max = deps_disk_bytes_max;
   std::int64_t disk_bytes_default = std::int64_t{2} << 30;
   std::int64_t entries_max = 100'000;  // files, folders and links
   mirror_limits fetch;
@@ -77,6 +77,7 @@ struct deps_wish {
 
 struct deps_answer {
   layer_pin layer;                 // where nothing was refused
+  std::string left_out;            // of what a fetch left, what no layer has: lines; empty: nothing
   std::optional<refusal> refused;  // by the genome's own fault
 };
 
@@ -101,11 +102,11 @@ class deps_fetch {
   };
   struct open_mirror;
   result<std::optional<refusal>> read_input(const deps_wish& wish, input& into);
-  result<std::optional<refusal>> fill(const deps_wish& wish, input& from,
-                                      const std::string& folder);
+  result<std::optional<refusal>> fill(const deps_wish& wish, input& from, const std::string& folder,
+                                      std::string& left_out);
   result<std::optional<refusal>> run_command(live_sandbox& box, const deps_wish& wish);
   result<std::optional<refusal>> take_out(live_sandbox& box, const deps_wish& wish,
-                                          const std::string& folder);
+                                          const std::string& folder, std::string& left_out);
   result<void> check_mirrors(const deps_wish& wish) const;
   sandbox_policy_spec fetch_policy(const deps_wish& wish) const;
   std::int64_t deadline() const;

@@ -29,6 +29,7 @@ std::string tar_of(const std::vector<artefact::file>& files) {
 struct fate {
   std::string prints;
   int code = 0;
+  std::string complains = {};
 };
 using script = std::function<result<fate>(const std::string& words)>;
 
@@ -42,6 +43,10 @@ class scripted_sandbox final : public sandbox {
     if (!told.prints.empty()) {
       REQUIRE(::write(spec.stdout_fd.get(), told.prints.data(), told.prints.size()) ==
               static_cast<ssize_t>(told.prints.size()));
+    }
+    if (!told.complains.empty()) {
+      REQUIRE(::write(spec.stderr_fd.get(), told.complains.data(), told.complains.size()) ==
+              static_cast<ssize_t>(told.complains.size()));
     }
     code_ = told.code;
     return process_handle{1};
@@ -109,7 +114,7 @@ struct fixture {
         ++fetches;
         return during();
       }
-      if (words.find("-C /deps -cf") != words.npos) return fate{left};
+      if (words.find("-C /deps -cf") != words.npos) return fate{left, 0, tar_says};
       return fate{};
     };
   }
@@ -130,8 +135,10 @@ struct fixture {
     wish.base_digest = "base";
     wish.attempt_id = "att_1";
     wish.is_resumed = true;
-    return fetch.get(wish,
-                     [&](const std::string& status, const std::string&) { steps += status + " "; });
+    return fetch.get(wish, [&](const std::string& status, const std::string& detail) {
+      steps += status + " ";
+      said = detail;
+    });
   }
   std::string refused(const result<deps_answer>& got) const {
     REQUIRE_MESSAGE(got, got.error().message());
@@ -150,7 +157,8 @@ struct fixture {
   std::vector<artefact::file> seed{{"package.json", false, "{}"}};
   std::string left = tar_of({{"package.json", false, "{}"}, {"tool", true, "#!/bin/sh\n"}});
   std::function<result<fate>()> during;
-  std::string steps;
+  std::string tar_says;
+  std::string steps, said;
   int fetches = 0;
   int code = 0;
   bool kills = false;
@@ -206,6 +214,27 @@ TEST_CASE_FIXTURE(fixture, "a command that fails refuses, but not where the mirr
   // What came in the end is what counts.
   code = 0;
   CHECK_FALSE(get(&mirrors)->refused);
+}
+
+TEST_CASE_FIXTURE(fixture, "what the mirror refuses for good is told, and is a verdict") {
+  code = 1;
+  mirrors.account.refused = "/npm/quince: the mirror redirects to elsewhere.example";
+  mirrors.account.trouble = "/npm/other: HTTP 503";
+  CHECK(refused(get(&mirrors)).starts_with(mirrors.account.refused + "\n"));
+}
+
+TEST_CASE_FIXTURE(fixture, "a socket that the command leaves is named, and not kept") {
+  tar_says = "tar: ./run/it: socket ignored\ntar: something else\n";
+  const auto got = get(&mirrors);
+  REQUIRE(got);
+  CHECK_FALSE(got->refused);
+  CHECK(steps == "started done ");
+  CHECK(said == "a socket is not kept: run/it");
+  tar_says.clear();
+  for (int i = 0; i < 25; ++i) tar_says += "tar: ./s" + std::to_string(i) + ": socket ignored\n";
+  commands.deps.command = "fetch them again";
+  REQUIRE(get(&mirrors));
+  CHECK(said.ends_with("s19\nand 5 more"));
 }
 
 TEST_CASE_FIXTURE(fixture, "a kill is no verdict, and closes the mirror") {
