@@ -43,33 +43,6 @@ result<std::int64_t> parse_usd(std::string_view text) {
   return units * nanousd_per_usd + fraction;
 }
 
-result<spending_text> parse_spending_limit(std::string_view text) {
-  constexpr std::string_view a_day = "/day";
-  spending_text out;
-  if (text == "none") {
-    out.is_none = true;
-    return out;
-  }
-  auto amount = text;
-  out.per_day = amount.ends_with(a_day);
-  if (out.per_day) amount.remove_suffix(a_day.size());
-  const auto wrong = [&](const std::string& why) {
-    return error(error_code::invalid_argument,
-                 "'" + std::string(text) +
-                     "' is not what may be spent; write \"$100\", \"$20/day\" (UTC days) or "
-                     "\"none\": " +
-                     why);
-  };
-  // $200 without quotes is 00 in most shells.
-  if (amount.size() > 1 && amount[0] == '0' && amount[1] != '.') {
-    return wrong("it begins with a 0; a $ has to be quoted in a shell");
-  }
-  const auto parsed = parse_usd(amount);
-  if (!parsed) return wrong(parsed.error().message());
-  out.nanousd = *parsed;
-  return out;
-}
-
 std::string format_usd(std::int64_t amount_nanousd) {
   const bool negative = amount_nanousd < 0;
   const auto magnitude = negative ? 0 - static_cast<std::uint64_t>(amount_nanousd)

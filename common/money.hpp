@@ -19,12 +19,4 @@ result<std::int64_t> parse_usd(std::string_view text);
 /// "$5.00", "$0.000000001": exact, with two decimals at least.
 std::string format_usd(std::int64_t amount_nanousd);
 
-/// What may be spent: "$100", in all; "$20/day", of each day, UTC; or "none", which is no bound.
-struct spending_text {
-  bool is_none = false;
-  std::int64_t nanousd = 0;
-  bool per_day = false;
-};
-result<spending_text> parse_spending_limit(std::string_view text);
-
 }  // namespace germline

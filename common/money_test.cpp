@@ -26,22 +26,6 @@ TEST_CASE("what is no amount is refused and says what would be right") {
   }
 }
 
-TEST_CASE("what may be spent is an amount, one of each day, or none") {
-  CHECK(parse_spending_limit("$100")->nanousd == 100'000'000'000);
-  CHECK_FALSE(parse_spending_limit("$100")->per_day);
-  CHECK(parse_spending_limit("20.5/day")->nanousd == 20'500'000'000);
-  CHECK(parse_spending_limit("20.5/day")->per_day);
-  CHECK_FALSE(parse_spending_limit("$0")->is_none);
-  CHECK(parse_spending_limit("none")->is_none);
-  for (const char* text :
-       {"", "/day", "$1/week", "$1 /day", "none/day", "-1", "$1/day/day", "00", "0200/day"}) {
-    CAPTURE(text);
-    const auto limit = parse_spending_limit(text);
-    REQUIRE(!limit);
-    CHECK(limit.error().message().find("$20/day") != std::string::npos);
-  }
-}
-
 TEST_CASE("amounts are written exactly and can be read back") {
   CHECK(format_usd(0) == "$0.00");
   CHECK(format_usd(5'000'000'000) == "$5.00");

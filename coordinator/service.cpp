@@ -95,8 +95,11 @@ struct coordinator_service::impl {
   result<void> open_record() {
     const std::string path = config.state_dir + "/record.sqlite";
     GERMLINE_TRY_ASSIGN(auto record, store::open(path));
-    const auto configured = record->configure_fleet_budget(config.fleet_budget, env.time->utc_ms());
-    if (!configured) return configured.error().within("the fleet's budget");
+    for (const auto each : all_units) {
+      const auto configured = record->configure_fleet_budget(each, config.fleet_budget[each]);
+      if (!configured)
+        return configured.error().within("the fleet's " + std::string(budget_word(each)));
+    }
     GERMLINE_TRY_ASSIGN(loaded, record->load());
     GERMLINE_TRY_ASSIGN(reader, record_reader::open(path));
     GERMLINE_TRY_ASSIGN(repository, refs::open_git_refs(places));

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "common/amount.hpp"
 #include "common/clock.hpp"
 #include "common/random.hpp"
 #include "common/result.hpp"
@@ -22,8 +23,8 @@ struct coordinator_config {
   std::string tls_listen;      // "HOST:PORT" (0: any free one); empty: none
   std::string tls_dir;         // credentials that were brought along; empty: of an authority
   std::string pki_dir;         // of the authority; empty: state_dir/pki
-  std::string fleet_budget;    // as parse_spending_limit reads it; empty: as the record has it
-  dispatch::timing times;      // heartbeats, leases, how long a kill waits for its proof
+  per_unit<std::string> fleet_budget;  // for parse_spending_limit; empty: as the record has it
+  dispatch::timing times;              // heartbeats, leases, how long a kill waits for its proof
   // How often branches are compared to the record, and packs looked for that nobody waits for.
   std::int64_t look_ms = 5'000;
   int actor_threads = 2;

@@ -22,6 +22,10 @@ void add_fleet_budget_setting(CLI::App* command, command_line& line) {
   add_setting(command, line, "--fleet-budget", "fleet_budget",
               "dollars that all runs together may spend: '$100', '$20/day' (UTC), or none; said "
               "once it is recorded, see `germline budget --help`");
+  add_setting(command, line, "--fleet-token-budget", "fleet_token_budget",
+              "the same of tokens: 50M, 1B/day (UTC), or none");
+  add_setting(command, line, "--fleet-request-budget", "fleet_request_budget",
+              "the same of requests: 200k, 10k/day (UTC), or none");
 }
 
 }  // namespace

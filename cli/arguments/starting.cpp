@@ -66,6 +66,21 @@ void add_run(CLI::App& app, command_line& line) {
   add_text(command, "--lineage-budget", given->lineage_budget,
            "dollars that each lineage may spend, of that; default: no bound of its own",
            name_bytes_max);
+  add_text(command, "--token-budget", given->token_budget,
+           "tokens for the whole run, all input and output: 50M, 500k; default: no bound",
+           name_bytes_max);
+  add_text(command, "--request-budget", given->request_budget,
+           "requests for the whole run: 2000, 10k; default: no bound", name_bytes_max);
+  add_text(command, "--lineage-token-budget", given->lineage_token_budget,
+           "tokens of each lineage; default: no bound of its own", name_bytes_max);
+  add_text(command, "--lineage-request-budget", given->lineage_request_budget,
+           "requests of each lineage; default: no bound of its own", name_bytes_max);
+  add_text(command, "--evaluation-token-budget", given->evaluation_token_budget,
+           "tokens of each evaluation; needed where candidates have a model and the run or its "
+           "lineages a token budget",
+           name_bytes_max);
+  add_text(command, "--evaluation-request-budget", given->evaluation_request_budget,
+           "requests of each evaluation; needed likewise", name_bytes_max);
   add_text(command, "--held-out", given->held_out,
            "folder with files that evaluators alone see, in $GERMLINE_HELD_OUT: at most 16 MiB and "
            "1,000 files",

@@ -187,6 +187,7 @@ void add_budget(CLI::App& app, command_line& line) {
   struct flags {
     std::vector<std::string> words;
     bool fleet = false;
+    std::string tokens, requests;
   };
   auto given = std::make_shared<flags>();
   auto* command = add_client_command(
@@ -197,7 +198,10 @@ void add_budget(CLI::App& app, command_line& line) {
       "  germline budget lin_0193a '$2'        of that the lineage $2; `none`: no bound of its "
       "own\n"
       "  germline budget --fleet '$200'        all runs together, since the record began\n"
-      "  germline budget --fleet '$20/day'     and each day, UTC; `none`: no bound\n\n"
+      "  germline budget --fleet '$20/day'     and each day, UTC; `none`: no bound\n"
+      "  germline budget run_0193a --tokens 50M --requests 2000\n"
+      "  germline budget --fleet --tokens 1B/day\n\n"
+      "Tokens are all of the input, what a cache held or kept of it among it, and the output.\n"
       "Held is what attempts under way may spend. A run or lineage is given no less than it has\n"
       "spent and holds (exit code 5). Lineages that paused for want of money go on by `germline\n"
       "resume`; what waits for the next day, or for what others hold, by itself. The fleet's "
@@ -209,6 +213,20 @@ void add_budget(CLI::App& app, command_line& line) {
       "[ID] [USD]: run or lineage, by id, unique beginning or name; and what it may "
       "spend in all");
   command->add_flag("--fleet", given->fleet, "the budget of all runs together; then [USD] alone");
+  const auto is_limit_of = [](unit of) {
+    return [of](const std::string& text) -> std::string {
+      const auto parsed = parse_spending_limit(of, text);
+      return parsed ? "" : parsed.error().message();
+    };
+  };
+  add_text(
+      command, "--tokens", given->tokens,
+      "what the run, lineage or fleet may take of tokens: 50M, 500k, none; of the fleet 1B/day",
+      name_bytes_max)
+      ->check(is_limit_of(unit::tokens));
+  add_text(command, "--requests", given->requests, "the same of requests: 2000, 10k, none",
+           name_bytes_max)
+      ->check(is_limit_of(unit::requests));
   command->callback([&line, given] {
     const auto& words = given->words;
     const std::size_t most = given->fleet ? 1 : 2;
@@ -224,11 +242,17 @@ void add_budget(CLI::App& app, command_line& line) {
     }
     budget_options options;
     options.fleet = given->fleet;
+    options.amount.tokens = given->tokens;
+    options.amount.requests = given->requests;
+    if (options.sets() && !given->fleet && words.empty()) {
+      throw CLI::ValidationError(
+          "budget", "whose budget? write budget ID --tokens 50M, or budget --fleet --tokens 50M");
+    }
     if (given->fleet) {
-      if (!words.empty()) options.amount = words[0];
+      if (!words.empty()) options.amount.money = words[0];
     } else if (!words.empty()) {
       options.target = words[0];
-      if (words.size() > 1) options.amount = words[1];
+      if (words.size() > 1) options.amount.money = words[1];
       if (words[0].starts_with("$")) {
         throw CLI::ValidationError("budget", "whose budget? write budget ID '" + words[0] +
                                                  "', or budget --fleet '" + words[0] + "'");

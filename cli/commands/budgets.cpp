@@ -2,7 +2,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
-#include "common/money.hpp"
+#include "common/amount.hpp"
 
 namespace germline::cli {
 namespace {
@@ -22,8 +22,52 @@ void hint_at_resume(const session& with, control_client& client, const std::stri
     }
   }
   if (paused.empty()) return;
-  with.message("germline: paused for want of money, and gone on with by `germline resume`:" +
+  with.message("germline: paused for want of a budget, and gone on with by `germline resume`:" +
                paused);
+}
+
+/// That nothing with a model will run, or nothing more for now.
+void warn_of_fleet(const session& with, const v1::Purse& fleet, const budget_options& options) {
+  const auto warn = [&](unit of, bool is_given, std::int64_t budget, std::int64_t gone) {
+    if (options.amount[of].empty() || !is_given) return;
+    if (budget == 0) {
+      with.message("germline: the fleet's " + std::string(budget_word(of)) + " is " +
+                   format_amount(of, 0) + ": nothing that asks a model will run");
+    } else if (budget < gone) {
+      with.message(
+          "germline: that is less than is spent and held: what is under way may spend what it "
+          "holds, and nothing more begins that asks a model");
+    }
+  };
+  warn(unit::money, fleet.has_budget_nanousd(), fleet.budget_nanousd(),
+       fleet.spent_nanousd() + fleet.held_nanousd());
+  const auto warn_counted = [&](unit of, const v1::CountedPurse& purse) {
+    warn(of, purse.has_budget(), purse.budget(), purse.spent() + purse.held());
+  };
+  warn_counted(unit::tokens, fleet.tokens());
+  warn_counted(unit::requests, fleet.requests());
+}
+
+result<v1::SetBudgetRequest> request_of(const budget_options& options) {
+  v1::SetBudgetRequest request;
+  request.set_target(options.target);
+  request.set_keeps_money(options.amount.money.empty());
+  if (!options.amount.money.empty()) {
+    GERMLINE_TRY_ASSIGN(const auto limit, parse_spending_limit(unit::money, options.amount.money));
+    request.set_per_day(limit.per_day);
+    if (!limit.is_none) request.set_budget_nanousd(limit.most);
+  }
+  const auto read = [&](unit of, v1::BudgetLimit& out) -> result<void> {
+    GERMLINE_TRY_ASSIGN(const auto limit, parse_spending_limit(of, options.amount[of]));
+    out.set_per_day(limit.per_day);
+    if (!limit.is_none) out.set_most(limit.most);
+    return {};
+  };
+  if (!options.amount.tokens.empty()) GERMLINE_TRY(read(unit::tokens, *request.mutable_tokens()));
+  if (!options.amount.requests.empty()) {
+    GERMLINE_TRY(read(unit::requests, *request.mutable_requests()));
+  }
+  return request;
 }
 
 }  // namespace
@@ -31,18 +75,14 @@ void hint_at_resume(const session& with, control_client& client, const std::stri
 exit_code run_budget(const session& with, const budget_options& options) {
   control_client client(with.settings, *with.time);
   result<v1::Budgets> reply = v1::Budgets();
-  if (options.amount.empty()) {
+  if (!options.sets()) {
     v1::GetBudgetsRequest request;
     request.set_target(options.target);
     reply = client.budgets(request);
   } else {
-    const auto limit = parse_spending_limit(options.amount);
-    if (!limit) return with.fail(limit.error());
-    v1::SetBudgetRequest request;
-    request.set_target(options.target);
-    request.set_per_day(limit->per_day);
-    if (!limit->is_none) request.set_budget_nanousd(limit->nanousd);
-    reply = client.set_budget(request);
+    const auto request = request_of(options);
+    if (!request) return with.fail(request.error());
+    reply = client.set_budget(*request);
   }
   if (!reply) return with.fail(reply.error());
   if (options.fleet) {
@@ -50,14 +90,8 @@ exit_code run_budget(const session& with, const budget_options& options) {
     reply->clear_lineages();
   }
   with.data(with.json ? to_json(*reply) : render_budgets(*reply, with.how));
-  const auto& fleet = reply->fleet();
-  if (options.fleet && !options.amount.empty() && fleet.has_budget_nanousd() &&
-      fleet.budget_nanousd() < fleet.spent_nanousd() + fleet.held_nanousd()) {
-    with.message(
-        "germline: that is less than is spent and held: what is under way may spend what it holds, "
-        "and nothing more begins that asks a model");
-  }
-  if (!options.amount.empty()) hint_at_resume(with, client, options.target);
+  if (options.fleet) warn_of_fleet(with, reply->fleet(), options);
+  if (options.sets()) hint_at_resume(with, client, options.target);
   return exit_code::done;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/session.hpp"
+#include "common/amount.hpp"
 
 namespace germline::cli {
 
@@ -64,11 +65,13 @@ struct share_options {
 exit_code run_share(const session& with, const share_options& options);
 
 struct budget_options {
-  std::string target;  // run or lineage; empty: all, or the fleet
-  bool fleet = false;  // the whole coordinator is meant
-  std::string amount;  // empty: only told
+  std::string target;            // run or lineage; empty: all, or the fleet
+  bool fleet = false;            // the whole coordinator is meant
+  per_unit<std::string> amount;  // empty: it stays as it is
+
+  bool sets() const { return amount != per_unit<std::string>(); }
 };
-/// Tells what may be spent, is spent and held; with an amount sets it first.
+/// Tells what may be spent, is spent and held; with amounts sets them first.
 exit_code run_budget(const session& with, const budget_options& options);
 
 struct policy_options {
@@ -91,6 +94,8 @@ exit_code run_drain(const session& with, const std::string& worker, const std::s
 struct run_options {
   std::string repository, file, name, branch, folder, strategy, model_choice, budget, goal,
       evaluation_budget, lineage_budget, held_out;
+  std::string token_budget, request_budget, lineage_token_budget, lineage_request_budget,
+      evaluation_token_budget, evaluation_request_budget;
   std::string imports;  // a file of `archive export`, or a run; empty: nothing
   std::optional<std::int64_t> import_count;
   std::optional<std::int64_t> lineages, iterations, priority, weight, inspirations;

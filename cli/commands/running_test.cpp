@@ -40,6 +40,27 @@ TEST_CASE("run sends what was said, flags over the file") {
   CHECK(with.control.created.branch() == "main");
 }
 
+TEST_CASE("run sends what may be taken of tokens and requests") {
+  fixture with;
+  std::ofstream(with.place.at("run.toml"))
+      << "schema = 1\n[run]\nrepository = \".\"\n[model]\nname = \"m\"\nbudget = \"$1\"\n"
+         "token_budget = \"50M\"\nlineage_request_budget = 30\n";
+  const auto file = "run --file " + with.place.at("run.toml");
+  CHECK(with.run(file + " --request-budget 2k --lineage-token-budget 1.5M").code == 0);
+  const auto& created = with.control.created;
+  CHECK(created.budget_tokens() == 50'000'000);
+  CHECK(created.budget_requests() == 2'000);
+  CHECK(created.lineage_budget_tokens() == 1'500'000);
+  CHECK(created.lineage_budget_requests() == 30);
+  CHECK(created.evaluation_budget_tokens() == 0);
+  const auto wrong = with.run(file + " --token-budget 5m");
+  CHECK(wrong.code == 2);
+  CHECK(wrong.err.find("--token-budget: '5m' is not a number") != std::string::npos);
+  CHECK(
+      with.run(file + " --lineage-token-budget 51M").err.find("no more than the run, 50M tokens") !=
+      std::string::npos);
+}
+
 TEST_CASE("run sends what evaluators alone are to see, and what each evaluation may cost") {
   fixture with;
   fs::create_directories(with.place.at("answers/more"));
@@ -298,14 +319,62 @@ TEST_CASE("budget tells what may be spent, and sets what is said") {
   CHECK(with.run("budget --fleet none").code == 0);
   CHECK_FALSE(with.control.budgeted.has_budget_nanousd());
   CHECK(with.run("budget --fleet none").out.find("run_1") == std::string::npos);
+  told.mutable_fleet()->set_budget_nanousd(0);
+  CHECK(with.run("budget --fleet '$0'").err.find("nothing that asks a model will run") !=
+        std::string::npos);
   told.mutable_fleet()->set_budget_nanousd(1);
   CHECK(with.run("budget --fleet '$0.000000001'").err.find("less than is spent and held") !=
         std::string::npos);
   for (const auto* wrong : {"budget '$10'", "budget --fleet run_1 '$10'", "budget a b c",
-                            "budget run_1 ''", "budget run_1 '$10/week'"}) {
+                            "budget run_1 ''", "budget run_1 '$10/week'", "budget --tokens 50M",
+                            "budget run_1 --requests ''", "budget run_1 --tokens '$5'"}) {
     CAPTURE(wrong);
     CHECK(with.run(wrong).code == 2);
   }
+}
+
+TEST_CASE("budget tells and sets what may be taken of tokens and requests") {
+  fixture with;
+  auto& told = with.control.budgets;
+  auto& tokens = *told.mutable_fleet()->mutable_tokens();
+  tokens.set_budget(1'000'000'000);
+  tokens.set_per_day(true);
+  tokens.set_spent(1'234'567);
+  tokens.set_held(2'000'000);
+  tokens.set_spent_in_all(5'000'000);
+  tokens.set_unreconciled(3'000);
+  auto& run = *told.add_runs();
+  run.set_id("run_1");
+  run.set_budget_nanousd(5'000'000'000);
+  run.mutable_requests()->set_budget(2'000);
+  run.mutable_requests()->set_spent(20);
+  run.mutable_requests()->set_unbounded_attempts(1);
+  CHECK(with.run("budget").out ==
+        "WHOSE                  BUDGET  SPENT    HELD   LEFT\n"
+        "fleet                  -       $0.00    $0.00  -\n"
+        "  tokens, today (UTC)  1B/day  1234567  2M     996765433\n"
+        "run_1                  $5.00   $0.00    $0.00  $5.00\n"
+        "  requests             2k      20       0      1980\n"
+        "in all days the fleet has taken 5M tokens\n"
+        "3k tokens of what is spent are whole slices of attempts whose workers went away; a worker "
+        "that comes back tells what they really cost\n"
+        "1 attempt of run_1 is under way since before it had a request budget: what they take "
+        "counts when they end\n");
+  CHECK(with.run("budget run_1 --tokens 50M --requests 2000").code == 0);
+  const auto& set = with.control.budgeted;
+  CHECK(set.target() == "run_1");
+  CHECK(set.keeps_money());
+  CHECK(set.tokens().most() == 50'000'000);
+  CHECK(set.requests().most() == 2'000);
+  CHECK(with.run("budget run_1 '$10' --tokens none").code == 0);
+  CHECK_FALSE(set.keeps_money());
+  CHECK(set.budget_nanousd() == 10'000'000'000);
+  CHECK(set.has_tokens());
+  CHECK_FALSE(set.tokens().has_most());
+  CHECK_FALSE(set.has_requests());
+  CHECK(with.run("budget --fleet --requests 10k/day").code == 0);
+  CHECK(set.requests().per_day());
+  CHECK(set.target().empty());
 }
 
 TEST_CASE("scale says what was added, what leaves, and what was killed with which proof") {

@@ -48,7 +48,8 @@ exit_code run_coordinator_command(const session& with) {
   config.tls_listen = with.settings.get("tls_listen");
   config.tls_dir = with.settings.get("tls_dir");
   config.pki_dir = with.settings.get("pki_dir");
-  config.fleet_budget = with.settings.get("fleet_budget");
+  config.fleet_budget = {with.settings.get("fleet_budget"), with.settings.get("fleet_token_budget"),
+                         with.settings.get("fleet_request_budget")};
   config.times.kill_wait_ms = with.settings.get_int("kill_wait_s") * 1'000;
   return conclude(with, run_coordinator(config));
 }

@@ -33,6 +33,28 @@ void lay_over(std::string& field, const std::string& said) {
   if (!said.empty()) field = said;
 }
 
+/// Budgets of tokens and requests.
+result<void> lay_over_counts(run_file& run, const run_options& options) {
+  const auto lay = [](std::int64_t& field, const std::string& said,
+                      const char* flag) -> result<void> {
+    if (said.empty()) return {};
+    const auto parsed = parse_count(said);
+    if (!parsed) return parsed.error().within(flag);
+    field = *parsed;
+    return {};
+  };
+  GERMLINE_TRY(lay(run.budget_tokens, options.token_budget, "--token-budget"));
+  GERMLINE_TRY(lay(run.budget_requests, options.request_budget, "--request-budget"));
+  GERMLINE_TRY(
+      lay(run.lineage_budget_tokens, options.lineage_token_budget, "--lineage-token-budget"));
+  GERMLINE_TRY(
+      lay(run.lineage_budget_requests, options.lineage_request_budget, "--lineage-request-budget"));
+  GERMLINE_TRY(lay(run.evaluation_budget_tokens, options.evaluation_token_budget,
+                   "--evaluation-token-budget"));
+  return lay(run.evaluation_budget_requests, options.evaluation_request_budget,
+             "--evaluation-request-budget");
+}
+
 /// The file, where there is one, with the flags laid over it; checked.
 result<run_file> read_run(const run_options& options) {
   run_file run;
@@ -82,6 +104,7 @@ result<run_file> read_run(const run_options& options) {
     if (!own) return own.error().within("--lineage-budget");
     run.lineage_budget_nanousd = *own;
   }
+  GERMLINE_TRY(lay_over_counts(run, options));
   GERMLINE_TRY(check_run(run));
 
   std::error_code failed;
@@ -117,6 +140,13 @@ v1::CreateRunRequest request_of(const run_file& run) {
   }
   if (run.lineage_budget_nanousd > 0)
     request.set_lineage_budget_nanousd(run.lineage_budget_nanousd);
+  const auto or_none = [](std::int64_t said) { return std::max<std::int64_t>(0, said); };
+  request.set_budget_tokens(or_none(run.budget_tokens));
+  request.set_budget_requests(or_none(run.budget_requests));
+  request.set_evaluation_budget_tokens(or_none(run.evaluation_budget_tokens));
+  request.set_evaluation_budget_requests(or_none(run.evaluation_budget_requests));
+  request.set_lineage_budget_tokens(or_none(run.lineage_budget_tokens));
+  request.set_lineage_budget_requests(or_none(run.lineage_budget_requests));
   request.set_goal(run.goal);
   request.set_random_seed(run.random_seed);
   for (const auto& tag : run.required_tags) request.add_required_tags(tag);

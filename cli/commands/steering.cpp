@@ -51,6 +51,15 @@ std::string run_of(const v1::RunInfo& run, const v1::LineageInfo& from) {
     if (run.evaluation_budget_nanousd() > 0) {
       command += " --evaluation-budget " + quoted(format_usd(run.evaluation_budget_nanousd()));
     }
+    const auto add = [&](const char* flag, std::int64_t budget) {
+      if (budget > 0) command += flag + format_count(budget);
+    };
+    add(" --token-budget ", run.budget_tokens());
+    add(" --request-budget ", run.budget_requests());
+    add(" --evaluation-token-budget ", run.evaluation_budget_tokens());
+    add(" --evaluation-request-budget ", run.evaluation_budget_requests());
+    add(" --lineage-token-budget ", run.lineage_budget_tokens());
+    add(" --lineage-request-budget ", run.lineage_budget_requests());
   }
   if (!run.model().empty() && run.lineage_budget_nanousd() > 0) {
     command += " --lineage-budget " + quoted(format_usd(run.lineage_budget_nanousd()));

@@ -7,6 +7,8 @@
 namespace germline::cli {
 namespace {
 
+using table_rows = std::vector<std::vector<std::string>>;
+
 std::vector<std::string> row_of(const v1::Purse& purse, std::string name) {
   const auto a_day = purse.per_day() ? "/day" : "";
   std::string budget = "-", left = "-";
@@ -19,30 +21,80 @@ std::vector<std::string> row_of(const v1::Purse& purse, std::string name) {
           format_usd(purse.held_nanousd()), left};
 }
 
+/// Of tokens or requests, where there is a budget of them or attempts hold some.
+void add_counted(table_rows& rows, const v1::CountedPurse& purse, std::string name) {
+  if (!purse.has_budget() && purse.held() == 0) return;
+  if (purse.per_day()) name += ", today (UTC)";
+  std::string budget = "-", left = "-";
+  if (purse.has_budget()) {
+    budget = format_count(purse.budget()) + (purse.per_day() ? "/day" : "");
+    left = format_count(std::max<std::int64_t>(0, purse.budget() - purse.spent() - purse.held()));
+  }
+  rows.push_back(
+      {std::move(name), budget, format_count(purse.spent()), format_count(purse.held()), left});
+}
+
+void add_purse(table_rows& rows, const v1::Purse& purse, const std::string& name,
+               const std::string& indent) {
+  rows.push_back(row_of(purse, indent + name));
+  add_counted(rows, purse.tokens(), indent + "  tokens");
+  add_counted(rows, purse.requests(), indent + "  requests");
+}
+
 std::string name_of(const v1::Purse& run) {
   return safe_line(run.id()) + (run.name().empty() ? "" : " " + summary({}, run.name(), 24));
+}
+
+/// What the table has no room for, of the fleet.
+std::string notes_of(unit of, bool per_day, std::int64_t in_all, std::int64_t unreconciled) {
+  std::string text;
+  if (per_day) {
+    text += "in all days the fleet has " + std::string(of == unit::money ? "spent " : "taken ") +
+            format_amount(of, in_all) + "\n";
+  }
+  if (unreconciled > 0) {
+    text += format_amount(of, unreconciled) +
+            " of what is spent are whole slices of attempts whose workers went away; a worker that "
+            "comes back tells what they really cost\n";
+  }
+  return text;
+}
+
+/// Of what began before there was a budget of it.
+std::string unbounded_note(unit of, const v1::CountedPurse& purse, const std::string& whose) {
+  if (!purse.has_budget() || purse.unbounded_attempts() == 0) return {};
+  const bool is_one = purse.unbounded_attempts() == 1;
+  return counted(purse.unbounded_attempts(), "attempt") + " of " + whose +
+         (is_one ? " is" : " are") + " under way since before it had a " +
+         std::string(budget_word(of)) + ": what they take counts when they end\n";
+}
+
+std::string unbounded_notes(const v1::Purse& purse, const std::string& whose) {
+  return unbounded_note(unit::tokens, purse.tokens(), whose) +
+         unbounded_note(unit::requests, purse.requests(), whose);
+}
+
+std::string counted_notes(unit of, const v1::CountedPurse& purse) {
+  return notes_of(of, purse.per_day(), purse.spent_in_all(), purse.unreconciled());
 }
 
 }  // namespace
 
 std::string render_budgets(const v1::Budgets& budgets, const style& how) {
   const auto& fleet = budgets.fleet();
-  std::vector<std::vector<std::string>> rows{
-      row_of(fleet, fleet.per_day() ? "fleet, today (UTC)" : "fleet")};
-  for (const auto& run : budgets.runs()) rows.push_back(row_of(run, name_of(run)));
+  table_rows rows;
+  add_purse(rows, fleet, fleet.per_day() ? "fleet, today (UTC)" : "fleet", "");
+  for (const auto& run : budgets.runs()) add_purse(rows, run, name_of(run), "");
   for (const auto& lineage : budgets.lineages()) {
-    rows.push_back(row_of(lineage, "  " + safe_line(lineage.id())));
+    add_purse(rows, lineage, safe_line(lineage.id()), "  ");
   }
-  auto text = table(how, {"WHOSE", "BUDGET", "SPENT", "HELD", "LEFT"}, rows);
-  if (fleet.per_day()) {
-    text += "in all days the fleet has spent " + format_usd(fleet.spent_in_all_nanousd()) + "\n";
-  }
-  if (fleet.unreconciled_nanousd() > 0) {
-    text += format_usd(fleet.unreconciled_nanousd()) +
-            " of what is spent are whole slices of attempts whose workers went away; a worker that "
-            "comes back tells what they really cost\n";
-  }
-  return text;
+  auto unbounded = unbounded_notes(fleet, "the fleet");
+  for (const auto& run : budgets.runs()) unbounded += unbounded_notes(run, safe_line(run.id()));
+  return table(how, {"WHOSE", "BUDGET", "SPENT", "HELD", "LEFT"}, rows) +
+         notes_of(unit::money, fleet.per_day(), fleet.spent_in_all_nanousd(),
+                  fleet.unreconciled_nanousd()) +
+         counted_notes(unit::tokens, fleet.tokens()) +
+         counted_notes(unit::requests, fleet.requests()) + unbounded;
 }
 
 }  // namespace germline::cli

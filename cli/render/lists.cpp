@@ -58,6 +58,16 @@ std::string name_of(const v1::RunInfo& run, const style& how) {
   return run.name().empty() ? "-" : summary({}, run.name(), longest);
 }
 
+/// With tokens and requests where the lineage or its run has a budget of them.
+std::string spent_words(const v1::RunInfo& run, const v1::LineageInfo& lineage) {
+  auto text = format_usd(lineage.spent_nanousd());
+  for (const auto of : {unit::tokens, unit::requests}) {
+    if (budget_of(run)[of] == 0 && budget_of(lineage)[of] == 0) continue;
+    text += ", " + format_amount(of, spent_of(lineage)[of]);
+  }
+  return text;
+}
+
 }  // namespace
 
 bool is_listed(const v1::RunInfo& run, const v1::LineageInfo& lineage, std::int64_t now_ms) {
@@ -107,7 +117,7 @@ std::string render_runs(const v1::ListRunsReply& reply, bool all, std::int64_t n
                       lineage->has_live()             ? live_words(lineage->live())
                       : !idle_words(*lineage).empty() ? "waiting"
                                                       : "-",
-                      format_usd(lineage->spent_nanousd()),
+                      spent_words(run, *lineage),
                       lineage->created_ms() > 0 ? age(lineage->created_ms(), now_ms) : created});
     }
   }

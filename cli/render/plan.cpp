@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cli/render/render.hpp"
 #include "cli/render/sheet.hpp"
 #include "common/money.hpp"
@@ -41,8 +43,11 @@ std::string evaluations_words(const v1::RunPlan& plan) {
   if (plan.elite_evaluations() > 0) {
     text += ", " + std::to_string(plan.elite_evaluations()) + " of each that becomes the best";
   }
-  const auto each = plan.asked().evaluation_budget_nanousd();
-  if (each > 0) text += ", each of at most " + format_usd(each);
+  const auto& asked = plan.asked();
+  const auto each =
+      amount_words({asked.evaluation_budget_nanousd(), asked.evaluation_budget_tokens(),
+                    asked.evaluation_budget_requests()});
+  if (!each.empty()) text += ", each of at most " + each;
   if (plan.max_iterations() == 0) return text;
   if (plan.max_evaluations() == 0) return text + ", and what the strategy asks for";
   return text + ", at most " + std::to_string(plan.max_evaluations());
@@ -56,6 +61,28 @@ std::string workers_words(const v1::RunPlan& plan, const v1::CreateRunRequest& r
   return counted(plan.workers(), "worker") + tagged + ", " + counted(plan.slots(), "slot");
 }
 
+std::string fleet_line(unit of, bool per_day, std::int64_t budget, std::int64_t gone) {
+  const auto left = std::max<std::int64_t>(0, budget - gone);
+  return "all runs together at most " + format_amount(of, budget) + (per_day ? " a day" : "") +
+         ", of which " + format_amount(of, left) + (left == 1 ? " is left now" : " are left now");
+}
+
+/// What bounds the run besides its own budget.
+std::vector<std::string> fleet_lines(const v1::Purse& fleet) {
+  std::vector<std::string> lines;
+  if (fleet.has_budget_nanousd()) {
+    lines.push_back(fleet_line(unit::money, fleet.per_day(), fleet.budget_nanousd(),
+                               fleet.spent_nanousd() + fleet.held_nanousd()));
+  }
+  const auto add = [&](unit of, const v1::CountedPurse& purse) {
+    if (!purse.has_budget()) return;
+    lines.push_back(fleet_line(of, purse.per_day(), purse.budget(), purse.spent() + purse.held()));
+  };
+  add(unit::tokens, fleet.tokens());
+  add(unit::requests, fleet.requests());
+  return lines;
+}
+
 }  // namespace
 
 std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& request,
@@ -65,10 +92,12 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   out.add_text("genome", plan.genome());
   out.add_text("branch", plan.branch());
   out.add("seed", safe_line(plan.seed_commit()));
-  const auto own = plan.asked().lineage_budget_nanousd();
   if (!deps.empty()) out.add_text("deps", std::string(deps));
-  out.add("lineages", std::to_string(plan.lineages()) +
-                          (own > 0 ? ", each of at most " + format_usd(own) : ""));
+  const auto& asked = plan.asked();
+  const auto own = amount_words({asked.lineage_budget_nanousd(), asked.lineage_budget_tokens(),
+                                 asked.lineage_budget_requests()});
+  out.add("lineages",
+          std::to_string(plan.lineages()) + (own.empty() ? "" : ", each of at most " + own));
   out.add("iterations", iterations_words(plan));
   out.add("evaluations", evaluations_words(plan));
   if (plan.has_held_out()) out.add("held out", held_out_words(plan.held_out()));
@@ -90,6 +119,13 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
   if (!request.model().empty()) {
     out.add("cost", "at most " + format_usd(plan.max_cost_nanousd()) + ", of a budget of " +
                         format_usd(request.budget_nanousd()));
+    if (request.budget_tokens() > 0) {
+      out.add("tokens", "at most " + format_count(request.budget_tokens()));
+    }
+    if (request.budget_requests() > 0) {
+      out.add("requests", "at most " + format_count(request.budget_requests()));
+    }
+    for (const auto& line : fleet_lines(plan.fleet())) out.add("fleet", line);
   } else {
     out.add("cost", "nothing: there is no model");
   }

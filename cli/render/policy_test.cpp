@@ -61,6 +61,32 @@ TEST_CASE("where no rule was hit it says in how much") {
   CHECK(render_policy_test(reply, plain) == "no rule was hit in 4 iterations of 1 lineage\n");
 }
 
+TEST_CASE("a plan tells what is bounded, of the run and of the fleet") {
+  v1::CreateRunRequest request;
+  request.set_model("m");
+  request.set_budget_nanousd(5'000'000'000);
+  request.set_budget_tokens(50'000'000);
+  request.set_budget_requests(2'000);
+  v1::RunPlan plan;
+  plan.set_lineages(2);
+  plan.mutable_asked()->set_lineage_budget_tokens(10'000'000);
+  plan.mutable_fleet()->set_budget_nanousd(20'000'000'000);
+  plan.mutable_fleet()->set_per_day(true);
+  plan.mutable_fleet()->set_spent_nanousd(1'000'000'000);
+  plan.mutable_fleet()->mutable_tokens()->set_budget(1'000'000'000);
+  const auto text = render_plan(plan, request, plain);
+  for (const auto* line :
+       {"2, each of at most 10M tokens\n", "at most 50M\n", "at most 2k\n",
+        "all runs together at most $20.00 a day, of which $19.00 are left now\n",
+        "all runs together at most 1B tokens, of which 1B tokens are left now\n"}) {
+    CAPTURE(line);
+    CAPTURE(text);
+    CHECK(text.find(line) != std::string::npos);
+  }
+  request.clear_model();
+  CHECK(render_plan(plan, request, plain).find("all runs together") == std::string::npos);
+}
+
 TEST_CASE("a plan without an end or a model says so") {
   v1::RunPlan plan;
   plan.set_lineages(2);

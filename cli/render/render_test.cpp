@@ -481,6 +481,35 @@ TEST_CASE("a run tells what its evaluations may cost, and what they alone see") 
   CHECK(planned.find("1 file, 2.0 KiB\n") != std::string::npos);
 }
 
+TEST_CASE("what was taken of tokens and requests is told where there is a budget of them") {
+  auto tree = sample_tree();
+  auto& run = *tree.mutable_run();
+  run.set_model("m");
+  run.set_budget_nanousd(5'000'000'000);
+  run.set_spent_tokens(1'234'567);
+  run.set_spent_requests(20);
+  auto& lineage = *run.mutable_lineages(0);
+  lineage.set_spent_tokens(1'000'000);
+  v1::ListRunsReply list;
+  *list.add_runs() = run;
+  CHECK(render_tree(tree, {}).find("token") == std::string::npos);
+  CHECK(render_runs(list, true, 61'000, {}).find("token") == std::string::npos);
+  run.set_budget_tokens(50'000'000);
+  run.set_evaluation_budget_requests(7);
+  lineage.set_budget_requests(9);
+  CHECK(render_tree(tree, {}).find("\n  taken 1234567 of 50M tokens\n") != std::string::npos);
+  *list.mutable_runs(0) = run;
+  CHECK(render_runs(list, true, 61'000, {}).find("$0.00, 1M tokens, 0 requests") !=
+        std::string::npos);
+  v1::ShowReply show;
+  *show.mutable_run() = run;
+  CHECK(render_show(show, {}).find("$0.00 of $5.00, 1234567 of 50M tokens\n") != std::string::npos);
+  CHECK(render_show(show, {}).find("at most 7 requests each\n") != std::string::npos);
+  v1::ShowReply of_lineage;
+  *of_lineage.mutable_lineage() = lineage;
+  CHECK(render_show(of_lineage, {}).find("$0.00, 0 of 9 requests\n") != std::string::npos);
+}
+
 TEST_CASE("an evaluation tells what it cost beside its score") {
   v1::ShowReply reply;
   reply.mutable_generation()->set_generation_id("gen_1");

@@ -61,14 +61,17 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
     out.add("chosen by", summary(how, run.model_choice(), 60));
   }
   if (!run.model().empty()) {
-    out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()));
+    const auto counted = counted_words(spent_of(run), budget_of(run));
+    out.add("spent", format_usd(run.spent_nanousd()) + " of " + format_usd(run.budget_nanousd()) +
+                         (counted.empty() ? "" : ", " + counted));
   }
-  if (run.evaluation_budget_nanousd() > 0) {
-    out.add("evaluations", "at most " + format_usd(run.evaluation_budget_nanousd()) + " each");
-  }
-  if (run.lineage_budget_nanousd() > 0) {
-    out.add("lineages", "at most " + format_usd(run.lineage_budget_nanousd()) + " each");
-  }
+  const auto evaluation =
+      amount_words({run.evaluation_budget_nanousd(), run.evaluation_budget_tokens(),
+                    run.evaluation_budget_requests()});
+  if (!evaluation.empty()) out.add("evaluations", "at most " + evaluation + " each");
+  const auto lineage_budget = amount_words(
+      {run.lineage_budget_nanousd(), run.lineage_budget_tokens(), run.lineage_budget_requests()});
+  if (!lineage_budget.empty()) out.add("lineages", "at most " + lineage_budget + " each");
   if (run.has_held_out()) {
     out.add("held out", held_out_words(run.held_out()));
     out.add_more(run.held_out().held_out_id());
@@ -114,7 +117,8 @@ std::string lineage_sheet(const v1::ShowReply& reply, const style& how) {
   auto iterations = std::to_string(lineage.iterations_done());
   if (lineage.max_iterations() > 0) iterations += " of " + std::to_string(lineage.max_iterations());
   out.add("iterations", iterations);
-  out.add("spent", format_usd(lineage.spent_nanousd()));
+  const auto counted = counted_words(spent_of(lineage), budget_of(lineage));
+  out.add("spent", format_usd(lineage.spent_nanousd()) + (counted.empty() ? "" : ", " + counted));
   if (lineage.has_live()) {
     out.add("live", safe_line(lineage.live().item_id()) + " " + live_words(lineage.live()));
     out.add_text("waits for", lineage.live().waits_for());

@@ -195,6 +195,38 @@ std::string model_words(const v1::RunInfo& run) {
   return join_tags({run.models().begin(), run.models().end()}) + " by " + run.model_choice();
 }
 
+std::string amount_words(const amount& what) {
+  std::string text;
+  for (const auto of : all_units) {
+    if (what[of] <= 0) continue;
+    text += (text.empty() ? "" : ", ") + format_amount(of, what[of]);
+  }
+  return text;
+}
+
+std::string counted_words(const amount& spent, const amount& budget) {
+  std::string text;
+  for (const auto of : {unit::tokens, unit::requests}) {
+    if (budget[of] <= 0) continue;
+    text += (text.empty() ? "" : ", ") + format_count(spent[of]) + " of " +
+            format_amount(of, budget[of]);
+  }
+  return text;
+}
+
+amount budget_of(const v1::RunInfo& run) {
+  return {run.budget_nanousd(), run.budget_tokens(), run.budget_requests()};
+}
+amount spent_of(const v1::RunInfo& run) {
+  return {run.spent_nanousd(), run.spent_tokens(), run.spent_requests()};
+}
+amount budget_of(const v1::LineageInfo& lineage) {
+  return {lineage.budget_nanousd(), lineage.budget_tokens(), lineage.budget_requests()};
+}
+amount spent_of(const v1::LineageInfo& lineage) {
+  return {lineage.spent_nanousd(), lineage.spent_tokens(), lineage.spent_requests()};
+}
+
 std::string held_out_words(const v1::HeldOut& held_out) {
   return counted(held_out.files(), "file") + ", " + rough_size(held_out.bytes());
 }

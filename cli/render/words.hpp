@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/render/style.hpp"
+#include "common/amount.hpp"
 #include "germline/v1/control.pb.h"
 
 namespace germline::cli {
@@ -50,6 +51,14 @@ std::string fitness_words(const v1::GenerationInfo& generation, const style& how
 std::string model_words(const v1::RunInfo& run);
 /// "3 files, 12 KiB".
 std::string held_out_words(const v1::HeldOut& held_out);
+/// "$0.10, 500k tokens, 20 requests": what is not 0 of it; empty where nothing is.
+std::string amount_words(const amount& what);
+/// "3M of 50M tokens, 20 of 2k requests", of those that have a budget; empty where none has.
+std::string counted_words(const amount& spent, const amount& budget);
+amount budget_of(const v1::RunInfo& run);
+amount spent_of(const v1::RunInfo& run);
+amount budget_of(const v1::LineageInfo& lineage);  // 0 where it has none of its own
+amount spent_of(const v1::LineageInfo& lineage);
 /// "weight 3, priority 10".
 std::string share_words(const v1::RunInfo& run);
 /// Whether a run's strategy lets an iteration start from elsewhere than its lineage's head.

@@ -14,6 +14,7 @@
 #include "cli/up/default_gateway.hpp"
 #include "cli/up/handing_over.hpp"
 #include "cli/up/up_lock.hpp"
+#include "common/amount.hpp"
 #include "common/log.hpp"
 #include "common/uid_range.hpp"
 #include "common/unique_fd.hpp"
@@ -234,6 +235,13 @@ void say_ready(const session& with) {
     with.message("germline: for other machines, over TLS, it listens on " + tls);
   }
   with.message("germline: state in " + state + ", logs in " + state + "/logs");
+  const per_unit<const char*> keys{"fleet_budget", "fleet_token_budget", "fleet_request_budget"};
+  for (const auto of : all_units) {
+    const auto said = parse_spending_limit(of, with.settings.get(keys[of]));
+    if (!said || said->is_none || said->most > 0) continue;
+    with.message("germline: the fleet's " + std::string(budget_word(of)) + " is said to be " +
+                 format_amount(of, 0) + ": nothing that asks a model will run");
+  }
   with.message("germline: stop with Ctrl-C or: germline down --state-dir " + state);
 }
 
@@ -283,7 +291,9 @@ supervisor_plan plan_of(const config& settings, const std::string& self,
     spec.with = {"GERMLINE_UID_BASE=" + settings.get("uid_base"),
                  "GERMLINE_LIBEXEC=" + settings.get("libexec_dir"),
                  "GERMLINE_KILL_WAIT_S=" + settings.get("kill_wait_s"),
-                 "GERMLINE_FLEET_BUDGET=" + settings.get("fleet_budget")};
+                 "GERMLINE_FLEET_BUDGET=" + settings.get("fleet_budget"),
+                 "GERMLINE_FLEET_TOKEN_BUDGET=" + settings.get("fleet_token_budget"),
+                 "GERMLINE_FLEET_REQUEST_BUDGET=" + settings.get("fleet_request_budget")};
     return spec;
   };
   const auto hide_keys = [](child_spec& spec) {

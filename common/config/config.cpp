@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "common/amount.hpp"
 #include "common/assert.hpp"
 #include "common/config/toml_values.hpp"
-#include "common/money.hpp"
 #include "common/text/mirrors.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/units.hpp"
@@ -19,7 +19,17 @@ namespace {
 
 using environment_function = std::function<std::optional<std::string>(std::string_view)>;
 
-enum class form { text, path, address, count, tags, mirrors, spending };
+enum class form {
+  text,
+  path,
+  address,
+  count,
+  tags,
+  mirrors,
+  spending,
+  spent_tokens,
+  spent_requests
+};
 
 struct known_key {
   std::string_view key;
@@ -30,7 +40,7 @@ struct known_key {
   std::int64_t highest = 1;
 };
 
-constexpr std::array<known_key, 17> known{{
+constexpr std::array<known_key, 19> known{{
     {"coordinator", "GERMLINE_COORDINATOR", "--coordinator", form::address},
     {"state_dir", "GERMLINE_STATE_DIR", "--state-dir", form::path},
     {"share_dir", "GERMLINE_SHARE", "", form::text},
@@ -47,6 +57,10 @@ constexpr std::array<known_key, 17> known{{
     {"tls_dir", "GERMLINE_TLS_DIR", "--tls-dir", form::text},
     {"pki_dir", "GERMLINE_PKI_DIR", "--pki-dir", form::text},
     {"fleet_budget", "GERMLINE_FLEET_BUDGET", "--fleet-budget", form::spending},
+    {"fleet_token_budget", "GERMLINE_FLEET_TOKEN_BUDGET", "--fleet-token-budget",
+     form::spent_tokens},
+    {"fleet_request_budget", "GERMLINE_FLEET_REQUEST_BUDGET", "--fleet-request-budget",
+     form::spent_requests},
     // Less than the command line waits for an answer to a kill.
     {"kill_wait_s", "GERMLINE_KILL_WAIT_S", "", form::count, 1, 50},
     {"uid_base", "GERMLINE_UID_BASE", "", form::count, 65'536, 4'200'000'000},
@@ -79,6 +93,14 @@ std::string from_here(const std::string& path) {
   return clean;
 }
 
+/// Of which the value is a limit.
+std::optional<unit> unit_of(form shape) {
+  if (shape == form::spending) return unit::money;
+  if (shape == form::spent_tokens) return unit::tokens;
+  if (shape == form::spent_requests) return unit::requests;
+  return std::nullopt;
+}
+
 result<void> check_form(const known_key& key, std::string_view value) {
   if (key.shape == form::path && value.empty()) {
     return error(error_code::invalid_argument, "must not be empty: name a folder");
@@ -90,7 +112,9 @@ result<void> check_form(const known_key& key, std::string_view value) {
   }
   if (key.shape == form::tags) GERMLINE_TRY(parse_tags(value));
   if (key.shape == form::mirrors) GERMLINE_TRY(parse_mirrors(value));
-  if (key.shape == form::spending && !value.empty()) GERMLINE_TRY(parse_spending_limit(value));
+  if (const auto of = unit_of(key.shape); of && !value.empty()) {
+    GERMLINE_TRY(parse_spending_limit(*of, value));
+  }
   if (key.shape == form::count) {
     std::int64_t number = 0;
     const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);

@@ -49,6 +49,24 @@ TEST_CASE("a flag wins over the environment, that over the file, that over the d
   CHECK(find(*config::load(sources), "coordinator").origin == "flag --coordinator");
 }
 
+TEST_CASE("what the fleet may take is a limit of its unit, and nothing else") {
+  auto sources = sources_with({{"GERMLINE_FLEET_TOKEN_BUDGET", "1B/day"}});
+  sources.flags["fleet_request_budget"] = "10k/day";
+  sources.flags["fleet_budget"] = "$5";
+  const auto loaded = config::load(sources);
+  REQUIRE(loaded);
+  CHECK(loaded->get("fleet_token_budget") == "1B/day");
+  CHECK(loaded->get("fleet_request_budget") == "10k/day");
+  for (const auto* wrong : {"$5", "1B/week", "1.5", "lots"}) {
+    CAPTURE(wrong);
+    sources.flags["fleet_token_budget"] = wrong;
+    const auto refused = config::load(sources);
+    REQUIRE(!refused);
+    CHECK(refused.error().message().find("flag --fleet-token-budget") != std::string::npos);
+    CHECK(refused.error().message().find("\"1B/day\"") != std::string::npos);
+  }
+}
+
 TEST_CASE("an unknown key names its place and the nearest known key") {
   auto sources = sources_with({});
   sources.file_name = "c.toml";

@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 
+#include "common/amount.hpp"
 #include "common/config/toml_values.hpp"
 #include "common/money.hpp"
 #include "common/text/glob.hpp"
@@ -55,6 +56,20 @@ setter parsed_into(std::int64_t run_file::*field, result<std::int64_t> (*parse)(
     const auto* text = std::get_if<std::string>(&value.value);
     if (text == nullptr) return wrong_type("a string with its unit");
     GERMLINE_TRY_ASSIGN(run.*field, parse(*text));
+    return {};
+  };
+}
+
+/// A whole number, or a string such as "50M".
+setter amount_into(std::int64_t run_file::*field) {
+  return [field](run_file& run, const toml_value& value) -> result<void> {
+    if (const auto* whole = std::get_if<std::int64_t>(&value.value)) {
+      GERMLINE_TRY_ASSIGN(run.*field, parse_count(std::to_string(*whole)));
+      return {};
+    }
+    const auto* text = std::get_if<std::string>(&value.value);
+    if (text == nullptr) return wrong_type("a whole number, or a string such as \"50M\"");
+    GERMLINE_TRY_ASSIGN(run.*field, parse_count(*text));
     return {};
   };
 }
@@ -115,8 +130,8 @@ result<void> set_policy(run_file& run, const toml_value& value) {
   return {};
 }
 
-const std::array<known_key, 29>& known_keys() {
-  static const std::array<known_key, 29> keys{{
+const std::array<known_key, 35>& known_keys() {
+  static const std::array<known_key, 35> keys{{
       {"run.name", text_into(&run_file::name)},
       {"run.repository", text_into(&run_file::repository)},
       {"run.branch", text_into(&run_file::branch)},
@@ -138,6 +153,12 @@ const std::array<known_key, 29>& known_keys() {
       {"model.budget", parsed_into(&run_file::budget_nanousd, &parse_usd)},
       {"model.evaluation_budget", parsed_into(&run_file::evaluation_budget_nanousd, &parse_usd)},
       {"model.lineage_budget", parsed_into(&run_file::lineage_budget_nanousd, &parse_usd)},
+      {"model.token_budget", amount_into(&run_file::budget_tokens)},
+      {"model.request_budget", amount_into(&run_file::budget_requests)},
+      {"model.evaluation_token_budget", amount_into(&run_file::evaluation_budget_tokens)},
+      {"model.evaluation_request_budget", amount_into(&run_file::evaluation_budget_requests)},
+      {"model.lineage_token_budget", amount_into(&run_file::lineage_budget_tokens)},
+      {"model.lineage_request_budget", amount_into(&run_file::lineage_budget_requests)},
       {"sandbox.memory", parsed_into(&run_file::memory_bytes, &parse_size_bytes)},
       {"sandbox.cpus", set_cpus},
       {"sandbox.wall_time", parsed_into(&run_file::wall_time_ms, &parse_duration_ms)},
@@ -302,6 +323,43 @@ result<void> check_models(std::string_view model, const std::vector<std::string>
   return {};
 }
 
+namespace {
+
+/// Of tokens or requests; money has its own words.
+result<void> check_counted(const run_file& run, unit of) {
+  const bool is_tokens = of == unit::tokens;
+  const auto budget = is_tokens ? run.budget_tokens : run.budget_requests;
+  const auto each = is_tokens ? run.evaluation_budget_tokens : run.evaluation_budget_requests;
+  const auto own = is_tokens ? run.lineage_budget_tokens : run.lineage_budget_requests;
+  const std::string word = is_tokens ? "token" : "request";
+  const auto wrong = [&](const std::string& whose, const std::string& why) {
+    const auto flag = "--" + (whose.empty() ? "" : whose + "-") + word + "-budget";
+    const auto key = (whose.empty() ? "" : whose + "_") + word + "_budget";
+    return error(error_code::invalid_argument, why + " (" + flag + ", or " + key + " in [model])");
+  };
+  if (run.model.empty() && (budget >= 0 || each >= 0 || own >= 0)) {
+    const auto* whose = budget >= 0 ? "" : each >= 0 ? "evaluation" : "lineage";
+    return wrong(whose, "a budget of " + word + "s needs --model (or name in [model])");
+  }
+  const auto words = [of](std::int64_t value) { return format_amount(of, value); };
+  if (budget == 0) return wrong("", "a run's budget of " + word + "s is above 0, or none at all");
+  if (each == 0 || (budget > 0 && each > budget)) {
+    return wrong("evaluation",
+                 "an evaluation may take more than 0 " + word + "s" +
+                     (budget > 0 ? " and no more than the run, " + words(budget) : std::string()) +
+                     ": not " + words(each));
+  }
+  if (own == 0 || (budget > 0 && own > budget) || (own > 0 && own < each)) {
+    return wrong("lineage",
+                 "a lineage may take more than 0 " + word + "s" +
+                     (budget > 0 ? ", no more than the run, " + words(budget) + "," : "") +
+                     " and no less than an evaluation: not " + words(own));
+  }
+  return {};
+}
+
+}  // namespace
+
 result<void> check_run(const run_file& run) {
   GERMLINE_TRY(
       check_run_texts({run.name, run.branch, run.folder, run.model, run.goal, run.strategy}));
@@ -342,7 +400,8 @@ result<void> check_run(const run_file& run) {
                      ", and no less than an evaluation may cost: not " + format_usd(own) +
                      " (--lineage-budget, or lineage_budget in [model])");
   }
-  return {};
+  GERMLINE_TRY(check_counted(run, unit::tokens));
+  return check_counted(run, unit::requests);
 }
 
 }  // namespace germline

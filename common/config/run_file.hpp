@@ -55,6 +55,11 @@ struct run_file {
 
   std::int64_t lineage_budget_nanousd = -1;  // of each lineage; -1: none of its own
 
+  // The same of tokens and requests; -1: not said.
+  std::int64_t budget_tokens = -1, budget_requests = -1;
+  std::int64_t evaluation_budget_tokens = -1, evaluation_budget_requests = -1;
+  std::int64_t lineage_budget_tokens = -1, lineage_budget_requests = -1;
+
   // Bounds of one iteration; 0: the node's default.
   std::int64_t memory_bytes = 0;
   std::int64_t cpu_milli = 0;

@@ -120,6 +120,50 @@ TEST_CASE("what a lineage may spend is a part of the run's budget") {
   CHECK_FALSE(check_run(without));
 }
 
+TEST_CASE("what a run may take of tokens and requests is a number, or one with a letter") {
+  const auto said = [](const std::string& lines) {
+    return parse_run_file("schema = 1\n[model]\nname = \"m\"\nbudget = \"$1\"\n" + lines,
+                          "run.toml");
+  };
+  const auto run = said(
+      "token_budget = \"50M\"\nrequest_budget = 2000\nlineage_token_budget = 1000000\n"
+      "lineage_request_budget = \"1k\"\nevaluation_token_budget = \"500k\"\n"
+      "evaluation_request_budget = 20\n");
+  REQUIRE_MESSAGE(run, run.error().message());
+  CHECK(run->budget_tokens == 50'000'000);
+  CHECK(run->budget_requests == 2'000);
+  CHECK(run->lineage_budget_tokens == 1'000'000);
+  CHECK(run->lineage_budget_requests == 1'000);
+  CHECK(run->evaluation_budget_tokens == 500'000);
+  CHECK(run->evaluation_budget_requests == 20);
+  CHECK(check_run(*run));
+  CHECK_FALSE(said("token_budget = \"50 million\"\n"));
+  CHECK_FALSE(said("token_budget = 1.5\n"));
+  CHECK_FALSE(said("token_budget = -1\n"));
+  const auto words = [&](const char* lines) {
+    const auto parsed = said(lines);
+    REQUIRE(parsed);
+    const auto checked = check_run(*parsed);
+    return checked ? std::string() : checked.error().message();
+  };
+  CHECK(words("token_budget = 0\n") ==
+        "a run's budget of tokens is above 0, or none at all (--token-budget, or token_budget in "
+        "[model])");
+  CHECK(words("request_budget = 10\nlineage_request_budget = 11\n") ==
+        "a lineage may take more than 0 requests, no more than the run, 10 requests, and no less "
+        "than an evaluation: not 11 requests (--lineage-request-budget, or lineage_request_budget "
+        "in [model])");
+  CHECK(words("evaluation_token_budget = 0\n").find("an evaluation may take more than 0 tokens") ==
+        0);
+  CHECK(words("lineage_token_budget = 5\n").empty());
+  auto without = *run;
+  without.model.clear();
+  without.budget_nanousd = -1;
+  CHECK(check_run(without).error().message() ==
+        "a budget of tokens needs --model (or name in [model]) (--token-budget, or token_budget in "
+        "[model])");
+}
+
 TEST_CASE("what an evaluation may cost is a part of the run's budget") {
   const auto said = [](const char* value) {
     return parse_run_file(

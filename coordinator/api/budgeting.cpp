@@ -6,6 +6,13 @@
 namespace germline {
 namespace {
 
+records::spending_limit limit_of(const v1::BudgetLimit& asked) {
+  records::spending_limit limit;
+  if (asked.has_most()) limit.most = asked.most();
+  limit.per_day = asked.per_day();
+  return limit;
+}
+
 result<void> check_has_budget(const resolved_target& target, const std::string& given) {
   const bool may =
       target.what == resolved_target::kind::run || target.what == resolved_target::kind::lineage;
@@ -25,11 +32,17 @@ result<v1::Budgets> people::budgets(const std::string& target) {
 
 result<v1::Budgets> people::set_budget(const v1::SetBudgetRequest& request) {
   records::budget_change change;
-  change.limit.per_day = request.per_day();
   change.now_ms = env_.time->utc_ms();
-  if (request.has_budget_nanousd()) change.limit.nanousd = request.budget_nanousd();
-  if (change.limit.nanousd && *change.limit.nanousd < 0) {
-    return invalid("a budget must not be negative");
+  if (!request.keeps_money()) {
+    change.money.emplace();
+    change.money->per_day = request.per_day();
+    if (request.has_budget_nanousd()) change.money->most = request.budget_nanousd();
+  }
+  if (request.has_tokens()) change.tokens = limit_of(request.tokens());
+  if (request.has_requests()) change.requests = limit_of(request.requests());
+  for (const auto of : all_units) {
+    const auto& limit = change.of(of);
+    if (limit && limit->most.value_or(0) < 0) return invalid("a budget must not be negative");
   }
   if (!request.target().empty()) {
     GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.target()));

@@ -303,6 +303,61 @@ TEST_CASE_FIXTURE(modelled,
   CHECK(tree().generations(0).fitness().mean() == 2);
 }
 
+TEST_CASE_FIXTURE(modelled, "evaluations hold exactly what was said of tokens and requests") {
+  auto request = wanted(100, 20);
+  request.set_budget_tokens(1'000'000);
+  refused(request, "say how many tokens each evaluation may take with --evaluation-token-budget");
+  request.set_evaluation_budget_tokens(500'001);
+  refused(request,
+          "the token budget, 1M tokens, does not cover the seed's own 2 evaluations at "
+          "500001 tokens each: give a larger --token-budget");
+  request.set_evaluation_budget_tokens(-1);
+  refused(request, "must not be negative");
+  request.set_evaluation_budget_tokens(400'000);
+  request.set_lineage_budget_requests(5);
+  refused(request, "say how many requests each evaluation may make");
+  request.set_evaluation_budget_requests(6);
+  refused(request, "no less than what an evaluation may take, 6 requests: not 5 requests");
+  request.set_lineage_budget_requests(0);
+  request.set_evaluation_budget_requests(3);
+  const auto status = try_create(request);
+  REQUIRE_MESSAGE(status.ok(), status.error_message());
+  scripted_worker worker(service->address(), "w1");
+  found(worker);
+  const auto first = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(first.limits().max_tokens() == 400'000);
+  CHECK(first.limits().max_requests() == 3);
+  const auto second = lease_of(worker, v1::WORK_KIND_EVALUATE);
+  CHECK(second.limits().max_tokens() == 400'000);
+  // Lost, and nobody knows: all that it held is spent, and what is left covers no other.
+  lose(worker, second);
+  const auto now =
+      wait_tree([](const v1::GetTreeReply& tree) { return tree.run().spent_tokens() == 400'000; });
+  CHECK(now.run().spent_requests() == 3);
+  CHECK(now.run().budget_tokens() == 1'000'000);
+  wait_reason(second,
+              "other attempts to end: an evaluation may take 400k tokens, and of 1M tokens "
+              "the run has 200k tokens that they do not hold");
+  score(worker, first, 1, 5 * cent);
+}
+
+TEST_CASE_FIXTURE(modelled, "a plan tells of what the fleet may spend") {
+  grpc::ClientContext context;
+  v1::SetBudgetRequest set;
+  set.set_keeps_money(true);
+  set.mutable_tokens()->set_most(7'000'000);
+  set.mutable_tokens()->set_per_day(true);
+  v1::Budgets told;
+  REQUIRE(people->SetBudget(&context, set, &told).ok());
+  CHECK(told.fleet().tokens().budget() == 7'000'000);
+  CHECK_FALSE(told.fleet().has_budget_nanousd());
+  auto request = wanted(10'000, 20);
+  request.set_only_plan(true);
+  REQUIRE(try_create(request).ok());
+  CHECK(created.plan().fleet().tokens().budget() == 7'000'000);
+  CHECK(created.plan().fleet().tokens().per_day());
+}
+
 TEST_CASE_FIXTURE(modelled, "less than a nano-dollar for each lineage is no budget") {
   change("s/^model = \"none\"$/model = \"anthropic\"/");
   auto request = wanted(0, 20);

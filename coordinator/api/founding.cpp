@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/amount.hpp"
 #include "common/config/run_file.hpp"
 #include "common/context/agent_context.hpp"
 #include "common/hash.hpp"
@@ -20,6 +21,24 @@
 namespace germline {
 namespace {
 
+amount budget_of(const v1::CreateRunRequest& request) {
+  return {request.budget_nanousd(), request.budget_tokens(), request.budget_requests()};
+}
+amount lineage_budget_of(const v1::CreateRunRequest& request) {
+  return {request.lineage_budget_nanousd(), request.lineage_budget_tokens(),
+          request.lineage_budget_requests()};
+}
+amount evaluation_budget_of(const v1::CreateRunRequest& request) {
+  return {request.evaluation_budget_nanousd(), request.evaluation_budget_tokens(),
+          request.evaluation_budget_requests()};
+}
+
+/// "--lineage-token-budget".
+std::string flag(const std::string& whose, unit of) {
+  const auto* word = of == unit::money ? "" : of == unit::tokens ? "token-" : "request-";
+  return "--" + (whose.empty() ? "" : whose + "-") + word + "budget";
+}
+
 result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.repository().empty()) return invalid("a run needs a repository: give its path");
   if (request.seed_id().empty() && request.repository().front() != '/') {
@@ -28,8 +47,15 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   if (request.lineages() < 0 || request.lineages() > lineages_max) {
     return invalid("lineages must be 1 to " + std::to_string(lineages_max));
   }
-  if (request.max_iterations() < 0 || request.budget_nanousd() < 0) {
-    return invalid("iterations and budget must not be negative");
+  if (request.max_iterations() < 0) return invalid("iterations must not be negative");
+  for (const auto of : all_units) {
+    if (budget_of(request)[of] < 0) return invalid("a budget must not be negative");
+    if (evaluation_budget_of(request)[of] < 0) {
+      return invalid("what an evaluation may cost must not be negative");
+    }
+    if (lineage_budget_of(request)[of] < 0) {
+      return invalid("what a lineage may spend must not be negative");
+    }
   }
   GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
                                 request.goal(), request.strategy()}));
@@ -56,16 +82,10 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     }
   }
   GERMLINE_TRY(check_share(request.priority(), request.weight() == 0 ? 1 : request.weight()));
-  if (request.evaluation_budget_nanousd() < 0) {
-    return invalid("what an evaluation may cost must not be negative");
-  }
-  if (request.lineage_budget_nanousd() < 0) {
-    return invalid("what a lineage may spend must not be negative");
-  }
   const auto& l = request.limits();
   if (l.wall_time_ms() < 0 || l.memory_bytes() < 0 || l.cpu_milli() < 0 || l.pids() < 0 ||
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
-      l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0) {
+      l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0 || l.max_tokens() < 0) {
     return invalid("limits must not be negative");
   }
   return {};
@@ -172,34 +192,67 @@ class kept_seed {
 /// where they have no end, cannot spend it.
 std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations,
                           std::int64_t evaluations) {
-  const auto budget = run.budget_nanousd;
+  const auto budget = run.budget.money;
   const auto most = [budget](std::int64_t items, std::int64_t each) {
     constexpr std::int64_t attempts = 3;  // of one item, of which those before were lost
     if (each == 0 || items == 0 || items > budget / each / attempts) return budget;
     return items * attempts * each;
   };
   const auto iterating = run.agents_ask ? most(iterations, run.limits.budget_nanousd()) : 0;
-  const auto each = run.evaluation_budget_nanousd;
+  const auto each = run.evaluation_budget.money;
   const auto measuring = each > 0 ? most(evaluations, each) : 0;
   return iterating > budget - measuring ? budget : iterating + measuring;
 }
 
-/// A lineage's own budget: of a model's money, and enough for an evaluation.
-result<void> check_lineage_budget(const v1::CreateRunRequest& request) {
-  const auto own = request.lineage_budget_nanousd();
+/// A lineage's own budget: of what a model takes, and enough for an evaluation.
+result<void> check_lineage_budget(const v1::CreateRunRequest& request, unit of) {
+  const auto own = lineage_budget_of(request)[of];
   if (own == 0) return {};
+  const auto given = flag("lineage", of);
   if (request.model().empty()) {
-    return invalid("a lineage's budget needs a model: leave --lineage-budget out");
+    return invalid("a lineage's budget needs a model: leave " + given + " out");
   }
-  if (own <= request.budget_nanousd() && own >= request.evaluation_budget_nanousd()) return {};
-  return invalid("a lineage's budget is no more than the run's, " +
-                 format_usd(request.budget_nanousd()) +
-                 ", and no less than what an evaluation may cost, " +
-                 format_usd(request.evaluation_budget_nanousd()) + ": not " + format_usd(own));
+  const auto of_run = budget_of(request)[of];
+  const auto each = evaluation_budget_of(request)[of];
+  if ((of_run == 0 || own <= of_run) && own >= each) return {};
+  return invalid("a lineage's budget is no more than the run's" +
+                 (of_run > 0 ? ", " + format_amount(of, of_run) : "") +
+                 ", and no less than what an evaluation may " +
+                 (of == unit::money ? "cost" : "take") + ", " + format_amount(of, each) + ": not " +
+                 format_amount(of, own) + (of == unit::money ? "" : " (" + given + ")"));
+}
+
+/// What evaluations may take of it: said where candidates have a model, and the seed's own fit.
+result<void> check_evaluation_budget(const v1::CreateRunRequest& request, unit of,
+                                     const fitness_request& fitness) {
+  const auto given = flag("evaluation", of);
+  const auto each = evaluation_budget_of(request)[of];
+  const auto budget = budget_of(request)[of];
+  if (fitness.model == model_kind::none) {
+    if (each == 0) return {};
+    return invalid("this genome's evaluations ask no model: leave " + given +
+                   " out, or declare `model` in its [fitness]");
+  }
+  const bool is_bounded = of == unit::money || budget > 0 || lineage_budget_of(request)[of] > 0;
+  if (each == 0 && is_bounded) {
+    const std::string takes = of == unit::money    ? "what each evaluation may cost at most"
+                              : of == unit::tokens ? "how many tokens each evaluation may take"
+                                                   : "how many requests each evaluation may make";
+    const std::string example = of == unit::money ? "'$0.10'" : of == unit::tokens ? "500k" : "20";
+    return invalid("this genome's candidates have a model ([fitness] model = \"" +
+                   std::string(to_string(fitness.model)) + "\"): say " + takes + " with " + given +
+                   ", for example " + given + " " + example);
+  }
+  const auto count = fitness.evaluations;
+  if (each == 0 || (of != unit::money && budget == 0) || each <= budget / count) return {};
+  return invalid("the " + std::string(budget_word(of)) + ", " + format_amount(of, budget) +
+                 ", does not cover the seed's own " + std::to_string(count) +
+                 (count == 1 ? " evaluation" : " evaluations") + " at " + format_amount(of, each) +
+                 " each: give a larger " + flag("", of) + ", or a smaller " + given);
 }
 
 /// What the genome's models need of the request, and what they have no use for.
-result<void> check_money(const v1::CreateRunRequest& request, const genome_manifest& genome) {
+result<void> check_budgets(const v1::CreateRunRequest& request, const genome_manifest& genome) {
   const bool measures = genome.fitness.model != model_kind::none;
   const bool asks = measures || genome.model != model_kind::none;
   if (!asks && !request.model().empty()) {
@@ -208,25 +261,15 @@ result<void> check_money(const v1::CreateRunRequest& request, const genome_manif
   if (asks && request.model().empty()) {
     return invalid("this genome needs a model: give --model and --budget");
   }
-  const auto each = request.evaluation_budget_nanousd();
-  if (!measures) {
-    if (each == 0) return {};
-    return invalid(
-        "this genome's evaluations ask no model: leave --evaluation-budget out, or declare `model` "
-        "in its [fitness]");
+  for (const auto of : all_units) {
+    if (!asks && of != unit::money && budget_of(request)[of] > 0) {
+      return invalid("a " + std::string(budget_word(of)) + " needs a model: leave " + flag("", of) +
+                     " out");
+    }
+    GERMLINE_TRY(check_evaluation_budget(request, of, genome.fitness));
+    GERMLINE_TRY(check_lineage_budget(request, of));
   }
-  if (each == 0) {
-    return invalid("this genome's candidates have a model ([fitness] model = \"" +
-                   std::string(to_string(genome.fitness.model)) +
-                   "\"): say what each evaluation may cost at most with --evaluation-budget, for "
-                   "example --evaluation-budget '$0.10'");
-  }
-  const auto count = genome.fitness.evaluations;
-  if (each <= request.budget_nanousd() / count) return {};
-  return invalid("the budget, " + format_usd(request.budget_nanousd()) +
-                 ", does not cover the seed's own " + std::to_string(count) +
-                 (count == 1 ? " evaluation" : " evaluations") + " at " + format_usd(each) +
-                 " each: give a larger --budget, or a smaller --evaluation-budget");
+  return {};
 }
 
 /// 0: no end.
@@ -261,8 +304,7 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
                                          run.folder, run.id));
   const std::string place = inside(run.folder, std::string(genome_manifest_path));
   GERMLINE_TRY_ASSIGN(const auto genome, parse_genome_manifest(seed.genome_toml, place));
-  GERMLINE_TRY(check_money(request, genome));
-  GERMLINE_TRY(check_lineage_budget(request));
+  GERMLINE_TRY(check_budgets(request, genome));
   GERMLINE_TRY(check_places(repository_, seed.commit, run.folder, genome));
   const std::string context_path = inside(run.folder, genome.context);
   const context_limits limits;
@@ -286,9 +328,9 @@ result<records::new_run> people::prepare_run(const v1::CreateRunRequest& request
     run.model_choice = evolution::to_string(rule);
   }
   run.goal = request.goal();
-  run.budget_nanousd = request.budget_nanousd();
-  run.evaluation_budget_nanousd = request.evaluation_budget_nanousd();
-  run.lineage_budget_nanousd = request.lineage_budget_nanousd();
+  run.budget = budget_of(request);
+  run.evaluation_budget = evaluation_budget_of(request);
+  run.lineage_budget = lineage_budget_of(request);
   run.agents_ask = genome.model != model_kind::none;
   // SQLite's integers are signed.
   run.random_seed = request.random_seed() & random_seed_max;
@@ -392,8 +434,10 @@ result<v1::RunPlan> people::plan_of(const records::new_run& run, int lineages) {
   plan.set_max_evaluations(most_evaluations(run, plan.max_iterations()));
   if (!run.held_out.id.empty()) *plan.mutable_held_out() = to_proto(run.held_out);
   const auto most = largest_cost(run, plan.max_iterations(), plan.max_evaluations());
-  const auto own = run.lineage_budget_nanousd;
+  const auto own = run.lineage_budget.money;
   plan.set_max_cost_nanousd(own > 0 && own < most / lineages ? own * lineages : most);
+  GERMLINE_TRY_ASSIGN(const auto budgets, reader_.budgets(std::nullopt, env_.time->utc_ms()));
+  *plan.mutable_fleet() = budgets.fleet();
   GERMLINE_TRY_ASSIGN(const auto known, fleet());
   for (const auto& worker : known.workers) {
     if (!worker.connected || worker.cordoned || !has_tags(worker.tags, run.required_tags)) continue;

@@ -211,7 +211,7 @@ void queue_again(state& s, item_entry& entry, std::int64_t not_before_ms) {
   free_slot(s, entry);
   s.shares.enqueue(entry.offer.run);
   s.items.release(entry, not_before_ms);
-  entry.cost_nanousd.reset();
+  entry.cost.reset();
 }
 
 /// The attempt of `entry` ended by its worker's own trouble: the item waits for another worker, or
@@ -275,10 +275,9 @@ void hold(state& s, const item_entry& entry, const departure& how, effects& out)
 }
 
 /// The killed attempt of `entry` is known to be gone.
-void bury(state& s, item_entry& entry, proof how, std::optional<std::int64_t> cost_nanousd,
-          effects& out) {
+void bury(state& s, item_entry& entry, proof how, std::optional<amount> cost, effects& out) {
   if (!entry.attempt().empty()) {
-    out.push_back(attempt_gone{entry.attempt(), {"killed", cost_nanousd}});
+    out.push_back(attempt_gone{entry.attempt(), {"killed", cost}});
   }
   note_proof(s, entry.offer.scope, how);
   note_proof(s, entry.offer.item.str(), how);
@@ -431,13 +430,13 @@ void on(state& s, const result_arrived& e, effects& out) {
   }
   if (entry->at() == phase::killing) {
     out.push_back(reply_result{e.worker, e.attempt, false, "the lineage was killed"});
-    bury(s, *entry, proof::killed, e.cost_nanousd, out);
+    bury(s, *entry, proof::killed, e.cost, out);
     return;
   }
   if (entry->at() == phase::judging) return;  // sent twice; the first is being judged
   s.items.move_to(*entry, phase::judging);
   s.unserved_by.erase({entry->offer.served_as(), e.worker});
-  entry->cost_nanousd = e.cost_nanousd;
+  entry->cost = e.cost;
   out.push_back(judge{entry->offer.item, entry->attempt()});
 }
 
@@ -447,7 +446,7 @@ void on(state& s, const result_judged& e, effects& out) {
   item_entry& entry = *found;
   out.push_back(reply_result{entry.worker(), entry.attempt().str(), e.accepted, e.why});
   if (!e.is_final) {
-    lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost_nanousd}, out);
+    lose(s, entry, {"its result could not be recorded: " + e.why, entry.cost}, out);
     return;
   }
   s.shares.learn_length(entry.offer.run, entry.offer.is_evaluation, entry.use, s.now_ms);
@@ -459,7 +458,7 @@ void on(state& s, const attempt_cleaned& e, effects& out) {
   item_entry* entry = s.items.by_attempt(e.attempt);
   if (entry == nullptr || entry->worker() != e.worker) return;
   if (entry->at() == phase::killing) {
-    bury(s, *entry, proof::killed, e.how.cost_nanousd, out);
+    bury(s, *entry, proof::killed, e.how.cost, out);
   } else if (entry->at() == phase::leased) {
     const bool may_pass_on = !entry->offer.served_as().empty();
     if (e.how.lasting && may_pass_on) return pass_on(s, *entry, e.how, out);
@@ -498,7 +497,7 @@ void on(state& s, const kill_requested& e, effects& out) {
     }
   }
   for (item_entry* entry : queued) forget(s, *entry, out);
-  for (item_entry* entry : judged) bury(s, *entry, proof::killed, entry->cost_nanousd, out);
+  for (item_entry* entry : judged) bury(s, *entry, proof::killed, entry->cost, out);
   prove_if_gone(s, e.scope, out);
 }
 

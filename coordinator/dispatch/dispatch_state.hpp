@@ -62,11 +62,11 @@ struct remaining_attempt {
 
 /// How an attempt without an accepted result went.
 struct departure {
-  std::string why;                           // for people
-  std::optional<std::int64_t> cost_nanousd;  // not known: its whole reservation counts as spent
-  bool lasting = false;                      // so would every further one, until a person mends it
-  std::string trouble = {};                  // its worker's own: it is no try of the item's
-  bool no_provider = false;                  // its model's provider is in trouble: neither is it
+  std::string why;             // for people
+  std::optional<amount> cost;  // not known: its whole reservation counts as spent
+  bool lasting = false;        // so would every further one, until a person mends it
+  std::string trouble = {};    // its worker's own: it is no try of the item's
+  bool no_provider = false;    // its model's provider is in trouble: neither is it
 };
 
 // Events.
@@ -151,7 +151,7 @@ struct result_arrived {
   std::string worker;
   std::string attempt;
   std::int64_t fence = 0;
-  std::int64_t cost_nanousd = 0;
+  amount cost = {};
 };
 /// The owner's answer to `judge`. `is_final` is false where the result could not be recorded: the
 /// attempt then counts as lost.

@@ -259,7 +259,7 @@ TEST_CASE_FIXTURE(fixture, "what a worker does not name when it joins anew is lo
   out = apply(s, worker_joined{"w1", "base", 2, {running.str()}, time.boot_ms()});
   REQUIRE(find<record_lost>() != nullptr);
   CHECK(find<record_lost>()->item == forgotten);
-  CHECK_FALSE(find<record_lost>()->how.cost_nanousd.has_value());
+  CHECK_FALSE(find<record_lost>()->how.cost.has_value());
   REQUIRE(find<record_grant>() != nullptr);
   CHECK(find<record_grant>()->offer.item == forgotten);
   CHECK(s.items.at(kept.str()).at() == phase::leased);
@@ -317,7 +317,7 @@ TEST_CASE_FIXTURE(fixture, "a result that is being judged is not lost when its w
   CHECK(find<record_lost>() == nullptr);
   out = apply(s, result_judged{item, false, false, "the disk was full", time.boot_ms()});
   REQUIRE(find<record_lost>() != nullptr);
-  CHECK(find<record_lost>()->how.cost_nanousd == 5);
+  CHECK(find<record_lost>()->how.cost == 5);
 }
 
 TEST_CASE_FIXTURE(fixture, "a worker in trouble costs no item a try, and is leased nothing") {
@@ -365,7 +365,7 @@ TEST_CASE_FIXTURE(fixture, "after three lost attempts the item is given up") {
     const auto attempt = grant(item);
     out = apply(s, attempt_cleaned{"w1", attempt.str(), {"the disk was full", 7}, time.boot_ms()});
     REQUIRE(find<record_lost>() != nullptr);
-    CHECK(find<record_lost>()->how.cost_nanousd == 7);
+    CHECK(find<record_lost>()->how.cost == 7);
   }
   REQUIRE(find<item_given_up>() != nullptr);
   CHECK(find<item_given_up>()->why ==

@@ -28,7 +28,7 @@ dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
   how.lasting = gone.lasting();
   how.no_provider = gone.no_provider();
   how.trouble = valid_utf8(gone.trouble(), max_trouble_bytes);
-  if (gone.has_usage()) how.cost_nanousd = gone.usage().cost_nanousd();
+  if (gone.has_usage()) how.cost = records::cost_of(gone.usage());
   return how;
 }
 
@@ -98,7 +98,7 @@ class executor {
         const auto& result = message.result();
         s.results[result.attempt_id()] = std::make_shared<const v1::AttemptResult>(result);
         send_event(dispatch::result_arrived{worker, result.attempt_id(), result.fence(),
-                                            result.usage().cost_nanousd()});
+                                            records::cost_of(result.usage())});
         break;
       }
       case v1::WorkerMessage::kCleaned:
@@ -209,15 +209,17 @@ class executor {
     records::late_accounts accounts{worker, {}, config_.env.time->utc_ms()};
     for (const auto& each : told.accounts()) {
       if (accounts.accounts.size() == max_accounts) break;
-      accounts.accounts.push_back({each.attempt_id(), each.usage().cost_nanousd()});
+      accounts.accounts.push_back({each.attempt_id(), records::cost_of(each.usage())});
     }
     const auto copy = *this;
     self_->request(config_.store, caf::infinite, std::move(accounts))
         .then(
             [copy, worker](const records::late_accounts_taken& taken) {
-              if (taken.given_back_nanousd > 0) {
-                log_info("the journals of worker {} give {} back", worker,
-                         format_usd(taken.given_back_nanousd));
+              const auto& back = taken.given_back;
+              if (back != amount()) {
+                log_info("the journals of worker {} give {}, {} and {} back", worker,
+                         format_usd(back.money), format_amount(unit::tokens, back.tokens),
+                         format_amount(unit::requests, back.requests));
               }
               v1::CoordinatorMessage answer;
               for (const auto& each : taken.attempts) {
@@ -356,7 +358,7 @@ class executor {
   void perform(const dispatch::record_lost& e) const {
     log_warning("attempt {} of {} is lost: {}", e.attempt.str(), e.item.str(), e.how.why);
     self_->send(config_.store, lost_atom_v,
-                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd, e.excused});
+                records::attempt_loss{e.attempt, e.how.why, e.how.cost, e.excused});
   }
 
   void perform(const dispatch::item_given_up& e) const {
@@ -375,7 +377,7 @@ class executor {
 
   void perform(const dispatch::attempt_gone& e) const {
     self_->send(config_.store, settle_atom_v,
-                records::attempt_loss{e.attempt, e.how.why, e.how.cost_nanousd});
+                records::attempt_loss{e.attempt, e.how.why, e.how.cost});
   }
 
   void perform(const dispatch::kill_proved& e) const {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/amount.hpp"
 #include "common/ids.hpp"
 #include "coordinator/dispatch/fair_shares.hpp"
 
@@ -50,8 +51,8 @@ class item_entry {
 
   item_offer offer;  // of it only `fence` and `lost` change
   std::int64_t expires_ms = 0;
-  std::int64_t named_ms = 0;                 // when its worker last named it in a heartbeat
-  std::optional<std::int64_t> cost_nanousd;  // in `judging`: what the result says
+  std::int64_t named_ms = 0;   // when its worker last named it in a heartbeat
+  std::optional<amount> cost;  // in `judging`: what the result says
   bool kill_when_granted = false;
   int failed_grants = 0;      // in a row
   int excused = 0;            // attempts that ended by a worker's own trouble

@@ -194,7 +194,7 @@ TEST_CASE_FIXTURE(policed, "a finding stands in the record, but for the one that
 
 TEST_CASE_FIXTURE(policed, "lost attempts cost the lineage too") {
   policy = {"cost $2 kill"};
-  run.budget_nanousd = 100 * dollar;
+  run.budget = 100 * dollar;
   auto s = found(1);
   REQUIRE(lease(s.live, ++fence));
   REQUIRE(record->lose({attempt, "gone", 3 * dollar / 2}, now_ms));

@@ -1,8 +1,8 @@
 #include "coordinator/store/purse.hpp"
 
 #include <algorithm>
+#include <vector>
 
-#include "common/money.hpp"
 #include "coordinator/store/sql.hpp"
 
 namespace germline {
@@ -11,65 +11,115 @@ namespace {
 using sql::bind_all;
 using sql::integer;
 
-constexpr std::int64_t smallest_slice_nanousd = 1'000'000'000;  // one dollar
+// What an iteration holds at least while so much is free for each lineage: one dollar, a few large
+// requests' tokens, a hundred small requests.
+const amount smallest_slice{1'000'000'000, 1'000'000, 100};
+// What an evaluation holds where only the whole coordinator is bounded, and nothing was said of it.
+const amount untold_evaluation{0, default_max_input_tokens + default_max_output_tokens,
+                               default_max_requests};
 
-std::int64_t held_where(SQLite::Database& db, const char* where, const std::string& value) {
-  SQLite::Statement held(db, std::string("SELECT COALESCE(SUM(a.reserved_nanousd), 0) FROM attempts"
-                                         " a JOIN items i ON i.id = a.item_id WHERE a.settled = 0"
-                                         " AND ") +
+std::int64_t held_where(SQLite::Database& db, const char* where, const std::string& value,
+                        unit of) {
+  SQLite::Statement held(db, "SELECT COALESCE(SUM(a." + column("reserved", of) +
+                                 "), 0) FROM attempts a JOIN items i ON i.id = a.item_id WHERE"
+                                 " a.settled = 0 AND " +
                                  where + " = ?");
   bind_all(held, value);
   held.executeStep();
   return integer(held, 0);
 }
 
+/// A purse in one unit.
+struct counted {
+  const purse& all;
+  unit of;
+  std::int64_t budget = all.budget[of];
+  std::int64_t left = all.left(of);
+  std::int64_t each_iteration = all.each_iteration[of];
+  std::int64_t lineage_budget = all.lineage_budget[of];
+  std::int64_t lineage_left = lineage_budget - all.lineage_spent[of];
+
+  /// Exactly; 0: candidates have no model.
+  std::int64_t each_evaluation() const {
+    if (all.each_evaluation.money == 0) return 0;
+    return all.each_evaluation[of] > 0 ? all.each_evaluation[of] : untold_evaluation[of];
+  }
+  /// Of what one iteration bears.
+  std::int64_t to_measure() const { return all.evaluations * each_evaluation(); }
+
+  // For people.
+  std::string words(std::int64_t value) const {
+    return format_amount(of, std::max<std::int64_t>(0, value));
+  }
+  std::string budget_of(std::int64_t value) const { return "budget of " + words(value); }
+  std::string run_words() const { return "the run's " + std::string(budget_word(of)); }
+  std::string lineage_words() const { return "the lineage's " + budget_of(lineage_budget); }
+  std::string to_raise(const std::string& whose) const {
+    const std::string given = of == unit::money    ? " USD"
+                              : of == unit::tokens ? " --tokens N"
+                                                   : " --requests N";
+    return "raise it with `germline budget " + whose + given + "`";
+  }
+  std::string to_raise_lineage() const {
+    return ": " + to_raise(all.lineage) + ", then `germline resume " + all.lineage + "`";
+  }
+  std::string to_raise_fleet() const { return to_raise("--fleet"); }
+};
+
 /// What is to be left to the evaluations that wait, and to those of what live iterations may bear,
-/// and `more`: an iteration whose generation could not be measured is not worth its money. To what
-/// measures again nothing is left before another that does.
-std::int64_t kept_for_evaluations(SQLite::Database& db, const purse& of, int more) {
-  if (of.each_evaluation == 0) return 0;
+/// and `more`: an iteration whose generation could not be measured is not worth what it takes. To
+/// what measures again nothing is left before another that does.
+std::int64_t kept_for_evaluations(SQLite::Database& db, const counted& in, int more) {
+  const auto each = in.each_evaluation();
+  if (each == 0) return 0;
   SQLite::Statement row(
       db,
       "SELECT COUNT(*) FILTER (WHERE i.kind = 3 AND NOT live), COUNT(*) FILTER (WHERE i.kind = 2"
       " AND live) FROM (SELECT i.kind, EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id AND"
       " a.settled = 0) AS live FROM items i WHERE i.run_id = ? AND i.ending = 0 AND NOT (? AND"
       " i.asked_by <> '')) i");
-  bind_all(row, of.run, of.measures_again ? 1 : 0);
+  bind_all(row, in.all.run, in.all.measures_again ? 1 : 0);
   row.executeStep();
-  const auto waiting = integer(row, 0) + of.evaluations * (integer(row, 1) + more);
-  return waiting > of.budget / of.each_evaluation ? of.budget : waiting * of.each_evaluation;
+  const auto waiting = integer(row, 0) + in.all.evaluations * (integer(row, 1) + more);
+  return waiting > in.budget / each ? in.budget : waiting * each;
 }
 
 /// The same for evaluations of what the lineage bore, and of what its next iteration would bear.
-/// No more than `most`.
-std::int64_t kept_in_lineage(SQLite::Database& db, const purse& of, std::int64_t most) {
-  if (of.each_evaluation == 0) return 0;
+/// No more than its budget.
+std::int64_t kept_in_lineage(SQLite::Database& db, const counted& in) {
+  const auto each = in.each_evaluation();
+  if (each == 0) return 0;
   SQLite::Statement row(
       db,
       "SELECT COUNT(*) FROM items i WHERE i.lineage_id = ? AND i.ending = 0 AND i.kind = 3 AND NOT"
       " EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id AND a.settled = 0)");
-  bind_all(row, of.lineage);
+  bind_all(row, in.all.lineage);
   row.executeStep();
-  const auto waiting = integer(row, 0) + of.evaluations;
-  return waiting > most / of.each_evaluation ? most : waiting * of.each_evaluation;
+  const auto waiting = integer(row, 0) + in.all.evaluations;
+  return waiting > in.lineage_budget / each ? in.lineage_budget : waiting * each;
 }
 
 /// And of all runs. What a run keeps for them is no more than its budget.
-std::int64_t kept_in_fleet(SQLite::Database& db) {
+std::int64_t kept_in_fleet(SQLite::Database& db, unit of) {
+  const auto budget = "r." + column("budget", of);
+  const auto each = "r." + column("evaluation_budget", of);
   SQLite::Statement row(
       db,
-      "SELECT COALESCE(SUM(MIN(kept, budget)), 0) FROM (SELECT r.budget_nanousd AS budget, SUM(CASE"
-      " WHEN i.kind = 3 AND NOT live THEN r.evaluation_budget_nanousd WHEN i.kind = 2 AND live THEN"
-      " r.evaluation_budget_nanousd * r.evaluations ELSE 0 END) AS kept FROM (SELECT x.kind,"
-      " x.run_id, EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = x.id AND a.settled = 0) AS"
-      " live FROM items x WHERE x.ending = 0) i JOIN runs r ON r.id = i.run_id WHERE"
-      " r.evaluation_budget_nanousd > 0 GROUP BY r.id)");
+      "SELECT COALESCE(SUM(CASE WHEN budget > 0 THEN MIN(kept, budget) ELSE kept END), 0) FROM"
+      " (SELECT " +
+          budget + " AS budget, (CASE WHEN " + each + " > 0 THEN " + each + " ELSE " +
+          std::to_string(untold_evaluation[of]) +
+          " END) * SUM(CASE WHEN i.kind = 3 AND NOT live THEN 1 WHEN i.kind = 2 AND live THEN"
+          " r.evaluations ELSE 0 END) AS kept FROM (SELECT x.kind, x.run_id, EXISTS (SELECT 1 FROM"
+          " attempts a WHERE a.item_id = x.id AND a.settled = 0) AS live FROM items x WHERE"
+          " x.ending = 0) i JOIN runs r ON r.id = i.run_id WHERE r.evaluation_budget_nanousd > 0"
+          " GROUP BY r.id)");
   row.executeStep();
   return integer(row, 0);
 }
 
-/// How many lineages an iteration of which may hold money next: of one run, or, where it is empty,
-/// of all.
+/// How many lineages an iteration of which may hold something next: of one run, or, where it is
+/// empty, of all.
 std::int64_t waiting_lineages(SQLite::Database& db, const std::string& run) {
   SQLite::Statement waiting(
       db,
@@ -82,201 +132,233 @@ std::int64_t waiting_lineages(SQLite::Database& db, const std::string& run) {
 }
 
 /// What the next lease of an iteration may hold of what is free: a share that leaves room for the
-/// other lineages and shrinks towards the end. At least 1 where `free` is no less than `shares`.
-std::int64_t next_slice(std::int64_t free, std::int64_t shares, std::int64_t limit) {
-  const auto slice = std::max(free / (2 * shares), std::min(free / shares, smallest_slice_nanousd));
-  return limit > 0 ? std::min(slice, limit) : slice;
+/// other lineages and shrinks towards the end. At least 1 where something is free.
+std::int64_t next_slice(std::int64_t free, std::int64_t shares, std::int64_t smallest) {
+  const auto share = std::clamp<std::int64_t>(free / shares, free > 0 ? 1 : 0, smallest);
+  return std::max(free / (2 * shares), share);
 }
 
-/// Money that is held now and may come free.
+/// What is held now and may come free.
 error held_now(const std::string& what) {
   return {error_code::permission_denied, what};
 }
 
-std::string usd(std::int64_t amount) {
-  return format_usd(std::max<std::int64_t>(0, amount));
-}
-
-// How each of them is raised, for people.
-std::string to_raise_lineage(const purse& of) {
-  return ": raise it with `germline budget " + of.lineage + " USD`, then `germline resume " +
-         of.lineage + "`";
-}
-constexpr const char* to_raise_fleet = "raise it with `germline budget --fleet USD`";
-
-std::string fleet_words(const fleet_purse& fleet) {
-  return "the fleet's budget of " + usd(fleet.budget.value_or(0)) + (fleet.per_day ? " a day" : "");
+std::string fleet_words(const counted& in, const fleet_purse& fleet) {
+  return "the fleet's " + in.budget_of(fleet.budget.value_or(0)) + (fleet.per_day ? " a day" : "");
 }
 
 /// That the fleet has no room for what needs `asked` of it, and keeps `kept` for others; none where
 /// it has.
-std::optional<error> no_room_in_fleet(const fleet_purse& fleet, std::int64_t asked,
-                                      std::int64_t kept) {
+std::optional<error> no_room_in_fleet(const counted& in, const fleet_purse& fleet,
+                                      std::int64_t asked, std::int64_t kept) {
   if (!fleet.budget) return std::nullopt;
   const auto left = *fleet.budget - fleet.spent;
   if (asked <= left - fleet.held - kept) return std::nullopt;
-  const auto needs = asked > 1 ? "; what is next needs " + usd(asked) : std::string();
+  const auto its = fleet_words(in, fleet);
+  const auto needs = asked > 1 ? "; what is next needs " + in.words(asked) : std::string();
   if (asked <= left) {
-    return held_now("other attempts, or evaluations, to end: " + fleet_words(fleet) + " has " +
-                    usd(left) + " left, which they hold or is kept for them" + needs + "; " +
-                    to_raise_fleet);
+    return held_now("other attempts, or evaluations, to end: " + its + " has " + in.words(left) +
+                    " left, which they hold or is kept for them" + needs + "; " +
+                    in.to_raise_fleet());
   }
   const auto is_spent =
-      fleet_words(fleet) + (left > 0 ? " has " + usd(left) + " left" : " is spent") + needs + ": ";
+      its + (left > 0 ? " has " + in.words(left) + " left" : " is spent") + needs + ": ";
   if (fleet.per_day && asked <= *fleet.budget) {
-    return held_now("the next day, 00:00 UTC: " + is_spent + to_raise_fleet);
+    return held_now("the next day, 00:00 UTC: " + is_spent + in.to_raise_fleet());
   }
-  if (fleet.per_day) return held_now("more money a day: " + is_spent + to_raise_fleet);
+  if (fleet.per_day) {
+    const std::string more = in.of == unit::money    ? "more money a day: "
+                             : in.of == unit::tokens ? "more tokens a day: "
+                                                     : "more requests a day: ";
+    return held_now(more + is_spent + in.to_raise_fleet());
+  }
   return error(error_code::resource_exhausted,
-               is_spent + to_raise_fleet + ", then `germline resume` the lineages");
+               is_spent + in.to_raise_fleet() + ", then `germline resume` the lineages");
 }
 
-result<std::int64_t> reserve_evaluation(SQLite::Database& db, const purse& of,
-                                        std::int64_t now_ms) {
-  const auto costs = "an evaluation may cost " + format_usd(of.each_evaluation) + ", and of ";
-  const auto each = costs + format_usd(of.budget) + " the run has ";
-  if (of.left() < of.each_evaluation) {
-    return error(error_code::resource_exhausted, each + usd(of.left()) + " left");
-  }
-  const auto kept = of.measures_again ? kept_for_evaluations(db, of, 0) : 0;
-  const auto free = std::max<std::int64_t>(0, of.left() - held_by_run(db, of.run) - kept);
-  if (free < of.each_evaluation) {
-    const auto whom = of.measures_again ? "other attempts, or evaluations," : "other attempts";
-    return held_now(std::string(whom) + " to end: " + each + format_usd(free) +
-                    " that they do not hold" +
-                    (of.measures_again ? ", or that is not kept for them" : ""));
-  }
-  if (of.lineage_budget > 0) {
-    const auto left = of.lineage_budget - of.lineage_spent;
-    const auto words = costs + format_usd(of.lineage_budget) + " the lineage has ";
-    if (left < of.each_evaluation) {
-      return error(error_code::resource_exhausted,
-                   words + usd(left) + " left" + to_raise_lineage(of));
+result<void> check_evaluation(SQLite::Database& db, const counted& in, std::int64_t now_ms) {
+  const auto asked = in.each_evaluation();
+  const auto takes = in.of == unit::money ? "cost " : "take ";
+  const auto costs = "an evaluation may " + (takes + in.words(asked)) + ", and of ";
+  if (in.budget > 0) {
+    const auto each = costs + in.words(in.budget) + " the run has ";
+    if (in.left < asked) {
+      return error(error_code::resource_exhausted, each + in.words(in.left) + " left");
     }
-    const auto loose = left - held_by_lineage(db, of.lineage);
-    if (loose < of.each_evaluation) {
-      return held_now("the lineage's other attempts to end: " + words + usd(loose) +
+    const bool again = in.all.measures_again;
+    const auto kept = again ? kept_for_evaluations(db, in, 0) : 0;
+    const auto free =
+        std::max<std::int64_t>(0, in.left - held_by_run(db, in.all.run, in.of) - kept);
+    if (free < asked) {
+      const auto* whom = again ? "other attempts, or evaluations," : "other attempts";
+      return held_now(std::string(whom) + " to end: " + each + in.words(free) +
+                      " that they do not hold" + (again ? ", or that is not kept for them" : ""));
+    }
+  }
+  if (in.lineage_budget > 0) {
+    const auto words = costs + in.words(in.lineage_budget) + " the lineage has ";
+    if (in.lineage_left < asked) {
+      return error(error_code::resource_exhausted,
+                   words + in.words(in.lineage_left) + " left" + in.to_raise_lineage());
+    }
+    const auto loose = in.lineage_left - held_by_lineage(db, in.all.lineage, in.of);
+    if (loose < asked) {
+      return held_now("the lineage's other attempts to end: " + words + in.words(loose) +
                       " that they do not hold");
     }
   }
-  GERMLINE_TRY(check_fleet(db, of.each_evaluation, now_ms));
-  return of.each_evaluation;
+  if (auto why = no_room_in_fleet(in, read_fleet_purse(db, in.of, now_ms), asked, 0)) return *why;
+  return {};
 }
 
 /// Of what the lineage itself has; `least` is what an iteration holds at least.
-result<std::int64_t> free_in_lineage(SQLite::Database& db, const purse& of, std::int64_t least) {
-  const auto left = of.lineage_budget - of.lineage_spent;
-  const auto kept = kept_in_lineage(db, of, of.lineage_budget);
-  const auto free = left - held_by_lineage(db, of.lineage) - kept;
+result<std::int64_t> free_in_lineage(SQLite::Database& db, const counted& in, std::int64_t least) {
+  const auto kept = kept_in_lineage(db, in);
+  const auto free = in.lineage_left - held_by_lineage(db, in.all.lineage, in.of) - kept;
   if (free >= least) return free;
-  const auto words = "the lineage's budget of " + usd(of.lineage_budget);
-  if (left - of.evaluations * of.each_evaluation >= least) {
-    return held_now("other attempts, or evaluations, to end: what is left of " + words +
-                    " is held by them or kept for them");
+  if (in.lineage_left - in.to_measure() >= least) {
+    return held_now("other attempts, or evaluations, to end: what is left of " +
+                    in.lineage_words() + " is held by them or kept for them");
   }
-  const auto why = of.each_evaluation > 0
-                       ? words +
+  const auto why = in.each_evaluation() > 0
+                       ? in.lineage_words() +
                              " does not cover an iteration and the evaluations of what it "
                              "would bear"
-                       : words + " is spent";
-  return error(error_code::resource_exhausted, why + to_raise_lineage(of));
+                       : in.lineage_words() + " is spent";
+  return error(error_code::resource_exhausted, why + in.to_raise_lineage());
+}
+
+/// The same of what the run has.
+result<std::int64_t> free_in_run(SQLite::Database& db, const counted& in, std::int64_t least) {
+  const auto free = in.left - held_by_run(db, in.all.run, in.of) - kept_for_evaluations(db, in, 1);
+  if (free >= least) return free;
+  if (in.left - in.to_measure() >= least) {
+    return held_now("other attempts, or evaluations, to end: what is left of " + in.run_words() +
+                    " is held by them or kept for them");
+  }
+  const auto why = in.each_evaluation() > 0
+                       ? " does not cover an iteration and the evaluations of what it would bear"
+                       : " is spent";
+  return error(error_code::resource_exhausted, in.run_words() + why + ": " +
+                                                   in.to_raise(in.all.run) +
+                                                   ", then `germline resume` the lineage");
 }
 
 /// What bounds a slice most: its budget, and when it may have more.
 struct narrowest {
-  std::int64_t slice = 0;
-  std::string whose;
+  unit of = unit::money;
+  std::optional<std::int64_t> most;  // none: nothing does
+  std::string whose;                 // empty: no budget, but the iteration's own limits
   std::string to_raise;
   bool is_held = false;    // by others, in part
   std::string comes_with;  // a time at which there is more; empty: none
+
+  void narrow(narrowest other) {
+    if (!most || *other.most < *most) *this = std::move(other);
+  }
 };
 
 /// That the slice covers no request of the lineage's agent: its last iteration held no less, and
 /// could not ask for anything. Others would end so, one after the other, for good.
-std::optional<error> too_little(SQLite::Database& db, const purse& of, const narrowest& least_of) {
-  const bool by_limits = of.each_iteration > 0 && least_of.slice >= of.each_iteration;
-  if (!of.agents_ask || by_limits) return std::nullopt;
-  SQLite::Statement last(db,
-                         "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0,"
-                         " a.reserved_nanousd FROM items i JOIN attempts a ON a.item_id = i.id AND"
-                         " a.state = 3 WHERE i.lineage_id = ? AND i.kind = 2 AND i.ending <> 0"
-                         " ORDER BY i.rowid DESC LIMIT 1");
+std::optional<error> too_little(SQLite::Database& db, const purse& of,
+                                const std::vector<narrowest>& bounds) {
+  if (!of.agents_ask) return std::nullopt;
+  SQLite::Statement last(
+      db,
+      "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0 AND a.cost_requests = 0,"
+      " a.reserved_nanousd, a.reserved_tokens, a.reserved_requests FROM items i JOIN attempts a ON"
+      " a.item_id = i.id AND a.state = 3 WHERE i.lineage_id = ? AND i.kind = 2 AND i.ending <> 0"
+      " ORDER BY i.rowid DESC LIMIT 1");
   bind_all(last, of.lineage);
   if (!last.executeStep() || integer(last, 0) == 0) return std::nullopt;
-  if (least_of.slice > integer(last, 1)) return std::nullopt;
-  const auto why = "of " + least_of.whose + " an iteration would have " + usd(least_of.slice) +
-                   ", and with " + usd(integer(last, 1)) +
-                   " the last one could not ask its model for anything; " + least_of.to_raise;
-  if (least_of.is_held) return held_now("other attempts to end: " + why);
-  if (!least_of.comes_with.empty()) return held_now(least_of.comes_with + ": " + why);
+  // Whichever unit it was that kept it: with more of one it may go on.
+  const auto held_of = [](unit each) { return 1 + static_cast<int>(each); };
+  for (const auto each : all_units) {
+    const int held = held_of(each);
+    if (last.isColumnNull(held)) continue;
+    const auto now = std::ranges::find(bounds, each, &narrowest::of);
+    if (now == bounds.end() || *now->most > integer(last, held)) return std::nullopt;
+  }
+  std::string why;
+  std::string comes_with;
+  bool is_held = false;
+  for (const auto& each : bounds) {
+    const int held = held_of(each.of);
+    if (each.whose.empty() || last.isColumnNull(held)) continue;
+    why += (why.empty() ? "of " : "; of ") + each.whose + " an iteration would have " +
+           format_amount(each.of, *each.most) + ", and with " +
+           format_amount(each.of, integer(last, held)) +
+           " the last one could not ask its model for anything; " + each.to_raise;
+    is_held = is_held || each.is_held;
+    if (comes_with.empty()) comes_with = each.comes_with;
+  }
+  if (why.empty()) return std::nullopt;
+  if (is_held) return held_now("other attempts to end: " + why);
+  if (!comes_with.empty()) return held_now(comes_with + ": " + why);
   return error(error_code::resource_exhausted, why + ", then `germline resume` the lineage");
 }
 
-result<std::int64_t> reserve_iteration(SQLite::Database& db, const purse& of, std::int64_t now_ms) {
-  const std::int64_t least = of.agents_ask ? waiting_lineages(db, of.run) : 0;
-  const std::int64_t free = of.left() - held_by_run(db, of.run) - kept_for_evaluations(db, of, 1);
-  if (free < least) {
-    const bool may_come_free = of.left() - of.evaluations * of.each_evaluation >= least;
-    if (may_come_free) {
-      return held_now(
-          "other attempts, or evaluations, to end: what is left of the run's budget is "
-          "held by them or kept for them");
-    }
-    const std::string why =
-        of.each_evaluation > 0
-            ? "the run's budget does not cover an iteration and the evaluations of what it "
-              "would bear"
-            : "the run's budget is spent";
-    return error(error_code::resource_exhausted, why + ": raise it with `germline budget " +
-                                                     of.run +
-                                                     " USD`, then `germline resume` the lineage");
+result<narrowest> bound_iteration(SQLite::Database& db, const counted& in, std::int64_t now_ms) {
+  const std::int64_t least = in.all.agents_ask ? 1 : 0;
+  const auto smallest = smallest_slice[in.of];
+  narrowest out{in.of, {}, "", "", false, ""};
+  if (in.each_iteration > 0) out.most = in.each_iteration;
+  if (in.budget > 0) {
+    // A nano-dollar is nothing, nor is a token: where not even that is left for each lineage, it is
+    // the end. A request is something.
+    const auto shares = waiting_lineages(db, in.all.run);
+    const auto each = in.of == unit::requests ? 1 : shares;
+    GERMLINE_TRY_ASSIGN(const auto free, free_in_run(db, in, least * each));
+    const auto share = next_slice(free, shares, smallest);
+    out.narrow({in.of, share, in.run_words(), in.to_raise(in.all.run),
+                held_by_run(db, in.all.run, in.of) > 0, ""});
   }
-  const std::int64_t own_least = of.agents_ask ? 1 : 0;
-  narrowest least_of{of.agents_ask ? next_slice(free, least, of.each_iteration) : 0,
-                     "the run's budget", "raise it with `germline budget " + of.run + " USD`",
-                     held_by_run(db, of.run) > 0, ""};
-  if (of.lineage_budget > 0) {
-    GERMLINE_TRY_ASSIGN(const auto own, free_in_lineage(db, of, own_least));
-    if (own < least_of.slice) {
-      least_of = {own, "the lineage's budget",
-                  "raise it with `germline budget " + of.lineage + " USD`",
-                  held_by_lineage(db, of.lineage) > 0, ""};
-    }
+  if (in.lineage_budget > 0) {
+    GERMLINE_TRY_ASSIGN(const auto own, free_in_lineage(db, in, least));
+    const auto whose = "the lineage's " + std::string(budget_word(in.of));
+    out.narrow({in.of, own, whose, in.to_raise(in.all.lineage),
+                held_by_lineage(db, in.all.lineage, in.of) > 0, ""});
   }
-  const auto fleet = read_fleet_purse(db, now_ms);
+  const auto fleet = read_fleet_purse(db, in.of, now_ms);
   if (fleet.budget) {
     // What it would bear is to be measured, as what others bore and would bear.
-    const auto kept = kept_in_fleet(db);
-    const auto to_measure = of.evaluations * of.each_evaluation;
-    if (auto why = no_room_in_fleet(fleet, own_least + to_measure, kept)) return *why;
-    const auto in_all = *fleet.budget - fleet.spent - fleet.held - kept - to_measure;
-    const auto share =
-        std::max<std::int64_t>(own_least, next_slice(in_all, waiting_lineages(db, ""), 0));
-    if (share < least_of.slice) {
-      least_of = {share, fleet_words(fleet), to_raise_fleet, fleet.held > 0,
-                  fleet.per_day ? "the next day, 00:00 UTC" : ""};
-    }
+    const auto kept = kept_in_fleet(db, in.of);
+    if (auto why = no_room_in_fleet(in, fleet, least + in.to_measure(), kept)) return *why;
+    const auto in_all = *fleet.budget - fleet.spent - fleet.held - kept - in.to_measure();
+    const auto share = next_slice(in_all, waiting_lineages(db, ""), smallest);
+    out.narrow({in.of, share, fleet_words(in, fleet), in.to_raise_fleet(), fleet.held > 0,
+                fleet.per_day ? "the next day, 00:00 UTC" : ""});
   }
-  if (auto why = too_little(db, of, least_of)) return *why;
-  return least_of.slice;
+  if (!in.all.agents_ask) out.most = 0;
+  return out;
+}
+
+/// Whether somebody has a budget of it. Money is always bounded.
+bool is_bounded(SQLite::Database& db, const counted& in, std::int64_t now_ms) {
+  return in.of == unit::money || in.budget > 0 || in.lineage_budget > 0 ||
+         read_fleet_purse(db, in.of, now_ms).budget.has_value();
 }
 
 }  // namespace
 
-std::int64_t held_by_run(SQLite::Database& db, const std::string& run) {
-  return held_where(db, "i.run_id", run);
-}
-std::int64_t held_by_lineage(SQLite::Database& db, const std::string& lineage) {
-  return held_where(db, "i.lineage_id", lineage);
+std::string column(const std::string& begins, unit of) {
+  return begins + (of == unit::money ? "_nanousd" : of == unit::tokens ? "_tokens" : "_requests");
 }
 
-fleet_purse read_fleet_purse(SQLite::Database& db, std::int64_t now_ms) {
+std::int64_t held_by_run(SQLite::Database& db, const std::string& run, unit of) {
+  return held_where(db, "i.run_id", run, of);
+}
+std::int64_t held_by_lineage(SQLite::Database& db, const std::string& lineage, unit of) {
+  return held_where(db, "i.lineage_id", lineage, of);
+}
+
+fleet_purse read_fleet_purse(SQLite::Database& db, unit of, std::int64_t now_ms) {
   fleet_purse out;
-  SQLite::Statement row(
-      db,
-      "SELECT budget_nanousd, per_day, (SELECT COALESCE(SUM(spent_nanousd), 0) FROM fleet_days),"
-      " (SELECT COALESCE(SUM(spent_nanousd), 0) FROM fleet_days WHERE day = ?),"
-      " (SELECT COALESCE(SUM(reserved_nanousd), 0) FROM attempts WHERE settled = 0) FROM fleet");
+  const auto spent = "(SELECT COALESCE(SUM(" + column("spent", of) + "), 0) FROM fleet_days";
+  SQLite::Statement row(db, "SELECT " + column("budget", of) + ", " + column("per_day", of) + ", " +
+                                spent + "), " + spent + " WHERE day = ?), (SELECT COALESCE(SUM(" +
+                                column("reserved", of) +
+                                "), 0) FROM attempts WHERE settled = 0) FROM fleet");
   bind_all(row, now_ms / day_ms);
   row.executeStep();
   if (!row.isColumnNull(0)) out.budget = integer(row, 0);
@@ -287,21 +369,49 @@ fleet_purse read_fleet_purse(SQLite::Database& db, std::int64_t now_ms) {
   return out;
 }
 
-result<void> check_fleet(SQLite::Database& db, std::int64_t asked, std::int64_t now_ms) {
-  if (asked == 0) return {};
-  if (auto why = no_room_in_fleet(read_fleet_purse(db, now_ms), asked, 0)) return *why;
-  return {};
+result<slice> reserve(SQLite::Database& db, v1::WorkKind kind, const purse& of,
+                      std::int64_t now_ms) {
+  slice out{0, {}, {}};
+  if (of.budget.money == 0) return out;
+  const bool evaluates = kind == v1::WORK_KIND_EVALUATE && of.each_evaluation.money > 0;
+  const bool iterates =
+      kind == v1::WORK_KIND_ITERATE && (of.agents_ask || of.each_evaluation.money > 0);
+  if (!evaluates && !iterates) return out;
+  std::vector<narrowest> bounds;
+  for (const auto each : all_units) {
+    const counted in{of, each};
+    if (!is_bounded(db, in, now_ms)) {
+      // What was said of an evaluation holds for all alike, so that their scores can be compared.
+      if (evaluates && of.each_evaluation[each] > 0) out[each] = of.each_evaluation[each];
+      continue;
+    }
+    if (evaluates) {
+      GERMLINE_TRY(check_evaluation(db, in, now_ms));
+      out[each] = in.each_evaluation();
+      continue;
+    }
+    GERMLINE_TRY_ASSIGN(auto bound, bound_iteration(db, in, now_ms));
+    out[each] = bound.most.value_or(0);
+    bounds.push_back(std::move(bound));
+  }
+  if (iterates) {
+    if (auto why = too_little(db, of, bounds)) return *why;
+  }
+  return out;
 }
 
-result<std::int64_t> reserve(SQLite::Database& db, v1::WorkKind kind, const purse& of,
-                             std::int64_t now_ms) {
-  if (of.budget == 0) return 0;
-  if (kind == v1::WORK_KIND_EVALUATE && of.each_evaluation > 0) {
-    return reserve_evaluation(db, of, now_ms);
+result<slice> reserve_again(SQLite::Database& db, const slice& then, const purse& of,
+                            std::int64_t now_ms) {
+  auto out = then;
+  for (const auto each : all_units) {
+    const counted in{of, each};
+    const auto fleet = read_fleet_purse(db, each, now_ms);
+    if (!out[each] && fleet.budget) out[each] = in.each_iteration;
+    const auto asked = out[each].value_or(0);
+    if (asked == 0) continue;
+    if (auto why = no_room_in_fleet(in, fleet, asked, 0)) return *why;
   }
-  const bool spends = of.agents_ask || of.each_evaluation > 0;
-  if (kind != v1::WORK_KIND_ITERATE || !spends) return 0;
-  return reserve_iteration(db, of, now_ms);
+  return out;
 }
 
 }  // namespace germline

@@ -28,7 +28,9 @@ inline constexpr const char* select_run =
     " created_ms, found_state, found_details, required_tags, folder, fitness_direction,"
     " random_seed, strategy, policy, priority, weight,"
     " inspirations, models, model_choice, evaluation_budget_nanousd, held_out_id,"
-    " held_out_files, held_out_bytes, replay_of, replay_answers, lineage_budget_nanousd FROM runs";
+    " held_out_files, held_out_bytes, replay_of, replay_answers, lineage_budget_nanousd,"
+    " budget_tokens, budget_requests, lineage_budget_tokens, lineage_budget_requests,"
+    " evaluation_budget_tokens, evaluation_budget_requests, spent_tokens, spent_requests FROM runs";
 inline constexpr const char* select_lineage =
     "SELECT id, run_id, state, pause_reason, details, head_generation, head_commit, depth,"
     " iterations_done, max_iterations, spent_nanousd, live_item, COALESCE((SELECT at_ms FROM"
@@ -52,8 +54,10 @@ inline constexpr const char* select_lineage =
     // The first change of a fork is its beginning; of another it is its founding.
     " COALESCE(CASE WHEN forked_from <> '' THEN (SELECT MIN(at_ms) FROM lineage_changes c WHERE"
     " c.lineage_id = lineages.id) END, (SELECT created_ms FROM runs r WHERE r.id = run_id)),"
-    " COALESCE(budget_nanousd, (SELECT lineage_budget_nanousd FROM runs r WHERE r.id = run_id))"
-    " FROM lineages";
+    " COALESCE(budget_nanousd, (SELECT lineage_budget_nanousd FROM runs r WHERE r.id = run_id)),"
+    " COALESCE(budget_tokens, (SELECT lineage_budget_tokens FROM runs r WHERE r.id = run_id)),"
+    " COALESCE(budget_requests, (SELECT lineage_budget_requests FROM runs r WHERE r.id = run_id)),"
+    " spent_tokens, spent_requests FROM lineages";
 inline constexpr const char* select_generation =
     "SELECT g.id, g.lineage_id, p.parent_id, g.depth, g.number, g.commit_id, g.source_id,"
     " g.artefact_id, g.born_ms, g.born_of_item, g.barred, i.source_bytes, i.context_bytes,"
@@ -224,6 +228,10 @@ struct record_reader::impl {
     }
     info.set_created_ms(rows::integer(row, 16));
     info.set_budget_nanousd(rows::integer(row, 17));
+    info.set_budget_tokens(rows::integer(row, 18));
+    info.set_budget_requests(rows::integer(row, 19));
+    info.set_spent_tokens(rows::integer(row, 20));
+    info.set_spent_requests(rows::integer(row, 21));
     const std::string live = rows::text(row, 11);
     if (!live.empty()) {
       SQLite::Statement item(db, std::string(rows::select_item) + " WHERE id=?");
@@ -362,6 +370,14 @@ struct record_reader::impl {
     info.set_model_choice(rows::text(row, 21));
     info.set_evaluation_budget_nanousd(rows::integer(row, 22));
     info.set_lineage_budget_nanousd(rows::integer(row, 28));
+    info.set_budget_tokens(rows::integer(row, 29));
+    info.set_budget_requests(rows::integer(row, 30));
+    info.set_lineage_budget_tokens(rows::integer(row, 31));
+    info.set_lineage_budget_requests(rows::integer(row, 32));
+    info.set_evaluation_budget_tokens(rows::integer(row, 33));
+    info.set_evaluation_budget_requests(rows::integer(row, 34));
+    info.set_spent_tokens(rows::integer(row, 35));
+    info.set_spent_requests(rows::integer(row, 36));
     info.set_replay_of(rows::text(row, 26));
     info.set_replay_answers(static_cast<v1::ReplayAnswers>(rows::integer(row, 27)));
     if (auto held_out = rows::text(row, 23); !held_out.empty()) {

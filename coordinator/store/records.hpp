@@ -2,11 +2,13 @@
 // the wire and not actors. Messages hold them by value.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/amount.hpp"
 #include "common/artefact/held_out.hpp"
 #include "common/ids.hpp"
 #include "coordinator/dispatch/dispatch_state.hpp"
@@ -47,10 +49,10 @@ struct replayed_lineage {
   std::int64_t last_number = 0;
 };
 
-/// What may be spent, in nano-dollars.
+/// What may be spent of a unit.
 struct spending_limit {
-  std::optional<std::int64_t> nanousd;  // none: there is no limit
-  bool per_day = false;                 // of each day, UTC; of the whole coordinator alone
+  std::optional<std::int64_t> most;  // none: there is no limit
+  bool per_day = false;              // of each day, UTC; of the whole coordinator alone
 };
 
 /// A person changes what may be spent from the next lease on: by a run, a lineage, or, where both
@@ -58,15 +60,34 @@ struct spending_limit {
 struct budget_change {
   run_id run;
   lineage_id lineage;
-  spending_limit limit;
+  std::optional<spending_limit> money = std::nullopt;  // none: it stays as it is
   std::int64_t now_ms = 0;
+  std::optional<spending_limit> tokens = std::nullopt, requests = std::nullopt;
+
+  const std::optional<spending_limit>& of(unit what) const {
+    return what == unit::money ? money : what == unit::tokens ? tokens : requests;
+  }
 };
+
+/// No attempt costs a million dollars: what says so is wrong, and sums must not overflow.
+inline const amount most_of_an_attempt{1'000'000'000'000'000, 1'000'000'000'000, 1'000'000'000};
+
+/// What an attempt took, as its worker tells it.
+inline amount cost_of(const v1::Usage& used) {
+  const auto sane = [](std::int64_t count) {
+    return std::clamp<std::int64_t>(count, 0, most_of_an_attempt.tokens);
+  };
+  return {used.cost_nanousd(),
+          sane(used.input_tokens()) + sane(used.output_tokens()) + sane(used.cache_read_tokens()) +
+              sane(used.cache_write_tokens()),
+          used.requests()};
+}
 
 /// What the journals of a worker's gateway say that attempts came to.
 struct late_accounts {
   struct account {
     std::string attempt;
-    std::int64_t cost_nanousd = 0;
+    amount cost;
   };
   std::string worker;
   std::vector<account> accounts;
@@ -75,13 +96,13 @@ struct late_accounts {
 /// Of them, those of which nothing more need be said.
 struct late_accounts_taken {
   std::vector<std::string> attempts;
-  std::int64_t given_back_nanousd = 0;  // by what was charged too much
+  amount given_back;  // by what was charged too much
 };
 
 struct new_run {
   run_id id;
   std::string name, repository, branch, folder, seed_commit, genome_toml, model, goal;
-  std::int64_t budget_nanousd = 0;
+  amount budget;  // 0 of tokens and requests: no bound
   std::uint64_t random_seed = 0;
   std::int64_t max_iterations = 0;
   v1::IterationLimits limits;
@@ -94,14 +115,14 @@ struct new_run {
   dispatch::run_share share;
   std::vector<std::string> models;  // where there are several; `model` is the first
   std::string model_choice;         // as evolution/arms.hpp reads it; empty where there is one
-  std::int64_t evaluation_budget_nanousd = 0;  // of each, where candidates have a model; else 0
-  bool agents_ask = true;                      // iterations have the model
-  artefact::held_out held_out;                 // for evaluators alone
-  std::vector<foreign_generation> imports;     // the first that is tried first
-  run_id replay_of = {};                       // empty: it is no replay
+  amount evaluation_budget;         // of each, where candidates have a model; else 0
+  bool agents_ask = true;           // iterations have the model
+  artefact::held_out held_out;      // for evaluators alone
+  std::vector<foreign_generation> imports;  // the first that is tried first
+  run_id replay_of = {};                    // empty: it is no replay
   v1::ReplayAnswers replay_answers = v1::REPLAY_ANSWERS_UNSPECIFIED;
   std::vector<replayed_lineage> replayed = {};  // of a replay, as many as lineages
-  std::int64_t lineage_budget_nanousd = 0;      // of each lineage; 0: none of its own
+  amount lineage_budget;                        // of each lineage; 0: none of its own
 };
 
 /// What is not said stays as it is.
@@ -162,8 +183,8 @@ struct like_change {
 struct attempt_loss {
   attempt_id attempt;
   std::string why;
-  std::optional<std::int64_t> cost_nanousd;  // not known: the whole reservation is spent
-  bool excused = false;                      // it is no try of the item's
+  std::optional<amount> cost;  // not known: the whole reservation is spent
+  bool excused = false;        // it is no try of the item's
 };
 
 struct birth {

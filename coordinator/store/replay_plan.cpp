@@ -63,7 +63,9 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
         // What waits in a paused lineage nobody runs.
         " (i.kind <> 2 OR l.state = 1 OR EXISTS (SELECT 1 FROM attempts a WHERE a.item_id = i.id "
         "AND"
-        " a.state = 1))), f.source_bytes, f.context_bytes FROM"
+        " a.state = 1))), f.source_bytes, f.context_bytes,"
+        " r.budget_tokens, r.budget_requests, r.evaluation_budget_tokens,"
+        " r.evaluation_budget_requests FROM"
         " runs r JOIN items f ON f.run_id = r.id AND f.kind = 1 WHERE r.id=?");
     bind_all(row, id);
     if (!row.executeStep()) return rows::not_found(id);
@@ -90,7 +92,7 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
     out.genome_toml = text(row, 5);
     out.model = text(row, 6);
     out.goal = text(row, 7);
-    out.budget_nanousd = integer(row, 8);
+    out.budget = {integer(row, 8), integer(row, 31), integer(row, 32)};
     out.random_seed = static_cast<std::uint64_t>(integer(row, 9));
     out.limits.ParseFromString(sql::bytes(row, 10));
     out.required_tags = sql::lines(text(row, 11));
@@ -104,7 +106,7 @@ result<records::new_run> record_reader::run_again(const std::string& id) {
     out.share = {static_cast<int>(integer(row, 18)), static_cast<int>(integer(row, 19))};
     out.models = sql::lines(text(row, 20));
     out.model_choice = text(row, 21);
-    out.evaluation_budget_nanousd = integer(row, 22);
+    out.evaluation_budget = {integer(row, 22), integer(row, 33), integer(row, 34)};
     out.agents_ask = integer(row, 23) != 0;
     out.held_out = {text(row, 24), integer(row, 25), integer(row, 26)};
     out.seed_sizes = {integer(row, 29), integer(row, 30)};

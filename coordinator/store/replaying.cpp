@@ -263,7 +263,7 @@ std::optional<std::int64_t> number_to_measure(SQLite::Database& db, const std::s
   return integer(row, 0);
 }
 
-std::optional<std::int64_t> add_replay(SQLite::Database& db, v1::Lease& lease) {
+std::optional<slice> add_replay(SQLite::Database& db, v1::Lease& lease) {
   SQLite::Statement of(db,
                        "SELECT r.replay_of, r.replay_answers, i.replay_of FROM items i JOIN runs r"
                        " ON r.id = i.run_id WHERE i.id=?");
@@ -282,12 +282,17 @@ std::optional<std::int64_t> add_replay(SQLite::Database& db, v1::Lease& lease) {
     if (row.executeStep()) item = text(row, 0);
   }
   SQLite::Statement attempt(db,
-                            "SELECT id, reserved_nanousd FROM attempts WHERE item_id=? AND state=?"
-                            " ORDER BY fence DESC LIMIT 1");
+                            "SELECT id, reserved_nanousd, reserved_tokens, reserved_requests FROM"
+                            " attempts WHERE item_id=? AND state=? ORDER BY fence DESC LIMIT 1");
   bind_all(attempt, item, v1::ATTEMPT_STATE_FINISHED);
   if (!attempt.executeStep()) return std::nullopt;
   lease.set_replay_of(text(attempt, 0));
-  return integer(attempt, 1);
+  slice held;
+  for (const auto each : all_units) {
+    const int place = 1 + static_cast<int>(each);
+    if (!attempt.isColumnNull(place)) held[each] = integer(attempt, place);
+  }
+  return held;
 }
 
 }  // namespace germline

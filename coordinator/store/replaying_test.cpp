@@ -15,6 +15,7 @@ struct replaying : testing::fixture {
     run.agents_ask = true;
     run.random_seed = 9;
     run.limits.set_budget_nanousd(10);
+    run.budget.requests = 100;
     create(1'000);
     auto s = first_iteration();
     items.push_back(s.live);
@@ -102,6 +103,32 @@ struct replaying : testing::fixture {
 };
 
 }  // namespace
+
+TEST_CASE_FIXTURE(replaying,
+                  "an attempt holds what the recorded one held, and of the fleet alone") {
+  const auto other = again();
+  CHECK(other.budget == amount(1'000, 0, 100));
+  const auto founded = found_again(other);
+  const auto s = begin_again(founded, chosen(founded));
+  REQUIRE(record->set_budget({other.id, {}, {}, 1, {}, records::spending_limit{60}}));
+  auto given = lease(s.live, 1);
+  REQUIRE(given);
+  CHECK(given->limits().budget_nanousd() == 10);
+  CHECK(given->limits().max_requests() == 100);
+  CHECK(given->limits().max_tokens() == 0);
+  REQUIRE(record->lose({attempt, "gone", amount()}, 23));
+  // What it was not bounded in, and the fleet is, it holds as its limits have it.
+  REQUIRE(record->set_budget({{}, {}, {}, 1, records::spending_limit{20'000'000}}));
+  given = lease(s.live, 2);
+  REQUIRE(given);
+  CHECK(given->limits().max_tokens() == 11'000'000);
+  REQUIRE(record->lose({attempt, "gone", amount()}, 24));
+  REQUIRE(record->set_budget({{}, {}, {}, 1, {}, records::spending_limit{99}}));
+  const auto refused = lease(s.live, 3);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == error_code::resource_exhausted);
+  CHECK(refused.error().message().find("what is next needs 100 requests") != std::string::npos);
+}
 
 TEST_CASE_FIXTURE(replaying, "each iteration names the recorded one, its seed, and who answers") {
   const auto other = again();

@@ -283,10 +283,47 @@ ALTER TABLE runs ADD COLUMN lineage_budget_nanousd INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lineages ADD COLUMN budget_nanousd INTEGER;
 )sql";
 
+// Budgets of tokens and requests, beside those of money and named as they are; 0 and NULL mean what
+// they mean there, but that a run may have none: 0. Nothing is known of what was taken before.
+// reserved_tokens is NULL where there was no budget of them when the attempt was leased.
+constexpr const char* version_19 = R"sql(
+ALTER TABLE fleet ADD COLUMN budget_tokens INTEGER;
+ALTER TABLE fleet ADD COLUMN per_day_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fleet ADD COLUMN configured_tokens TEXT NOT NULL DEFAULT '';
+ALTER TABLE fleet ADD COLUMN budget_requests INTEGER;
+ALTER TABLE fleet ADD COLUMN per_day_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fleet ADD COLUMN configured_requests TEXT NOT NULL DEFAULT '';
+ALTER TABLE fleet RENAME COLUMN per_day TO per_day_nanousd;
+ALTER TABLE fleet RENAME COLUMN configured TO configured_nanousd;
+ALTER TABLE fleet_days ADD COLUMN spent_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fleet_days ADD COLUMN spent_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN budget_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN budget_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN lineage_budget_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN lineage_budget_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN evaluation_budget_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN evaluation_budget_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN spent_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN spent_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN budget_tokens INTEGER;
+ALTER TABLE lineages ADD COLUMN budget_requests INTEGER;
+ALTER TABLE lineages ADD COLUMN spent_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lineages ADD COLUMN spent_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN reserved_tokens INTEGER;
+ALTER TABLE attempts ADD COLUMN reserved_requests INTEGER;
+ALTER TABLE attempts ADD COLUMN cost_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN cost_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger RENAME COLUMN nanousd TO cost_nanousd;
+ALTER TABLE ledger ADD COLUMN cost_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN cost_requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN charged_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN charged_requests INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array migrations = {version_1,  version_2,  version_3,  version_4,  version_5,
                                    version_6,  version_7,  version_8,  version_9,  version_10,
                                    version_11, version_12, version_13, version_14, version_15,
-                                   version_16, version_17, version_18};
+                                   version_16, version_17, version_18, version_19};
 
 }  // namespace
 

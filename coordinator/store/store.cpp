@@ -76,7 +76,7 @@ void write_verdict(SQLite::Database& db, const records::verdict& judged,
   if (judged.attempt.empty()) return;
   exec(db, "UPDATE attempts SET state=?, ended_ms=? WHERE id=?", v1::ATTEMPT_STATE_FINISHED,
        judged.now_ms, judged.attempt.str());
-  book(db, judged.attempt.str(), judged.usage.cost_nanousd(), judged.now_ms);
+  book(db, judged.attempt.str(), records::cost_of(judged.usage), judged.now_ms);
 }
 
 /// The eldest generation of the run with that source, which has its scores or is to; empty: none.
@@ -125,7 +125,7 @@ bool write_birth(SQLite::Database& db, const records::birth& born, const std::st
 }
 
 v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
-                     const records::grant_request& request, std::int64_t slice) {
+                     const records::grant_request& request) {
   v1::Lease lease;
   lease.set_attempt_id(request.attempt.str());
   lease.set_item_id(request.item.str());
@@ -139,7 +139,6 @@ v1::Lease make_lease(SQLite::Database& db, SQLite::Statement& row,
   lease.set_seed_commit(text(row, 8));
   lease.set_folder(text(row, 9));
   lease.mutable_limits()->ParseFromString(sql::bytes(row, 10));
-  lease.mutable_limits()->set_budget_nanousd(slice);
   lease.set_model(text(row, 11));
   lease.set_goal(text(row, 12));
   // Evaluations of all generations have the same seeds, so that their scores can be compared. An
@@ -179,9 +178,53 @@ constexpr const char* select_for_lease =
     " i.kind = 2, i.model <> '' AND i.replay_of = '', r.evaluation_budget_nanousd, r.evaluations, "
     "r.agents_ask,"
     " r.held_out_id, r.policy, i.asked_by <> '',"
-    " COALESCE(l.budget_nanousd, r.lineage_budget_nanousd), COALESCE(l.spent_nanousd, 0)"
+    " COALESCE(l.budget_nanousd, r.lineage_budget_nanousd), COALESCE(l.spent_nanousd, 0),"
+    " r.budget_tokens, r.spent_tokens, r.evaluation_budget_tokens, COALESCE(l.budget_tokens,"
+    " r.lineage_budget_tokens), COALESCE(l.spent_tokens, 0), r.budget_requests, r.spent_requests,"
+    " r.evaluation_budget_requests, COALESCE(l.budget_requests, r.lineage_budget_requests),"
+    " COALESCE(l.spent_requests, 0)"
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
+
+/// What an iteration may take at most by its own limits, and by its gateway's where they do not
+/// say.
+amount most_by_limits(const v1::IterationLimits& limits) {
+  const auto or_else = [](std::int64_t said, std::int64_t other) {
+    return said > 0 ? said : other;
+  };
+  return {limits.budget_nanousd(),
+          default_max_input_tokens + or_else(limits.max_output_tokens(), default_max_output_tokens),
+          or_else(limits.max_requests(), default_max_requests)};
+}
+
+/// Of a row of select_for_lease.
+purse read_purse(SQLite::Statement& row) {
+  v1::IterationLimits limits;
+  limits.ParseFromString(sql::bytes(row, 10));
+  purse of;
+  of.budget = {integer(row, 15), integer(row, 32), integer(row, 37)};
+  of.spent = {integer(row, 16), integer(row, 33), integer(row, 38)};
+  of.each_iteration = most_by_limits(limits);
+  of.each_evaluation = {integer(row, 24), integer(row, 34), integer(row, 39)};
+  of.evaluations = integer(row, 25);
+  of.agents_ask = integer(row, 26) != 0;
+  of.measures_again = integer(row, 29) != 0;
+  of.run = text(row, 3);
+  of.lineage = text(row, 4);
+  of.lineage_budget = {integer(row, 30), integer(row, 35), integer(row, 40)};
+  of.lineage_spent = {integer(row, 31), integer(row, 36), integer(row, 41)};
+  return of;
+}
+
+/// Its slice is the least that its limits say.
+void limit(v1::Lease& lease, const slice& held) {
+  auto& limits = *lease.mutable_limits();
+  limits.set_budget_nanousd(held.money.value_or(0));
+  if (held.tokens) limits.set_max_tokens(*held.tokens);
+  if (held.requests) {
+    limits.set_max_requests(std::min(most_by_limits(limits).requests, *held.requests));
+  }
+}
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
                                     const std::string& value) {
@@ -227,17 +270,20 @@ result<void> store::create_run(const records::new_run& run) {
          " fitness_direction, evaluations, evaluation_key, strategy, policy, elite_evaluations,"
          " priority, weight, inspirations, models, model_choice, evaluation_budget_nanousd,"
          " agents_ask, held_out_id, held_out_files, held_out_bytes, replay_of, replay_answers,"
-         " lineage_budget_nanousd) VALUES "
-         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+         " lineage_budget_nanousd, budget_tokens, budget_requests, evaluation_budget_tokens,"
+         " evaluation_budget_requests, lineage_budget_tokens, lineage_budget_requests) VALUES "
+         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
          run.id.str(), run.name, run.repository, run.branch, run.folder, run.seed_commit,
-         run.genome_toml, run.model, run.budget_nanousd, run.goal, run.random_seed,
+         run.genome_toml, run.model, run.budget.money, run.goal, run.random_seed,
          run.max_iterations, sql::blob{run.limits.SerializeAsString()}, run.now_ms,
          join_tags(run.required_tags, "\n"), run.measured.direction, run.measured.evaluations,
          run.measured.key, run.measured.strategy, join_tags(run.measured.policy, "\n"),
          run.measured.elite_evaluations, run.share.priority, run.share.weight,
          run.measured.inspirations, join_tags(run.models, "\n"), run.model_choice,
-         run.evaluation_budget_nanousd, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
-         run.held_out.bytes, run.replay_of.str(), run.replay_answers, run.lineage_budget_nanousd);
+         run.evaluation_budget.money, run.agents_ask ? 1 : 0, run.held_out.id, run.held_out.files,
+         run.held_out.bytes, run.replay_of.str(), run.replay_answers, run.lineage_budget.money,
+         run.budget.tokens, run.budget.requests, run.evaluation_budget.tokens,
+         run.evaluation_budget.requests, run.lineage_budget.tokens, run.lineage_budget.requests);
     write_imports(db, run);
     int ordinal = 0;
     for (const auto& id : run.lineages) {
@@ -291,31 +337,25 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
     if (measures ? state == v1::LINEAGE_STATE_KILLED : state != v1::LINEAGE_STATE_ACTIVE) {
       return stale("the lineage is not active");
     }
-    v1::IterationLimits limits;
-    limits.ParseFromString(sql::bytes(row, 10));
-    const purse money{integer(row, 15),      integer(row, 16), limits.budget_nanousd(),
-                      integer(row, 24),      integer(row, 25), integer(row, 26) != 0,
-                      integer(row, 29) != 0, text(row, 3),     text(row, 4),
-                      integer(row, 30),      integer(row, 31)};
+    const auto of = read_purse(row);
     GERMLINE_TRY_ASSIGN(
-        auto slice, reserve(db, static_cast<v1::WorkKind>(integer(row, 2)), money, request.now_ms));
-    v1::Lease lease = make_lease(db, row, request, slice);
+        auto held, reserve(db, static_cast<v1::WorkKind>(integer(row, 2)), of, request.now_ms));
+    v1::Lease lease = make_lease(db, row, request);
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
     }
     add_given(db, lease);
-    if (const auto reserved = add_replay(db, lease)) {
-      slice = *reserved;
-      GERMLINE_TRY(check_fleet(db, slice, request.now_ms));
-      lease.mutable_limits()->set_budget_nanousd(slice);
+    if (const auto then = add_replay(db, lease)) {
+      GERMLINE_TRY_ASSIGN(held, reserve_again(db, *then, of, request.now_ms));
     }
+    limit(lease, held);
     add_siblings(db, sql::lines(text(row, 28)), lease);
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());
     exec(db,
-         "INSERT INTO attempts (id, item_id, fence, state, worker_id, leased_ms, reserved_nanousd)"
-         " VALUES (?,?,?,?,?,?,?)",
+         "INSERT INTO attempts (id, item_id, fence, state, worker_id, leased_ms, reserved_nanousd,"
+         " reserved_tokens, reserved_requests) VALUES (?,?,?,?,?,?,?,?,?)",
          request.attempt.str(), request.item.str(), request.fence, v1::ATTEMPT_STATE_LEASED,
-         request.worker, request.now_ms, slice);
+         request.worker, request.now_ms, held.money, held.tokens, held.requests);
     return lease;
   });
 }

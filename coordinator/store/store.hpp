@@ -23,8 +23,8 @@ class store {
 
   result<void> create_run(const records::new_run& run);
 
-  /// Records an attempt with a new fence and reserves its money. What is returned is complete but
-  /// for lease_ms. `resource_exhausted`: the run's budget leaves nothing to lease with.
+  /// Records an attempt with a new fence and reserves its slice. What is returned is complete but
+  /// for lease_ms. `resource_exhausted`: a budget leaves nothing to lease with.
   /// `failed_precondition`: the item has ended, or the fence is not newer than the last.
   /// `cancelled`: it is open, and nobody is to run it: what it starts from was killed, or its
   /// lineage drains.
@@ -98,10 +98,10 @@ class store {
   /// than a run or lineage has spent and holds, or no limit for a run. The coordinator's may be
   /// any.
   result<void> set_budget(const records::budget_change& change);
-  /// `text` is what was said at this start of what the whole coordinator may spend, as
+  /// `text` is what was said at this start of what the whole coordinator may spend of it, as
   /// parse_spending_limit reads it. It is set where it is not what was said at the start before:
   /// what a person has set since then stands. Empty: nothing was said.
-  result<void> configure_fleet_budget(const std::string& text, std::int64_t now_ms);
+  result<void> configure_fleet_budget(unit of, const std::string& text);
   /// As it is then.
   result<dispatch::run_share> set_share(const records::share_change& change);
 

@@ -38,7 +38,7 @@ struct fixture {
     run.name = "r";
     run.seed_commit = std::string(40, '1');
     run.genome_toml = "schema = 1\n";
-    run.budget_nanousd = budget;
+    run.budget.money = budget;
     run.found_item = item_id::make(time, random);
     for (int i = 0; i < lineages; ++i) run.lineages.push_back(lineage_id::make(time, random));
     REQUIRE(record->create_run(run));
@@ -96,6 +96,34 @@ struct fixture {
   records::new_run run;
   attempt_id attempt;
 };
+
+/// What version 19 brought is taken back.
+inline constexpr const char* back_to_18 =
+    "ALTER TABLE fleet DROP COLUMN budget_tokens; ALTER TABLE fleet DROP COLUMN per_day_tokens;"
+    "ALTER TABLE fleet DROP COLUMN configured_tokens;"
+    "ALTER TABLE fleet DROP COLUMN budget_requests; ALTER TABLE fleet DROP COLUMN per_day_requests;"
+    "ALTER TABLE fleet DROP COLUMN configured_requests;"
+    "ALTER TABLE fleet RENAME COLUMN per_day_nanousd TO per_day;"
+    "ALTER TABLE fleet RENAME COLUMN configured_nanousd TO configured;"
+    "ALTER TABLE fleet_days DROP COLUMN spent_tokens;"
+    "ALTER TABLE fleet_days DROP COLUMN spent_requests;"
+    "ALTER TABLE runs DROP COLUMN budget_tokens; ALTER TABLE runs DROP COLUMN budget_requests;"
+    "ALTER TABLE runs DROP COLUMN lineage_budget_tokens;"
+    "ALTER TABLE runs DROP COLUMN lineage_budget_requests;"
+    "ALTER TABLE runs DROP COLUMN evaluation_budget_tokens;"
+    "ALTER TABLE runs DROP COLUMN evaluation_budget_requests;"
+    "ALTER TABLE runs DROP COLUMN spent_tokens; ALTER TABLE runs DROP COLUMN spent_requests;"
+    "ALTER TABLE lineages DROP COLUMN budget_tokens;"
+    "ALTER TABLE lineages DROP COLUMN budget_requests;"
+    "ALTER TABLE lineages DROP COLUMN spent_tokens;"
+    "ALTER TABLE lineages DROP COLUMN spent_requests;"
+    "ALTER TABLE attempts DROP COLUMN reserved_tokens;"
+    "ALTER TABLE attempts DROP COLUMN reserved_requests;"
+    "ALTER TABLE attempts DROP COLUMN cost_tokens; ALTER TABLE attempts DROP COLUMN cost_requests;"
+    "ALTER TABLE ledger RENAME COLUMN cost_nanousd TO nanousd;"
+    "ALTER TABLE ledger DROP COLUMN cost_tokens; ALTER TABLE ledger DROP COLUMN cost_requests;"
+    "ALTER TABLE ledger DROP COLUMN charged_tokens;"
+    "ALTER TABLE ledger DROP COLUMN charged_requests; PRAGMA user_version = 18;";
 
 struct measured_fixture : fixture {
   /// A run whose generations are measured twice, with its first lineage at its first iteration.

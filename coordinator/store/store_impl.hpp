@@ -10,6 +10,7 @@
 
 #include "coordinator/evolution/run_policy.hpp"
 #include "coordinator/evolution/strategy.hpp"
+#include "coordinator/store/purse.hpp"
 #include "coordinator/store/sql.hpp"
 #include "coordinator/store/store.hpp"
 
@@ -62,8 +63,8 @@ void copy_again(SQLite::Database& db, const std::string& item, const std::string
 /// Of a replay's generation: the next evaluation that the one which it is again had, and it has
 /// not.
 std::optional<std::int64_t> number_to_measure(SQLite::Database& db, const std::string& generation);
-/// Of a replay: how models answer, and whose transcript does. What that one could have spent.
-std::optional<std::int64_t> add_replay(SQLite::Database& db, v1::Lease& lease);
+/// Of a replay: how models answer, and whose transcript does. What that one held.
+std::optional<slice> add_replay(SQLite::Database& db, v1::Lease& lease);
 
 /// Where the run's policy refuses near-duplicates: what a change is compared with.
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease);
@@ -73,7 +74,7 @@ evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
 
 /// Part of a transaction: books what an attempt cost, once, with its lineage, its run and the whole
 /// coordinator. Without `reported` its whole reservation is spent.
-void book(SQLite::Database& db, const std::string& attempt, std::optional<std::int64_t> reported,
+void book(SQLite::Database& db, const std::string& attempt, const std::optional<amount>& reported,
           std::int64_t now_ms);
 
 /// What a lineage's row has before it is written.

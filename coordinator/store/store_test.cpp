@@ -16,8 +16,9 @@ using namespace germline::testing;
 
 namespace {
 
-/// What versions 7 to 18 brought is taken back.
-constexpr const char* back_to_6 =
+/// What versions 7 to 19 brought is taken back.
+const std::string back_to_6 =
+    std::string(back_to_18) +
     "DROP TABLE fleet; DROP TABLE fleet_days; DROP INDEX ledger_unreconciled;"
     "ALTER TABLE ledger DROP COLUMN charged_nanousd; ALTER TABLE ledger DROP COLUMN corrected_ms;"
     "ALTER TABLE runs DROP COLUMN lineage_budget_nanousd;"

@@ -1,5 +1,6 @@
-// Money in equals money out: whatever dies, is lost, comes late or comes twice. A failure prints
-// its random seed: GERMLINE_FUZZ_SEED=N repeats it, GERMLINE_FUZZ_TIMES=50 does as many more.
+// Money in equals money out, and so with tokens and requests: whatever dies, is lost, comes late or
+// comes twice. A failure prints its random seed: GERMLINE_FUZZ_SEED=N repeats it,
+// GERMLINE_FUZZ_TIMES=50 does as many more.
 #include <doctest/doctest.h>
 
 #include "common/log.hpp"
@@ -47,7 +48,8 @@ TEST_CASE("money in equals money out: everything is charged what the upstream bi
       happened,
       {"lease", "lease refused", "request", "request refused", "died before a reserve",
        "tore a reserve", "died before a settle", "tore a settle", "gateway died", "worker died",
-       "lost", "lost, and told", "out of reach", "finished", "given back", "budget changed"});
+       "lost", "lost, and told", "out of reach", "finished", "given back", "budget changed",
+       "tokens and requests given back", "lease without tokens", "budget introduced"});
 }
 
 TEST_CASE("where journals are lost, an attempt is charged whole, and never less than was billed") {

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "common/assert.hpp"
+#include "coordinator/store/purse.hpp"
 
 namespace germline::tests {
 namespace {
@@ -19,6 +20,49 @@ std::string path_of(const std::string& disk, const std::string& attempt) {
   return disk + "/" + attempt + ".account";
 }
 
+void add(amount& to, const amount& more) {
+  for (const auto of : all_units) to[of] += more[of];
+}
+
+/// Of a purse in one unit.
+struct seen {
+  std::optional<std::int64_t> budget;
+  bool per_day = false;
+  std::int64_t spent = 0, spent_in_all = 0, held = 0;
+  bool passes() const { return budget && spent + held > *budget; }
+};
+seen look(const v1::Purse& purse, unit of) {
+  seen out;
+  if (of == unit::money) {
+    if (purse.has_budget_nanousd()) out.budget = purse.budget_nanousd();
+    out.per_day = purse.per_day();
+    out.spent = purse.spent_nanousd();
+    out.spent_in_all = purse.spent_in_all_nanousd();
+    out.held = purse.held_nanousd();
+    return out;
+  }
+  const auto& counted = of == unit::tokens ? purse.tokens() : purse.requests();
+  if (counted.has_budget()) out.budget = counted.budget();
+  return {out.budget, counted.per_day(), counted.spent(), counted.spent_in_all(), counted.held()};
+}
+
+amount amount_of(const worker::gateway_usage& used) {
+  return {used.cost_nanousd,
+          used.input_tokens + used.output_tokens + used.cache_read_tokens + used.cache_write_tokens,
+          used.requests};
+}
+
+v1::Usage to_proto(const worker::gateway_usage& used) {
+  v1::Usage usage;
+  usage.set_cost_nanousd(used.cost_nanousd);
+  usage.set_requests(used.requests);
+  usage.set_input_tokens(used.input_tokens);
+  usage.set_output_tokens(used.output_tokens);
+  usage.set_cache_read_tokens(used.cache_read_tokens);
+  usage.set_cache_write_tokens(used.cache_write_tokens);
+  return usage;
+}
+
 std::uintmax_t size_of(const std::string& path) {
   std::error_code failed;
   const auto size = std::filesystem::file_size(path, failed);
@@ -27,9 +71,17 @@ std::uintmax_t size_of(const std::string& path) {
 
 }  // namespace
 
-std::int64_t money_world::truth::account() const {
+amount money_world::request::most() const {
+  return {bound.cost_nanousd, bound.input_tokens + bound.output_tokens, 0};
+}
+
+amount money_world::request::billed() const {
+  return {cost, tokens.input + tokens.cache_write + tokens.cache_read + tokens.output, 0};
+}
+
+amount money_world::truth::account() const {
   auto sum = accountable;
-  for (const auto& [id, each] : open) sum += each.bound.cost_nanousd;
+  for (const auto& [id, each] : open) add(sum, each.most());
   return sum;
 }
 
@@ -41,7 +93,13 @@ money_world::money_world(std::uint64_t random_seed, money_dangers dangers)
   }
   for (int i = 0; i < 2; ++i) found_run();
   const std::int64_t fleet = static_cast<std::int64_t>(1 + below(12)) * dollar / 2;
-  GERMLINE_ASSERT(record_->set_budget({{}, {}, {fleet, one_in(2)}, time_.utc_ms()}));
+  records::budget_change change{{}, {}, records::spending_limit{fleet, one_in(2)}, 1};
+  const auto draw = [&](std::uint64_t most) {
+    return records::spending_limit{static_cast<std::int64_t>(1 + below(most)), one_in(2)};
+  };
+  if (one_in(2)) change.tokens = draw(12'000'000);
+  if (one_in(2)) change.requests = draw(400);
+  GERMLINE_ASSERT(record_->set_budget(change));
 }
 
 void money_world::reopen() {
@@ -63,8 +121,15 @@ void money_world::found_run() {
   run.model = "m";
   run.seed_commit = std::string(40, '1');
   run.genome_toml = "schema = 1\n";
-  run.budget_nanousd = static_cast<std::int64_t>(1 + below(8)) * dollar / 2;
-  if (one_in(2)) run.lineage_budget_nanousd = 1 + static_cast<std::int64_t>(below(dollar));
+  const auto draw = [this](std::uint64_t most) {
+    return static_cast<std::int64_t>(1 + below(most));
+  };
+  run.budget.money = draw(8) * dollar / 2;
+  if (!one_in(3)) run.budget.tokens = draw(8'000'000);
+  if (!one_in(3)) run.budget.requests = draw(200);
+  if (one_in(2)) run.lineage_budget.money = draw(dollar);
+  if (one_in(2)) run.lineage_budget.tokens = draw(1'000'000);
+  if (one_in(2)) run.lineage_budget.requests = draw(60);
   run.found_item = item_id::make(time_, random_);
   for (int i = 0; i < 3; ++i) run.lineages.push_back(lineage_id::make(time_, random_));
   GERMLINE_ASSERT(record_->create_run(run));
@@ -113,7 +178,10 @@ void money_world::lease() {
   truth is;
   is.worker = on.name;
   is.run = of.run;
-  is.slice = given->limits().budget_nanousd();
+  is.slice.money = given->limits().budget_nanousd();
+  if (given->limits().max_tokens() > 0) is.slice.tokens = given->limits().max_tokens();
+  if (given->limits().max_requests() > 0) is.slice.requests = given->limits().max_requests();
+  if (!is.slice.tokens) ++happened["lease without tokens"];
   attempts_[of.attempt] = is;
   auto begun = worker::begin_account(on.disk->path(), of.attempt, on.boot_id());
   GERMLINE_ASSERT(begun);
@@ -130,8 +198,11 @@ void money_world::open_door() {
       here.open.emplace();
       here.open->journal = std::move(*journal);
       auto& limits = here.open->budget.limits;
-      limits.budget_nanousd = attempts_.at(id).slice;
-      limits.max_requests = limits.max_requests_per_minute = 1'000'000;
+      const auto& slice = attempts_.at(id).slice;
+      limits.budget_nanousd = *slice.money;
+      limits.max_tokens = slice.tokens.value_or(limits.max_tokens);
+      limits.max_requests_per_minute = 1'000'000;
+      limits.max_requests = slice.requests.value_or(1'000'000);
       return;
     }
   }
@@ -170,10 +241,13 @@ void money_world::ask() {
   auto& on = machine_of(id);
   auto& at = *on.attempts.at(id).open;
   auto& is = attempts_.at(id);
-  const auto most = static_cast<std::uint64_t>(is.slice / 2 + 2);
-  const auto bound = static_cast<std::int64_t>(below(most));
+  const auto draw = [this](std::int64_t most) {
+    return static_cast<std::int64_t>(below(static_cast<std::uint64_t>(most) + 1));
+  };
+  const auto bound = draw(*is.slice.money / 2 + 1);
+  const auto tokens = is.slice.tokens.value_or(100'000);
   const worker::reserve_event asked{
-      at.next_id++, {static_cast<std::int64_t>(below(100)), 50, bound}, time_.boot_ms()};
+      at.next_id++, {draw(tokens / 3), draw(tokens / 6), bound}, time_.boot_ms()};
   if (!std::holds_alternative<worker::granted_effect>(worker::step(at.budget, asked))) {
     ++happened["request refused"];
     return;
@@ -191,9 +265,14 @@ void money_world::ask() {
     crash_gateway(on);
     return tear(path, line_bytes);
   }
-  const auto cost =
-      one_in(4) ? bound : static_cast<std::int64_t>(below(static_cast<std::uint64_t>(bound) + 1));
-  is.open[asked.id] = {asked.bound, cost};
+  worker::token_counts used{asked.bound.input_tokens, asked.bound.output_tokens};
+  if (!one_in(4)) {
+    const auto input = draw(used.input);
+    used = {draw(input / 3), draw(used.output), draw(input / 3), 0, draw(input / 3)};
+  }
+  is.open[asked.id] = {asked.bound, used, one_in(4) ? bound : draw(bound)};
+  ++is.billed.requests;
+  ++is.accountable.requests;
   ++happened["request"];
 }
 
@@ -209,31 +288,31 @@ void money_world::answer() {
   std::advance(chosen, static_cast<std::ptrdiff_t>(below(is.open.size())));
   const auto [request_id, asked] = *chosen;
   worker::budget_event event;
-  std::int64_t billed = 0, accountable = 0;
+  amount billed, accountable;
   if (one_in(8)) {  // the upstream refused it
     event = worker::release_event{request_id};
   } else if (one_in(8)) {  // nobody knows how it ended
     event = worker::forfeit_event{request_id};
-    billed = asked.cost;
-    accountable = asked.bound.cost_nanousd;
+    billed = asked.billed();
+    accountable = asked.most();
   } else {
-    event = worker::settle_event{request_id, {1, 1}, asked.cost};
-    billed = accountable = asked.cost;
+    event = worker::settle_event{request_id, asked.tokens, asked.cost};
+    billed = accountable = asked.billed();
   }
   worker::step(at.budget, event);
   const auto path = path_of(on.disk->path(), id);
   const auto before = size_of(path);
   if (one_in(40)) {
     ++happened["died before a settle"];
-    is.billed += billed;
-    is.accountable += asked.bound.cost_nanousd;
+    add(is.billed, billed);
+    add(is.accountable, asked.most());
     is.open.erase(request_id);
     return crash_gateway(on);
   }
   GERMLINE_ASSERT(at.journal.note(event, at.budget) && at.journal.keeps());
   const bool tears = size_of(path) > before && one_in(40);
-  is.billed += billed;
-  is.accountable += tears ? asked.bound.cost_nanousd : accountable;
+  add(is.billed, billed);
+  add(is.accountable, tears ? asked.most() : accountable);
   is.open.erase(request_id);
   if (!tears) return;
   const auto line_bytes = static_cast<std::size_t>(size_of(path) - before);
@@ -247,8 +326,8 @@ void money_world::crash_gateway(machine& on) {
   for (auto& [id, here] : on.attempts) {
     auto& is = attempts_.at(id);
     for (const auto& [request_id, each] : is.open) {
-      is.billed += each.cost;
-      is.accountable += each.bound.cost_nanousd;
+      add(is.billed, each.billed());
+      add(is.accountable, each.most());
     }
     is.open.clear();
   }
@@ -296,13 +375,13 @@ void money_world::close_door(machine& on, const std::string& attempt) {
     }
   }
   for (const auto& [id, each] : is.open) {
-    is.billed += each.cost;
-    is.accountable += each.bound.cost_nanousd;
+    add(is.billed, each.billed());
+    add(is.accountable, each.most());
   }
   is.open.clear();
 }
 
-void money_world::lose_attempt(const std::string& attempt, std::optional<std::int64_t> cost) {
+void money_world::lose_attempt(const std::string& attempt, const std::optional<amount>& cost) {
   auto& is = attempts_.at(attempt);
   const auto id = *attempt_id::parse(attempt);
   // As the dispatcher has it: of a lost attempt, or of a killed one.
@@ -329,13 +408,13 @@ void money_world::end_attempt() {
     return lose_attempt(id, std::nullopt);
   }
   close_door(on, id);
-  const auto used = here->second.open ? here->second.open->budget.settled.cost_nanousd : 0;
+  const auto usage =
+      here->second.open ? here->second.open->budget.settled : worker::gateway_usage{};
+  const auto used = amount_of(usage);
   on.attempts.erase(here);
   if (one_in(5)) return lose_attempt(id, std::nullopt);  // what it said got lost
   if (one_in(3)) return lose_attempt(id, used);
   records::iteration_end end;
-  v1::Usage usage;
-  usage.set_cost_nanousd(used);
   end.judged = {of.state.live,
                 *attempt_id::parse(id),
                 of.fence,
@@ -344,7 +423,7 @@ void money_world::end_attempt() {
                 "",
                 "",
                 "c",
-                usage,
+                to_proto(usage),
                 {},
                 time_.utc_ms()};
   end.next = of.state;
@@ -362,13 +441,16 @@ void money_world::tell(const std::string& worker, const std::vector<worker::told
                        machine* of) {
   records::late_accounts told{worker, {}, time_.utc_ms()};
   for (const auto& each : accounts) {
-    told.accounts.push_back({each.attempt_id, each.usage.cost_nanousd});
+    told.accounts.push_back({each.attempt_id, amount_of(each.usage)});
     auto& is = attempts_.at(each.attempt_id);
     if (is.worker == worker && is.is_settled && !is.told) is.is_corrected = true;
   }
   const auto taken = record_->reconcile(told);
   GERMLINE_ASSERT(taken);
-  if (taken->given_back_nanousd > 0) ++happened["given back"];
+  if (taken->given_back.money > 0) ++happened["given back"];
+  if (taken->given_back.tokens > 0 && taken->given_back.requests > 0) {
+    ++happened["tokens and requests given back"];
+  }
   if (of == nullptr || one_in(4)) return;  // or it dies before it has forgotten them
   for (const auto& each : taken->attempts) worker::forget_account(of->disk->path(), each);
 }
@@ -382,15 +464,25 @@ void money_world::tell_journals(machine& on) {
 
 void money_world::change_budgets() {
   const auto all = budgets();
-  const auto more = [this] { return static_cast<std::int64_t>(below(dollar)); };
-  if (one_in(2)) {
-    const auto& fleet = all.fleet();
-    const auto least = fleet.spent_nanousd() + fleet.held_nanousd();
-    GERMLINE_ASSERT(record_->set_budget({{}, {}, {least + more(), fleet.per_day()}, 1}));
-  } else {
-    const auto& run = all.runs(static_cast<int>(below(2)));
-    const auto least = run.spent_nanousd() + run.held_nanousd();
-    GERMLINE_ASSERT(record_->set_budget({*run_id::parse(run.id()), {}, {least + more() + 1}, 1}));
+  const auto of = all_units[below(all_units.size())];
+  const auto more = [&] {
+    return static_cast<std::int64_t>(below(of == unit::money    ? dollar
+                                           : of == unit::tokens ? 1'000'000
+                                                                : 60));
+  };
+  const bool is_fleet = one_in(2);
+  const auto& purse = is_fleet ? all.fleet() : all.runs(static_cast<int>(below(2)));
+  const auto now = look(purse, of);
+  if (is_fleet && !now.budget) return;
+  const records::spending_limit limit{now.spent + now.held + more() + (is_fleet ? 0 : 1),
+                                      now.per_day};
+  records::budget_change change;
+  if (!is_fleet) change.run = *run_id::parse(purse.id());
+  (of == unit::money ? change.money : of == unit::tokens ? change.tokens : change.requests) = limit;
+  GERMLINE_ASSERT(record_->set_budget(change));
+  if (!now.budget) {
+    late_.emplace(purse.id(), of);
+    ++happened["budget introduced"];
   }
   ++happened["budget changed"];
 }
@@ -418,8 +510,7 @@ void money_world::step() {
     auto chosen = attempts_.begin();
     std::advance(chosen, static_cast<std::ptrdiff_t>(below(attempts_.size())));
     const auto& is = chosen->second;
-    const bool is_known = is.told || is.is_corrected;
-    if (is.worker != on.name || is_known) tell(on.name, {{chosen->first, {}}}, nullptr);
+    if (is.worker != on.name || is.is_known()) tell(on.name, {{chosen->first, {}}}, nullptr);
     return;
   }
   if (draw < 995 && dangers_.journals_are_lost) return one_in(2) ? boot(on) : lose_disk(on);
@@ -449,69 +540,85 @@ v1::Budgets money_world::budgets() {
 
 std::string money_world::why_wrong() {
   const auto all = budgets();
-  const auto passes = [](const v1::Purse& of) {
-    return of.has_budget_nanousd() && of.spent_nanousd() + of.held_nanousd() > of.budget_nanousd();
-  };
-  const auto words = [](const v1::Purse& of) { return " (" + of.ShortDebugString() + ")"; };
-  if (passes(all.fleet())) return "the fleet's budget is passed" + words(all.fleet());
+  for (const auto of : all_units) {
+    if (auto wrong = why_wrong(of, all); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string money_world::why_wrong(unit of, const v1::Budgets& all) {
+  const auto words = [](const v1::Purse& purse) { return " (" + purse.ShortDebugString() + ")"; };
+  const std::string in = " in " + std::string(budget_word(of));
+  // What was bounded, or of which all is known, is charged no less than was billed.
+  const auto is_counted = [of](const truth& is) { return is.slice[of] || is.is_known(); };
+  if (look(all.fleet(), of).passes())
+    return "the fleet's budget is passed" + in + words(all.fleet());
   std::int64_t in_all = 0;
   for (const auto& run : all.runs()) {
-    in_all += run.spent_nanousd();
-    if (passes(run)) return "a run's budget is passed" + words(run);
+    const auto its = look(run, of);
+    in_all += its.spent;
+    const bool is_late = late_.contains({run.id(), of});
+    if (its.passes() && !is_late) return "a run's budget is passed" + in + words(run);
     std::int64_t billed = 0;
     for (const auto& [id, is] : attempts_) {
-      if (runs_[is.run].id.str() == run.id()) billed += is.billed;
+      if (runs_[is.run].id.str() == run.id() && is_counted(is)) billed += is.billed[of];
     }
-    if (run.spent_nanousd() + run.held_nanousd() < billed) {
-      return "the upstream billed " + std::to_string(billed) + " to a run" + words(run);
+    if (its.spent + its.held < billed) {
+      return "the upstream billed " + std::to_string(billed) + " to a run" + in + words(run);
     }
     const auto of_run = reader_->budgets(
         resolved_target{resolved_target::kind::run, run.id(), run.id()}, time_.utc_ms());
     std::int64_t of_lineages = 0;
     for (const auto& each : of_run->lineages()) {
-      of_lineages += each.spent_nanousd();
-      if (passes(each)) return "a lineage's budget is passed" + words(each);
+      of_lineages += look(each, of).spent;
+      if (look(each, of).passes()) return "a lineage's budget is passed" + in + words(each);
     }
-    if (of_lineages != run.spent_nanousd())
-      return "the lineages' sum is not the run's" + words(run);
+    if (of_lineages != its.spent) return "the lineages' sum is not the run's" + in + words(run);
   }
-  if (in_all != all.fleet().spent_in_all_nanousd()) return "the runs' sum is not the fleet's";
+  if (in_all != look(all.fleet(), of).spent_in_all) return "the runs' sum is not the fleet's" + in;
   SQLite::Database db(folder_.path() + "/record.sqlite", SQLite::OPEN_READONLY);
-  const auto ledger = db.execAndGet("SELECT COALESCE(SUM(nanousd), 0) FROM ledger").getInt64();
-  if (ledger != in_all) return "the ledger's sum is not the runs'";
-  SQLite::Statement row(db, "SELECT id, cost_nanousd, settled, reserved_nanousd FROM attempts");
+  const auto cost = column("cost", of);
+  const auto ledger = db.execAndGet("SELECT COALESCE(SUM(" + cost + "), 0) FROM ledger").getInt64();
+  if (ledger != in_all) return "the ledger's sum is not the runs'" + in;
+  SQLite::Statement row(
+      db, "SELECT id, " + cost + ", settled, " + column("reserved", of) + " FROM attempts");
   while (row.executeStep()) {
     const auto found = attempts_.find(row.getColumn(0).getString());
-    if (found == attempts_.end()) continue;
+    if (found == attempts_.end() || !is_counted(found->second)) continue;
     const auto booked = row.getColumn(row.getColumn(2).getInt() != 0 ? 1 : 3).getInt64();
-    if (booked < found->second.billed) return found->first + " is charged less than was billed";
+    if (booked < found->second.billed[of])
+      return found->first + " is charged less than billed" + in;
   }
   return {};
 }
 
 std::string money_world::why_wrong_at_end() {
   if (auto wrong = why_wrong(); !wrong.empty()) return wrong;
-  if (budgets().fleet().held_nanousd() != 0) return "something is still held";
-  std::int64_t charged = 0, exact = 0;
   SQLite::Database db(folder_.path() + "/record.sqlite", SQLite::OPEN_READONLY);
-  SQLite::Statement row(db, "SELECT id, cost_nanousd, settled FROM attempts");
-  while (row.executeStep()) {
-    const auto found = attempts_.find(row.getColumn(0).getString());
-    if (found == attempts_.end()) continue;  // of a founding
-    const auto& [id, is] = *found;
-    const auto cost = row.getColumn(1).getInt64();
-    charged += cost;
-    exact += is.account();
-    if (row.getColumn(2).getInt() == 0) return id + " is not settled";
-    if (is.told && cost != *is.told) return id + ": its end told another cost";
-    if (is.told && cost != is.account()) return id + ": its end did not tell the truth";
-    const bool may_be_whole = !is.told && is.journal_is_lost && cost == is.slice;
-    if (cost != is.account() && !may_be_whole) {
-      return id + " is charged " + std::to_string(cost) + " of " + std::to_string(is.slice) +
-             ", not " + std::to_string(is.account());
+  for (const auto of : all_units) {
+    const std::string in = " in " + std::string(budget_word(of));
+    if (look(budgets().fleet(), of).held != 0) return "something is still held" + in;
+    std::int64_t charged = 0, exact = 0;
+    SQLite::Statement row(db, "SELECT id, " + column("cost", of) + ", settled FROM attempts");
+    while (row.executeStep()) {
+      const auto found = attempts_.find(row.getColumn(0).getString());
+      if (found == attempts_.end()) continue;  // of a founding
+      const auto& [id, is] = *found;
+      const auto cost = row.getColumn(1).getInt64();
+      const auto account = is.account()[of];
+      charged += cost;
+      exact += account;
+      if (row.getColumn(2).getInt() == 0) return id + " is not settled";
+      if (is.told && cost != (*is.told)[of]) return id + ": its end told another cost" + in;
+      if (is.told && cost != account) return id + ": its end did not tell the truth" + in;
+      const bool may_be_whole = !is.told && is.journal_is_lost && cost == is.slice[of].value_or(0);
+      if (cost != account && !may_be_whole) {
+        return id + " is charged " + std::to_string(cost) + ", not " + std::to_string(account) + in;
+      }
     }
+    if (!dangers_.journals_are_lost && charged != exact)
+      return "what is in is not what is out" + in;
   }
-  if (!dangers_.journals_are_lost && charged != exact) return "money in is not money out";
   return {};
 }
 

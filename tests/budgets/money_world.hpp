@@ -1,16 +1,18 @@
 // money_world: a coordinator's record, workers with gateways, and an upstream that bills, in one
 // process: what is real of it is the store (SQLite on disk), the budget's step function and the
-// gateway's journals. What the upstream billed is counted beside them, and compared. Everything is
-// drawn from one random seed. For tests; one thread.
+// gateway's journals. What the upstream billed, of money, tokens and requests, is counted beside
+// them, and compared. Everything is drawn from one random seed. For tests; one thread.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "common/amount.hpp"
 #include "common/clock.hpp"
 #include "common/random.hpp"
 #include "coordinator/store/reader.hpp"
@@ -43,21 +45,25 @@ class money_world {
  private:
   struct request {
     worker::request_bound bound;
-    std::int64_t cost = 0;  // that the upstream bills
+    worker::token_counts tokens;  // that the upstream bills
+    std::int64_t cost = 0;
+    amount most() const;    // by its bound, but for itself: that was counted when it went out
+    amount billed() const;  // the same
   };
   /// What is true of an attempt, whoever knows it.
   struct truth {
     std::string worker;
     std::size_t run = 0;
-    std::int64_t slice = 0;
-    std::int64_t billed = 0;       // by the upstream, for certain
-    std::int64_t accountable = 0;  // and by the bound, where nobody can know
+    per_unit<std::optional<std::int64_t>> slice;  // none: it is not bounded in it
+    amount billed;                                // by the upstream, for certain
+    amount accountable;                           // and by the bound, where nobody can know
     std::map<std::uint64_t, request> open;
-    std::optional<std::int64_t> told;  // by its end
+    std::optional<amount> told;  // by its end
     bool journal_is_lost = false;
     bool is_settled = false;    // as the record was told
     bool is_corrected = false;  // by its worker's journal
-    std::int64_t account() const;
+    amount account() const;
+    bool is_known() const { return told || is_corrected; }
   };
   /// A door of a gateway.
   struct door {
@@ -98,11 +104,12 @@ class money_world {
   void lose_disk(machine& on);
   void close_door(machine& on, const std::string& attempt);
   void end_attempt();
-  void lose_attempt(const std::string& attempt, std::optional<std::int64_t> cost);
+  void lose_attempt(const std::string& attempt, const std::optional<amount>& cost);
   void tell_journals(machine& on);
   void tell(const std::string& worker, const std::vector<worker::told_account>& accounts,
             machine* of);
   void change_budgets();
+  std::string why_wrong(unit of, const v1::Budgets& all);
   void tear(const std::string& path, std::size_t line_bytes);
   std::vector<std::string> doors();
   line* line_of(const std::string& attempt);
@@ -120,6 +127,7 @@ class money_world {
   std::vector<machine> machines_;
   std::map<std::string, truth> attempts_;
   std::vector<std::pair<std::string, std::vector<worker::told_account>>> old_words_;
+  std::set<std::pair<std::string, unit>> late_;  // runs that began without a budget of it
 };
 
 }  // namespace germline::tests

@@ -23,6 +23,7 @@ EACH_IN, EACH_OUT = 100, 5
 EACH = EACH_IN * IN + EACH_OUT * OUT
 # What one request could cost at most: its bytes, what the provider may add, and its cap.
 MOST = 3_000 * IN + 50 * OUT
+MOST_TOKENS = 3_000 + 50
 # The money of a few requests.
 LITTLE = MOST + 3 * EACH
 
@@ -177,6 +178,19 @@ class Spending(unittest.TestCase):
         told = self.fleet.asked("budget", run)
         return {key: int(value) for key, value in told["runs"][0].items() if "nanousd" in key}
 
+    def counted(self, run, unit):
+        told = self.fleet.asked("budget", run)["runs"][0].get(unit, {})
+        return {key: int(value) for key, value in told.items() if key != "per_day"}
+
+    def paused_for_want(self, lineage):
+        """Its details, once it is."""
+        def stands():
+            told = self.fleet.asked("show", lineage)["lineage"]
+            return told if told["state"] == "LINEAGE_STATE_PAUSED" else None
+        told = self.fleet.wait(stands, "the lineage is paused", 200)
+        self.assertEqual(told["pause_reason"], "PAUSE_REASON_BUDGET", told)
+        return told["pause_details"]
+
     def in_fleet(self, *words):
         told = self.fleet.asked("budget", "--fleet", *words)["fleet"]
         return {key: int(value) for key, value in told.items() if "nanousd" in key}
@@ -315,6 +329,66 @@ class Budgets(Spending):
         asked = model.asked
         fleet.wait(lambda: model.asked > asked, "it asks again")
         fleet.call("kill", run)
+
+    def test_a_run_is_bounded_in_requests_and_in_tokens(self):
+        fleet, model = self.fleet, self.model
+        run = self.run_spending(50, "--budget", "$10", "--request-budget", "3")
+        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+        details = self.paused_for_want(lineage)
+        self.assertIn("the run's request budget is spent", details)
+        self.assertIn(f"`germline budget {run} --requests N`", details)
+        self.assertEqual(model.asked, 3, fleet.logs())
+        told = self.counted(run, "requests")
+        self.assertEqual((told["budget"], told["spent"], told["held"]), (3, 3, 0))
+        self.assertEqual(self.counted(run, "tokens")["spent"], 3 * (EACH_IN + EACH_OUT))
+        self.assertIn("3 of 3 requests", fleet.call("tree", run).stdout)
+        # More requests; and of tokens what one more request could take, and a bit.
+        spent = 3 * (EACH_IN + EACH_OUT)
+        fleet.call("budget", run, "--requests", "2k", "--tokens", str(spent + MOST_TOKENS))
+        fleet.call("resume", lineage)
+        self.assertIn("the run's token budget", self.paused_for_want(lineage))
+        told = self.counted(run, "tokens")
+        self.assertEqual(told["spent"], model.asked * (EACH_IN + EACH_OUT), fleet.logs())
+        self.assertLessEqual(told["spent"], told["budget"])
+        self.assertGreater(model.asked, 3)
+        low = fleet.call("budget", run, "--tokens", "1", check=False)
+        self.assertEqual(low.returncode, 5, low)
+        self.assertIn("is less than what is spent", low.stderr)
+        wrong = fleet.call("budget", run, "--tokens", "$5", check=False)
+        self.assertEqual(wrong.returncode, 2, wrong)
+        asked = model.asked
+        fleet.call("budget", run, "--tokens", "none")
+        fleet.call("resume", lineage)
+        fleet.wait(lambda: model.asked > asked, "it asks again")
+        fleet.call("kill", run)
+
+    def test_the_fleet_is_bounded_in_tokens_and_a_journal_gives_them_back(self):
+        fleet, model = self.fleet, self.model
+        fleet.environment["GERMLINE_FLEET_TOKEN_BUDGET"] = "20k/day"
+        fleet.kill_and_restart("coordinator")
+        fleet.await_worker()
+        model.says = ["first", "wait"]
+        run = self.run_spending(1, "--budget", "$10")
+        fleet.wait(lambda: model.asked == 2 and not model.says, "the agent waits")
+        held = self.counted(run, "tokens")["held"]
+        self.assertGreater(held, MOST_TOKENS)
+        self.assertLessEqual(held, 20_000)
+        fleet.processes["worker"].kill()
+        fleet.processes["worker"].wait(30)
+        del fleet.processes["worker"]
+        fleet.wait(lambda: self.counted(run, "tokens").get("unreconciled") == held,
+                   "it is charged whole")
+        fleet.start_worker()
+
+        def is_told():
+            told = self.counted(run, "tokens")
+            return told["unreconciled"] == 0 and told["held"] == 0
+        fleet.wait(is_told, "its journal is read", 100)
+        told = fleet.asked("budget", "--fleet")["fleet"]["tokens"]
+        self.assertEqual(int(told["spent_in_all"]), model.asked * (EACH_IN + EACH_OUT),
+                         fleet.logs())
+        self.assertEqual(int(told["budget"]), 20_000)
+        self.assertTrue(told["per_day"])
 
 
 if __name__ == "__main__":

@@ -199,6 +199,24 @@ TEST_CASE("a spent budget is a 400 that says so and not when to come back") {
   CHECK(usage->cost_nanousd <= limits.budget_nanousd);
 }
 
+TEST_CASE("a spent slice of tokens is a 400 that says so") {
+  gateway_fixture fixture(story_of(2));
+  auto limits = plenty;
+  limits.max_tokens = 2'600;  // a request is bound by its bytes and 2,000, and its 100 of output
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  const auto spent = fixture.post(small_body(false, 1'000));
+  CHECK(spent.status == 400);
+  CHECK(type_of(spent) == "invalid_request_error");
+  CHECK(has(message_of(spent), "budget of 2600 tokens does not cover"));
+  CHECK_FALSE(has(spent.head, "etry-"));
+  const auto usage = fixture.client().close(attempt_name);
+  REQUIRE(usage);
+  CHECK(usage->obstacle.kind == worker::obstacle_kind::budget);
+  CHECK(usage->requests == 1);
+  CHECK(usage->input_tokens + usage->output_tokens <= limits.max_tokens);
+}
+
 TEST_CASE("a limit that kept the newest request from the model is told when the attempt ends") {
   gateway_fixture fixture(story_of(1));
   auto limits = plenty;

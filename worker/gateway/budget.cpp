@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/amount.hpp"
 #include "common/assert.hpp"
 #include "common/money.hpp"
 
@@ -42,12 +43,16 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     const char* what;
     std::int64_t limit, settled, reserved, asked;
     std::string (*text)(std::int64_t);
-  } checks[] = {{"budget", limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
-                 bound.cost_nanousd, format_usd},
-                {"limit on input tokens", limits.max_input_tokens, all_input(state.settled),
-                 reserved.input_tokens, bound.input_tokens, plain},
-                {"limit on output tokens", limits.max_output_tokens, state.settled.output_tokens,
-                 reserved.output_tokens, bound.output_tokens, plain}};
+  } checks[] = {
+      {"budget", limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
+       bound.cost_nanousd, format_usd},
+      {"budget", limits.max_tokens, all_input(state.settled) + state.settled.output_tokens,
+       reserved.input_tokens + reserved.output_tokens, bound.input_tokens + bound.output_tokens,
+       [](std::int64_t count) { return format_amount(unit::tokens, count); }},
+      {"limit on input tokens", limits.max_input_tokens, all_input(state.settled),
+       reserved.input_tokens, bound.input_tokens, plain},
+      {"limit on output tokens", limits.max_output_tokens, state.settled.output_tokens,
+       reserved.output_tokens, bound.output_tokens, plain}};
   for (const auto& of : checks) {
     if (fits(of.limit, of.settled, of.reserved, of.asked) != fit::never) continue;
     const auto left = std::max<std::int64_t>(0, of.limit - of.settled);

@@ -24,8 +24,11 @@ TEST_CASE("money in equals money out over random events, and no limit is passed"
     CAPTURE(random_seed);
     seeded_random random(random_seed);
     const gateway_limits limits{1 + static_cast<std::int64_t>(random.below(200)),
-                                1 + static_cast<std::int64_t>(random.below(50)), 100'000, 20'000,
-                                static_cast<std::int64_t>(random.below(1'000'000))};
+                                1 + static_cast<std::int64_t>(random.below(50)),
+                                100'000,
+                                20'000,
+                                static_cast<std::int64_t>(random.below(1'000'000)),
+                                1 + static_cast<std::int64_t>(random.below(120'000))};
     auto state = with(limits);
     std::vector<std::pair<std::uint64_t, request_bound>> open;
     std::int64_t charged = 0;
@@ -59,8 +62,13 @@ TEST_CASE("money in equals money out over random events, and no limit is passed"
           step(state, release_event{ended});
         }
       }
-      std::int64_t reserved = 0;
-      for (const auto& [ignored, bound] : open) reserved += bound.cost_nanousd;
+      std::int64_t reserved = 0, tokens = 0;
+      for (const auto& [ignored, bound] : open) {
+        reserved += bound.cost_nanousd;
+        tokens += bound.input_tokens + bound.output_tokens;
+      }
+      tokens += state.settled.input_tokens + state.settled.output_tokens;
+      REQUIRE(tokens <= limits.max_tokens);
       REQUIRE(state.settled.cost_nanousd == charged);
       REQUIRE(charged + reserved <= limits.budget_nanousd);
       REQUIRE(state.open.size() == open.size());
@@ -84,6 +92,22 @@ TEST_CASE("what is spent is refused for good, what is reserved only for now") {
         "the attempt's budget of $0.0000001 does not cover what this request could cost: "
         "$0.00000005 is left of it, and the request could take $0.00000006");
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{2, {1, 1, 50}, 0})));
+}
+
+TEST_CASE("a slice of tokens is of input, whatever a cache held of it, and of output") {
+  auto state = with({10, 10, 1000, 1000, 1000, 100});
+  CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{1, {50, 20, 1}, 0})));
+  const auto waits = step(state, reserve_event{2, {25, 10, 1}, 0});
+  REQUIRE(std::holds_alternative<wait_effect>(waits));
+  CHECK(std::get<wait_effect>(waits).why ==
+        "the attempt's budget of 100 tokens is reserved by requests under way");
+  step(state, settle_event{1, {10, 20, 15, 0, 20}, 1});  // 65 of them
+  const auto spent = step(state, reserve_event{2, {26, 10, 1}, 0});
+  REQUIRE(std::holds_alternative<spent_effect>(spent));
+  CHECK(std::get<spent_effect>(spent).why ==
+        "the attempt's budget of 100 tokens does not cover what this request could cost: 35 tokens "
+        "is left of it, and the request could take 36 tokens");
+  CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{2, {25, 10, 1}, 0})));
 }
 
 TEST_CASE("the rate limit says how long to wait, and then lets through") {

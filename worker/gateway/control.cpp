@@ -53,6 +53,7 @@ json to_json(const gateway_limits& limits) {
           {"max_requests_per_minute", limits.max_requests_per_minute},
           {"max_input_tokens", limits.max_input_tokens},
           {"max_output_tokens", limits.max_output_tokens},
+          {"max_tokens", limits.max_tokens},
           {"budget_nanousd", limits.budget_nanousd}};
 }
 
@@ -62,6 +63,7 @@ gateway_limits limits_from(const json& from) {
   limits.max_requests_per_minute = from.at("max_requests_per_minute");
   limits.max_input_tokens = from.at("max_input_tokens");
   limits.max_output_tokens = from.at("max_output_tokens");
+  limits.max_tokens = from.at("max_tokens");
   limits.budget_nanousd = from.at("budget_nanousd");
   return limits;
 }

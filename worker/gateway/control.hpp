@@ -10,10 +10,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/amount.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 
@@ -23,11 +25,12 @@ constexpr std::size_t max_control_bytes = 64 * 1024;
 
 /// The hard caps of one attempt. All must be at least 1, the budget at least 0.
 struct gateway_limits {
-  std::int64_t max_requests = 1000;
+  std::int64_t max_requests = default_max_requests;
   std::int64_t max_requests_per_minute = 60;
-  std::int64_t max_input_tokens = 10'000'000;
-  std::int64_t max_output_tokens = 1'000'000;
+  std::int64_t max_input_tokens = default_max_input_tokens;
+  std::int64_t max_output_tokens = default_max_output_tokens;
   std::int64_t budget_nanousd = 0;
+  std::int64_t max_tokens = std::numeric_limits<std::int64_t>::max();  // of both together
 };
 
 /// What an attempt has used so far. Money is charged by the upstream's own usage; a request whose

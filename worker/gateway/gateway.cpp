@@ -51,7 +51,8 @@ result<void> check_open(const control_message& message) {
   }
   const auto& limits = message.limits;
   if (limits.max_requests < 1 || limits.max_requests_per_minute < 1 ||
-      limits.max_input_tokens < 1 || limits.max_output_tokens < 1 || limits.budget_nanousd < 0) {
+      limits.max_input_tokens < 1 || limits.max_output_tokens < 1 || limits.max_tokens < 1 ||
+      limits.budget_nanousd < 0) {
     return bad("every limit must be at least 1, the budget at least 0");
   }
   if (message.replay && !message.replay->of.empty() && !is_file_name(message.replay->of)) {

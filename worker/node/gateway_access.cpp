@@ -93,6 +93,7 @@ result<void> gateway_access::open(const model_grant& grant, unique_fd listener) 
   if (limits.max_output_tokens() > 0) {
     request.limits.max_output_tokens = limits.max_output_tokens();
   }
+  if (limits.max_tokens() > 0) request.limits.max_tokens = limits.max_tokens();
   request.limits.budget_nanousd = limits.budget_nanousd();
   request.listener = std::move(listener);
   return client_->open(std::move(request));

@@ -39,6 +39,7 @@ std::string make_task_json(const v1::Lease& lease, const task_extras& extras) {
       {"budget",
        {{"max_requests", lease.limits().max_requests()},
         {"max_output_tokens", lease.limits().max_output_tokens()},
+        {"max_tokens", lease.limits().max_tokens()},
         {"budget_nanousd", lease.limits().budget_nanousd()}}},
       {"random_seed", lease.random_seed()},
       {"workspace", "/workspace"},
