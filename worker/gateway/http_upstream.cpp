@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/assert.hpp"
@@ -24,6 +25,12 @@ std::string lower_case(std::string_view text) {
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return lower;
+}
+
+/// Of an open socket, no other has it; 0: it is not open.
+ino_t inode_of(int socket) {
+  struct stat status {};
+  return ::fstat(socket, &status) == 0 ? status.st_ino : 0;
 }
 
 }  // namespace
@@ -85,7 +92,9 @@ int http_upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, 
 curl_socket_t http_upstream::on_open(void* self, curlsocktype, curl_sockaddr* address) {
   const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (socket < 0) return CURL_SOCKET_BAD;
-  if (static_cast<http_upstream*>(self)->take_socket(socket, true)) return socket;
+  if (static_cast<http_upstream*>(self)->take_socket(socket, inode_of(socket))) {
+    return socket;
+  }
   ::close(socket);
   return CURL_SOCKET_BAD;
 }
@@ -115,9 +124,9 @@ void http_upstream::run_timer_in(long timeout_ms) {
   });
 }
 
-http_upstream::watched* http_upstream::take_socket(curl_socket_t socket, bool is_own) {
+http_upstream::watched* http_upstream::take_socket(curl_socket_t socket, ino_t inode) {
   forget_socket(socket);  // a number that was used before
-  watched entry{boost::asio::posix::stream_descriptor(context_), next_serial_++, is_own};
+  watched entry{boost::asio::posix::stream_descriptor(context_), next_serial_++, inode};
   boost::system::error_code failed;
   entry.descriptor.assign(socket, failed);
   return failed ? nullptr : &sockets_.emplace(socket, std::move(entry)).first->second;
@@ -135,10 +144,11 @@ void http_upstream::watch(curl_socket_t socket, int what) {
   auto* entry = found == sockets_.end() ? nullptr : &found->second;
   if (what == CURL_POLL_REMOVE) {
     if (entry) entry->wanted = 0;
-    if (entry && !entry->is_own) forget_socket(socket);  // libcurl closes it unasked
+    if (entry && entry->inode == 0) forget_socket(socket);  // libcurl closes it unasked
     return;
   }
-  if (!entry) entry = take_socket(socket, false);
+  const bool is_other = entry && entry->inode != 0 && entry->inode != inode_of(socket);
+  if (!entry || is_other) entry = take_socket(socket, 0);
   if (!entry) return;  // the call ends by its timeout
   entry->wanted = what;
   arm(socket);
@@ -334,7 +344,9 @@ void http_upstream::http_call::take_header(std::string_view line) {
     return;
   }
   if (line.empty()) {
-    if (head_.status >= 200) sink_.on_head(std::move(head_));  // 1xx heads are not the answer's
+    const bool is_answers = head_.status >= 200;
+    if (is_answers && request_.body) forget_body();  // events may be long in coming
+    if (is_answers) sink_.on_head(std::move(head_));
     head_ = {};
     return;
   }

@@ -38,7 +38,9 @@ class http_upstream final : public upstream {
   struct watched {
     boost::asio::posix::stream_descriptor descriptor;
     std::uint64_t serial = 0;
-    bool is_own = false;  // made by on_open, so that on_close tells its end
+    /// Of one that on_open made; else 0. on_close tells its end, but for that of a connection which
+    /// never came about: then another socket may have the number.
+    ino_t inode = 0;
     int wanted = 0;
     bool reading = false;
     bool writing = false;
@@ -50,7 +52,7 @@ class http_upstream final : public upstream {
   static int on_close(void* self, curl_socket_t socket);
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* ignored);
   static int on_timer(CURLM* multi, long timeout_ms, void* self);
-  watched* take_socket(curl_socket_t socket, bool is_own);
+  watched* take_socket(curl_socket_t socket, ino_t inode);
   void forget_socket(curl_socket_t socket);
   void watch(curl_socket_t socket, int what);
   void arm(curl_socket_t socket);

@@ -1,6 +1,7 @@
 #include "worker/gateway/session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -312,10 +313,11 @@ asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only
   if (!head_only) head += "Content-Type: " + out.content_type + "\r\n";
   if (out.status != 204) head += "Content-Length: " + std::to_string(out.body.size()) + "\r\n";
   head += "\r\n";
-  if (!head_only) head += out.body;
+  const std::array<asio::const_buffer, 2> whole = {
+      asio::buffer(head), head_only ? asio::const_buffer() : asio::buffer(out.body)};
   error_code failed;
   stream_.expires_after(write_timeout);
-  co_await asio::async_write(stream_, asio::buffer(head), into(failed));
+  co_await asio::async_write(stream_, whole, into(failed));
   co_return !failed && keep_alive && !gone();
 }
 

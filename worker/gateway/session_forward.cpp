@@ -186,8 +186,11 @@ const std::shared_ptr<const std::string>& session::shown_request(const exchange&
 
 void session::forget_request(exchange& one) const {
   if (owner_.records()) {
-    // What a recording answers may be free of charge, and has then another share of the transcript.
-    if (bill_of(one) || !owner_.record_request(one.serial, shown_request(one))) return;
+    // What is free of charge has another share of the transcript: of what a recording answers that
+    // is known at its end.
+    if (bill_of(one) || one.bound.cost_nanousd == 0 ||
+        !owner_.record_request(one.serial, shown_request(one)))
+      return;
     one.kept_request = one.serial;
   }
   owner_.parts().trimmer.note_freed(request_bytes(one));

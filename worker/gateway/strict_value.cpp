@@ -31,6 +31,8 @@ class arena {
     std::memcpy(static_cast<void*>(place), all.data(), all.size_bytes());
     return {place, all.size()};
   }
+  /// What clear() leaves.
+  std::size_t kept_bytes() const { return chunks_.empty() ? 0 : chunks_[0].size; }
   void clear() {
     if (chunks_.size() > 1) chunks_.resize(1);
     left_ = chunks_.empty() ? 0 : chunks_[0].size;
@@ -156,7 +158,12 @@ class document::reader {
     values_.clear();
     members_.clear();
   }
-  bool is_worth_keeping() const { return parser_.capacity() <= max_kept_bytes; }
+  bool is_worth_keeping() const {
+    const auto scratch =
+        values_.capacity() * sizeof(value) + members_.capacity() * sizeof(value::member);
+    return parser_.capacity() <= max_kept_bytes && scratch <= max_kept_bytes &&
+           arena_.kept_bytes() <= max_kept_bytes;
+  }
 
  private:
   value built(const simdjson::dom::element& from, std::size_t depth) {

@@ -17,6 +17,7 @@ namespace {
 
 /// Of entries that got lost the requests stay; the oldest are forgotten.
 constexpr std::size_t max_kept_requests = 16'384;
+constexpr std::size_t max_kept_bytes = 4 << 20;  // short pieces stand among them
 
 constexpr std::string_view mark = "[redacted]";
 constexpr std::array<std::string_view, 2> key_prefixes = {"sk-ant-", "sk-proj-"};
@@ -144,30 +145,39 @@ result<void> transcript::keep_request(std::uint64_t id, std::string_view text) {
     return {};
   }
   pieces_.commit();
+  kept_bytes_ += pieces.size();
   kept_.emplace(id, std::move(pieces));
-  if (kept_.size() > max_kept_requests) kept_.erase(kept_.begin());
+  while (kept_.size() > max_kept_requests || kept_bytes_ > max_kept_bytes) {
+    take_kept(kept_.begin()->first);
+  }
   return {};
 }
 
+std::optional<std::string> transcript::take_kept(std::uint64_t id) {
+  const auto found = kept_.find(id);
+  if (found == kept_.end()) return std::nullopt;
+  auto pieces = std::move(found->second);
+  kept_bytes_ -= pieces.size();
+  kept_.erase(found);
+  return pieces;
+}
+
 /// As it stands in the entry.
-nlohmann::json transcript::request_of(transcript_entry& entry, piece_share share) {
+nlohmann::json transcript::request_of(transcript_entry& entry, std::optional<std::string> kept,
+                                      piece_share share) {
   if (entry.kept_request == 0) {
     const std::string_view text = entry.request ? std::string_view(*entry.request) : "";
     return pieces_.store(
         entry.request_cut ? redacted_beginning(text, secrets_) : redacted(text, secrets_), share);
   }
-  const auto found = kept_.find(entry.kept_request);
-  if (found == kept_.end()) {  // it could not be written
-    entry.request_cut = true;
-    return "";
-  }
-  auto pieces = nlohmann::json::parse(found->second);
-  kept_.erase(found);
-  return pieces;
+  if (kept) return nlohmann::json::parse(*kept);
+  entry.request_cut = true;  // it could not be written
+  return "";
 }
 
 result<void> transcript::append(transcript_entry entry) {
   const auto of = kind_of(entry.is_refused(), entry.is_free());
+  auto kept = take_kept(entry.kept_request);
   if (!file_ || cut_ || leaves_out(of)) return {};
   entry.shorten_refused();
   auto response = entry.response_cut ? redacted_beginning(entry.response, secrets_)
@@ -175,7 +185,7 @@ result<void> transcript::append(transcript_entry entry) {
   const auto share = of == kind::refused ? piece_share::none
                      : of == kind::free  ? piece_share::free
                                          : piece_share::charged;
-  auto request = request_of(entry, share);
+  auto request = request_of(entry, std::move(kept), share);
   nlohmann::json line = {{"at", to_iso8601(entry.at_utc_ms)},
                          {"duration_ms", entry.duration_ms},
                          {"path", entry.path},

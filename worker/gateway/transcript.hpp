@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,8 @@ class transcript {
   /// Stores the request of an entry that is appended later, with that `id`. It is one that is
   /// charged.
   result<void> keep_request(std::uint64_t id, std::string_view text);
+  /// Of an entry that will not be appended.
+  void drop_request(std::uint64_t id) { take_kept(id); }
   result<void> append(transcript_entry entry);
   /// Says in the file that `entries` could not be taken down.
   result<void> append_lost(std::int64_t entries);
@@ -83,7 +86,9 @@ class transcript {
   }
   result<void> go_on(const std::string& path);
   bool leaves_out(kind of) const;
-  nlohmann::json request_of(transcript_entry& entry, piece_share share);
+  std::optional<std::string> take_kept(std::uint64_t id);
+  nlohmann::json request_of(transcript_entry& entry, std::optional<std::string> kept,
+                            piece_share share);
 
   /// False: it was left out.
   result<bool> write_bounded(const std::string& lines, kind of);
@@ -99,6 +104,7 @@ class transcript {
   std::vector<std::string> secrets_;
   piece_table pieces_;
   std::map<std::uint64_t, std::string> kept_;  // of requests: in which pieces they are
+  std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace germline::worker

@@ -213,3 +213,32 @@ TEST_CASE(
   REQUIRE(opened->append(entry));  // nothing is written any more
   CHECK(read(file).ends_with("}\n{\"cut\": true}\n"));
 }
+
+TEST_CASE(
+    "requests that are kept for an entry are bounded in memory, and dropped where none comes") {
+  const scratch folder;
+  auto opened = transcript::open(folder.path + "/t", "att_1", 100'000'000, {});
+  REQUIRE(opened);
+  const auto file = folder.path + "/t/att_1.jsonl";
+  const auto is_cut = [&](std::uint64_t id) {
+    transcript_entry entry;
+    entry.kept_request = id;
+    entry.cost_nanousd = 1;
+    REQUIRE(opened->append(entry));
+    const auto all = read(file);
+    const auto last = all.substr(all.rfind('\n', all.size() - 2) + 1);
+    return last.find("\"request_cut\":true") != std::string::npos;
+  };
+  REQUIRE(opened->keep_request(1, "short"));
+  opened->drop_request(1);
+  CHECK(is_cut(1));
+  // Of so many short messages none is a line of its own: they stand in what is kept.
+  std::string messages;
+  for (int i = 0; i < 12'000; ++i) messages += R"({"role":"user","content":"short enough"},)";
+  for (std::uint64_t id = 10; id < 30; ++id) {
+    const auto own = R"({"role":"user","content":")" + std::to_string(id) + R"("})";
+    REQUIRE(opened->keep_request(id, R"({"messages":[)" + messages + own + "]}"));
+  }
+  CHECK(is_cut(10));
+  CHECK_FALSE(is_cut(29));
+}

@@ -1,5 +1,6 @@
 #include "worker/gateway/transcript_writer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/log.hpp"
@@ -31,6 +32,7 @@ void transcript_writer::append(std::shared_ptr<record> into, transcript_entry en
     const auto bytes = job_bytes + entry.bytes();
     if (!fits(*into, bytes)) {
       ++into->lost;
+      if (entry.kept_request != 0) lose_request(*into, entry.kept_request);
       return;
     }
     queued_bytes_ += bytes;
@@ -53,6 +55,14 @@ bool transcript_writer::append_request(std::shared_ptr<record> into, std::uint64
   }
   changed_.notify_all();
   return true;
+}
+
+// One that is still to be written need not be.
+void transcript_writer::lose_request(record& of, std::uint64_t id) {
+  const auto waits = std::ranges::find_if(
+      queue_, [&](const job& one) { return one.into.get() == &of && one.request_id == id; });
+  if (waits == queue_.end()) return of.lost_requests.push_back(id);
+  waits->request.reset();
 }
 
 bool transcript_writer::fits(const record& into, std::size_t bytes) const {
@@ -87,9 +97,11 @@ void transcript_writer::work() {
     job next = std::move(queue_.front());
     queue_.pop_front();
     const auto lost = std::exchange(next.into->lost, 0);
+    const auto lost_requests = std::exchange(next.into->lost_requests, {});
     writing_ = true;
     lock.unlock();
     write(next, lost);
+    for (const auto id : lost_requests) next.into->file.drop_request(id);
     next.request.reset();
     next.entry.reset();
     lock.lock();

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "worker/gateway/transcript.hpp"
 
@@ -26,9 +27,10 @@ class transcript_writer {
   struct record {
     std::string attempt_id;
     transcript file;
-    std::int64_t lost = 0;         // under the writer's mutex
-    std::size_t queued_bytes = 0;  // the same
-    bool closed = false;           // of the gateway's thread
+    std::int64_t lost = 0;                     // under the writer's mutex
+    std::vector<std::uint64_t> lost_requests;  // the same: kept, and their entries lost
+    std::size_t queued_bytes = 0;              // the same
+    bool closed = false;                       // of the gateway's thread
   };
 
   explicit transcript_writer(std::size_t max_queued_bytes = 64 << 20);
@@ -59,6 +61,7 @@ class transcript_writer {
   void work();
   static void write(const job& next, std::int64_t lost);
   bool fits(const record& into, std::size_t bytes) const;
+  void lose_request(record& of, std::uint64_t id);
 
   const std::size_t max_queued_bytes_;
   std::mutex mutex_;

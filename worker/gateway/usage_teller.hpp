@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -16,7 +17,8 @@
 
 namespace germline::worker {
 
-class usage_teller {
+/// REQUIRES a shared pointer to hold it.
+class usage_teller : public std::enable_shared_from_this<usage_teller> {
  public:
   using teller = std::function<void(const gateway_usage& usage, const std::string& problem)>;
   static constexpr std::int64_t least_gap_ms = 20;
@@ -32,8 +34,10 @@ class usage_teller {
     if (!problem.empty() || gap_ms >= least_gap_ms) return tell(problem);
     waits_ = true;
     timer_.expires_after(std::chrono::milliseconds(least_gap_ms - gap_ms));
-    timer_.async_wait([this](boost::system::error_code ended) {
-      if (!ended) tell({});
+    // It may have expired, and wait for its turn, when the attempt goes.
+    timer_.async_wait([alive = weak_from_this()](boost::system::error_code ended) {
+      const auto self = ended ? nullptr : alive.lock();
+      if (self) self->tell({});
     });
   }
 
