@@ -97,8 +97,8 @@ money_world::money_world(std::uint64_t random_seed, money_dangers dangers)
   const auto draw = [&](std::uint64_t most) {
     return records::spending_limit{static_cast<std::int64_t>(1 + below(most)), one_in(2)};
   };
-  if (one_in(2)) change.tokens = draw(12'000'000);
-  if (one_in(2)) change.requests = draw(400);
+  if (one_in(2)) change.tokens = draw(4'000'000);
+  if (one_in(2)) change.requests = draw(60);
   GERMLINE_ASSERT(record_->set_budget(change));
 }
 
