@@ -34,7 +34,9 @@ class Opencode(NpmAgent):
     def test_it_evolves_itself(self):
         self.start("messages", one_generation(Tools, "AGENTS.md"))
         _, ended = self.evolve("opencode", 1)
-        self.assertIn("agent/bin/words", self.fleet.call("diff", ended[0]["item_id"]).stdout)
+        changed = self.fleet.call("diff", ended[0]["item_id"]).stdout
+        self.assertIn("agent/bin/words", changed)
+        self.assertNotIn("build/", changed)
 
 
 if __name__ == "__main__":

@@ -313,9 +313,9 @@ class MirrorTest(unittest.TestCase):
 
     def test_an_answer_without_a_status_is_trouble(self):
         self.open()
-        for status in (b"20 OK", b"099 Odd"):
-            got = self.said_by(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
-            self.assertEqual(got.status, 502, status)
+        for head in (b"HTTP/1.1 20 OK", b"HTTP/1.1 099 Odd", b"HTTP/1.1 200 OK\r\nHTTP/1.1 7 x"):
+            got = self.said_by(head + b"\r\ncontent-length: 0\r\n\r\n")
+            self.assertEqual(got.status, 502, head)
         self.assertTrue(self.close()["trouble"])
 
     def test_a_length_that_is_in_doubt_is_not_passed_on(self):
@@ -331,8 +331,9 @@ class MirrorTest(unittest.TestCase):
     def test_trailers_are_no_second_answer(self):
         self.open()
         got = self.said_by(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nquince\r\n0\r\n"
-                           b"etag: late\r\n\r\n")
-        self.assertEqual(got.body, b"6\r\nquince\r\n0\r\n\r\n")
+                           b"HTTP/1.1 200 OK\r\n\r\n")
+        self.assertTrue(got.body.startswith(b"6\r\nquince\r\n"))
+        self.assertNotIn(b"HTTP/1.1", got.body)
 
     def test_what_another_reader_may_see_otherwise_ends_the_connection(self):
         self.upstream.behaviours["/quince"] = answer(200, b"quince")
@@ -354,6 +355,7 @@ class MirrorTest(unittest.TestCase):
         rest = "x" * 100_000  # unread when the mirror ends
         got = self.ask("GET /npm/broken", "", rest)
         self.assertEqual((got.status, got.body), (200, b"begun"))
+        self.assertFalse(got.broke)  # by a reset
 
     def test_silence_ends(self):
         self.upstream.behaviours["/quince"] = silent

@@ -12,8 +12,16 @@
 namespace germline::worker {
 namespace {
 
-constexpr std::size_t troubles_max = 1'000;
+constexpr std::size_t told_max = 1'000;  // of each kind
 constexpr int accepted_at_a_time = 64;
+
+/// The first, by target, and how many more; empty where there is none.
+std::string words_of(const std::map<std::string, std::string>& why_by_target) {
+  if (why_by_target.empty()) return {};
+  const auto& [target, why] = *why_by_target.begin();
+  const auto more = why_by_target.size() - 1;
+  return target + ": " + why + (more > 0 ? " (and " + std::to_string(more) + " more)" : "");
+}
 
 }  // namespace
 
@@ -87,13 +95,8 @@ bool door::is_over() const {
 mirror_account door::account() const {
   const std::scoped_lock lock(mutex_);
   auto told = account_;
-  if (!troubles_.empty()) {
-    const auto& [target, why] = *troubles_.begin();
-    told.trouble = target + ": " + why;
-    if (troubles_.size() > 1) {
-      told.trouble += " (and " + std::to_string(troubles_.size() - 1) + " more)";
-    }
-  }
+  told.trouble = words_of(troubles_);
+  told.refused = words_of(refusals_);
   return told;
 }
 
@@ -129,18 +132,19 @@ bool door::is_past_bound() const {
 void door::note_came(const std::string& target) {
   const std::scoped_lock lock(mutex_);
   troubles_.erase(target);
+  refusals_.erase(target);
 }
 
 void door::note_refused(const std::string& target, const std::string& why) {
   log_warning("{}: {}: {}", settings_.id, target, why);
   const std::scoped_lock lock(mutex_);
-  if (account_.refused.empty()) account_.refused = target + ": " + why;
+  if (refusals_.size() < told_max) refusals_[target] = why;
 }
 
 void door::note_trouble(const std::string& target, const std::string& why) {
   log_warning("{}: {}: {}", settings_.id, target, why);
   const std::scoped_lock lock(mutex_);
-  if (troubles_.size() < troubles_max) troubles_[target] = why;
+  if (troubles_.size() < told_max) troubles_[target] = why;
 }
 
 }  // namespace germline::worker

@@ -55,7 +55,7 @@ class door : public std::enable_shared_from_this<door> {
   /// What was asked for came, or did not come by no fault of who asked.
   void note_came(const std::string& target);
   void note_trouble(const std::string& target, const std::string& why);
-  /// It will not come, however often it is asked for. The first is told.
+  /// As the mirrors are configured it will not come, however often it is asked for.
   void note_refused(const std::string& target, const std::string& why);
 
  private:
@@ -74,6 +74,7 @@ class door : public std::enable_shared_from_this<door> {
   std::set<int> connections_;
   mirror_account account_;
   std::map<std::string, std::string> troubles_;  // by target
+  std::map<std::string, std::string> refusals_;  // the same
 };
 
 }  // namespace germline::worker

@@ -363,7 +363,7 @@ result<std::optional<refusal>> deps_fetch::run_command(live_sandbox& box, const 
     refused = explain_outcome(run->outcome, doing, run->out.text(), "deps");
   }
   if (!refused) return refused;
-  if (!account.trouble.empty() && account.refused.empty()) {
+  if (!account.trouble.empty()) {
     // Not the genome's fault: another time, or elsewhere, it may do.
     return error(error_code::unavailable,
                  "dependencies could not be fetched: " + account.trouble + "\n" + refused->details);

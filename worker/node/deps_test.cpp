@@ -219,8 +219,11 @@ TEST_CASE_FIXTURE(fixture, "a command that fails refuses, but not where the mirr
 TEST_CASE_FIXTURE(fixture, "what the mirror refuses for good is told, and is a verdict") {
   code = 1;
   mirrors.account.refused = "/npm/quince: the mirror redirects to elsewhere.example";
-  mirrors.account.trouble = "/npm/other: HTTP 503";
   CHECK(refused(get(&mirrors)).starts_with(mirrors.account.refused + "\n"));
+  mirrors.account.trouble = "/npm/other: HTTP 503";  // which may be why the command failed
+  const auto got = get(&mirrors);
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code() == error_code::unavailable);
 }
 
 TEST_CASE_FIXTURE(fixture, "a socket that the command leaves is named, and not kept") {
