@@ -119,6 +119,10 @@ class fake_control final : public v1::Control::Service {
     const std::lock_guard lock(mutex);
     if (request->target() == "nope") return {grpc::StatusCode::NOT_FOUND, "there is no 'nope'"};
     *reply = budgets;
+    if (knows_counts) {
+      reply->mutable_fleet()->mutable_tokens();
+      reply->mutable_fleet()->mutable_requests();
+    }
     return grpc::Status::OK;
   }
   grpc::Status SetBudget(grpc::ServerContext*, const v1::SetBudgetRequest* request,
@@ -260,6 +264,7 @@ class fake_control final : public v1::Control::Service {
   v1::SetShareRequest shared;
   v1::SetBudgetRequest budgeted;
   v1::Budgets budgets;
+  bool knows_counts = true;  // false: as one of an older version, of tokens and requests
   v1::TestPolicyRequest judged;
   std::int64_t patience_s = 0;  // how long the asker would wait
   v1::RollbackRequest rolled;

@@ -1,3 +1,5 @@
+#include "cli/commands/budgets.hpp"
+
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
@@ -30,13 +32,14 @@ void hint_at_resume(const session& with, control_client& client, const std::stri
 void warn_of_fleet(const session& with, const v1::Purse& fleet, const budget_options& options) {
   const auto warn = [&](unit of, bool is_given, std::int64_t budget, std::int64_t gone) {
     if (options.amount[of].empty() || !is_given) return;
+    const auto is = "germline: the fleet's " + std::string(budget_word(of)) + " is ";
     if (budget == 0) {
-      with.message("germline: the fleet's " + std::string(budget_word(of)) + " is " +
-                   format_amount(of, 0) + ": nothing that asks a model will run");
+      with.message(is + format_amount(of, 0) + ": nothing that asks a model will run");
     } else if (budget < gone) {
-      with.message(
-          "germline: that is less than is spent and held: what is under way may spend what it "
-          "holds, and nothing more begins that asks a model");
+      with.message(is + format_amount(of, budget) + ", less than is spent and held, " +
+                   format_amount(of, gone) +
+                   ": what is under way may take what it holds, and nothing more begins that asks "
+                   "a model");
     }
   };
   warn(unit::money, fleet.has_budget_nanousd(), fleet.budget_nanousd(),
@@ -72,6 +75,14 @@ result<v1::SetBudgetRequest> request_of(const budget_options& options) {
 
 }  // namespace
 
+result<void> check_knows_counts(control_client& client) {
+  GERMLINE_TRY_ASSIGN(const auto known, client.budgets({}));
+  if (known.fleet().has_tokens()) return {};
+  return error(error_code::failed_precondition,
+               "the coordinator is of an older version, which knows no budgets of tokens and "
+               "requests: upgrade it, or leave them out");
+}
+
 exit_code run_budget(const session& with, const budget_options& options) {
   control_client client(with.settings, *with.time);
   result<v1::Budgets> reply = v1::Budgets();
@@ -82,6 +93,9 @@ exit_code run_budget(const session& with, const budget_options& options) {
   } else {
     const auto request = request_of(options);
     if (!request) return with.fail(request.error());
+    if (request->has_tokens() || request->has_requests()) {
+      if (const auto known = check_knows_counts(client); !known) return with.fail(known.error());
+    }
     reply = client.set_budget(*request);
   }
   if (!reply) return with.fail(reply.error());

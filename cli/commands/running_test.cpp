@@ -323,8 +323,9 @@ TEST_CASE("budget tells what may be spent, and sets what is said") {
   CHECK(with.run("budget --fleet '$0'").err.find("nothing that asks a model will run") !=
         std::string::npos);
   told.mutable_fleet()->set_budget_nanousd(1);
-  CHECK(with.run("budget --fleet '$0.000000001'").err.find("less than is spent and held") !=
-        std::string::npos);
+  CHECK(with.run("budget --fleet '$0.000000001'")
+            .err.find("the fleet's budget is $0.000000001, "
+                      "less than is spent and held, $2.00") != std::string::npos);
   for (const auto* wrong : {"budget '$10'", "budget --fleet run_1 '$10'", "budget a b c",
                             "budget run_1 ''", "budget run_1 '$10/week'", "budget --tokens 50M",
                             "budget run_1 --requests ''", "budget run_1 --tokens '$5'"}) {
@@ -349,17 +350,18 @@ TEST_CASE("budget tells and sets what may be taken of tokens and requests") {
   run.mutable_requests()->set_budget(2'000);
   run.mutable_requests()->set_spent(20);
   run.mutable_requests()->set_unbounded_attempts(1);
-  CHECK(with.run("budget").out ==
-        "WHOSE                  BUDGET  SPENT    HELD   LEFT\n"
-        "fleet                  -       $0.00    $0.00  -\n"
-        "  tokens, today (UTC)  1B/day  1234567  2M     996765433\n"
-        "run_1                  $5.00   $0.00    $0.00  $5.00\n"
-        "  requests             2k      20       0      1980\n"
-        "in all days the fleet has taken 5M tokens\n"
-        "3k tokens of what is spent are whole slices of attempts whose workers went away; a worker "
-        "that comes back tells what they really cost\n"
-        "1 attempt of run_1 is under way since before it had a request budget: what they take "
-        "counts when they end\n");
+  CHECK(
+      with.run("budget").out ==
+      "WHOSE                  BUDGET  SPENT    HELD   LEFT\n"
+      "fleet                  -       $0.00    $0.00  -\n"
+      "  tokens, today (UTC)  1B/day  1234567  2M     996765433\n"
+      "run_1                  $5.00   $0.00    $0.00  $5.00\n"
+      "  requests             2k      20       0      1980\n"
+      "in all days the fleet has taken 5M tokens\n"
+      "3k tokens of what is spent are whole slices of attempts whose workers went away; a worker "
+      "that comes back tells what they really cost\n"
+      "1 attempt of run_1, which is under way, holds nothing of its request budget: what it takes "
+      "counts when it ends\n");
   CHECK(with.run("budget run_1 --tokens 50M --requests 2000").code == 0);
   const auto& set = with.control.budgeted;
   CHECK(set.target() == "run_1");
@@ -375,6 +377,32 @@ TEST_CASE("budget tells and sets what may be taken of tokens and requests") {
   CHECK(with.run("budget --fleet --requests 10k/day").code == 0);
   CHECK(set.requests().per_day());
   CHECK(set.target().empty());
+}
+
+TEST_CASE("a coordinator that knows of money alone is asked for nothing else") {
+  fixture with;
+  with.control.knows_counts = false;
+  auto& set = with.control.budgeted;
+  for (const auto* asked : {"budget run_1 --tokens 50M", "budget run_1 '$10' --requests none",
+                            "budget --fleet --requests 10k/day"}) {
+    CAPTURE(asked);
+    const auto refused = with.run(asked);
+    CHECK(refused.code == 5);
+    CHECK(refused.err.find("which knows no budgets of tokens and requests") != std::string::npos);
+    CHECK_FALSE(set.keeps_money());
+    CHECK(set.target().empty());
+  }
+  CHECK(with.run("budget run_1 '$10'").code == 0);
+  CHECK(set.budget_nanousd() == 10'000'000'000);
+  const std::string asked = "run " + with.place.at("") + " --model m --budget '$5'";
+  const auto refused = with.run(asked + " --token-budget 50M");
+  CHECK(refused.code == 5);
+  CHECK(refused.err.find("which knows no budgets of tokens and requests") != std::string::npos);
+  CHECK(with.control.created.repository().empty());
+  CHECK(with.run(asked).code == 0);
+  with.control.knows_counts = true;
+  CHECK(with.run(asked + " --token-budget 50M").code == 0);
+  CHECK(with.control.created.budget_tokens() == 50'000'000);
 }
 
 TEST_CASE("scale says what was added, what leaves, and what was killed with which proof") {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/client.hpp"
+#include "cli/commands/budgets.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/follow.hpp"
 #include "cli/commands/held_out.hpp"
@@ -164,6 +165,13 @@ v1::CreateRunRequest request_of(const run_file& run) {
   return request;
 }
 
+/// Whether it asks for a budget of tokens or requests.
+bool counts(const v1::CreateRunRequest& request) {
+  return request.budget_tokens() > 0 || request.budget_requests() > 0 ||
+         request.lineage_budget_tokens() > 0 || request.lineage_budget_requests() > 0 ||
+         request.evaluation_budget_tokens() > 0 || request.evaluation_budget_requests() > 0;
+}
+
 /// The settings of who calls; where that is root, as `up` demands on many machines, of the
 /// repository's owner.
 git::repository::user_settings settings_for(const std::string& repository) {
@@ -287,6 +295,9 @@ exit_code run_run(const session& with, const run_options& options) {
   if (!run) return with.fail(run.error());
   control_client client(with.settings, *with.time);
   auto request = request_of(*run);
+  if (counts(request)) {
+    if (const auto known = check_knows_counts(client); !known) return with.fail(known.error());
+  }
   if (!options.imports.empty()) {
     constexpr std::int64_t usual_imports = 8;
     const auto found =

@@ -60,13 +60,14 @@ std::string notes_of(unit of, bool per_day, std::int64_t in_all, std::int64_t un
   return text;
 }
 
-/// Of what began before there was a budget of it.
+/// Of what began before there was a budget of it, or repeats what did.
 std::string unbounded_note(unit of, const v1::CountedPurse& purse, const std::string& whose) {
   if (!purse.has_budget() || purse.unbounded_attempts() == 0) return {};
   const bool is_one = purse.unbounded_attempts() == 1;
   return counted(purse.unbounded_attempts(), "attempt") + " of " + whose +
-         (is_one ? " is" : " are") + " under way since before it had a " +
-         std::string(budget_word(of)) + ": what they take counts when they end\n";
+         (is_one ? ", which is" : ", which are") + " under way, " + (is_one ? "holds" : "hold") +
+         " nothing of its " + std::string(budget_word(of)) + ": what " +
+         (is_one ? "it takes counts when it ends\n" : "they take counts when they end\n");
 }
 
 std::string unbounded_notes(const v1::Purse& purse, const std::string& whose) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "common/amount.hpp"
 #include "common/result.hpp"
 #include "coordinator/caf_error.hpp"
 #include "coordinator/store/reader.hpp"
@@ -55,6 +56,14 @@ inline std::string word(resolved_target::kind what) {
       return "an attempt";
   }
   return "something else";
+}
+
+/// A budget; sums of it over a whole record do not overflow.
+inline result<void> check_not_too_large(unit of, std::int64_t budget) {
+  constexpr std::int64_t most_count = 1'000'000'000'000'000;
+  if (of == unit::money || budget <= most_count) return {};
+  return invalid("a " + std::string(budget_word(of)) + " is at most " +
+                 format_amount(of, most_count) + ", or none");
 }
 
 /// The reason that a person gives.

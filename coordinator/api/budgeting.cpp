@@ -43,6 +43,7 @@ result<v1::Budgets> people::set_budget(const v1::SetBudgetRequest& request) {
   for (const auto of : all_units) {
     const auto& limit = change.of(of);
     if (limit && limit->most.value_or(0) < 0) return invalid("a budget must not be negative");
+    if (limit) GERMLINE_TRY(check_not_too_large(of, limit->most.value_or(0)));
   }
   if (!request.target().empty()) {
     GERMLINE_TRY_ASSIGN(const auto found, reader_.resolve(request.target()));

@@ -2,6 +2,8 @@
 // and of iterations, where it does not cover them.
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "coordinator/measured_fixture.hpp"
 
 using namespace germline;
@@ -161,7 +163,11 @@ TEST_CASE_FIXTURE(modelled, "what the budget does not cover ends without a score
   CHECK(now.generations(0).fitness().reason() == "budget");
   const auto ended = shown(first.item_id());
   CHECK(ended.ending() == v1::ENDING_FAILED);
-  CHECK(ended.details() == "an evaluation may cost $0.20, and of $0.50 the run has $0.10 left");
+  CHECK(
+      ended.details() ==
+      "an evaluation may cost $0.20, and of $0.50 the run has $0.10 left: raise it with `germline "
+      "budget " +
+          now.run().run_id() + " USD`");
   CHECK(now.run().spent_nanousd() == 40 * cent);
   // And nothing is born any more that could not be measured.
   CHECK(now.run().lineages(0).pause_reason() == v1::PAUSE_REASON_BUDGET);
@@ -234,8 +240,11 @@ TEST_CASE_FIXTURE(modelled,
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   CHECK(shown(item).reason() == "budget");
-  CHECK(shown(item).details() ==
-        "an evaluation may cost $0.20, and of $0.70 the run has $0.10 left");
+  CHECK(
+      shown(item).details() ==
+      "an evaluation may cost $0.20, and of $0.70 the run has $0.10 left: raise it with `germline "
+      "budget " +
+          created.run_id() + " USD`");
   take_leases(worker, 300);
   const auto now = tree();
   CHECK(now.evaluations_size() == 4);
@@ -313,7 +322,15 @@ TEST_CASE_FIXTURE(modelled, "evaluations hold exactly what was said of tokens an
           "500001 tokens each: give a larger --token-budget");
   request.set_evaluation_budget_tokens(-1);
   refused(request, "must not be negative");
+  request.set_evaluation_budget_tokens(std::numeric_limits<std::int64_t>::max());
+  refused(request, "an evaluation has at most 1000B tokens");
   request.set_evaluation_budget_tokens(400'000);
+  request.set_budget_requests(std::numeric_limits<std::int64_t>::max());
+  refused(request, "a request budget is at most 1000000B requests, or none");
+  request.set_budget_requests(0);
+  request.mutable_limits()->set_max_tokens(5);
+  refused(request, "of those an attempt gets a slice of its budgets");
+  request.clear_limits();
   request.set_lineage_budget_requests(5);
   refused(request, "say how many requests each evaluation may make");
   request.set_evaluation_budget_requests(6);
@@ -345,10 +362,13 @@ TEST_CASE_FIXTURE(modelled, "a plan tells of what the fleet may spend") {
   grpc::ClientContext context;
   v1::SetBudgetRequest set;
   set.set_keeps_money(true);
+  v1::Budgets told;
+  set.mutable_tokens()->set_most(std::numeric_limits<std::int64_t>::max());
+  CHECK(people->SetBudget(&context, set, &told).error_code() == grpc::StatusCode::INVALID_ARGUMENT);
   set.mutable_tokens()->set_most(7'000'000);
   set.mutable_tokens()->set_per_day(true);
-  v1::Budgets told;
-  REQUIRE(people->SetBudget(&context, set, &told).ok());
+  grpc::ClientContext again;
+  REQUIRE(people->SetBudget(&again, set, &told).ok());
   CHECK(told.fleet().tokens().budget() == 7'000'000);
   CHECK_FALSE(told.fleet().has_budget_nanousd());
   auto request = wanted(10'000, 20);

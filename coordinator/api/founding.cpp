@@ -56,6 +56,12 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     if (lineage_budget_of(request)[of] < 0) {
       return invalid("what a lineage may spend must not be negative");
     }
+    GERMLINE_TRY(check_not_too_large(of, budget_of(request)[of]));
+    GERMLINE_TRY(check_not_too_large(of, lineage_budget_of(request)[of]));
+    const auto most = records::most_of_an_attempt[of];
+    if (evaluation_budget_of(request)[of] > most) {
+      return invalid("an evaluation has at most " + format_amount(of, most));
+    }
   }
   GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),
                                 request.goal(), request.strategy()}));
@@ -87,6 +93,11 @@ result<void> check_request(const v1::CreateRunRequest& request) {
       l.disk_bytes() < 0 || l.max_requests() < 0 || l.max_output_tokens() < 0 ||
       l.max_requests_per_minute() < 0 || l.budget_nanousd() < 0 || l.max_tokens() < 0) {
     return invalid("limits must not be negative");
+  }
+  if (l.max_tokens() > 0) {
+    return invalid(
+        "limits say how many tokens of output (max_output_tokens), not of all: of those "
+        "an attempt gets a slice of its budgets");
   }
   return {};
 }

@@ -41,9 +41,32 @@ result<void> check_covers(unit of, std::int64_t budget, std::int64_t spent, std:
                  words(spent + held) + " or more");
 }
 
+/// Where candidates have a model: no less than one of their evaluations holds, or none would run.
+/// The run's columns of it are at `place` and behind.
+result<void> check_covers_evaluation(SQLite::Statement& row, int place, unit of,
+                                     std::int64_t budget) {
+  if (integer(row, place) == 0) return {};
+  v1::IterationLimits limits;
+  limits.ParseFromString(sql::bytes(row, place + 2));
+  const auto said = integer(row, place + 1);
+  const auto each = said > 0 ? said : most_by_limits(limits)[of];
+  if (budget >= each) return {};
+  return refused(a_budget(of) + " of " + format_amount(of, budget) +
+                 " does not cover an evaluation, which " +
+                 (of == unit::money ? "may cost " : "may take ") + format_amount(of, each) +
+                 (said > 0 ? "" : ", as nothing was said of it when the run began") + ": give " +
+                 format_amount(of, each) + " or more");
+}
+
+/// Of the run `r`, for the above.
+std::string evaluation_columns(unit of) {
+  return "r.evaluation_budget_nanousd, r." + column("evaluation_budget", of) + ", r.limits";
+}
+
 result<void> set_run_budget(SQLite::Database& db, const std::string& run, unit of,
                             const records::spending_limit& limit) {
-  SQLite::Statement row(db, "SELECT model, " + column("spent", of) + " FROM runs WHERE id=?");
+  SQLite::Statement row(db, "SELECT r.model, r." + column("spent", of) + ", " +
+                                evaluation_columns(of) + " FROM runs r WHERE r.id=?");
   bind_all(row, run);
   if (!row.executeStep()) return error(error_code::not_found, "there is no run " + run);
   if (text(row, 0).empty()) {
@@ -59,7 +82,10 @@ result<void> set_run_budget(SQLite::Database& db, const std::string& run, unit o
     return refused(a_budget(of) +
                    " is above 0, or none; `germline pause` keeps a run's lineages from spending");
   }
-  if (budget > 0) GERMLINE_TRY(check_covers(of, budget, integer(row, 1), held_by_run(db, run, of)));
+  if (budget > 0) {
+    GERMLINE_TRY(check_covers(of, budget, integer(row, 1), held_by_run(db, run, of)));
+    GERMLINE_TRY(check_covers_evaluation(row, 2, of, budget));
+  }
   exec(db, "UPDATE runs SET " + column("budget", of) + "=? WHERE id=?", budget, run);
   return {};
 }
@@ -67,7 +93,7 @@ result<void> set_run_budget(SQLite::Database& db, const std::string& run, unit o
 result<void> set_lineage_budget(SQLite::Database& db, const std::string& lineage, unit of,
                                 const records::spending_limit& limit) {
   SQLite::Statement row(db, "SELECT l." + column("spent", of) + ", r.id, r.model, r." +
-                                column("budget", of) +
+                                column("budget", of) + ", " + evaluation_columns(of) +
                                 " FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?");
   bind_all(row, lineage);
   if (!row.executeStep()) return error(error_code::not_found, "there is no lineage " + lineage);
@@ -87,6 +113,7 @@ result<void> set_lineage_budget(SQLite::Database& db, const std::string& lineage
                      "` tells of that, and raises it");
     }
     GERMLINE_TRY(check_covers(of, budget, integer(row, 0), held_by_lineage(db, lineage, of)));
+    GERMLINE_TRY(check_covers_evaluation(row, 4, of, budget));
   }
   exec(db, "UPDATE lineages SET " + column("budget", of) + "=? WHERE id=?", budget, lineage);
   return {};

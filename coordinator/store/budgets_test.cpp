@@ -3,60 +3,10 @@
 
 #include <limits>
 
-#include "coordinator/store/store_fixture.hpp"
+#include "coordinator/store/budget_fixture.hpp"
 
 using namespace germline;
 using namespace germline::testing;
-
-namespace {
-
-constexpr std::int64_t dollar = 1'000'000'000;
-constexpr std::int64_t day_ms = 86'400'000;
-
-struct budget_fixture : fixture {
-  /// A run whose lineages all stand before an iteration that nobody has.
-  std::vector<lineage::state> begin_all(std::int64_t budget, int lineages,
-                                        std::int64_t of_each_lineage = 0) {
-    run.model = "m";
-    run.lineage_budget = of_each_lineage;
-    create(budget, lineages);
-    std::vector<lineage::state> all;
-    all.push_back(first_iteration());
-    for (int i = 1; i < lineages; ++i) {
-      lineage::state s;
-      s.id = run.lineages.at(static_cast<std::size_t>(i));
-      s.head_generation = all[0].head_generation;
-      s.head_commit = run.seed_commit;
-      REQUIRE(record->save_lineage(s, 5));
-      all.push_back(begin(s));
-    }
-    return all;
-  }
-  result<v1::Lease> lease_at(const item_id& item, std::int64_t fence, std::int64_t now_ms) {
-    attempt = attempt_id::make(time, random);
-    return record->grant({item, attempt, fence, "w1", now_ms});
-  }
-  void limit_fleet(std::optional<std::int64_t> amount, bool per_day = false) {
-    REQUIRE(record->set_budget({{}, {}, records::spending_limit{amount, per_day}, 1}));
-  }
-  v1::Budgets told(std::int64_t now_ms = 10) {
-    const auto reader = record_reader::open((dir / "record.sqlite").string());
-    REQUIRE(reader);
-    const auto all = (*reader)->budgets(
-        resolved_target{resolved_target::kind::run, run.id.str(), run.id.str()}, now_ms);
-    REQUIRE(all);
-    return *all;
-  }
-  std::int64_t spent() { return told().runs(0).spent_nanousd(); }
-  records::late_accounts_taken reconcile(const attempt_id& of, std::int64_t cost,
-                                         const std::string& worker = "w1") {
-    const auto taken = record->reconcile({worker, {{of.str(), cost}}, 20});
-    REQUIRE(taken);
-    return *taken;
-  }
-};
-
-}  // namespace
 
 TEST_CASE_FIXTURE(budget_fixture,
                   "slices never pass the fleet's budget, and a restart forgets nothing") {
@@ -342,54 +292,6 @@ TEST_CASE_FIXTURE(measured_fixture,
   }
 }
 
-TEST_CASE_FIXTURE(budget_fixture, "a slice for which nothing could be asked is not leased again") {
-  const auto all = begin_all(10 * dollar, 1, 1'000);
-  auto s = all[0];
-  const auto first = lease(s.live, 1);
-  REQUIRE(first);
-  CHECK(first->limits().budget_nanousd() == 1'000);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  REQUIRE(record->end_iteration(end));
-  s = begin(end.next, 11);
-  const auto again = lease(s.live, 1);
-  REQUIRE_FALSE(again);
-  CHECK(again.error().code() == error_code::resource_exhausted);
-  CHECK(
-      again.error().message() ==
-      "of the lineage's budget an iteration would have $0.000001, and with $0.000001 the last one "
-      "could not ask its model for anything; raise it with `germline budget " +
-          s.id.str() + " USD`, then `germline resume` the lineage");
-  REQUIRE(record->set_budget({{}, s.id, records::spending_limit{1'001}, 1}));
-  CHECK(lease(s.live, 2));
-}
-
-namespace {
-
-struct counted_fixture : budget_fixture {
-  std::vector<lineage::state> begin_counted(std::int64_t tokens, std::int64_t requests,
-                                            int lineages) {
-    run.budget.tokens = tokens;
-    run.budget.requests = requests;
-    return begin_all(100 * dollar, lineages);
-  }
-  void limit(const run_id& of_run, const lineage_id& of_lineage,
-             const std::optional<records::spending_limit>& tokens,
-             const std::optional<records::spending_limit>& requests) {
-    REQUIRE(record->set_budget({of_run, of_lineage, {}, 1, tokens, requests}));
-  }
-};
-
-records::spending_limit most(std::int64_t value, bool per_day = false) {
-  return {value, per_day};
-}
-
-}  // namespace
-
 TEST_CASE_FIXTURE(counted_fixture, "create keeps budgets of tokens and requests beside the money") {
   // `create` sets the money alone: the rest is as it was asked for.
   const auto all = begin_counted(8'000'000, 1'000, 2);
@@ -473,7 +375,8 @@ TEST_CASE_FIXTURE(counted_fixture, "the last requests are leased, and held ones 
   CHECK(waits.error().code() == error_code::permission_denied);
   CHECK(waits.error().message() ==
         "other attempts, or evaluations, to end: what is left of the run's request budget is held "
-        "by them or kept for them");
+        "by them or kept for them; raise it with `germline budget " +
+            run.id.str() + " --requests N`");
   REQUIRE(record->lose({of_first, "gone", amount{0, 0, 0}}, 8));
   CHECK(lease(all[2].live, 2));
 }
@@ -559,36 +462,6 @@ TEST_CASE_FIXTURE(budget_fixture, "what asks no model has no budget, nor has a l
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message().find("asks no model and spends nothing") != std::string::npos);
   }
-}
-
-TEST_CASE_FIXTURE(counted_fixture,
-                  "a slice of tokens for which nothing could be asked is the end") {
-  const auto all = begin_counted(1'000, 0, 1);
-  auto s = all[0];
-  const auto first = lease(s.live, 1);
-  REQUIRE(first);
-  CHECK(first->limits().max_tokens() == 1'000);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  REQUIRE(record->end_iteration(end));
-  s = begin(end.next, 11);
-  const auto again = lease(s.live, 1);
-  REQUIRE_FALSE(again);
-  CHECK(again.error().code() == error_code::resource_exhausted);
-  CHECK(again.error().message().find("of the run's token budget an iteration would have 1k tokens, "
-                                     "and with 1k tokens the last one could not ask") !=
-        std::string::npos);
-  SUBCASE("until there are more") {
-    limit(run.id, {}, most(1'001), {});
-  }
-  SUBCASE("until they are not bounded any more") {
-    limit(run.id, {}, records::spending_limit{}, most(1'000));
-  }
-  CHECK(lease(s.live, 2));
 }
 
 TEST_CASE_FIXTURE(counted_fixture, "a journal raises nothing of what was held") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "coordinator/store/records.hpp"
 #include "coordinator/store/sql.hpp"
 
 namespace germline {
@@ -14,9 +15,13 @@ using sql::integer;
 // What an iteration holds at least while so much is free for each lineage: one dollar, a few large
 // requests' tokens, a hundred small requests.
 const amount smallest_slice{1'000'000'000, 1'000'000, 100};
-// What an evaluation holds where only the whole coordinator is bounded, and nothing was said of it.
-const amount untold_evaluation{0, default_max_input_tokens + default_max_output_tokens,
-                               default_max_requests};
+
+/// Whether an item of that kind may ask a model, or bears what is measured with one.
+bool may_ask(v1::WorkKind kind, const purse& of) {
+  const bool measures = of.each_evaluation.money > 0;
+  return (kind == v1::WORK_KIND_EVALUATE && measures) ||
+         (kind == v1::WORK_KIND_ITERATE && (of.agents_ask || measures));
+}
 
 std::int64_t held_where(SQLite::Database& db, const char* where, const std::string& value,
                         unit of) {
@@ -39,10 +44,11 @@ struct counted {
   std::int64_t lineage_budget = all.lineage_budget[of];
   std::int64_t lineage_left = lineage_budget - all.lineage_spent[of];
 
-  /// Exactly; 0: candidates have no model.
+  /// Exactly; where nothing was said of it what the run's limits allow. 0: candidates have no
+  /// model.
   std::int64_t each_evaluation() const {
     if (all.each_evaluation.money == 0) return 0;
-    return all.each_evaluation[of] > 0 ? all.each_evaluation[of] : untold_evaluation[of];
+    return all.each_evaluation[of] > 0 ? all.each_evaluation[of] : each_iteration;
   }
   /// Of what one iteration bears.
   std::int64_t to_measure() const { return all.evaluations * each_evaluation(); }
@@ -101,21 +107,23 @@ std::int64_t kept_in_lineage(SQLite::Database& db, const counted& in) {
 
 /// And of all runs. What a run keeps for them is no more than its budget.
 std::int64_t kept_in_fleet(SQLite::Database& db, unit of) {
-  const auto budget = "r." + column("budget", of);
-  const auto each = "r." + column("evaluation_budget", of);
   SQLite::Statement row(
-      db,
-      "SELECT COALESCE(SUM(CASE WHEN budget > 0 THEN MIN(kept, budget) ELSE kept END), 0) FROM"
-      " (SELECT " +
-          budget + " AS budget, (CASE WHEN " + each + " > 0 THEN " + each + " ELSE " +
-          std::to_string(untold_evaluation[of]) +
-          " END) * SUM(CASE WHEN i.kind = 3 AND NOT live THEN 1 WHEN i.kind = 2 AND live THEN"
-          " r.evaluations ELSE 0 END) AS kept FROM (SELECT x.kind, x.run_id, EXISTS (SELECT 1 FROM"
-          " attempts a WHERE a.item_id = x.id AND a.settled = 0) AS live FROM items x WHERE"
-          " x.ending = 0) i JOIN runs r ON r.id = i.run_id WHERE r.evaluation_budget_nanousd > 0"
-          " GROUP BY r.id)");
-  row.executeStep();
-  return integer(row, 0);
+      db, "SELECT r.limits, r." + column("budget", of) + ", r." + column("evaluation_budget", of) +
+              ", SUM(CASE WHEN i.kind = 3 AND NOT live THEN 1 WHEN i.kind = 2 AND live THEN"
+              " r.evaluations ELSE 0 END) FROM (SELECT x.kind, x.run_id, EXISTS (SELECT 1 FROM"
+              " attempts a WHERE a.item_id = x.id AND a.settled = 0) AS live FROM items x WHERE"
+              " x.ending = 0) i JOIN runs r ON r.id = i.run_id WHERE r.evaluation_budget_nanousd"
+              " > 0 GROUP BY r.id");
+  std::int64_t kept = 0;
+  while (row.executeStep()) {
+    v1::IterationLimits limits;
+    limits.ParseFromString(sql::bytes(row, 0));
+    const auto budget = integer(row, 1);
+    const auto told = integer(row, 2);
+    const auto all = (told > 0 ? told : most_by_limits(limits)[of]) * integer(row, 3);
+    kept += budget > 0 ? std::min(all, budget) : all;
+  }
+  return kept;
 }
 
 /// How many lineages an iteration of which may hold something next: of one run, or, where it is
@@ -183,7 +191,8 @@ result<void> check_evaluation(SQLite::Database& db, const counted& in, std::int6
   if (in.budget > 0) {
     const auto each = costs + in.words(in.budget) + " the run has ";
     if (in.left < asked) {
-      return error(error_code::resource_exhausted, each + in.words(in.left) + " left");
+      return error(error_code::resource_exhausted,
+                   each + in.words(in.left) + " left: " + in.to_raise(in.all.run));
     }
     const bool again = in.all.measures_again;
     const auto kept = again ? kept_for_evaluations(db, in, 0) : 0;
@@ -192,7 +201,8 @@ result<void> check_evaluation(SQLite::Database& db, const counted& in, std::int6
     if (free < asked) {
       const auto* whom = again ? "other attempts, or evaluations," : "other attempts";
       return held_now(std::string(whom) + " to end: " + each + in.words(free) +
-                      " that they do not hold" + (again ? ", or that is not kept for them" : ""));
+                      " that they do not hold" + (again ? ", or that is not kept for them" : "") +
+                      "; " + in.to_raise(in.all.run));
     }
   }
   if (in.lineage_budget > 0) {
@@ -204,7 +214,7 @@ result<void> check_evaluation(SQLite::Database& db, const counted& in, std::int6
     const auto loose = in.lineage_left - held_by_lineage(db, in.all.lineage, in.of);
     if (loose < asked) {
       return held_now("the lineage's other attempts to end: " + words + in.words(loose) +
-                      " that they do not hold");
+                      " that they do not hold; " + in.to_raise(in.all.lineage));
     }
   }
   if (auto why = no_room_in_fleet(in, read_fleet_purse(db, in.of, now_ms), asked, 0)) return *why;
@@ -218,7 +228,8 @@ result<std::int64_t> free_in_lineage(SQLite::Database& db, const counted& in, st
   if (free >= least) return free;
   if (in.lineage_left - in.to_measure() >= least) {
     return held_now("other attempts, or evaluations, to end: what is left of " +
-                    in.lineage_words() + " is held by them or kept for them");
+                    in.lineage_words() + " is held by them or kept for them; " +
+                    in.to_raise(in.all.lineage));
   }
   const auto why = in.each_evaluation() > 0
                        ? in.lineage_words() +
@@ -234,7 +245,7 @@ result<std::int64_t> free_in_run(SQLite::Database& db, const counted& in, std::i
   if (free >= least) return free;
   if (in.left - in.to_measure() >= least) {
     return held_now("other attempts, or evaluations, to end: what is left of " + in.run_words() +
-                    " is held by them or kept for them");
+                    " is held by them or kept for them; " + in.to_raise(in.all.run));
   }
   const auto why = in.each_evaluation() > 0
                        ? " does not cover an iteration and the evaluations of what it would bear"
@@ -259,21 +270,26 @@ struct narrowest {
 };
 
 /// That the slice covers no request of the lineage's agent: its last iteration held no less, and
-/// could not ask for anything. Others would end so, one after the other, for good.
+/// could not ask for anything. Others would end so, one after the other, for good. Of money or of
+/// tokens: a slice of requests is one at least, and never kept the first of them back.
 std::optional<error> too_little(SQLite::Database& db, const purse& of,
                                 const std::vector<narrowest>& bounds) {
   if (!of.agents_ask) return std::nullopt;
   SQLite::Statement last(
       db,
-      "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0 AND a.cost_requests = 0,"
-      " a.reserved_nanousd, a.reserved_tokens, a.reserved_requests FROM items i JOIN attempts a ON"
+      "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0 AND a.cost_tokens = 0,"
+      " a.reserved_nanousd, a.reserved_tokens FROM items i JOIN attempts a ON"
       " a.item_id = i.id AND a.state = 3 WHERE i.lineage_id = ? AND i.kind = 2 AND i.ending <> 0"
       " ORDER BY i.rowid DESC LIMIT 1");
   bind_all(last, of.lineage);
   if (!last.executeStep() || integer(last, 0) == 0) return std::nullopt;
+  // Its own limit of money may have kept it, and no budget then. Not that of tokens, which leaves
+  // room for millions of input.
+  const auto money = std::ranges::find(bounds, unit::money, &narrowest::of);
+  if (money != bounds.end() && money->whose.empty()) return std::nullopt;
   // Whichever unit it was that kept it: with more of one it may go on.
   const auto held_of = [](unit each) { return 1 + static_cast<int>(each); };
-  for (const auto each : all_units) {
+  for (const auto each : {unit::money, unit::tokens}) {
     const int held = held_of(each);
     if (last.isColumnNull(held)) continue;
     const auto now = std::ranges::find(bounds, each, &narrowest::of);
@@ -284,7 +300,7 @@ std::optional<error> too_little(SQLite::Database& db, const purse& of,
   bool is_held = false;
   for (const auto& each : bounds) {
     const int held = held_of(each.of);
-    if (each.whose.empty() || last.isColumnNull(held)) continue;
+    if (each.of == unit::requests || each.whose.empty() || last.isColumnNull(held)) continue;
     why += (why.empty() ? "of " : "; of ") + each.whose + " an iteration would have " +
            format_amount(each.of, *each.most) + ", and with " +
            format_amount(each.of, integer(last, held)) +
@@ -345,6 +361,17 @@ std::string column(const std::string& begins, unit of) {
   return begins + (of == unit::money ? "_nanousd" : of == unit::tokens ? "_tokens" : "_requests");
 }
 
+amount most_by_limits(const v1::IterationLimits& limits) {
+  const auto or_else = [](std::int64_t said, std::int64_t other, std::int64_t most) {
+    return std::min(said > 0 ? said : other, most);
+  };
+  const auto& most = records::most_of_an_attempt;
+  return {limits.budget_nanousd(),
+          default_max_input_tokens + or_else(limits.max_output_tokens(), default_max_output_tokens,
+                                             most.tokens - default_max_input_tokens),
+          or_else(limits.max_requests(), default_max_requests, most.requests)};
+}
+
 std::int64_t held_by_run(SQLite::Database& db, const std::string& run, unit of) {
   return held_where(db, "i.run_id", run, of);
 }
@@ -373,10 +400,8 @@ result<slice> reserve(SQLite::Database& db, v1::WorkKind kind, const purse& of,
                       std::int64_t now_ms) {
   slice out{0, {}, {}};
   if (of.budget.money == 0) return out;
-  const bool evaluates = kind == v1::WORK_KIND_EVALUATE && of.each_evaluation.money > 0;
-  const bool iterates =
-      kind == v1::WORK_KIND_ITERATE && (of.agents_ask || of.each_evaluation.money > 0);
-  if (!evaluates && !iterates) return out;
+  if (!may_ask(kind, of)) return out;
+  const bool evaluates = kind == v1::WORK_KIND_EVALUATE;
   std::vector<narrowest> bounds;
   for (const auto each : all_units) {
     const counted in{of, each};
@@ -394,19 +419,23 @@ result<slice> reserve(SQLite::Database& db, v1::WorkKind kind, const purse& of,
     out[each] = bound.most.value_or(0);
     bounds.push_back(std::move(bound));
   }
-  if (iterates) {
+  if (!evaluates) {
     if (auto why = too_little(db, of, bounds)) return *why;
   }
   return out;
 }
 
-result<slice> reserve_again(SQLite::Database& db, const slice& then, const purse& of,
-                            std::int64_t now_ms) {
+result<slice> reserve_again(SQLite::Database& db, v1::WorkKind kind, const slice& then,
+                            const purse& of, std::int64_t now_ms) {
   auto out = then;
   for (const auto each : all_units) {
     const counted in{of, each};
     const auto fleet = read_fleet_purse(db, each, now_ms);
-    if (!out[each] && fleet.budget) out[each] = in.each_iteration;
+    if (!out[each] && fleet.budget && may_ask(kind, of)) {
+      out[each] = kind == v1::WORK_KIND_EVALUATE ? in.each_evaluation()
+                  : of.agents_ask                ? in.each_iteration
+                                                 : 0;
+    }
     const auto asked = out[each].value_or(0);
     if (asked == 0) continue;
     if (auto why = no_room_in_fleet(in, fleet, asked, 0)) return *why;

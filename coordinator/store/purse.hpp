@@ -49,20 +49,26 @@ fleet_purse read_fleet_purse(SQLite::Database& db, unit of, std::int64_t now_ms)
 /// How the columns of a unit end: reserved_nanousd, reserved_tokens, reserved_requests.
 std::string column(const std::string& begins, unit of);
 
+/// What an iteration may take at most by its own limits, and by its gateway's where they do not
+/// say. Of money 0: they do not say.
+amount most_by_limits(const v1::IterationLimits& limits);
+
 /// What attempts of a run, or of a lineage, hold that are not settled.
 std::int64_t held_by_run(SQLite::Database& db, const std::string& run, unit of);
 std::int64_t held_by_lineage(SQLite::Database& db, const std::string& lineage, unit of);
 
-/// What a lease of an item of that kind holds; 0: it spends nothing. It never passes what the
-/// lineage, the run and the whole coordinator have left beside what others hold.
+/// What a lease of an item of that kind holds; of money 0 where it asks no model. It never passes
+/// what the lineage, the run and the whole coordinator have left beside what others hold.
 /// resource_exhausted: one of them does not cover it, for good; the message says which, and how it
 /// is raised. permission_denied: what it needs is held or kept for others, or comes with the next
 /// day; the message says what it waits for.
 result<slice> reserve(SQLite::Database& db, v1::WorkKind kind, const purse& of,
                       std::int64_t now_ms);
-/// What does again an attempt that held `then` holds as much, of what the whole coordinator has;
-/// of what that was not bounded in, and the coordinator is, what its limits allow.
-result<slice> reserve_again(SQLite::Database& db, const slice& then, const purse& of,
-                            std::int64_t now_ms);
+/// What does again an attempt that held `then` holds as much, of what the whole coordinator has.
+/// The run's and the lineage's budgets are not looked at: in another order of attempts they would
+/// refuse what they had allowed. Of what that was not bounded in, and the coordinator is, what a
+/// lease of an item of that kind may take; nothing where it asks no model.
+result<slice> reserve_again(SQLite::Database& db, v1::WorkKind kind, const slice& then,
+                            const purse& of, std::int64_t now_ms);
 
 }  // namespace germline

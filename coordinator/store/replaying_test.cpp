@@ -49,7 +49,7 @@ struct replaying : testing::fixture {
     REQUIRE(record->end_iteration(end));
   }
 
-  records::new_run again(v1::ReplayAnswers answers = v1::REPLAY_ANSWERS_LENIENT) {
+  records::new_run again(v1::ReplayAnswers answers = v1::REPLAY_ANSWERS_LENIENT, int lineages = 1) {
     const auto reader = record_reader::open((dir / "record.sqlite").string());
     REQUIRE(reader);
     auto found = (*reader)->run_again(run.id.str());
@@ -58,6 +58,9 @@ struct replaying : testing::fixture {
     other.id = run_id::make(time, random);
     other.found_item = item_id::make(time, random);
     other.lineages = {lineage_id::make(time, random)};
+    while (static_cast<int>(other.lineages.size()) < lineages) {
+      other.lineages.push_back(lineage_id::make(time, random));
+    }
     other.replay_answers = answers;
     REQUIRE(record->create_run(other));
     return other;
@@ -116,7 +119,8 @@ TEST_CASE_FIXTURE(replaying,
   CHECK(given->limits().budget_nanousd() == 10);
   CHECK(given->limits().max_requests() == 100);
   CHECK(given->limits().max_tokens() == 0);
-  REQUIRE(record->lose({attempt, "gone", amount()}, 23));
+  // All of the run's is taken: of a replay's attempts that is no end.
+  REQUIRE(record->lose({attempt, "gone", amount{1'000, 0, 60}}, 23));
   // What it was not bounded in, and the fleet is, it holds as its limits have it.
   REQUIRE(record->set_budget({{}, {}, {}, 1, records::spending_limit{20'000'000}}));
   given = lease(s.live, 2);
@@ -128,6 +132,54 @@ TEST_CASE_FIXTURE(replaying,
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == error_code::resource_exhausted);
   CHECK(refused.error().message().find("what is next needs 100 requests") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(replaying, "what asks no model holds nothing of the fleet's when done again") {
+  // Its evaluation asks none, though the run has a model.
+  auto& db = *record;
+  const auto fork = db.fork({lineage_id::make(time, random), born, std::nullopt, 13});
+  REQUIRE(fork);
+  auto s = fork->state;
+  s.live = item_id::make(time, random);
+  REQUIRE(db.begin_iteration({s.live, s, 14}));
+  REQUIRE(lease(s.live, 1));
+  auto end = make_end(s, 1);
+  end.next.iterations_done = 1;
+  end.born->evaluations = {item_id::make(time, random)};
+  REQUIRE(db.end_iteration(end));
+  REQUIRE(lease(end.born->evaluations[0], 1));
+  records::evaluation_end scored;
+  scored.judged = {
+      end.born->evaluations[0], attempt, 1, lineage::ending::scored, "", "", "", "", {}, {}, 16};
+  scored.again = item_id::make(time, random);
+  scored.score.emplace();
+  scored.score->set_score(1);
+  REQUIRE(db.end_evaluation(scored));
+  const auto recorded_evaluation = attempt;
+
+  auto other = again(v1::REPLAY_ANSWERS_LENIENT, 2);
+  auto seed = found_again(other);
+  auto one = begin_again(seed, chosen(seed));
+  REQUIRE(lease(one.live, 1));
+  auto first = make_end(one, 1);
+  first.next.iterations_done = 1;
+  REQUIRE(db.end_iteration(first));
+  auto two = first.next;
+  two.id = other.lineages[1];
+  two.live = item_id::make(time, random);
+  records::new_iteration fresh{two.live, two, 22};
+  fresh.replays = s.live;
+  REQUIRE(db.begin_iteration(fresh));
+  REQUIRE(lease(two.live, 1));
+  auto second = make_end(two, 1);
+  second.born->evaluations = {item_id::make(time, random)};
+  REQUIRE(db.end_iteration(second));
+  REQUIRE(db.set_budget({{}, {}, {}, 1, records::spending_limit{1}, records::spending_limit{1}}));
+  const auto given = lease(second.born->evaluations[0], 1);
+  REQUIRE_MESSAGE(given, (given ? "" : given.error().message()));
+  CHECK(given->replay_of() == recorded_evaluation.str());
+  CHECK(given->limits().max_tokens() == 0);
+  CHECK(given->limits().max_requests() == 0);
 }
 
 TEST_CASE_FIXTURE(replaying, "each iteration names the recorded one, its seed, and who answers") {

@@ -186,17 +186,6 @@ constexpr const char* select_for_lease =
     " FROM items i JOIN runs r ON r.id = i.run_id LEFT JOIN lineages l ON l.id = i.lineage_id"
     " LEFT JOIN generations g ON g.id = i.parent_generation WHERE i.id = ?";
 
-/// What an iteration may take at most by its own limits, and by its gateway's where they do not
-/// say.
-amount most_by_limits(const v1::IterationLimits& limits) {
-  const auto or_else = [](std::int64_t said, std::int64_t other) {
-    return said > 0 ? said : other;
-  };
-  return {limits.budget_nanousd(),
-          default_max_input_tokens + or_else(limits.max_output_tokens(), default_max_output_tokens),
-          or_else(limits.max_requests(), default_max_requests)};
-}
-
 /// Of a row of select_for_lease.
 purse read_purse(SQLite::Statement& row) {
   v1::IterationLimits limits;
@@ -221,9 +210,9 @@ void limit(v1::Lease& lease, const slice& held) {
   auto& limits = *lease.mutable_limits();
   limits.set_budget_nanousd(held.money.value_or(0));
   if (held.tokens) limits.set_max_tokens(*held.tokens);
-  if (held.requests) {
-    limits.set_max_requests(std::min(most_by_limits(limits).requests, *held.requests));
-  }
+  if (!held.requests) return;
+  const auto said = limits.max_requests();
+  limits.set_max_requests(said > 0 ? std::min(said, *held.requests) : *held.requests);
 }
 
 std::vector<std::string> open_items(SQLite::Database& db, const std::string& where,
@@ -338,16 +327,15 @@ result<v1::Lease> store::grant(const records::grant_request& request) {
       return stale("the lineage is not active");
     }
     const auto of = read_purse(row);
-    GERMLINE_TRY_ASSIGN(
-        auto held, reserve(db, static_cast<v1::WorkKind>(integer(row, 2)), of, request.now_ms));
     v1::Lease lease = make_lease(db, row, request);
     if (integer(row, 23) != 0) {
       lease.set_model(model_again(db, lease.run_id(), lease.item_id(), lease.lineage_id()));
     }
     add_given(db, lease);
-    if (const auto then = add_replay(db, lease)) {
-      GERMLINE_TRY_ASSIGN(held, reserve_again(db, *then, of, request.now_ms));
-    }
+    const auto then = add_replay(db, lease);
+    const auto now_ms = request.now_ms;
+    GERMLINE_TRY_ASSIGN(const auto held, then ? reserve_again(db, lease.kind(), *then, of, now_ms)
+                                              : reserve(db, lease.kind(), of, now_ms));
     limit(lease, held);
     add_siblings(db, sql::lines(text(row, 28)), lease);
     exec(db, "UPDATE items SET fence=?, phase=0 WHERE id=?", request.fence, request.item.str());

@@ -194,7 +194,8 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
   std::ofstream(folder_ + "/prices.json")
       << R"({"schema": 1, "models": [{"model": "scripted-1", "input": 1000000000,
       "output": 2000000000, "cache_write": 1000000000, "cache_write_1h": 1000000000,
-      "cache_read": 1000000000}]})";
+      "cache_read": 1000000000}, {"model": "scripted-free", "input": 0, "output": 0,
+      "cache_write": 0, "cache_write_1h": 0, "cache_read": 0}]})";
   std::ofstream(folder_ + "/gateway.toml")
       << "schema = 1\n"
       << upstream_ << "[prices]\nfile = \"" << folder_
@@ -262,6 +263,13 @@ void gateway_fixture::open(worker::gateway_limits limits, std::int64_t lives_ms)
 
 result<void> gateway_fixture::try_open(worker::gateway_limits limits, std::int64_t lives_ms) {
   return client_->open(make_door(limits, lives_ms));
+}
+
+void gateway_fixture::open_free(worker::gateway_limits limits) {
+  auto request = make_door(limits, 60'000);
+  request.model = "scripted-free";
+  const auto opened = client_->open(std::move(request));
+  if (!opened) FAIL(opened.error().message());
 }
 
 result<void> gateway_fixture::open_again(const std::string& attempt, worker::gateway_limits limits,

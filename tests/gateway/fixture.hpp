@@ -73,6 +73,8 @@ class gateway_fixture {
   void open(worker::gateway_limits limits, std::int64_t lives_ms = 60'000);
   /// The same, which may be refused.
   result<void> try_open(worker::gateway_limits limits, std::int64_t lives_ms = 60'000);
+  /// The same with the model "scripted-free", whose tokens cost nothing.
+  void open_free(worker::gateway_limits limits);
   /// The same of an attempt by that name, which does again what another did.
   result<void> open_again(const std::string& attempt, worker::gateway_limits limits,
                           const worker::replay_wish& wish);

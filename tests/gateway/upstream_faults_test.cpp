@@ -112,6 +112,19 @@ TEST_CASE("a stream is charged by the largest usage that it told, whenever it di
   }
 }
 
+TEST_CASE("tokens that a stream tells late are counted where they cost nothing, too") {
+  const auto events = start + delta(4) + stop + delta(50);
+  canned_upstream upstream({stream_answer(events, 50)});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open_free(plenty);
+  auto body = small_body(true);
+  body.replace(body.find("scripted-1"), 10, "scripted-free");
+  CHECK(fixture.post(body).body == events);
+  const auto usage = closed(fixture);
+  CHECK(usage.output_tokens == 50);
+  CHECK(usage.cost_nanousd == 0);
+}
+
 TEST_CASE("every status of success is charged") {
   for (const std::string status : {"201 Created", "202 Accepted", "206 Partial Content"}) {
     CAPTURE(status);

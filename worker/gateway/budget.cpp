@@ -43,12 +43,13 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     const char* what;
     std::int64_t limit, settled, reserved, asked;
     std::string (*text)(std::int64_t);
+    const char* are_left = " is";
   } checks[] = {
       {"budget", limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
        bound.cost_nanousd, format_usd},
       {"budget", limits.max_tokens, all_input(state.settled) + state.settled.output_tokens,
        reserved.input_tokens + reserved.output_tokens, bound.input_tokens + bound.output_tokens,
-       [](std::int64_t count) { return format_amount(unit::tokens, count); }},
+       [](std::int64_t count) { return format_amount(unit::tokens, count); }, " are"},
       {"limit on input tokens", limits.max_input_tokens, all_input(state.settled),
        reserved.input_tokens, bound.input_tokens, plain},
       {"limit on output tokens", limits.max_output_tokens, state.settled.output_tokens,
@@ -58,7 +59,8 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     const auto left = std::max<std::int64_t>(0, of.limit - of.settled);
     return spent_effect{std::string("the attempt's ") + of.what + " of " + of.text(of.limit) +
                         " does not cover what this request could cost: " + of.text(left) +
-                        " is left of it, and the request could take " + of.text(of.asked)};
+                        (left == 1 ? " is" : of.are_left) +
+                        " left of it, and the request could take " + of.text(of.asked)};
   }
   for (const auto& of : checks) {
     if (fits(of.limit, of.settled, of.reserved, of.asked) == fit::later) {

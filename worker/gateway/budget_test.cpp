@@ -106,7 +106,7 @@ TEST_CASE("a slice of tokens is of input, whatever a cache held of it, and of ou
   REQUIRE(std::holds_alternative<spent_effect>(spent));
   CHECK(std::get<spent_effect>(spent).why ==
         "the attempt's budget of 100 tokens does not cover what this request could cost: 35 tokens "
-        "is left of it, and the request could take 36 tokens");
+        "are left of it, and the request could take 36 tokens");
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{2, {25, 10, 1}, 0})));
 }
 

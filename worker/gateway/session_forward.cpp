@@ -135,12 +135,16 @@ void session::account(exchange& one, std::optional<token_counts> tokens) {
   owner_.settle(id, *tokens, one.cost_nanousd);
 }
 
-// What was told after account(), if it costs more.
+// What was told after account(), if it is more: of tokens, or of money.
 void session::account_late(exchange& one, const std::optional<token_counts>& tokens) {
   if (bill_of(one) || one.outcome != "settled" || !tokens || *tokens == one.tokens) return;
-  const auto cost = cost_nanousd(owner_.settings().price, *tokens);
+  const auto count = [](const token_counts& of) {
+    return of.input + of.output + of.cache_write + of.cache_read;
+  };
+  const auto cost = std::max(one.cost_nanousd, cost_nanousd(owner_.settings().price, *tokens));
   const auto cost_more = cost - one.cost_nanousd;
-  if (cost_more <= 0) return;
+  // Where the price is 0, tokens may be bounded yet.
+  if (cost_more == 0 && count(*tokens) <= count(one.tokens)) return;
   const token_counts more{tokens->input - one.tokens.input, tokens->output - one.tokens.output,
                           tokens->cache_write - one.tokens.cache_write,
                           tokens->cache_write_1h - one.tokens.cache_write_1h,
