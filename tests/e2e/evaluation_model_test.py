@@ -309,7 +309,8 @@ class Bounded(WithModel):
         (evaluation,) = tree["evaluations"]
         self.assertEqual((evaluation["ending"], evaluation["reason"]), ("ENDING_FAILED", "budget"))
         says = "an evaluation may cost $0.60, and of $1.00 the run has $0.40 left"
-        self.assertEqual(evaluation["details"], says)
+        self.assertEqual(evaluation["details"],
+                         f"{says}: raise it with `germline budget {run} USD`")
         self.assertIn(says, self.fleet.call("show", tree["generations"][0]["generation_id"]).stdout)
         # Nothing is born any more that could not be measured.
         self.assertIn("paused (budget)", self.fleet.call("ps", "--all").stdout)
