@@ -295,7 +295,7 @@ TEST_CASE_FIXTURE(measured_fixture,
 TEST_CASE_FIXTURE(counted_fixture, "create keeps budgets of tokens and requests beside the money") {
   // `create` sets the money alone: the rest is as it was asked for.
   const auto all = begin_counted(8'000'000, 1'000, 2);
-  const auto& of_run = told().runs(0);
+  const auto of_run = told().runs(0);
   CHECK(of_run.budget_nanousd() == 100 * dollar);
   CHECK(of_run.tokens().budget() == 8'000'000);
   CHECK(of_run.requests().budget() == 1'000);
