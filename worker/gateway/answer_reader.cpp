@@ -43,16 +43,17 @@ json built(const simdjson::dom::element& from) {
   return nullptr;
 }
 
-/// `text` without its lists, as nlohmann reads it: of keys that are there twice the last one. What
-/// simdjson does not take, nlohmann may: deeper nesting, longer numbers.
-json without_lists(const std::string& text) {
+}  // namespace
+
+// What simdjson does not take, nlohmann may: deeper nesting, longer numbers.
+json answer_reader::without_lists(std::string_view text) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
-  if (parser.parse(text).get(root) != simdjson::SUCCESS) return json::parse(text, nullptr, false);
+  if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) {
+    return json::parse(text, nullptr, false);
+  }
   return built(root);
 }
-
-}  // namespace
 
 const json& answer_reader::member(const json& object, const char* key) {
   static const json none;
@@ -91,15 +92,17 @@ void answer_reader::take_lines(std::string_view bytes, std::string* shown) {
     const std::string_view part = bytes.substr(0, end);
     const std::string_view raw = bytes.substr(0, whole ? end + 1 : end);
     if (pending_.size() + part.size() > limits_.max_line_bytes) line_too_long_ = true;
-    if (!line_too_long_) pending_ += part;
+    const bool is_apart = !whole || !pending_.empty();  // else it is read where it is
+    if (is_apart && !line_too_long_) pending_ += part;
     if (shown) {
       event_too_long_ = event_too_long_ || event_.size() + raw.size() > limits_.max_line_bytes;
       event_ += raw;
       if (event_too_long_) *shown += std::exchange(event_, {});
     }
     if (!whole) return;
-    const bool event_ends = !line_too_long_ && (pending_.empty() || pending_ == "\r");
-    if (!line_too_long_ && take_line()) drop_event_ = true;
+    const std::string_view line = is_apart ? pending_ : part;
+    const bool event_ends = !line_too_long_ && (line.empty() || line == "\r");
+    if (!line_too_long_ && take_line(line)) drop_event_ = true;
     pending_.clear();
     line_too_long_ = false;
     if (event_ends) {
@@ -111,8 +114,7 @@ void answer_reader::take_lines(std::string_view bytes, std::string* shown) {
   }
 }
 
-bool answer_reader::take_line() {
-  std::string_view line = pending_;
+bool answer_reader::take_line(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (!line.starts_with("data:")) return false;
   line.remove_prefix(5);

@@ -49,6 +49,9 @@ class answer_reader {
   /// A whole body, an object, maybe without its lists. Adopts the counts if it tells the usage.
   virtual void take_body(const nlohmann::json& body) = 0;
 
+  /// `text` as nlohmann reads it, of keys that are there twice the last one, but for its lists,
+  /// which are null. Discarded where it is no JSON.
+  static nlohmann::json without_lists(std::string_view text);
   /// Null where `object` has none. Not json::value(), which copies: an upstream may nest deeper
   /// than the stack reaches.
   static const nlohmann::json& member(const nlohmann::json& object, const char* key);
@@ -66,7 +69,7 @@ class answer_reader {
 
  private:
   void take_lines(std::string_view bytes, std::string* shown);
-  bool take_line();
+  bool take_line(std::string_view line);
 
   const bool event_stream_;
   const limits limits_;

@@ -20,16 +20,14 @@ constexpr std::int64_t longest_sleep_ms = 200;
 
 std::shared_ptr<attempt> attempt::make(gateway_parts& parts, attempt_settings settings,
                                        transcript record, account_journal journal,
-                                       attempt_reports reports,
-                                       boost::asio::ip::tcp::acceptor listener) {
+                                       attempt_reports reports, tcp_listener listener) {
   return std::shared_ptr<attempt>(new attempt(parts, std::move(settings), std::move(record),
                                               std::move(journal), std::move(reports),
                                               std::move(listener)));
 }
 
 attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript record,
-                 account_journal journal, attempt_reports reports,
-                 boost::asio::ip::tcp::acceptor listener)
+                 account_journal journal, attempt_reports reports, tcp_listener listener)
     : parts_(parts),
       settings_(std::move(settings)),
       record_(std::make_shared<transcript_writer::record>(
@@ -51,23 +49,24 @@ void attempt::start() {
 }
 
 void attempt::accept_next() {
-  listener_.async_accept([self = shared_from_this()](boost::system::error_code failed,
-                                                     boost::asio::ip::tcp::socket socket) {
-    if (self->cut_) return;
-    if (failed) {  // out of descriptors, or a client that is gone: do not spin
-      self->accept_pause_.expires_after(std::chrono::milliseconds(50));
-      self->accept_pause_.async_wait([self](boost::system::error_code stopped) {
-        if (!stopped && !self->cut_) self->accept_next();
+  listener_.async_accept(
+      [self = shared_from_this()](boost::system::error_code failed, tcp_socket socket) {
+        if (self->cut_) return;
+        if (failed) {  // out of descriptors, or a client that is gone: do not spin
+          self->accept_pause_.expires_after(std::chrono::milliseconds(50));
+          self->accept_pause_.async_wait([self](boost::system::error_code stopped) {
+            if (!stopped && !self->cut_) self->accept_next();
+          });
+          return;
+        }
+        // The last piece of a stream would wait for the client to acknowledge the one before: 40
+        // ms.
+        boost::system::error_code ignored;
+        socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+        const auto most = static_cast<std::size_t>(self->parts_.config.max_connections);
+        if (self->sessions_.size() < most && self->alive()) serve(self, std::move(socket));
+        self->accept_next();
       });
-      return;
-    }
-    // The last piece of a stream would wait for the client to acknowledge the one before: 40 ms.
-    boost::system::error_code ignored;
-    socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-    const auto most = static_cast<std::size_t>(self->parts_.config.max_connections);
-    if (self->sessions_.size() < most && self->alive()) serve(self, std::move(socket));
-    self->accept_next();
-  });
 }
 
 void attempt::watch_deadline() {

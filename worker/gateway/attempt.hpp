@@ -4,8 +4,6 @@
 // Held by the gateway and by its sessions; everything runs on the io_context's one thread.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +17,7 @@
 #include "worker/gateway/config.hpp"
 #include "worker/gateway/heap_trimmer.hpp"
 #include "worker/gateway/held_bytes.hpp"
+#include "worker/gateway/loop_types.hpp"
 #include "worker/gateway/prices.hpp"
 #include "worker/gateway/rate_window.hpp"
 #include "worker/gateway/transcript_writer.hpp"
@@ -81,8 +80,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   /// REQUIRES that `listener` is a listening TCP socket.
   static std::shared_ptr<attempt> make(gateway_parts& parts, attempt_settings settings,
                                        transcript record, account_journal journal,
-                                       attempt_reports reports,
-                                       boost::asio::ip::tcp::acceptor listener);
+                                       attempt_reports reports, tcp_listener listener);
 
   void start();
   /// Ends everything; usage() is final after it. May be called again.
@@ -133,8 +131,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
 
  private:
   attempt(gateway_parts& parts, attempt_settings settings, transcript record,
-          account_journal journal, attempt_reports reports,
-          boost::asio::ip::tcp::acceptor listener);
+          account_journal journal, attempt_reports reports, tcp_listener listener);
   budget_effect account(const budget_event& event);
   void accept_next();
   void watch_deadline();
@@ -145,9 +142,9 @@ class attempt : public std::enable_shared_from_this<attempt> {
   std::shared_ptr<transcript_writer::record> record_;
   const bool records_;  // record_ is the writer's thread's as well
   attempt_reports reports_;
-  boost::asio::ip::tcp::acceptor listener_;
-  boost::asio::steady_timer deadline_timer_;
-  boost::asio::steady_timer accept_pause_;
+  tcp_listener listener_;
+  loop_timer deadline_timer_;
+  loop_timer accept_pause_;
   account_journal journal_;
   std::set<session*> sessions_;
   budget_state budget_;

@@ -176,7 +176,7 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                      "not asked");
   }
   GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
-  boost::asio::ip::tcp::acceptor listener(parts_.context);
+  tcp_listener listener(parts_.context);
   boost::system::error_code failed;
   listener.assign(family, fd.get(), failed);
   if (failed) return error(error_code::internal, "taking the listener: " + failed.message());

@@ -126,7 +126,7 @@ void http_upstream::run_timer_in(long timeout_ms) {
 
 http_upstream::watched* http_upstream::take_socket(curl_socket_t socket, ino_t inode) {
   forget_socket(socket);  // a number that was used before
-  watched entry{boost::asio::posix::stream_descriptor(context_), next_serial_++, inode};
+  watched entry{loop_descriptor(context_), next_serial_++, inode};
   boost::system::error_code failed;
   entry.descriptor.assign(socket, failed);
   return failed ? nullptr : &sockets_.emplace(socket, std::move(entry)).first->second;
@@ -161,11 +161,10 @@ void http_upstream::arm(curl_socket_t socket) {
 }
 
 void http_upstream::arm_one(curl_socket_t socket, bool reading) {
-  using descriptor = boost::asio::posix::stream_descriptor;
   auto& entry = sockets_.at(socket);
   (reading ? entry.reading : entry.writing) = true;
   entry.descriptor.async_wait(
-      reading ? descriptor::wait_read : descriptor::wait_write,
+      reading ? loop_descriptor::wait_read : loop_descriptor::wait_write,
       [this, socket, reading, serial = entry.serial](boost::system::error_code failed) {
         if (failed == boost::asio::error::operation_aborted) return;
         // A ready event may have been queued before libcurl gave the socket up.

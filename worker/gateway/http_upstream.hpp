@@ -6,8 +6,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -19,6 +17,7 @@
 
 #include "common/result.hpp"
 #include "worker/gateway/config.hpp"
+#include "worker/gateway/loop_types.hpp"
 #include "worker/gateway/upstream.hpp"
 
 namespace germline::worker {
@@ -36,7 +35,7 @@ class http_upstream final : public upstream {
  private:
   class http_call;
   struct watched {
-    boost::asio::posix::stream_descriptor descriptor;
+    loop_descriptor descriptor;
     std::uint64_t serial = 0;
     /// Of one that on_open made; else 0. on_close tells its end, but for that of a connection which
     /// never came about: then another socket may have the number.
@@ -71,7 +70,7 @@ class http_upstream final : public upstream {
   std::vector<CURL*> spare_;  // handles that no call has, with what all calls have in common
   bool driving_ = false;
   bool is_due_ = false;  // libcurl's timer, while driving
-  boost::asio::steady_timer timer_;
+  loop_timer timer_;
   std::map<curl_socket_t, watched> sockets_;
   std::uint64_t next_serial_ = 1;
 };

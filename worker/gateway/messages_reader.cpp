@@ -24,7 +24,7 @@ bool messages_reader::read_usage(const json& usage) {
 
 bool messages_reader::take_data(std::string_view data) {
   if (data.find("\"message_") == data.npos) return false;
-  const json event = json::parse(data, nullptr, false);
+  const json event = without_lists(data);
   if (!event.is_object()) return false;
   const json& type = member(event, "type");
   const json& message = member(event, "message");

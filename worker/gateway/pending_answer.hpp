@@ -3,10 +3,10 @@
 // Everything runs on the io_context's one thread.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <string>
 
+#include "worker/gateway/loop_types.hpp"
 #include "worker/gateway/upstream.hpp"
 
 namespace germline::worker {
@@ -16,7 +16,7 @@ class pending_answer final : public upstream_sink {
   static constexpr std::size_t max_buffered_bytes = 256 * 1024;
 
   /// `signal` is cancelled whenever there is something new.
-  explicit pending_answer(boost::asio::steady_timer& signal) : signal_(signal) {}
+  explicit pending_answer(loop_timer& signal) : signal_(signal) {}
 
   std::optional<upstream_head> head;
   std::string data;
@@ -44,7 +44,7 @@ class pending_answer final : public upstream_sink {
   }
 
  private:
-  boost::asio::steady_timer& signal_;
+  loop_timer& signal_;
 };
 
 }  // namespace germline::worker

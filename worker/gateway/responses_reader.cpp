@@ -13,7 +13,7 @@ bool responses_reader::take_data(std::string_view data) {
     may_be_last = may_be_last || data.find(type) != data.npos;
   }
   if (!may_be_last) return false;
-  const json event = json::parse(data, nullptr, false);
+  const json event = without_lists(data);
   if (!event.is_object()) return false;
   const json& type = member(event, "type");
   if (type != "response.completed" && type != "response.incomplete" && type != "response.failed") {

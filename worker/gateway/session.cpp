@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -34,15 +33,11 @@ constexpr std::size_t drain_step_bytes = 64 * 1024;
 constexpr std::string_view models_path = "/v1/models";
 constexpr std::string_view one_model_prefix = "/v1/models/";
 
-auto into(error_code& failed) {
-  return asio::redirect_error(asio::use_awaitable, failed);
-}
-
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-asio::awaitable<void> live(std::shared_ptr<attempt> owner, asio::ip::tcp::socket socket) {
+loop_task<void> live(std::shared_ptr<attempt> owner, tcp_socket socket) {
   session one(*owner, std::move(socket));
   co_await one.run();
 }
@@ -76,7 +71,7 @@ const dialect& dialect_of_client(const Request& request) {
 
 }  // namespace
 
-void serve(std::shared_ptr<attempt> owner, asio::ip::tcp::socket socket) {
+void serve(std::shared_ptr<attempt> owner, tcp_socket socket) {
   auto& context = owner->parts().context;
   asio::co_spawn(context, live(std::move(owner), std::move(socket)),
                  [](const std::exception_ptr& failure) {
@@ -88,7 +83,7 @@ std::string session::retry_after(std::int64_t wait_ms) {
   return std::to_string(std::max<std::int64_t>(1, (wait_ms + 999) / 1000));
 }
 
-session::session(attempt& owner, asio::ip::tcp::socket socket)
+session::session(attempt& owner, tcp_socket socket)
     : owner_(owner), stream_(std::move(socket)), signal_(owner.parts().context) {
   owner_.joined(this);
 }
@@ -105,8 +100,10 @@ void session::cut() {
   signal_.cancel();
 }
 
-asio::awaitable<void> session::run() {
-  bool goes_on = true;
+loop_task<void> session::run() {
+  error_code failed;
+  stream_.socket().non_blocking(true, failed);  // what it does at once must not block the others
+  bool goes_on = !failed;
   while (goes_on && !gone()) goes_on = co_await serve_one();
   co_await stop_watching();
   error_code ignored;
@@ -115,7 +112,7 @@ asio::awaitable<void> session::run() {
 }
 
 // Closing with unread bytes would reset the connection, and the refusal be lost with it.
-asio::awaitable<void> session::drain() {
+loop_task<void> session::drain() {
   std::size_t left = max_drained_bytes;
   error_code failed;
   stream_.expires_after(drain_timeout);
@@ -127,15 +124,14 @@ asio::awaitable<void> session::drain() {
   }
 }
 
-asio::awaitable<bool> session::serve_one() {
+loop_task<bool> session::serve_one() {
   const auto& config = owner_.parts().config;
   error_code failed;
   parser request;
   request.header_limit(max_head_bytes);
   request.body_limit(static_cast<std::uint64_t>(config.max_body_bytes));
   stream_.expires_after(std::chrono::milliseconds(config.client_header_ms));
-  buffer_.reserve(usual_head_bytes);  // Boost takes 512 bytes at a time into less
-  co_await http::async_read_header(stream_, buffer_, request, into(failed));
+  co_await read_head(request, failed);
   shape_ = &shape_of(request);
   if (failed == http::error::body_limit) {
     co_return co_await refuse(413, "the request is too large");
@@ -154,6 +150,32 @@ asio::awaitable<bool> session::serve_one() {
   co_return co_await route(request);
 }
 
+// Not by http::async_read_header, which takes 512 bytes at a time into a small buffer, and makes of
+// each part of it an operation of its own.
+loop_task<void> session::read_head(parser& request, error_code& failed) {
+  buffer_.reserve(usual_head_bytes);
+  bool wants_more = buffer_.size() == 0;
+  if (!wants_more) co_await asio::post(asio::use_awaitable_t<loop_executor>());  // others first
+  while (!failed && !request.is_header_done()) {
+    if (wants_more) {
+      const auto room = std::min(buffer_.max_size() - buffer_.size(),
+                                 std::max(usual_head_bytes, buffer_.capacity() - buffer_.size()));
+      if (room == 0) failed = http::error::buffer_overflow;
+      if (!failed) {
+        buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(room), into(failed)));
+      }
+      if (failed == asio::error::eof) {
+        failed = http::error::end_of_stream;
+        if (request.got_some()) request.put_eof(failed);
+      }
+      if (failed) break;
+    }
+    buffer_.consume(request.put(buffer_.cdata(), failed));
+    wants_more = failed == http::error::need_more;
+    if (wants_more) failed = {};
+  }
+}
+
 // Of the errors: that of the path's dialect. Other paths are those of no client in particular.
 const dialect& session::shape_of(const parser& request) const {
   const auto& head = request.get();
@@ -167,7 +189,7 @@ const dialect& session::shape_of(const parser& request) const {
   return anthropic ? messages_dialect() : chat_dialect();
 }
 
-asio::awaitable<bool> session::route(parser& request) {
+loop_task<bool> session::route(parser& request) {
   const auto& head = request.get();
   const std::string target(view(head.target()));
   const std::string path = target.substr(0, target.find('?'));
@@ -218,7 +240,7 @@ asio::awaitable<bool> session::route(parser& request) {
   co_return co_await serve_model(request, one);
 }
 
-asio::awaitable<bool> session::serve_models(parser& request, std::string_view path) {
+loop_task<bool> session::serve_models(parser& request, std::string_view path) {
   held_bytes held(owner_.bodies());
   if (!co_await read_body(request, held)) co_return false;
   const auto& model = owner_.settings().model;
@@ -231,7 +253,7 @@ asio::awaitable<bool> session::serve_models(parser& request, std::string_view pa
   co_return co_await answer(std::move(out), request.get().keep_alive());
 }
 
-asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
+loop_task<bool> session::read_body(parser& request, held_bytes& held) {
   static constexpr std::string_view no_room =
       "requests under way hold as many bytes as may be held at a time; wait for one to end";
   if (!held.grow_to(request.content_length().value_or(0))) {
@@ -261,7 +283,7 @@ asio::awaitable<bool> session::read_body(parser& request, held_bytes& held) {
 
 // So many bytes, into their place, past Boost's parser, which has read the head and would copy
 // them.
-asio::awaitable<void> session::read_counted(parser& request, error_code& failed) {
+loop_task<void> session::read_counted(parser& request, error_code& failed) {
   auto& body = request.get().body();
   const auto length = static_cast<std::size_t>(*request.content_length());
   body.reserve(length + strict::document::spare_bytes);
@@ -271,14 +293,18 @@ asio::awaitable<void> session::read_counted(parser& request, error_code& failed)
   while (!failed && body.size() < length) {
     const auto had = body.size();
     body.resize(had + std::min(body_step_bytes, length - had));
-    const auto got = co_await stream_.async_read_some(
-        asio::buffer(body.data() + had, body.size() - had), into(failed));
+    const auto room = asio::buffer(body.data() + had, body.size() - had);
+    // What is there already needs no operation; after the first time others have their turn.
+    auto got = had == there ? stream_.socket().read_some(room, failed) : 0;
+    if (had != there || failed == asio::error::would_block) {
+      got = co_await stream_.async_read_some(room, into(failed));
+    }
     body.resize(had + got);
   }
 }
 
 // `failed` is no_memory where no more may be held.
-asio::awaitable<void> session::read_chunked(parser& request, held_bytes& held, error_code& failed) {
+loop_task<void> session::read_chunked(parser& request, held_bytes& held, error_code& failed) {
   request.eager(true);
   // Not by http::async_read_some: that takes 512 bytes at a time into a small buffer, and goes on
   // by itself while the head of a chunk is not whole, however much is held by then.
@@ -307,23 +333,35 @@ std::string session::head_of(unsigned status, const header_list& headers, bool k
   return head;
 }
 
-asio::awaitable<bool> session::answer(reply out, bool keep_alive, bool head_only) {
+loop_task<bool> session::answer(reply out, bool keep_alive, bool head_only) {
   if (gone()) co_return false;
   auto head = head_of(out.status, out.headers, keep_alive);
   if (!head_only) head += "Content-Type: " + out.content_type + "\r\n";
   if (out.status != 204) head += "Content-Length: " + std::to_string(out.body.size()) + "\r\n";
   head += "\r\n";
-  const std::array<asio::const_buffer, 2> whole = {
-      asio::buffer(head), head_only ? asio::const_buffer() : asio::buffer(out.body)};
+  const buffer_pair whole = {asio::buffer(head),
+                             head_only ? asio::const_buffer() : asio::buffer(out.body)};
+  const bool goes_on = co_await write_all(whole) && keep_alive && !gone();
+  co_return goes_on;
+}
+
+// What the socket has room for, which mostly is all, needs no operation.
+loop_task<bool> session::write_all(buffer_pair bytes) {
   error_code failed;
+  const auto all = asio::buffer_size(bytes);
+  const auto at_once = stream_.socket().write_some(bytes, failed);
+  if (failed == asio::error::would_block) failed = {};
+  if (failed || at_once == all) co_return !failed;
+  beast::buffers_suffix<buffer_pair> rest(bytes);
+  rest.consume(at_once);
   stream_.expires_after(write_timeout);
-  co_await asio::async_write(stream_, whole, into(failed));
-  co_return !failed && keep_alive && !gone();
+  co_await asio::async_write(stream_, rest, into(failed));
+  co_return !failed;
 }
 
 // The rest of a refused request is not read, so the connection cannot go on.
-asio::awaitable<bool> session::refuse(unsigned status, std::string_view message,
-                                      std::int64_t retry_after_ms) {
+loop_task<bool> session::refuse(unsigned status, std::string_view message,
+                                std::int64_t retry_after_ms) {
   owner_.count_refused();
   reply out;
   if (retry_after_ms > 0) out.headers.emplace_back("retry-after", retry_after(retry_after_ms));
@@ -334,7 +372,7 @@ asio::awaitable<bool> session::refuse(unsigned status, std::string_view message,
   co_return false;
 }
 
-asio::awaitable<bool> session::serve_event(parser& request) {
+loop_task<bool> session::serve_event(parser& request) {
   request.body_limit(max_event_bytes);
   const bool fits = !request.content_length() || *request.content_length() <= max_event_bytes;
   if (!fits) co_return co_await refuse(413, "an event has at most 8 KiB");
@@ -355,7 +393,7 @@ asio::awaitable<bool> session::serve_event(parser& request) {
   co_return co_await answer(std::move(out), keep_alive);
 }
 
-asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
+loop_task<bool> session::serve_model(parser& request, exchange& one) {
   if (const auto wait_ms = owner_.refusal_wait_ms(); wait_ms > 0) {
     co_return co_await refuse(429, "too many requests were refused in the last minute", wait_ms);
   }
@@ -377,15 +415,13 @@ asio::awaitable<bool> session::serve_model(parser& request, exchange& one) {
   co_return goes_on && !gone();
 }
 
-asio::awaitable<bool> session::write(std::string bytes) {
-  error_code failed;
-  stream_.expires_after(write_timeout);
-  co_await asio::async_write(stream_, asio::buffer(bytes), into(failed));
-  if (failed) hung_up_ = true;
+loop_task<bool> session::write(std::string bytes) {
+  const buffer_pair whole = {asio::buffer(bytes), asio::const_buffer()};
+  hung_up_ = !co_await write_all(whole) || hung_up_;
   co_return !gone();
 }
 
-asio::awaitable<void> session::wait_change() {
+loop_task<void> session::wait_change() {
   error_code cancelled;
   co_await signal_.async_wait(into(cancelled));
 }
@@ -410,11 +446,11 @@ void session::watch_client() {
 }
 
 // The watch refers to this session, which must not end before it.
-asio::awaitable<void> session::stop_watching() {
+loop_task<void> session::stop_watching() {
   while (watching_) {
     error_code ignored;
     stream_.socket().cancel(ignored);
-    signal_.expires_at(timer::time_point::max());
+    signal_.expires_at(loop_timer::time_point::max());
     co_await wait_change();
   }
 }

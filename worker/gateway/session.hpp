@@ -4,10 +4,7 @@
 // thread.
 #pragma once
 
-#include <utility>  // Boost 1.74 forgets it in awaitable.hpp
-
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <array>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <map>
@@ -20,28 +17,28 @@
 
 #include "worker/gateway/attempt.hpp"
 #include "worker/gateway/dialect.hpp"
+#include "worker/gateway/loop_types.hpp"
 #include "worker/gateway/pending_answer.hpp"
 #include "worker/gateway/translation/translator.hpp"
 
 namespace germline::worker {
 
 /// Serves the connection until it ends or is cut.
-void serve(std::shared_ptr<attempt> owner, boost::asio::ip::tcp::socket socket);
+void serve(std::shared_ptr<attempt> owner, tcp_socket socket);
 
 class session {
  public:
-  session(attempt& owner, boost::asio::ip::tcp::socket socket);
+  session(attempt& owner, tcp_socket socket);
   ~session();
   session(const session&) = delete;
   session& operator=(const session&) = delete;
 
-  boost::asio::awaitable<void> run();
+  loop_task<void> run();
   /// Ends the connection and its upstream call at once, and accounts for it.
   void cut();
 
  private:
   using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
-  using timer = boost::asio::steady_timer;
 
   using header_list = std::vector<std::pair<std::string, std::string>>;
 
@@ -110,29 +107,33 @@ class session {
     bool recorded = false;
   };
 
-  boost::asio::awaitable<bool> serve_one();
-  boost::asio::awaitable<void> drain();
-  boost::asio::awaitable<bool> read_body(parser& request, held_bytes& held);
-  boost::asio::awaitable<void> read_counted(parser& request, boost::system::error_code& failed);
-  boost::asio::awaitable<void> read_chunked(parser& request, held_bytes& held,
-                                            boost::system::error_code& failed);
-  boost::asio::awaitable<bool> answer(reply out, bool keep_alive, bool head_only = false);
+  loop_task<bool> serve_one();
+  loop_task<void> drain();
+  loop_task<void> read_head(parser& request, boost::system::error_code& failed);
+  loop_task<bool> read_body(parser& request, held_bytes& held);
+  loop_task<void> read_counted(parser& request, boost::system::error_code& failed);
+  loop_task<void> read_chunked(parser& request, held_bytes& held,
+                               boost::system::error_code& failed);
+  loop_task<bool> answer(reply out, bool keep_alive, bool head_only = false);
   /// `retry_after_ms` 0: none is told.
-  boost::asio::awaitable<bool> refuse(unsigned status, std::string_view message,
-                                      std::int64_t retry_after_ms = 0);
+  loop_task<bool> refuse(unsigned status, std::string_view message,
+                         std::int64_t retry_after_ms = 0);
   const dialect& shape_of(const parser& request) const;
-  boost::asio::awaitable<bool> route(parser& request);
-  boost::asio::awaitable<bool> serve_models(parser& request, std::string_view path);
-  boost::asio::awaitable<bool> serve_event(parser& request);
-  boost::asio::awaitable<bool> serve_model(parser& request, exchange& one);
-  boost::asio::awaitable<bool> forward(exchange& one, bool keep_alive);
-  boost::asio::awaitable<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
-  boost::asio::awaitable<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
-  /// False: the client is gone.
-  boost::asio::awaitable<bool> write(std::string bytes);
-  boost::asio::awaitable<void> wait_change();
-  boost::asio::awaitable<void> stop_watching();
-  boost::asio::awaitable<bool> count_here(exchange& one, bool keep_alive);
+  loop_task<bool> route(parser& request);
+  loop_task<bool> serve_models(parser& request, std::string_view path);
+  loop_task<bool> serve_event(parser& request);
+  loop_task<bool> serve_model(parser& request, exchange& one);
+  loop_task<bool> forward(exchange& one, bool keep_alive);
+  loop_task<bool> pass_stream(exchange& one, pending_answer& from, bool keep_alive);
+  loop_task<bool> pass_whole(exchange& one, pending_answer& from, bool keep_alive);
+  /// Bytes of a head and a body, or of either.
+  using buffer_pair = std::array<boost::asio::const_buffer, 2>;
+  /// False, in both: the client is gone.
+  loop_task<bool> write_all(buffer_pair bytes);
+  loop_task<bool> write(std::string bytes);
+  loop_task<void> wait_change();
+  loop_task<void> stop_watching();
+  loop_task<bool> count_here(exchange& one, bool keep_alive);
   static translation::answer_traits traits_of(const exchange& one);
   std::string translate_piece(exchange& one, translation::stream_translator& by,
                               std::string_view bytes);
@@ -140,8 +141,8 @@ class session {
   bool translate_answer(const exchange& one, const std::optional<token_counts>& used, reply& out);
 
   /// What to answer instead where there is none.
-  boost::asio::awaitable<std::optional<reply>> pick_upstream(exchange& one);
-  boost::asio::awaitable<void> pause(std::int64_t for_ms);
+  loop_task<std::optional<reply>> pick_upstream(exchange& one);
+  loop_task<void> pause(std::int64_t for_ms);
   std::optional<reply> shape_forms(exchange& one, const request_limits& bounds);
   std::optional<reply> shape_direct(exchange& one, const request_limits& bounds);
   std::optional<reply> shape_translated(exchange& one, const request_limits& bounds);
@@ -185,10 +186,10 @@ class session {
   bool gone() const { return cut_ || hung_up_; }
 
   attempt& owner_;
-  boost::beast::tcp_stream stream_;
+  tcp_stream stream_;
   // Bounds what Boost's parser holds at a time: a head, the extension of a chunk, a trailer.
   boost::beast::flat_buffer buffer_{256 * 1024};
-  timer signal_;
+  loop_timer signal_;
   std::unique_ptr<upstream::call> call_;
   exchange* current_ = nullptr;
   const dialect* shape_ = &messages_dialect();  // of the errors of the present request

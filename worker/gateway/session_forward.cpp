@@ -261,12 +261,12 @@ bool session::cannot_answer(unsigned status) {
   return status == 500 || (status >= 502 && status <= 504) || status == 529;
 }
 
-asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
+loop_task<bool> session::forward(exchange& one, bool keep_alive) {
   if (one.direct.empty() && one.kind == route_kind::count) {
     co_return co_await count_here(one, keep_alive);
   }
   reply failure{502, ""};
-  signal_.expires_at(timer::time_point::max());
+  signal_.expires_at(loop_timer::time_point::max());
   watch_client();
   for (;;) {
     auto none = co_await pick_upstream(one);
@@ -318,7 +318,7 @@ asio::awaitable<bool> session::forward(exchange& one, bool keep_alive) {
 }
 
 // No upstream of this model can count.
-asio::awaitable<bool> session::count_here(exchange& one, bool keep_alive) {
+loop_task<bool> session::count_here(exchange& one, bool keep_alive) {
   const nlohmann::json counted = {{"input_tokens", translation::estimated_tokens(*one.body)}};
   reply out;
   out.body = counted.dump();
@@ -347,7 +347,7 @@ bool session::translate_answer(const exchange& one, const std::optional<token_co
   return true;
 }
 
-asio::awaitable<bool> session::pass_whole(exchange& one, pending_answer& from, bool keep_alive) {
+loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool keep_alive) {
   const auto& upstream_speaks = one.as->by ? one.as->by->upstream() : one.speaks;
   const auto usage = upstream_speaks.reader(false, one.facts);
   reply out;
@@ -418,7 +418,7 @@ std::string session::translate_piece(exchange& one, translation::stream_translat
   return shown;
 }
 
-asio::awaitable<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
+loop_task<bool> session::pass_stream(exchange& one, pending_answer& from, bool keep_alive) {
   const auto& secrets = owner_.parts().secrets;
   // What is not written yet: the head goes out with the first events, the end with the last.
   auto pending = head_of(one.status, passed_headers(*from.head, secrets), keep_alive);

@@ -3,8 +3,6 @@
 #include "worker/gateway/session.hpp"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <chrono>
 
@@ -187,16 +185,16 @@ bool session::may_go_on(const exchange& one) {
   return after.index || worth_waiting(one, after);
 }
 
-asio::awaitable<void> session::pause(std::int64_t for_ms) {
+loop_task<void> session::pause(std::int64_t for_ms) {
   signal_.expires_after(std::chrono::milliseconds(for_ms));
   error_code woken(asio::error::operation_aborted);
   while (woken && !gone()) {
-    co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    co_await signal_.async_wait(into(woken));
   }
-  signal_.expires_at(timer::time_point::max());
+  signal_.expires_at(loop_timer::time_point::max());
 }
 
-asio::awaitable<std::optional<session::reply>> session::pick_upstream(exchange& one) {
+loop_task<std::optional<session::reply>> session::pick_upstream(exchange& one) {
   auto& random = owner_.parts().random;
   for (bool rested = false; !gone();) {
     const auto found = next(one);
