@@ -2,7 +2,7 @@
 // bodies of 60 KB, beside nginx as a reverse proxy, beside the least that libcurl costs (whole
 // answers alone) and beside no proxy at all, in the same run before the same provider. Blocks of a
 // few requests of each way take turns, so that what else the machine does meets all alike, and are
-// compared with each other.
+// compared with each other. Where there are two cores the proxies have one, the rest the other.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <memory>
 #include <string_view>
-#include <thread>
 
 #include "tests/bench/curl_proxy.hpp"
 #include "tests/bench/fast_upstream.hpp"
@@ -232,8 +231,7 @@ void with_open_streams(const way& through, std::size_t bytes) {
 void say_load(const char* when) {
   double load[3] = {};
   ::getloadavg(load, 3);
-  std::printf("%s: %u cores, load average %.2f %.2f %.2f\n\n", when,
-              std::thread::hardware_concurrency(), load[0], load[1], load[2]);
+  std::printf("%s: load average %.2f %.2f %.2f\n\n", when, load[0], load[1], load[2]);
 }
 
 int run(const options& chosen, const std::string& gateway_binary) {
@@ -244,6 +242,8 @@ int run(const options& chosen, const std::string& gateway_binary) {
   std::string folder = "/tmp/gateway_bench.XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr || ::chmod(folder.c_str(), 0755) != 0) return 1;
   {
+    const two_cores cores;
+    cores.stay_on_first();
     const fast_upstream provider;
     const auto beside = nginx::start(folder, provider.port());
     gateway measured(gateway_binary, folder, provider.port(), chosen.transcripts);
@@ -256,6 +256,9 @@ int run(const options& chosen, const std::string& gateway_binary) {
           "apt-get install nginx-light\n");
     }
     ways.push_back({"gateway", measured.port(), measured.pid()});
+    for (std::size_t i = 1; i < ways.size(); ++i) cores.move_to_second(ways[i].proxy);
+    std::printf(cores.are_there() ? "what is measured has a core of its own\n"
+                                  : "there is one core, for all\n");
     say_load("at the beginning");
     std::printf("%zu streams open (aim: the gateway within %.0f MiB):\n", open_streams,
                 most_resident_mib);
@@ -265,6 +268,7 @@ int run(const options& chosen, const std::string& gateway_binary) {
     std::printf("\n");
     auto with_curl = ways;
     const curl_proxy least(provider.port());
+    cores.move_to_second(least.pid());
     with_curl.insert(with_curl.end() - 1, way{"curl", least.port(), least.pid()});
     one_at_a_time(with_curl, false, chosen.requests);
     one_at_a_time(ways, true, chosen.requests);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "tests/bench/fast_upstream.hpp"
@@ -58,15 +60,32 @@ void write_nginx_config(const std::string& folder, unsigned port, unsigned upstr
        << "      proxy_set_header Connection \"\";\n      proxy_buffering off;\n    }\n  }\n}\n";
 }
 
+std::vector<fs::path> threads_of(pid_t process) {
+  std::vector<fs::path> all;
+  std::error_code failed;
+  for (const auto& thread :
+       fs::directory_iterator("/proc/" + std::to_string(process) + "/task", failed)) {
+    all.push_back(thread.path());
+  }
+  return all;
+}
+
+void keep_on(pid_t process, int core) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(core, &only);
+  for (const auto& thread : threads_of(process)) {
+    ::sched_setaffinity(std::atoi(thread.filename().c_str()), sizeof only, &only);
+  }
+}
+
 }  // namespace
 
 std::int64_t cpu_ns_of(pid_t process) {
   std::int64_t sum = 0;
-  std::error_code failed;
-  for (const auto& thread :
-       fs::directory_iterator("/proc/" + std::to_string(process) + "/task", failed)) {
+  for (const auto& thread : threads_of(process)) {
     std::int64_t on_cpu_ns = 0;
-    std::ifstream(thread.path() / "schedstat") >> on_cpu_ns;
+    std::ifstream(thread / "schedstat") >> on_cpu_ns;
     sum += on_cpu_ns;
   }
   return sum;
@@ -78,6 +97,22 @@ std::int64_t resident_kib_of(pid_t process) {
     if (line.starts_with("VmRSS:")) return std::atoll(line.c_str() + 6);
   }
   return 0;
+}
+
+two_cores::two_cores() {
+  cpu_set_t all;
+  if (::sched_getaffinity(0, sizeof all, &all) != 0) return;
+  for (int core = 0; core < CPU_SETSIZE && second_ < 0; ++core) {
+    if (CPU_ISSET(core, &all)) (first_ < 0 ? first_ : second_) = core;
+  }
+}
+
+void two_cores::stay_on_first() const {
+  if (are_there()) keep_on(::getpid(), first_);
+}
+
+void two_cores::move_to_second(pid_t process) const {
+  if (are_there()) keep_on(process, second_);
 }
 
 std::unique_ptr<nginx> nginx::start(const std::string& folder, unsigned upstream_port) {

@@ -16,6 +16,24 @@ namespace germline::bench {
 std::int64_t cpu_ns_of(pid_t process);
 std::int64_t resident_kib_of(pid_t process);
 
+/// Two cores: what is measured has one of its own, and its client and the provider the other. Else
+/// it is by chance whether a request goes from core to core, and that costs as much as a proxy
+/// does.
+class two_cores {
+ public:
+  /// Of those that this process may run on.
+  two_cores();
+  bool are_there() const { return second_ >= 0; }
+  /// This process, and those that it starts.
+  void stay_on_first() const;
+  /// One that runs, with all its threads.
+  void move_to_second(pid_t process) const;
+
+ private:
+  int first_ = -1;
+  int second_ = -1;
+};
+
 class nginx {
  public:
   /// None where nginx is not installed. `folder` is for its files.

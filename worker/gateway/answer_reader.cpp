@@ -10,6 +10,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t max_body_bytes = 32 << 20;
+constexpr std::size_t max_kept_bytes = 64 << 10;
 constexpr std::int64_t max_tokens = 1'000'000'000;
 
 std::int64_t total(const token_counts& counts) {
@@ -46,13 +47,21 @@ json built(const simdjson::dom::element& from) {
 }  // namespace
 
 // What simdjson does not take, nlohmann may: deeper nesting, longer numbers.
-json answer_reader::without_lists(std::string_view text) {
-  simdjson::dom::parser parser;
+json answer_reader::without_lists(std::string_view text, std::string_view only) {
+  static thread_local simdjson::dom::parser kept;  // its memory serves the next
+  simdjson::dom::parser once;
+  auto& parser = text.size() <= max_kept_bytes ? kept : once;
   simdjson::dom::element root;
   if (parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) {
     return json::parse(text, nullptr, false);
   }
-  return built(root);
+  simdjson::dom::object members;
+  if (only.empty() || root.get(members) != simdjson::SUCCESS) return built(root);
+  json::object_t found;
+  for (const auto& [key, each] : members) {
+    if (key == only) found.insert_or_assign(std::string(key), built(each));
+  }
+  return found;
 }
 
 const json& answer_reader::member(const json& object, const char* key) {
@@ -129,7 +138,7 @@ std::string answer_reader::rest() {
 
 std::optional<token_counts> answer_reader::finish() {
   if (!event_stream_ && !broken_) {
-    const json body = without_lists(pending_);
+    const json body = without_lists(pending_, "usage");
     if (body.is_object()) take_body(body);
     pending_.clear();
   }

@@ -46,12 +46,14 @@ class answer_reader {
 
   /// What stood behind "data:" in a line. True: the event is not for the client.
   virtual bool take_data(std::string_view data) = 0;
-  /// A whole body, an object, maybe without its lists. Adopts the counts if it tells the usage.
+  /// A whole body, an object, maybe with its `usage` alone. Adopts the counts if it tells the
+  /// usage.
   virtual void take_body(const nlohmann::json& body) = 0;
 
   /// `text` as nlohmann reads it, of keys that are there twice the last one, but for its lists,
-  /// which are null. Discarded where it is no JSON.
-  static nlohmann::json without_lists(std::string_view text);
+  /// which are null, and, where `only` is not empty, but for the root's other members. Discarded
+  /// where it is no JSON.
+  static nlohmann::json without_lists(std::string_view text, std::string_view only = {});
   /// Null where `object` has none. Not json::value(), which copies: an upstream may nest deeper
   /// than the stack reaches.
   static const nlohmann::json& member(const nlohmann::json& object, const char* key);

@@ -56,22 +56,22 @@ class content_checker {
  public:
   std::int64_t images() const { return images_; }
 
-  void check(const value& content, const std::string& where) {
+  void check(const value& content, const place& where) {
     if (content.is_string() || content.is_null()) return;
-    if (!content.is_array()) refuse(where + ": content must be a string or a list");
+    if (!content.is_array()) refuse(where.text() + ": content must be a string or a list");
     std::size_t i = 0;
     for (const auto& part : content.elements()) {
-      check_part(part, where + "[" + std::to_string(i++) + "]");
+      check_part(part, place(where, i++));
     }
   }
 
  private:
-  void check_part(const value& part, const std::string& where) {
+  void check_part(const value& part, const place& where) {
     static constexpr std::array<std::string_view, 3> text = {"type", "text", "cache_control"};
     static constexpr std::array<std::string_view, 2> refusal = {"type", "refusal"};
     static constexpr std::array<std::string_view, 2> image = {"type", "image_url"};
     static constexpr std::array<std::string_view, 2> image_url = {"url", "detail"};
-    if (!part.is_object()) refuse(where + " must be an object");
+    if (!part.is_object()) refuse(where.text() + " must be an object");
     const auto type = text_member(part, "type", where);
     if (type == "text" || type == "refusal") {
       only_members(part, type == "text" ? names(text) : names(refusal), where);
@@ -79,14 +79,14 @@ class content_checker {
       return;
     }
     if (type != "image_url") {
-      refuse(where + ": content of type " + shown(type) + " is not allowed here");
+      refuse(where.text() + ": content of type " + shown(type) + " is not allowed here");
     }
     ++images_;
     only_members(part, image, where);
     const value* shown_at = part.find("image_url");
-    if (!shown_at) refuse(where + ": 'image_url' is missing");
-    only_members(*shown_at, image_url, where + ".image_url");
-    check_inline_image(shown_at->find("url"), where + ".image_url.url");
+    if (!shown_at) refuse(where.text() + ": 'image_url' is missing");
+    only_members(*shown_at, image_url, place(where, ".image_url"));
+    check_inline_image(shown_at->find("url"), place(where, ".image_url.url"));
   }
 
   std::int64_t images_ = 0;
@@ -97,27 +97,30 @@ void check_messages(const value& request, content_checker& content) {
   if (!messages || messages->elements().empty()) {
     refuse("'messages' must be a list that is not empty");
   }
+  const place all("messages");
   std::size_t i = 0;
   for (const auto& message : messages->elements()) {
-    const std::string where = "messages[" + std::to_string(i++) + "]";
+    const place where(all, i++);
     only_members(message, message_members, where);
     text_member(message, "role", where);
     for (const char* key : {"audio", "function_call"}) {  // clients send back what they got
-      if (given(message, key)) refuse(where + ": the field '" + key + "' must be null");
+      if (given(message, key)) refuse(where.text() + ": the field '" + key + "' must be null");
     }
-    if (const value* inner = message.find("content")) content.check(*inner, where + ".content");
+    if (const value* inner = message.find("content"))
+      content.check(*inner, place(where, ".content"));
   }
 }
 
 void check_tools(const value& tools) {
   if (!tools.is_array()) refuse("'tools' must be a list");
+  const place all("tools");
   std::size_t i = 0;
   for (const auto& tool : tools.elements()) {
-    const std::string where = "tools[" + std::to_string(i++) + "]";
-    if (!tool.is_object()) refuse(where + " must be an object");
+    const place where(all, i++);
+    if (!tool.is_object()) refuse(where.text() + " must be an object");
     const auto type = text_member(tool, "type", where);
     if (type != "function" && type != "custom") {
-      refuse(where + ": the tool type " + shown(type) +
+      refuse(where.text() + ": the tool type " + shown(type) +
              " is not allowed; only 'function' and 'custom' are, which run in the sandbox");
     }
     only_members(tool, tool_members, where);
@@ -129,7 +132,7 @@ void check_choices(const value& request) {
   const value* choice = given(request, "tool_choice");
   if (choice && !choice->is_string() &&
       !(choice->is_object() &&
-        has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
+        has(tool_choice_types, text_member(*choice, "type", place("tool_choice"))))) {
     refuse("'tool_choice' must be a string, or an object that names a function");
   }
   const value* n = given(request, "n");
@@ -159,7 +162,7 @@ void ask_for_usage(const value& request, request_facts& facts, std::string& body
   static constexpr std::array<std::string_view, 2> members = {"include_usage",
                                                               "include_obfuscation"};
   const value* given_options = given(request, "stream_options");
-  if (given_options) only_members(*given_options, members, "stream_options");
+  if (given_options) only_members(*given_options, members, place("stream_options"));
   if (!facts.stream) return;
   const value* included = given_options ? given_options->find("include_usage") : nullptr;
   if (included && included->is(true)) return;
@@ -176,7 +179,7 @@ judgement check(const std::string& body, const request_limits& limits) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
-  facts.model = text_member(request, "model", "the request");
+  facts.model = text_member(request, "model", place("the request"));
   content_checker content;
   check_messages(request, content);
   if (const value* tools = given(request, "tools")) check_tools(*tools);

@@ -7,7 +7,10 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
+
+#include <curl/curl.h>
 
 #include "worker/gateway/dialect.hpp"
 
@@ -178,6 +181,12 @@ result<void> check_url(upstream_config& one, const std::string& where) {
   }
   if (one.url.find_first_of("@?# \t\r\n") != std::string::npos) {
     return bad_upstream(where, "url must have no user, query, fragment or space");
+  }
+  const std::unique_ptr<CURLU, decltype(&::curl_url_cleanup)> whole(::curl_url(),
+                                                                    &::curl_url_cleanup);
+  const auto read = ::curl_url_set(whole.get(), CURLUPART_URL, (one.url + "/v1").c_str(), 0);
+  if (read != CURLUE_OK) {
+    return bad_upstream(where, "url is none: '" + one.url + "': " + ::curl_url_strerror(read));
   }
   return {};
 }

@@ -54,6 +54,8 @@ TEST_CASE("plain HTTP is for loopback alone") {
   CHECK(url_error("http://example.com") != "");
   CHECK(url_error("file:///etc/passwd") != "");
   CHECK(url_error("https://user@example.com") != "");
+  CHECK(url_error("https://example.com:123456").find("Port number") != std::string::npos);
+  CHECK(url_error("https://:443").find("url is none: 'https://:443'") != std::string::npos);
 }
 
 TEST_CASE("the dialects of the upstream, and how it wants the key") {

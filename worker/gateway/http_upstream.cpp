@@ -72,6 +72,7 @@ http_upstream::http_upstream(boost::asio::io_context& context, const upstream_co
 
 http_upstream::~http_upstream() {
   for (CURL* easy : spare_) ::curl_easy_cleanup(easy);
+  for (const auto& [path, url] : urls_) ::curl_url_cleanup(url);
   if (multi_) ::curl_multi_cleanup(multi_);
   for (auto& [socket, entry] : sockets_) entry.descriptor.release();  // libcurl's to close
   ::explicit_bzero(key_.data(), key_.size());
@@ -205,6 +206,16 @@ void http_upstream::collect_ended() {
   }
 }
 
+CURLU* http_upstream::url_of(const std::string& path) {
+  CURLU*& url = urls_[path];
+  if (url) return url;
+  url = ::curl_url();
+  // config.cpp judged what stands before the path.
+  const auto read = ::curl_url_set(url, CURLUPART_URL, (target_.url + path).c_str(), 0);
+  GERMLINE_ASSERT(read == CURLUE_OK);
+  return url;
+}
+
 CURL* http_upstream::take_handle() {
   if (!spare_.empty()) {
     CURL* const easy = spare_.back();
@@ -256,11 +267,7 @@ void http_upstream::give_back_handle(CURL* easy) {
 
 http_upstream::http_call::http_call(http_upstream& owner, upstream_request request,
                                     upstream_sink& sink)
-    : owner_(owner),
-      request_(std::move(request)),
-      sink_(sink),
-      url_(owner.target_.url + request_.path),
-      easy_(owner.take_handle()) {
+    : owner_(owner), request_(std::move(request)), sink_(sink), easy_(owner.take_handle()) {
   set_up();
   active_ = ::curl_multi_add_handle(owner_.multi_, easy_) == CURLM_OK;
   GERMLINE_ASSERT(active_);
@@ -281,7 +288,7 @@ void http_upstream::http_call::set_up() {
     ::explicit_bzero(line.data(), line.size());
   }
   ::curl_easy_setopt(easy_, CURLOPT_PRIVATE, this);
-  ::curl_easy_setopt(easy_, CURLOPT_URL, url_.c_str());
+  ::curl_easy_setopt(easy_, CURLOPT_CURLU, owner_.url_of(request_.path));
   ::curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
   ::curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request_.body->size()));

@@ -59,6 +59,8 @@ class http_upstream final : public upstream {
   void drive(curl_socket_t socket, int events);
   void run_timer_in(long timeout_ms);
   void collect_ended();
+  /// `path` at this upstream, as libcurl keeps it: read once, not for each request.
+  CURLU* url_of(const std::string& path);
   CURL* take_handle();
   void give_back_handle(CURL* easy);
 
@@ -67,6 +69,7 @@ class http_upstream final : public upstream {
   const gateway_config& config_;
   std::string key_;
   CURLM* multi_ = nullptr;
+  std::map<std::string, CURLU*> urls_;  // by path: those of the dialects' routes
   std::vector<CURL*> spare_;  // handles that no call has, with what all calls have in common
   bool driving_ = false;
   bool is_due_ = false;  // libcurl's timer, while driving
@@ -97,7 +100,6 @@ class http_upstream::http_call final : public upstream::call {
   http_upstream& owner_;
   upstream_request request_;
   upstream_sink& sink_;
-  std::string url_;
   CURL* easy_ = nullptr;
   curl_slist* header_list_ = nullptr;
   bool active_ = false;

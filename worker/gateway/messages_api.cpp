@@ -74,28 +74,28 @@ class content_checker {
   std::int64_t images() const { return images_; }
 
   /// A string, or a list of content blocks, of the first `kinds` that are allowed.
-  void check(const value& content, std::size_t kinds, const std::string& where) {
+  void check(const value& content, std::size_t kinds, const place& where) {
     if (content.is_string()) return;
-    if (!content.is_array()) refuse(where + ": content must be a string or a list");
+    if (!content.is_array()) refuse(where.text() + ": content must be a string or a list");
     std::size_t i = 0;
     for (const auto& block : content.elements()) {
-      check_block(block, kinds, where + "[" + std::to_string(i++) + "]");
+      check_block(block, kinds, place(where, i++));
     }
   }
 
  private:
-  void check_block(const value& block, std::size_t kinds, const std::string& where) {
-    if (!block.is_object()) refuse(where + " must be an object");
+  void check_block(const value& block, std::size_t kinds, const place& where) {
+    if (!block.is_object()) refuse(where.text() + " must be an object");
     const auto type = text_member(block, "type", where);
     const auto* end = allowed_blocks.begin() + kinds;
     const auto* kind = std::find_if(allowed_blocks.begin(), end,
                                     [&](const block_kind& one) { return one.type == type; });
     if (kind == end) {
-      refuse(where + ": content of type " + shown(type) + " is not allowed here");
+      refuse(where.text() + ": content of type " + shown(type) + " is not allowed here");
     }
     only_members(block, kind->members, where);
     if (const value* cache = given(block, "cache_control")) {
-      only_members(*cache, cache_members, where + ".cache_control");
+      only_members(*cache, cache_members, place(where, ".cache_control"));
     }
     if (type == "text") {
       text_member(block, "text", where);  // anything else could hide what is not looked into
@@ -108,50 +108,53 @@ class content_checker {
       check_source(block, "document", "text", where);
     } else if (type == "search_result") {
       check_no_citing(block, where);
-      if (const value* inner = block.find("content")) check(*inner, in_system, where + ".content");
+      if (const value* inner = block.find("content"))
+        check(*inner, in_system, place(where, ".content"));
     } else if (type == "tool_result") {
       // The input of a tool_use is the agent's own data and is not looked into.
-      if (const value* inner = block.find("content")) check(*inner, in_result, where + ".content");
+      if (const value* inner = block.find("content"))
+        check(*inner, in_result, place(where, ".content"));
     } else if (const value* caller = given(block, "caller")) {
-      if (!is_just(*caller, "type", "direct")) refuse(where + ".caller must be of type 'direct'");
+      if (!is_just(*caller, "type", "direct"))
+        refuse(where.text() + ".caller must be of type 'direct'");
     }
   }
 
-  static void check_citations(const value& block, const std::string& where) {
+  static void check_citations(const value& block, const place& where) {
     const value* citations = given(block, "citations");
     if (!citations) return;
-    if (!citations->is_array()) refuse(where + ".citations must be a list");
+    if (!citations->is_array()) refuse(where.text() + ".citations must be a list");
     for (const auto& one : citations->elements()) {
-      const auto type = text_member(one, "type", where + ".citations");
+      const auto type = text_member(one, "type", place(where, ".citations"));
       if (!has(citation_types, type)) {
-        refuse(where + ".citations: the type " + shown(type) + " is not allowed");
+        refuse(where.text() + ".citations: the type " + shown(type) + " is not allowed");
       }
     }
   }
 
   // The provider adds to the prompt for them, which nothing bounds.
-  static void check_no_citing(const value& block, const std::string& where) {
+  static void check_no_citing(const value& block, const place& where) {
     const value* citations = given(block, "citations");
     if (citations && !is_just(*citations, "enabled", false)) {
-      refuse(where + ".citations must be {\"enabled\": false} or left out");
+      refuse(where.text() + ".citations must be {\"enabled\": false} or left out");
     }
   }
 
   void check_source(const value& block, const char* what, std::string_view plain,
-                    const std::string& where) {
+                    const place& where) {
     const value* source = block.find("source");
-    if (!source || !source->is_object()) refuse(where + ": 'source' is missing");
-    const auto type = text_member(*source, "type", where + ".source");
+    if (!source || !source->is_object()) refuse(where.text() + ": 'source' is missing");
+    const auto type = text_member(*source, "type", place(where, ".source"));
     if (plain.empty() ? type == "base64" : type == plain) {
-      only_members(*source, data_members, where + ".source");
-      text_member(*source, "data", where + ".source");
+      only_members(*source, data_members, place(where, ".source"));
+      text_member(*source, "data", place(where, ".source"));
       return;
     }
     if (!plain.empty() && type == "content" && source->contains("content")) {
-      only_members(*source, content_members, where + ".source");
-      return check(*source->find("content"), in_result, where + ".source.content");
+      only_members(*source, content_members, place(where, ".source"));
+      return check(*source->find("content"), in_result, place(where, ".source.content"));
     }
-    refuse(where + ": a source of type " + shown(type) + " is not allowed for " + what +
+    refuse(where.text() + ": a source of type " + shown(type) + " is not allowed for " + what +
            "; only content within the request is");
   }
 
@@ -160,10 +163,11 @@ class content_checker {
 
 void check_tools(const value& tools) {
   if (!tools.is_array()) refuse("'tools' must be a list");
+  const place all("tools");
   std::size_t i = 0;
   for (const auto& tool : tools.elements()) {
-    const std::string where = "tools[" + std::to_string(i++) + "]";
-    if (!tool.is_object()) refuse(where + " must be an object");
+    const place where(all, i++);
+    if (!tool.is_object()) refuse(where.text() + " must be an object");
     one_spelling(tool, "type", where);
     if (!tool.contains("type")) continue;  // a custom tool
     const auto type = text_member(tool, "type", where);
@@ -172,7 +176,7 @@ void check_tools(const value& tools) {
       client_side = client_side || type.starts_with(prefix);
     }
     if (!client_side) {
-      refuse(where + ": the tool type " + shown(type) +
+      refuse(where.text() + ": the tool type " + shown(type) +
              " is not allowed; only tools that run in the sandbox are");
     }
   }
@@ -184,9 +188,10 @@ void check_context_management(const value& management) {
     if (key != "edits" || !edits.is_array()) {
       refuse("context_management." + shown(key) + " is not allowed");
     }
+    const place edits_place("context_management.edits");
     for (const auto& edit : edits.elements()) {
-      const auto type = text_member(edit, "type", "context_management.edits");
-      one_spelling(edit, "type", "context_management.edits");
+      const auto type = text_member(edit, "type", edits_place);
+      one_spelling(edit, "type", edits_place);
       if (!type.starts_with("clear_")) {
         refuse("context_management: an edit of type " + shown(type) + " is not allowed");
       }
@@ -199,21 +204,23 @@ void check_messages(const value& request, content_checker& content) {
   if (!messages || messages->elements().empty()) {
     refuse("'messages' must be a list that is not empty");
   }
+  const place all("messages");
   std::size_t i = 0;
   for (const auto& message : messages->elements()) {
-    const std::string where = "messages[" + std::to_string(i++) + "]";
+    const place where(all, i++);
     const value* inner = message.find("content");
     if (!inner) {
-      refuse(where + " must be an object with 'role' and 'content'");
+      refuse(where.text() + " must be an object with 'role' and 'content'");
     }
     for (const auto& [key, ignored] : message.members()) {
       if (key != "role" && key != "content") {
-        refuse(where + ": the field " + shown(key) + " is not allowed");
+        refuse(where.text() + ": the field " + shown(key) + " is not allowed");
       }
     }
-    content.check(*inner, in_message, where + ".content");
+    content.check(*inner, in_message, place(where, ".content"));
   }
-  if (const value* system = request.find("system")) content.check(*system, in_system, "system");
+  if (const value* system = request.find("system"))
+    content.check(*system, in_system, place("system"));
 }
 
 judgement check(const std::string& body, route_kind kind, const request_limits& limits) {
@@ -223,7 +230,7 @@ judgement check(const std::string& body, route_kind kind, const request_limits& 
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
-  facts.model = text_member(request, "model", "the request");
+  facts.model = text_member(request, "model", place("the request"));
   content_checker content;
   check_messages(request, content);
   if (const value* tools = request.find("tools")) check_tools(*tools);

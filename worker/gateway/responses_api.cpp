@@ -82,20 +82,20 @@ std::int64_t count_built_in(const value& tools) {
 }
 
 /// A search among tools that the agent has, which it runs itself; the provider may run one as well.
-void check_search(const value& search, const std::string& where) {
+void check_search(const value& search, const place& where) {
   one_spelling(search, "execution", where);
   const value* execution = search.find("execution");
   if (!execution || !execution->is("client")) {
-    refuse(where + ": 'execution' must be 'client', which runs in the sandbox");
+    refuse(where.text() + ": 'execution' must be 'client', which runs in the sandbox");
   }
 }
 
-void check_tools(const value& tools, const std::string& place) {
-  if (!tools.is_array()) refuse("'" + place + "' must be a list");
+void check_tools(const value& tools, const place& all) {
+  if (!tools.is_array()) refuse("'" + all.text() + "' must be a list");
   std::size_t i = 0;
   for (const auto& tool : tools.elements()) {
-    const std::string where = place + "[" + std::to_string(i++) + "]";
-    if (!tool.is_object()) refuse(where + " must be an object");
+    const place where(all, i++);
+    if (!tool.is_object()) refuse(where.text() + " must be an object");
     one_spelling(tool, "type", where);
     const auto type = text_member(tool, "type", where);
     if (type == "namespace") {  // tools under one name
@@ -103,18 +103,19 @@ void check_tools(const value& tools, const std::string& place) {
                                                                   "tools"};
       only_members(tool, members, where);
       const value* within = given(tool, "tools");
-      if (within && !within->is_array()) refuse(where + ".tools must be a list");
+      if (within && !within->is_array()) refuse(where.text() + ".tools must be a list");
       for (const auto& inner : within ? within->elements() : std::span<const value>()) {
-        one_spelling(inner, "type", where + ".tools");
-        const auto inner_type = text_member(inner, "type", where + ".tools");
+        one_spelling(inner, "type", place(where, ".tools"));
+        const auto inner_type = text_member(inner, "type", place(where, ".tools"));
         if (inner_type != "function" && inner_type != "custom") {
-          refuse(where + ".tools: only functions and custom tools are allowed in a namespace");
+          refuse(where.text() +
+                 ".tools: only functions and custom tools are allowed in a namespace");
         }
       }
     } else if (type == "tool_search") {
       check_search(tool, where);
     } else if (!has(allowed_tools, type)) {
-      refuse(where + ": the tool type " + shown(type) +
+      refuse(where.text() + ": the tool type " + shown(type) +
              " is not allowed; only tools that run in the sandbox are (function, custom, "
              "local_shell, apply_patch)");
     }
@@ -130,43 +131,45 @@ class input_checker {
   void check(const value& input) {
     if (input.is_string()) return;
     if (!input.is_array()) refuse("'input' must be a string or a list");
+    const place all("input");
     std::size_t i = 0;
     for (const auto& item : input.elements()) {
-      check_item(item, "input[" + std::to_string(i++) + "]");
+      check_item(item, place(all, i++));
     }
   }
 
  private:
-  void check_item(const value& item, const std::string& where) {
-    if (!item.is_object()) refuse(where + " must be an object");
+  void check_item(const value& item, const place& where) {
+    if (!item.is_object()) refuse(where.text() + " must be an object");
     // A message may leave its type out.
     const bool plain = !item.contains("type") && item.contains("role");
     const std::string_view type = plain ? "message" : text_member(item, "type", where);
     if (!has(allowed_items, type)) {
-      refuse(where + ": an item of type " + shown(type) + " is not allowed here");
+      refuse(where.text() + ": an item of type " + shown(type) + " is not allowed here");
     }
     only_members(item, item_members, where);
     if (type.starts_with("tool_search_")) check_search(item, where);
     if (const value* tools = given(item, "tools")) {
-      check_tools(*tools, where + ".tools");
+      check_tools(*tools, place(where, ".tools"));
       built_in_ += count_built_in(*tools);
     }
-    for (const char* key : {"content", "summary", "output"}) {
-      if (const value* content = given(item, key)) check_content(*content, where + "." + key);
+    for (const std::string_view key : {".content", ".summary", ".output"}) {
+      if (const value* content = given(item, key.substr(1)))
+        check_content(*content, place(where, key));
     }
   }
 
-  void check_content(const value& content, const std::string& where) {
+  void check_content(const value& content, const place& where) {
     if (content.is_string()) return;
-    if (!content.is_array()) refuse(where + " must be a string or a list");
+    if (!content.is_array()) refuse(where.text() + " must be a string or a list");
     std::size_t i = 0;
     for (const auto& part : content.elements()) {
-      check_part(part, where + "[" + std::to_string(i++) + "]");
+      check_part(part, place(where, i++));
     }
   }
 
-  void check_part(const value& part, const std::string& where) {
-    if (!part.is_object()) refuse(where + " must be an object");
+  void check_part(const value& part, const place& where) {
+    if (!part.is_object()) refuse(where.text() + " must be an object");
     const auto type = text_member(part, "type", where);
     if (has(allowed_texts, type)) {
       only_members(part, text_members, where);
@@ -179,14 +182,14 @@ class input_checker {
       return;
     }
     if (type != "input_image") {
-      refuse(where + ": content of type " + shown(type) + " is not allowed here");
+      refuse(where.text() + ": content of type " + shown(type) + " is not allowed here");
     }
     ++images_;
     only_members(part, image_members, where);
     if (given(part, "file_id")) {
-      refuse(where + ": 'file_id' is not allowed; an image must be within the request");
+      refuse(where.text() + ": 'file_id' is not allowed; an image must be within the request");
     }
-    check_inline_image(part.find("image_url"), where + ".image_url");
+    check_inline_image(part.find("image_url"), place(where, ".image_url"));
   }
 
   std::int64_t images_ = 0;
@@ -209,7 +212,7 @@ void check_choices(const value& request) {
   const value* choice = given(request, "tool_choice");
   if (choice && !choice->is_string() &&
       !(choice->is_object() &&
-        has(tool_choice_types, text_member(*choice, "type", "tool_choice")))) {
+        has(tool_choice_types, text_member(*choice, "type", place("tool_choice"))))) {
     refuse("'tool_choice' must be a string, or an object that names a tool of the sandbox");
   }
   if (const value* include = given(request, "include")) {
@@ -224,7 +227,7 @@ void check_choices(const value& request) {
   }
   if (const value* options = given(request, "stream_options")) {
     static constexpr std::array<std::string_view, 1> members = {"include_obfuscation"};
-    only_members(*options, members, "stream_options");
+    only_members(*options, members, place("stream_options"));
   }
 }
 
@@ -235,14 +238,14 @@ judgement check(const std::string& body, const request_limits& limits) {
     if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
   }
   request_facts facts;
-  facts.model = text_member(request, "model", "the request");
+  facts.model = text_member(request, "model", place("the request"));
   input_checker input;
   const value* inputs = request.find("input");
   if (!inputs) refuse("'input' must be a string or a list");
   input.check(*inputs);
   const value* instructions = given(request, "instructions");
   if (instructions && !instructions->is_string()) refuse("'instructions' must be a string");
-  if (const value* tools = given(request, "tools")) check_tools(*tools, "tools");
+  if (const value* tools = given(request, "tools")) check_tools(*tools, place("tools"));
   check_choices(request);
   facts.stream = read_stream(request);
   std::string edited = body;

@@ -267,7 +267,6 @@ loop_task<bool> session::forward(exchange& one, bool keep_alive) {
   }
   reply failure{502, ""};
   signal_.expires_at(loop_timer::time_point::max());
-  watch_client();
   for (;;) {
     auto none = co_await pick_upstream(one);
     if (gone()) co_return false;
@@ -287,6 +286,7 @@ loop_task<bool> session::forward(exchange& one, bool keep_alive) {
                                                owner_.parts().config);
     }
     call_ = provider.send(std::move(request), from);
+    watch_client();
     while (!gone() && !from.head && !from.end) co_await wait_change();
     if (gone()) co_return false;
     if (from.head && is_success(from.head->status)) {

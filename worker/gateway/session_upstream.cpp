@@ -186,6 +186,7 @@ bool session::may_go_on(const exchange& one) {
 }
 
 loop_task<void> session::pause(std::int64_t for_ms) {
+  watch_client();
   signal_.expires_after(std::chrono::milliseconds(for_ms));
   error_code woken(asio::error::operation_aborted);
   while (woken && !gone()) {

@@ -73,6 +73,12 @@ void refuse(std::string message) {
   throw refused{std::move(message)};  // caught in judged_by
 }
 
+std::string place::text() const {
+  if (in_ == nullptr) return std::string(name_);
+  if (name_.empty()) return in_->text() + "[" + std::to_string(index_) + "]";
+  return in_->text() + std::string(name_);
+}
+
 bool has(names list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
@@ -81,9 +87,9 @@ std::string shown(std::string_view name) {
   return "'" + std::string(name.substr(0, 100)) + (name.size() > 100 ? "…'" : "'");
 }
 
-std::string_view text_member(const value& object, std::string_view key, const std::string& where) {
+std::string_view text_member(const value& object, std::string_view key, const place& where) {
   const value* found = object.find(key);
-  if (!found || !found->is_string()) refuse_text(key, where);
+  if (!found || !found->is_string()) refuse_text(key, where.text());
   return found->text();
 }
 
@@ -93,7 +99,7 @@ const std::string& text_member(const json& object, const char* key, const std::s
   return found->get_ref<const std::string&>();
 }
 
-void one_spelling(const value& object, std::string_view key, const std::string& where) {
+void one_spelling(const value& object, std::string_view key, const place& where) {
   const auto same_letter = [](char a, char b) {
     const auto small = [](char c) {
       return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
@@ -102,7 +108,7 @@ void one_spelling(const value& object, std::string_view key, const std::string& 
   };
   for (const auto& [name, ignored] : object.members()) {
     if (name != key && std::ranges::equal(name, key, same_letter)) {
-      refuse(where + ": the field " + shown(name) + " is not allowed");
+      refuse(where.text() + ": the field " + shown(name) + " is not allowed");
     }
   }
 }
@@ -117,10 +123,10 @@ const json* given(const json& object, const char* key) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-void only_members(const value& object, names allowed, const std::string& where) {
-  if (!object.is_object()) refuse(where + " must be an object");
+void only_members(const value& object, names allowed, const place& where) {
+  if (!object.is_object()) refuse(where.text() + " must be an object");
   for (const auto& [key, ignored] : object.members()) {
-    if (!has(allowed, key)) refuse(where + ": the field " + shown(key) + " is not allowed");
+    if (!has(allowed, key)) refuse(where.text() + ": the field " + shown(key) + " is not allowed");
   }
 }
 
@@ -156,9 +162,9 @@ std::optional<std::int64_t> read_cap(const json& request, const char* key, std::
   return cap->get<std::int64_t>();
 }
 
-void check_inline_image(const value* url, const std::string& where) {
+void check_inline_image(const value* url, const place& where) {
   if (!url || !url->text().starts_with("data:image/")) {
-    refuse(where + ": an image must be within the request, as a data:image/… URL");
+    refuse(where.text() + ": an image must be within the request, as a data:image/… URL");
   }
 }
 

@@ -24,21 +24,37 @@ struct refused {
 };
 [[noreturn]] void refuse(std::string message);
 
+/// A place in the body, to be told in a refusal: its text is made only then.
+class place {
+ public:
+  /// What it is given must outlive it, in each.
+  explicit place(std::string_view name) : name_(name) {}
+  place(const place& in, std::string_view name) : in_(&in), name_(name) {}
+  place(const place& in, std::size_t index) : in_(&in), index_(index) {}
+  /// `messages[2].content[0].source`
+  std::string text() const;
+
+ private:
+  const place* in_ = nullptr;
+  std::string_view name_;  // with what separates it
+  std::size_t index_ = 0;  // where it has no name
+};
+
 bool has(names list, std::string_view name);
 /// In quotes and of bounded length.
 std::string shown(std::string_view name);
 /// Refuses unless `object` has a string there.
-std::string_view text_member(const value& object, std::string_view key, const std::string& where);
+std::string_view text_member(const value& object, std::string_view key, const place& where);
 const std::string& text_member(const nlohmann::json& object, const char* key,
                                const std::string& where);
 /// Refuses a member that is `key` but for the letters' case, which not every reader tells apart.
 /// For objects whose other members are not looked at.
-void one_spelling(const value& object, std::string_view key, const std::string& where);
+void one_spelling(const value& object, std::string_view key, const place& where);
 /// The member, or null where it is null or not there: both mean "left out".
 const value* given(const value& object, std::string_view key);
 const nlohmann::json* given(const nlohmann::json& object, const char* key);
 /// Refuses every member of `object` that is not in `allowed`.
-void only_members(const value& object, names allowed, const std::string& where);
+void only_members(const value& object, names allowed, const place& where);
 /// What a document says of the text, for those who go on with it.
 nlohmann::json parse(std::string_view body);
 bool read_stream(const value& request);
@@ -49,7 +65,7 @@ std::optional<std::int64_t> read_cap(const value& request, std::string_view key,
 std::optional<std::int64_t> read_cap(const nlohmann::json& request, const char* key,
                                      std::int64_t largest);
 /// Refuses an image that is not within the request: a data: URL is. Null: there is none.
-void check_inline_image(const value* url, const std::string& where);
+void check_inline_image(const value* url, const place& where);
 
 /// `body` with the top-level member `key` put in, or its value replaced. All other bytes stay.
 /// REQUIRES a body that parse() takes, and that has a member.
