@@ -201,8 +201,8 @@ std::string render_waiting(const v1::ListRunsReply& reply) {
             safe_line(what) + "\n";
   }
   for (const auto& [why, lineages] : paused) {
-    text += names_of(lineages) + (lineages.size() == 1 ? " is " : " are ") + summary({}, why, 240) +
-            "\n";
+    text += names_of(lineages) + (lineages.size() == 1 ? " is " : " are ") +
+            summary({}, why, 2'000) + "\n";
   }
   return text;
 }

@@ -301,7 +301,7 @@ std::optional<error> too_little(SQLite::Database& db, const purse& of,
   for (const auto& each : bounds) {
     const int held = held_of(each.of);
     if (each.of == unit::requests || each.whose.empty() || last.isColumnNull(held)) continue;
-    why += (why.empty() ? "of " : "; of ") + each.whose + " an iteration would have " +
+    why += (why.empty() ? "of " : "; or of ") + each.whose + " an iteration would have " +
            format_amount(each.of, *each.most) + ", and with " +
            format_amount(each.of, integer(last, held)) +
            " the last one could not ask its model for anything; " + each.to_raise;

@@ -232,7 +232,7 @@ class Bounded(WithModel):
         self.assertLessEqual(asked * each, 2_300_000, story)
         shown = self.fleet.call("show", evaluation["item_id"]).stdout
         self.assertIn("at last: refused", shown)
-        self.assertIn("the model was not asked: ", shown)
+        self.assertIn("a request to the model was refused: ", shown)
 
     def test_what_was_measured_while_the_provider_was_away_counts_for_nothing(self):
         self.model.status = 529

@@ -144,9 +144,12 @@ refusal explain_agent(const process_outcome& outcome, const model_obstacle& obst
 }
 
 std::string explain_obstacle(const model_obstacle& obstacle) {
-  return (obstacle.kind == obstacle_kind::upstream ? "the model gave no answer that could be used: "
-                                                   : "the model was not asked: ") +
-         obstacle.why;
+  std::string what = "the model was not asked: ";
+  if (obstacle.kind == obstacle_kind::upstream)
+    what = "the model gave no answer that could be used: ";
+  // Maybe after others that were answered.
+  if (obstacle.kind == obstacle_kind::budget) what = "a request to the model was refused: ";
+  return what + obstacle.why;
 }
 
 result<refusal> explain_clone(const error& why) {

@@ -285,7 +285,7 @@ TEST_CASE_FIXTURE(modelled,
   REQUIRE_MESSAGE(std::holds_alternative<v1::AttemptResult>(judged), lost_because(judged));
   CHECK(std::get<v1::AttemptResult>(judged).reason() == "score");
   CHECK(std::get<v1::AttemptResult>(judged).details().find(
-            "the model was not asked: the budget is gone") != std::string::npos);
+            "a request to the model was refused: the budget is gone") != std::string::npos);
 
   models.obstacle = {obstacle_kind::upstream, "HTTP 529"};
   const auto lost = run();
@@ -339,7 +339,7 @@ TEST_CASE("an agent that goes by itself after it was kept from the model ends by
   CHECK(why(foreign).details.starts_with("the model was not asked: the upstream does not speak"));
   CHECK(why(spent).reason == "budget");
   CHECK(why(spent).details ==
-        "the model was not asked: the budget is gone\nthe agent ended with exit code 3\n"
+        "a request to the model was refused: the budget is gone\nthe agent ended with exit code 3\n"
         "its last words");
   // What it ran into besides comes first.
   outcome.kind = outcome_kind::out_of_memory;
