@@ -1,6 +1,7 @@
 #include "common/amount.hpp"
 
 #include "common/money.hpp"
+#include "common/unit_words.hpp"
 
 namespace germline {
 namespace {
@@ -37,8 +38,7 @@ std::string format_count(std::int64_t count) {
 
 std::string format_amount(unit of, std::int64_t value) {
   if (of == unit::money) return format_usd(value);
-  return format_count(value) + (of == unit::tokens ? " token" : " request") +
-         (value == 1 ? "" : "s");
+  return format_count(value) + " " + std::string(words_of(of).one) + (value == 1 ? "" : "s");
 }
 
 result<std::int64_t> parse_count(std::string_view text) {

@@ -64,8 +64,11 @@ TEST_CASE("a dry run prints the plan and starts nothing") {
   CHECK(result.out.find("cost          at most $1.50, of a budget of $5.00\n") !=
         std::string::npos);
   CHECK(result.out.find("it would wait") != std::string::npos);
-  CHECK(nlohmann::json::parse(
-            with.run("run " + with.place.at("") + " --dry-run --json").out)["genome"] == "tiny");
+  const auto in_json = [&with] {
+    return nlohmann::json::parse(with.run("run " + with.place.at("") + " --dry-run --json").out);
+  };
+  CHECK(in_json()["genome"] == "tiny");
+  CHECK_FALSE(in_json().contains("deps"));
   CHECK(with.run("run " + with.place.at("") + " --dry-run --follow").code == 2);
   CHECK(result.out.find("deps") == std::string::npos);
   // What it fetches.
@@ -89,6 +92,11 @@ tests = "protected/run"
   const auto fetching = with.run("run " + with.place.at("") + " --dry-run --iterations 1");
   CHECK(fetching.out.find("deps          `npm ci`, from the mirror npm, once on each worker that "
                           "has it\n") != std::string::npos);
+  const auto plan = in_json();
+  CHECK(plan["genome"] == "tiny");
+  CHECK(plan["max_iterations"].is_string());  // as the proto's mapping has it
+  CHECK(plan["deps"] == nlohmann::json::parse(R"({"files": ["package.json"],
+    "command": "npm ci", "mirrors": ["npm"]})"));
 }
 
 }  // namespace germline::cli

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "cli/client.hpp"
 #include "cli/commands/budgets.hpp"
@@ -254,8 +255,8 @@ result<void> send_files(const session& with, control_client& client, const run_f
   return {};
 }
 
-/// Of the seed's [deps]; empty: there are none, or the coordinator says what is wrong with them.
-std::string deps_words(const run_file& run, const std::string& commit) {
+/// The seed's [deps]; none: there are none, or the coordinator says what is wrong with them.
+std::optional<deps_request> deps_of(const run_file& run, const std::string& commit) {
   constexpr std::size_t manifest_bytes_max = 1 << 20;
   const auto repository = git::repository::open(run.repository);
   if (!repository) return {};
@@ -264,11 +265,21 @@ std::string deps_words(const run_file& run, const std::string& commit) {
   if (!text) return {};
   const auto genome = parse_genome_manifest(*text);
   if (!genome || genome->deps.files.empty()) return {};
-  const auto& deps = genome->deps;
+  return genome->deps;
+}
+
+std::string deps_words(const deps_request& deps) {
   std::string from;
   for (const auto& name : deps.mirrors) from += (from.empty() ? "" : ", ") + name;
   return "`" + deps.command + "`, from the mirror" + (deps.mirrors.size() == 1 ? " " : "s ") +
          from + ", once on each worker that has " + (deps.mirrors.size() == 1 ? "it" : "them");
+}
+
+std::string plan_json(const v1::RunPlan& plan, const std::optional<deps_request>& deps) {
+  if (!deps) return to_json(plan);
+  auto out = nlohmann::ordered_json::parse(to_json(plan));
+  out["deps"] = {{"files", deps->files}, {"command", deps->command}, {"mirrors", deps->mirrors}};
+  return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 /// A run that only waits looks like one that goes on. `--follow` says what it waits for, in time.
@@ -313,9 +324,10 @@ exit_code run_run(const session& with, const run_options& options) {
   const auto created = client.create_run(request);
   if (!created) return with.fail(created.error());
   if (options.dry_run) {
-    with.data(with.json ? to_json(created->plan())
-                        : render_plan(created->plan(), request, with.how,
-                                      deps_words(*run, request.seed_commit())));
+    const auto deps = deps_of(*run, request.seed_commit());
+    with.data(with.json
+                  ? plan_json(created->plan(), deps)
+                  : render_plan(created->plan(), request, with.how, deps ? deps_words(*deps) : ""));
     return exit_code::done;
   }
   if (with.json) {

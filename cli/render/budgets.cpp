@@ -3,6 +3,7 @@
 #include "cli/render/render.hpp"
 #include "cli/render/words.hpp"
 #include "common/money.hpp"
+#include "common/unit_words.hpp"
 
 namespace germline::cli {
 namespace {
@@ -49,7 +50,7 @@ std::string name_of(const v1::Purse& run) {
 std::string notes_of(unit of, bool per_day, std::int64_t in_all, std::int64_t unreconciled) {
   std::string text;
   if (per_day) {
-    text += "in all days the fleet has " + std::string(of == unit::money ? "spent " : "taken ") +
+    text += "in all days the fleet has " + std::string(words_of(of).taken) + " " +
             format_amount(of, in_all) + "\n";
   }
   if (unreconciled > 0) {

@@ -14,6 +14,7 @@
 #include "common/text/glob.hpp"
 #include "common/text/tags.hpp"
 #include "common/text/units.hpp"
+#include "common/unit_words.hpp"
 
 namespace germline {
 namespace {
@@ -331,27 +332,28 @@ result<void> check_counted(const run_file& run, unit of) {
   const auto budget = is_tokens ? run.budget_tokens : run.budget_requests;
   const auto each = is_tokens ? run.evaluation_budget_tokens : run.evaluation_budget_requests;
   const auto own = is_tokens ? run.lineage_budget_tokens : run.lineage_budget_requests;
-  const std::string word = is_tokens ? "token" : "request";
+  const std::string all(words_of(of).all);
   const auto wrong = [&](const std::string& whose, const std::string& why) {
-    const auto flag = "--" + (whose.empty() ? "" : whose + "-") + word + "-budget";
-    const auto key = (whose.empty() ? "" : whose + "_") + word + "_budget";
+    const auto flag = budget_flag(whose, of);
+    auto key = flag.substr(2);
+    std::ranges::replace(key, '-', '_');
     return error(error_code::invalid_argument, why + " (" + flag + ", or " + key + " in [model])");
   };
   if (run.model.empty() && (budget >= 0 || each >= 0 || own >= 0)) {
     const auto* whose = budget >= 0 ? "" : each >= 0 ? "evaluation" : "lineage";
-    return wrong(whose, "a budget of " + word + "s needs --model (or name in [model])");
+    return wrong(whose, "a budget of " + all + " needs --model (or name in [model])");
   }
   const auto words = [of](std::int64_t value) { return format_amount(of, value); };
-  if (budget == 0) return wrong("", "a run's budget of " + word + "s is above 0, or none at all");
+  if (budget == 0) return wrong("", "a run's budget of " + all + " is above 0, or none at all");
   if (each == 0 || (budget > 0 && each > budget)) {
     return wrong("evaluation",
-                 "an evaluation may take more than 0 " + word + "s" +
+                 "an evaluation may take more than 0 " + all +
                      (budget > 0 ? " and no more than the run, " + words(budget) : std::string()) +
                      ": not " + words(each));
   }
   if (own == 0 || (budget > 0 && own > budget) || (own > 0 && own < each)) {
     return wrong("lineage",
-                 "a lineage may take more than 0 " + word + "s" +
+                 "a lineage may take more than 0 " + all +
                      (budget > 0 ? ", no more than the run, " + words(budget) + "," : "") +
                      " and no less than an evaluation: not " + words(own));
   }

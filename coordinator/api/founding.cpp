@@ -10,6 +10,7 @@
 #include "common/manifest/genome_manifest.hpp"
 #include "common/money.hpp"
 #include "common/text/tags.hpp"
+#include "common/unit_words.hpp"
 #include "coordinator/api/actor_handles.hpp"
 #include "coordinator/api/asking.hpp"
 #include "coordinator/api/people.hpp"
@@ -31,12 +32,6 @@ amount lineage_budget_of(const v1::CreateRunRequest& request) {
 amount evaluation_budget_of(const v1::CreateRunRequest& request) {
   return {request.evaluation_budget_nanousd(), request.evaluation_budget_tokens(),
           request.evaluation_budget_requests()};
-}
-
-/// "--lineage-token-budget".
-std::string flag(const std::string& whose, unit of) {
-  const auto* word = of == unit::money ? "" : of == unit::tokens ? "token-" : "request-";
-  return "--" + (whose.empty() ? "" : whose + "-") + word + "budget";
 }
 
 result<void> check_request(const v1::CreateRunRequest& request) {
@@ -219,7 +214,7 @@ std::int64_t largest_cost(const records::new_run& run, std::int64_t iterations,
 result<void> check_lineage_budget(const v1::CreateRunRequest& request, unit of) {
   const auto own = lineage_budget_of(request)[of];
   if (own == 0) return {};
-  const auto given = flag("lineage", of);
+  const auto given = budget_flag("lineage", of);
   if (request.model().empty()) {
     return invalid("a lineage's budget needs a model: leave " + given + " out");
   }
@@ -228,15 +223,15 @@ result<void> check_lineage_budget(const v1::CreateRunRequest& request, unit of) 
   if ((of_run == 0 || own <= of_run) && own >= each) return {};
   return invalid("a lineage's budget is no more than the run's" +
                  (of_run > 0 ? ", " + format_amount(of, of_run) : "") +
-                 ", and no less than what an evaluation may " +
-                 (of == unit::money ? "cost" : "take") + ", " + format_amount(of, each) + ": not " +
-                 format_amount(of, own) + (of == unit::money ? "" : " (" + given + ")"));
+                 ", and no less than what an evaluation may " + std::string(words_of(of).take) +
+                 ", " + format_amount(of, each) + ": not " + format_amount(of, own) +
+                 (of == unit::money ? "" : " (" + given + ")"));
 }
 
 /// What evaluations may take of it: said where candidates have a model, and the seed's own fit.
 result<void> check_evaluation_budget(const v1::CreateRunRequest& request, unit of,
                                      const fitness_request& fitness) {
-  const auto given = flag("evaluation", of);
+  const auto given = budget_flag("evaluation", of);
   const auto each = evaluation_budget_of(request)[of];
   const auto budget = budget_of(request)[of];
   if (fitness.model == model_kind::none) {
@@ -246,20 +241,18 @@ result<void> check_evaluation_budget(const v1::CreateRunRequest& request, unit o
   }
   const bool is_bounded = of == unit::money || budget > 0 || lineage_budget_of(request)[of] > 0;
   if (each == 0 && is_bounded) {
-    const std::string takes = of == unit::money    ? "what each evaluation may cost at most"
-                              : of == unit::tokens ? "how many tokens each evaluation may take"
-                                                   : "how many requests each evaluation may make";
-    const std::string example = of == unit::money ? "'$0.10'" : of == unit::tokens ? "500k" : "20";
+    const auto& words = words_of(of);
     return invalid("this genome's candidates have a model ([fitness] model = \"" +
-                   std::string(to_string(fitness.model)) + "\"): say " + takes + " with " + given +
-                   ", for example " + given + " " + example);
+                   std::string(to_string(fitness.model)) + "\"): say " +
+                   std::string(words.of_evaluations) + " with " + given + ", for example " + given +
+                   " " + std::string(words.example));
   }
   const auto count = fitness.evaluations;
   if (each == 0 || (of != unit::money && budget == 0) || each <= budget / count) return {};
   return invalid("the " + std::string(budget_word(of)) + ", " + format_amount(of, budget) +
                  ", does not cover the seed's own " + std::to_string(count) +
                  (count == 1 ? " evaluation" : " evaluations") + " at " + format_amount(of, each) +
-                 " each: give a larger " + flag("", of) + ", or a smaller " + given);
+                 " each: give a larger " + budget_flag("", of) + ", or a smaller " + given);
 }
 
 /// What the genome's models need of the request, and what they have no use for.
@@ -274,8 +267,8 @@ result<void> check_budgets(const v1::CreateRunRequest& request, const genome_man
   }
   for (const auto of : all_units) {
     if (!asks && of != unit::money && budget_of(request)[of] > 0) {
-      return invalid("a " + std::string(budget_word(of)) + " needs a model: leave " + flag("", of) +
-                     " out");
+      return invalid("a " + std::string(budget_word(of)) + " needs a model: leave " +
+                     budget_flag("", of) + " out");
     }
     GERMLINE_TRY(check_evaluation_budget(request, of, genome.fitness));
     GERMLINE_TRY(check_lineage_budget(request, of));

@@ -43,6 +43,21 @@ struct budget_fixture : fixture {
     REQUIRE(all);
     return *all;
   }
+  /// The end of a lineage's iteration, by the last attempt, that bore nothing for want of a budget.
+  records::iteration_end make_end_of_budget(const lineage::state& s) {
+    auto end = make_end(s, 1);
+    end.born.reset();
+    end.judged.how = lineage::ending::failed;
+    end.judged.reason = "budget";
+    end.next.head_generation = s.head_generation;
+    end.next.last_number = s.last_number;
+    return end;
+  }
+  /// The lineage at its next iteration.
+  lineage::state go_on(const records::iteration_end& end) {
+    REQUIRE(record->end_iteration(end));
+    return begin(end.next, 11);
+  }
   std::int64_t spent() { return told().runs(0).spent_nanousd(); }
   records::late_accounts_taken reconcile(const attempt_id& of, std::int64_t cost,
                                          const std::string& worker = "w1") {
@@ -63,6 +78,15 @@ struct counted_fixture : budget_fixture {
              const std::optional<records::spending_limit>& tokens,
              const std::optional<records::spending_limit>& requests) {
     REQUIRE(record->set_budget({of_run, of_lineage, {}, 1, tokens, requests}));
+  }
+};
+
+/// A run whose candidates have a model, and cost 20 cents at most each time they are measured.
+struct costly_fixture : measured_fixture {
+  costly_fixture() {
+    run.model = "m";
+    run.budget = 100 * dollar;
+    run.evaluation_budget = dollar / 5;
   }
 };
 

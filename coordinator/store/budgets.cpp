@@ -1,6 +1,7 @@
 // The part of the store, and of what reads it, that deals with what may be spent: by the whole
 // coordinator, by runs, by lineages; of money, of tokens, of requests.
 #include "common/log.hpp"
+#include "common/unit_words.hpp"
 #include "coordinator/store/purse.hpp"
 #include "coordinator/store/reader_impl.hpp"
 #include "coordinator/store/store.hpp"
@@ -33,7 +34,8 @@ std::string a_budget(unit of) {
 }
 
 /// No less than what cannot be taken back.
-result<void> check_covers(unit of, std::int64_t budget, std::int64_t spent, std::int64_t held) {
+result<void> check_covers_gone(unit of, std::int64_t budget, std::int64_t spent,
+                               std::int64_t held) {
   if (budget >= spent + held) return {};
   const auto words = [of](std::int64_t value) { return format_amount(of, value); };
   return refused("a budget of " + words(budget) + " is less than what is spent, " + words(spent) +
@@ -41,35 +43,46 @@ result<void> check_covers(unit of, std::int64_t budget, std::int64_t spent, std:
                  words(spent + held) + " or more");
 }
 
+/// What is looked at before a budget is set: of `whose` it is, a run's or a lineage's, and of the
+/// run `r`. What one of the two needs besides comes behind.
+std::string columns_of(const std::string& whose, unit of) {
+  return "r.model, " + whose + "." + column("spent", of) + ", r.evaluation_budget_nanousd, r." +
+         column("evaluation_budget", of) + ", r.limits";
+}
+constexpr int model_column = 0, spent_column = 1, measuring_column = 2, each_column = 3;
+constexpr int limits_column = 4, own_column = 5;
+
 /// Where candidates have a model: no less than one of their evaluations holds, or none would run.
-/// The run's columns of it are at `place` and behind.
-result<void> check_covers_evaluation(SQLite::Statement& row, int place, unit of,
-                                     std::int64_t budget) {
-  if (integer(row, place) == 0) return {};
+result<void> check_covers_evaluation(SQLite::Statement& row, unit of, std::int64_t budget) {
+  if (integer(row, measuring_column) == 0) return {};
   v1::IterationLimits limits;
-  limits.ParseFromString(sql::bytes(row, place + 2));
-  const auto said = integer(row, place + 1);
+  limits.ParseFromString(sql::bytes(row, limits_column));
+  const auto said = integer(row, each_column);
   const auto each = said > 0 ? said : most_by_limits(limits)[of];
   if (budget >= each) return {};
   return refused(a_budget(of) + " of " + format_amount(of, budget) +
-                 " does not cover an evaluation, which " +
-                 (of == unit::money ? "may cost " : "may take ") + format_amount(of, each) +
+                 " does not cover an evaluation, which may " + std::string(words_of(of).take) +
+                 " " + format_amount(of, each) +
                  (said > 0 ? "" : ", as nothing was said of it when the run began") + ": give " +
                  format_amount(of, each) + " or more");
 }
 
-/// Of the run `r`, for the above.
-std::string evaluation_columns(unit of) {
-  return "r.evaluation_budget_nanousd, r." + column("evaluation_budget", of) + ", r.limits";
+result<void> check_covers(SQLite::Statement& row, unit of, std::int64_t budget, std::int64_t held) {
+  GERMLINE_TRY(check_covers_gone(of, budget, integer(row, spent_column), held));
+  return check_covers_evaluation(row, of, budget);
+}
+
+void write_budget(SQLite::Database& db, const std::string& table, const std::string& id, unit of,
+                  std::int64_t budget) {
+  exec(db, "UPDATE " + table + " SET " + column("budget", of) + "=? WHERE id=?", budget, id);
 }
 
 result<void> set_run_budget(SQLite::Database& db, const std::string& run, unit of,
                             const records::spending_limit& limit) {
-  SQLite::Statement row(db, "SELECT r.model, r." + column("spent", of) + ", " +
-                                evaluation_columns(of) + " FROM runs r WHERE r.id=?");
+  SQLite::Statement row(db, "SELECT " + columns_of("r", of) + " FROM runs r WHERE r.id=?");
   bind_all(row, run);
   if (!row.executeStep()) return error(error_code::not_found, "there is no run " + run);
-  if (text(row, 0).empty()) {
+  if (text(row, model_column).empty()) {
     return refused("the run asks no model and spends nothing: it needs no budget");
   }
   const auto budget = limit.most.value_or(0);
@@ -82,18 +95,14 @@ result<void> set_run_budget(SQLite::Database& db, const std::string& run, unit o
     return refused(a_budget(of) +
                    " is above 0, or none; `germline pause` keeps a run's lineages from spending");
   }
-  if (budget > 0) {
-    GERMLINE_TRY(check_covers(of, budget, integer(row, 1), held_by_run(db, run, of)));
-    GERMLINE_TRY(check_covers_evaluation(row, 2, of, budget));
-  }
-  exec(db, "UPDATE runs SET " + column("budget", of) + "=? WHERE id=?", budget, run);
+  if (budget > 0) GERMLINE_TRY(check_covers(row, of, budget, held_by_run(db, run, of)));
+  write_budget(db, "runs", run, of, budget);
   return {};
 }
 
 result<void> set_lineage_budget(SQLite::Database& db, const std::string& lineage, unit of,
                                 const records::spending_limit& limit) {
-  SQLite::Statement row(db, "SELECT l." + column("spent", of) + ", r.id, r.model, r." +
-                                column("budget", of) + ", " + evaluation_columns(of) +
+  SQLite::Statement row(db, "SELECT " + columns_of("l", of) + ", r.id, r." + column("budget", of) +
                                 " FROM lineages l JOIN runs r ON r.id = l.run_id WHERE l.id=?");
   bind_all(row, lineage);
   if (!row.executeStep()) return error(error_code::not_found, "there is no lineage " + lineage);
@@ -103,19 +112,18 @@ result<void> set_lineage_budget(SQLite::Database& db, const std::string& lineage
                    ", or none; `germline pause` keeps it from spending");
   }
   if (budget > 0) {
-    if (text(row, 2).empty()) {
+    if (text(row, model_column).empty()) {
       return refused("the lineage's run asks no model and spends nothing: it needs no budget");
     }
-    const auto of_run = integer(row, 3);
+    const auto of_run = integer(row, own_column + 1);
     if (of_run > 0 && budget > of_run) {
       return refused("a lineage's budget is no more than its run's, " + format_amount(of, of_run) +
-                     ": not " + format_amount(of, budget) + "; `germline budget " + text(row, 1) +
-                     "` tells of that, and raises it");
+                     ": not " + format_amount(of, budget) + "; `germline budget " +
+                     text(row, own_column) + "` tells of that, and raises it");
     }
-    GERMLINE_TRY(check_covers(of, budget, integer(row, 0), held_by_lineage(db, lineage, of)));
-    GERMLINE_TRY(check_covers_evaluation(row, 4, of, budget));
+    GERMLINE_TRY(check_covers(row, of, budget, held_by_lineage(db, lineage, of)));
   }
-  exec(db, "UPDATE lineages SET " + column("budget", of) + "=? WHERE id=?", budget, lineage);
+  write_budget(db, "lineages", lineage, of, budget);
   return {};
 }
 

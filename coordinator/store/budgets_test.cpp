@@ -233,32 +233,10 @@ TEST_CASE_FIXTURE(budget_fixture, "what a record from before had spent is the fl
   CHECK(told(4 * day_ms).fleet().spent_nanousd() == 0);
 }
 
-TEST_CASE_FIXTURE(measured_fixture,
+TEST_CASE_FIXTURE(costly_fixture,
                   "the fleet's and a lineage's budget leave what evaluations cost") {
-  run.model = "m";
-  run.budget = 100 * dollar;
-  run.evaluation_budget = dollar / 5;
-  const auto make = [&](std::int64_t of_lineage) {
-    run.lineage_budget = of_lineage;
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, 0, 0};
-    create(run.budget.money, 1);
-    REQUIRE(lease(run.found_item, 1));
-    records::seed_end end;
-    end.run = run.id;
-    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
-    seed = make_birth({}, 0);
-    seed.evaluations = {item_id::make(time, random), item_id::make(time, random)};
-    end.born = seed;
-    REQUIRE(record->end_seed(end));
-    lineage::state s;
-    s.id = run.lineages.front();
-    s.head_generation = seed.id;
-    s.head_commit = run.seed_commit;
-    REQUIRE(record->save_lineage(s, 5));
-    return begin(s);
-  };
   SUBCASE("the fleet's") {
-    const auto s = make(0);
+    const auto s = found(1);
     // The seed's two wait, and what the iteration bears is to have two.
     REQUIRE(record->set_budget({{}, {}, records::spending_limit{4 * dollar / 5}, 1}));
     const auto none = lease(s.live, 1);
@@ -277,7 +255,8 @@ TEST_CASE_FIXTURE(measured_fixture,
     CHECK(over.error().code() == error_code::resource_exhausted);
   }
   SUBCASE("a lineage's") {
-    const auto s = make(dollar);
+    run.lineage_budget = dollar;
+    const auto s = found(1);
     const auto some = lease(s.live, 1);
     REQUIRE(some);
     CHECK(some->limits().budget_nanousd() == dollar - 2 * dollar / 5);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/unit_words.hpp"
 #include "coordinator/store/records.hpp"
 #include "coordinator/store/sql.hpp"
 
@@ -61,10 +62,8 @@ struct counted {
   std::string run_words() const { return "the run's " + std::string(budget_word(of)); }
   std::string lineage_words() const { return "the lineage's " + budget_of(lineage_budget); }
   std::string to_raise(const std::string& whose) const {
-    const std::string given = of == unit::money    ? " USD"
-                              : of == unit::tokens ? " --tokens N"
-                                                   : " --requests N";
-    return "raise it with `germline budget " + whose + given + "`";
+    return "raise it with `germline budget " + whose + " " + std::string(words_of(of).argument) +
+           "`";
   }
   std::string to_raise_lineage() const {
     return ": " + to_raise(all.lineage) + ", then `germline resume " + all.lineage + "`";
@@ -175,9 +174,7 @@ std::optional<error> no_room_in_fleet(const counted& in, const fleet_purse& flee
     return held_now("the next day, 00:00 UTC: " + is_spent + in.to_raise_fleet());
   }
   if (fleet.per_day) {
-    const std::string more = in.of == unit::money    ? "more money a day: "
-                             : in.of == unit::tokens ? "more tokens a day: "
-                                                     : "more requests a day: ";
+    const auto more = "more " + std::string(words_of(in.of).all) + " a day: ";
     return held_now(more + is_spent + in.to_raise_fleet());
   }
   return error(error_code::resource_exhausted,
@@ -186,8 +183,8 @@ std::optional<error> no_room_in_fleet(const counted& in, const fleet_purse& flee
 
 result<void> check_evaluation(SQLite::Database& db, const counted& in, std::int64_t now_ms) {
   const auto asked = in.each_evaluation();
-  const auto takes = in.of == unit::money ? "cost " : "take ";
-  const auto costs = "an evaluation may " + (takes + in.words(asked)) + ", and of ";
+  const auto costs = "an evaluation may " + std::string(words_of(in.of).take) + " " +
+                     in.words(asked) + ", and of ";
   if (in.budget > 0) {
     const auto each = costs + in.words(in.budget) + " the run has ";
     if (in.left < asked) {

@@ -12,14 +12,7 @@ TEST_CASE_FIXTURE(budget_fixture, "a slice for which nothing could be asked is n
   const auto first = lease(s.live, 1);
   REQUIRE(first);
   CHECK(first->limits().budget_nanousd() == 1'000);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  REQUIRE(record->end_iteration(end));
-  s = begin(end.next, 11);
+  s = go_on(make_end_of_budget(s));
   const auto again = lease(s.live, 1);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == error_code::resource_exhausted);
@@ -39,14 +32,7 @@ TEST_CASE_FIXTURE(counted_fixture,
   const auto first = lease(s.live, 1);
   REQUIRE(first);
   CHECK(first->limits().max_tokens() == 1'000);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  REQUIRE(record->end_iteration(end));
-  s = begin(end.next, 11);
+  s = go_on(make_end_of_budget(s));
   const auto again = lease(s.live, 1);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == error_code::resource_exhausted);
@@ -69,18 +55,16 @@ TEST_CASE_FIXTURE(counted_fixture, "it was not the requests that kept the first 
   const auto first = lease(s.live, 1);
   REQUIRE(first);
   CHECK(first->limits().max_requests() == 2);
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
+  auto end = make_end_of_budget(s);
   end.judged.usage.set_requests(1);  // tokens were counted, or it ended in an error
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  SUBCASE("but the money, and a request that cost nothing changes nothing") {
-    REQUIRE(record->end_iteration(end));
+  const auto with_no_more_money = [&] {
+    auto next = go_on(end);
     REQUIRE(record->set_budget(
         {run.id, {}, records::spending_limit{first->limits().budget_nanousd()}, 1}));
-    s = begin(end.next, 11);
+    return next;
+  };
+  SUBCASE("but the money, and a request that cost nothing changes nothing") {
+    s = with_no_more_money();
     const auto again = lease(s.live, 1);
     REQUIRE_FALSE(again);
     CHECK(again.error().code() == error_code::resource_exhausted);
@@ -89,10 +73,7 @@ TEST_CASE_FIXTURE(counted_fixture, "it was not the requests that kept the first 
   }
   SUBCASE("unless something was taken") {
     end.judged.usage.set_input_tokens(1);
-    REQUIRE(record->end_iteration(end));
-    REQUIRE(record->set_budget(
-        {run.id, {}, records::spending_limit{first->limits().budget_nanousd()}, 1}));
-    s = begin(end.next, 11);
+    s = with_no_more_money();
     CHECK(lease(s.live, 1));
   }
 }
@@ -103,14 +84,7 @@ TEST_CASE_FIXTURE(counted_fixture, "an iteration's own limit of money is no budg
   auto s = all[0];
   limit(run.id, {}, most(1'000), {});
   REQUIRE(lease(s.live, 1));
-  auto end = make_end(s, 1);
-  end.born.reset();
-  end.judged.how = lineage::ending::failed;
-  end.judged.reason = "budget";
-  end.next.head_generation = s.head_generation;
-  end.next.last_number = s.last_number;
-  REQUIRE(record->end_iteration(end));
-  s = begin(end.next, 11);
+  s = go_on(make_end_of_budget(s));
   CHECK(lease(s.live, 1));
 }
 
@@ -122,32 +96,11 @@ TEST_CASE_FIXTURE(counted_fixture, "limits beyond all numbers overflow nothing")
   CHECK(given->limits().max_tokens() == records::most_of_an_attempt.tokens);
 }
 
-TEST_CASE_FIXTURE(measured_fixture, "of what nothing was said an evaluation has what limits say") {
-  run.model = "m";
-  run.budget = 100 * dollar;
+TEST_CASE_FIXTURE(costly_fixture, "of what nothing was said an evaluation has what limits say") {
   run.limits.set_max_output_tokens(5'000);
   run.limits.set_max_requests(7);
-  run.evaluation_budget = dollar / 5;
-  const auto measured = [&] {
-    run.measured = {v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, 0, 0};
-    create(100 * dollar, 1);
-    REQUIRE(lease(run.found_item, 1));
-    records::seed_end end;
-    end.run = run.id;
-    end.judged = {run.found_item, attempt, 1, lineage::ending::evolved, "", "", "", "", {}, {}, 5};
-    seed = make_birth({}, 0);
-    seed.evaluations = {item_id::make(time, random), item_id::make(time, random)};
-    end.born = seed;
-    REQUIRE(record->end_seed(end));
-    lineage::state s;
-    s.id = run.lineages.front();
-    s.head_generation = seed.id;
-    s.head_commit = run.seed_commit;
-    REQUIRE(record->save_lineage(s, 5));
-    return begin(s);
-  };
   SUBCASE("where the fleet is bounded") {
-    const auto s = measured();
+    const auto s = found(1);
     // Two wait, two are to be, and what is left is the iteration's.
     REQUIRE(record->set_budget({{}, {}, {}, 1, most(4 * 10'005'000 + 100), most(4 * 7 + 5)}));
     const auto some = lease(s.live, 1);
@@ -160,7 +113,7 @@ TEST_CASE_FIXTURE(measured_fixture, "of what nothing was said an evaluation has 
     CHECK(given->limits().max_requests() == 7);
   }
   SUBCASE("and no budget of a run or a lineage is less") {
-    const auto s = measured();
+    const auto s = found(1);
     const auto low = record->set_budget({run.id, {}, {}, 1, most(10'004'999)});
     REQUIRE_FALSE(low);
     CHECK(low.error().message() ==
@@ -174,7 +127,7 @@ TEST_CASE_FIXTURE(measured_fixture, "of what nothing was said an evaluation has 
   SUBCASE("and where something was, exactly that") {
     run.limits.clear_max_requests();
     run.evaluation_budget.requests = 1'500;
-    measured();
+    found(1);
     const auto given = lease(seed.evaluations[0], 1);
     REQUIRE(given);
     CHECK(given->limits().max_requests() == 1'500);

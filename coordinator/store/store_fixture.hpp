@@ -130,7 +130,7 @@ struct measured_fixture : fixture {
   lineage::state found(int lineages = 2) {
     run.measured = {
         v1::FITNESS_DIRECTION_MAXIMIZE, 2, key, strategy, policy, elite_evaluations, inspirations};
-    create(0, lineages);
+    create(run.budget.money, lineages);
     REQUIRE(lease(run.found_item, 1));
     records::seed_end end;
     end.run = run.id;

@@ -9,6 +9,7 @@
 
 #include "common/assert.hpp"
 #include "coordinator/store/purse.hpp"
+#include "worker/node/usage_of.hpp"
 
 namespace germline::tests {
 namespace {
@@ -47,20 +48,7 @@ seen look(const v1::Purse& purse, unit of) {
 }
 
 amount amount_of(const worker::gateway_usage& used) {
-  return {used.cost_nanousd,
-          used.input_tokens + used.output_tokens + used.cache_read_tokens + used.cache_write_tokens,
-          used.requests};
-}
-
-v1::Usage to_proto(const worker::gateway_usage& used) {
-  v1::Usage usage;
-  usage.set_cost_nanousd(used.cost_nanousd);
-  usage.set_requests(used.requests);
-  usage.set_input_tokens(used.input_tokens);
-  usage.set_output_tokens(used.output_tokens);
-  usage.set_cache_read_tokens(used.cache_read_tokens);
-  usage.set_cache_write_tokens(used.cache_write_tokens);
-  return usage;
+  return records::cost_of(worker::usage_of(used));
 }
 
 std::uintmax_t size_of(const std::string& path) {
@@ -423,7 +411,7 @@ void money_world::end_attempt() {
                 "",
                 "",
                 "c",
-                to_proto(usage),
+                worker::usage_of(usage),
                 {},
                 time_.utc_ms()};
   end.next = of.state;
