@@ -1,8 +1,7 @@
 # germline_test(NAME LABEL label SOURCES ... LIBS ... [TIMEOUT s]) adds one doctest program and its
 # ctest entry. A test program in which no case ran is a failure (tests/doctest_main.cpp sees to it).
-# germline_script_test(NAME LABEL labels COMMAND ... [TIMEOUT s] [SERIAL] [LOCK name] [UNSANITIZED])
-# adds a test that is a script. SERIAL: no other runs beside it. LOCK: none of the same lock does.
-# UNSANITIZED: the sanitizer presets leave it out, for the reason given with it.
+# germline_script_test(NAME LABEL labels COMMAND ... [TIMEOUT s] [SERIAL] [UNSANITIZED]) adds a test
+# that is a script. UNSANITIZED: the sanitizer presets leave it out, for the reason given with it.
 find_package(doctest REQUIRED)
 add_library(germline_doctest_main STATIC ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
 target_link_libraries(germline_doctest_main PUBLIC germline::options doctest::doctest)
@@ -28,15 +27,12 @@ function(germline_test name)
 endfunction()
 
 function(germline_script_test name)
-  cmake_parse_arguments(ARG "SERIAL;UNSANITIZED" "TIMEOUT;LOCK" "LABEL;COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;UNSANITIZED" "TIMEOUT" "LABEL;COMMAND" ${ARGN})
   if(ARG_UNSANITIZED)
     list(APPEND ARG_LABEL unsanitized)
   endif()
   germline_add_test(${name} "${ARG_COMMAND}" "${ARG_LABEL}" "${ARG_TIMEOUT}")
   if(ARG_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
-  endif()
-  if(ARG_LOCK)
-    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${ARG_LOCK})
   endif()
 endfunction()
