@@ -18,6 +18,8 @@ bool messages_reader::read_usage(const json& usage) {
     sane = sane && read_count(*split, "ephemeral_1h_input_tokens", read.cache_write_1h);
   }
   if (!sane || read.cache_write_1h > read.cache_write) return false;
+  input_told_ = input_told_ || member(usage, "input_tokens").is_number_integer();
+  output_told_ = member(usage, "output_tokens").is_number_integer();
   adopt(read);
   return true;
 }
@@ -34,7 +36,7 @@ bool messages_reader::take_data(std::string_view data) {
   } else if (type == "message_delta") {
     if (!read_usage(member(event, "usage"))) broken_ = true;
     ended_ = ended_ || member(member(event, "delta"), "stop_reason").is_string();
-    counted_ = started_ && ended_;
+    counted_ = started_ && ended_ && input_told_ && output_told_;
   } else if (type == "message_stop") {
     closed_ = true;
   }
@@ -42,7 +44,7 @@ bool messages_reader::take_data(std::string_view data) {
 }
 
 void messages_reader::take_body(const json& body) {
-  if (body.contains("usage")) counted_ = read_usage(body["usage"]);
+  if (body.contains("usage")) counted_ = read_usage(body["usage"]) && input_told_ && output_told_;
 }
 
 }  // namespace germline::worker

@@ -18,6 +18,9 @@ class messages_reader final : public answer_reader {
   bool read_usage(const nlohmann::json& usage);
 
   bool started_ = false;
+  // An usage without them is none: by the last one that was read, and by any.
+  bool output_told_ = false;
+  bool input_told_ = false;
 };
 
 }  // namespace germline::worker

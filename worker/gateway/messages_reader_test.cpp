@@ -46,6 +46,27 @@ TEST_CASE("a stream that ends early has no final usage") {
   CHECK_FALSE(lies.finish());
 }
 
+TEST_CASE("a usage that does not tell both counts is none") {
+  for (const char* usage : {"{}", R"({"input_tokens":10})", R"({"output_tokens":3})",
+                            R"({"input_tokens":null,"output_tokens":null})"}) {
+    CAPTURE(usage);
+    messages_reader whole(false);
+    std::string body = std::string(R"({"usage":)") + usage + "}";
+    whole.feed(body);
+    CHECK_FALSE(whole.finish());
+    messages_reader stream(true);
+    feed(stream,
+         std::string(R"(data: {"type":"message_start","message":{"usage":)") + usage +
+             "}}\n\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}," +
+             R"("usage":{}})" + "\n\n");
+    CHECK_FALSE(stream.finish());
+  }
+  messages_reader both(false);
+  std::string body = R"({"usage":{"input_tokens":10,"output_tokens":3}})";
+  both.feed(body);
+  CHECK(both.finish());
+}
+
 TEST_CASE("an upstream that nests without end does not end the gateway") {
   const std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
   messages_reader reader(true);
