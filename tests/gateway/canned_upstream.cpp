@@ -30,6 +30,8 @@ bool answer(int socket, const canned_answer& with) {
     if (!send_all(socket, piece)) return false;
     if (with.pieces.size() < 200) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  pollfd end{socket, POLLIN, 0};
+  if (with.falls_silent) static_cast<void>(::poll(&end, 1, 10'000));
   return true;
 }
 

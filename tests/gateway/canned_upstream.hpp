@@ -16,6 +16,7 @@ struct canned_answer {
   std::string head;                 // "HTTP/1.1 200 OK\r\n…\r\n\r\n"
   std::vector<std::string> pieces;  // written one by one; then the connection is closed
   bool keeps_open = false;          // not closed: the next request may come on it
+  bool falls_silent = false;        // not closed before the other end does, or 10 s are over
 };
 
 /// A JSON answer with that status.

@@ -68,7 +68,7 @@ TEST_CASE("an upstream that cannot answer hands over to the next, each with its 
   const auto environment = read_file(process + "/environ");
   const auto arguments = read_file(process + "/cmdline");
   const auto usage = both.closed();
-  CHECK(usage.requests == 1);
+  CHECK(usage.requests == 2);  // one an upstream
   CHECK(usage.charged_by_bound == 0);
   CHECK(usage.output_tokens == 4);
   const auto transcript = both.fixture.transcript();

@@ -159,9 +159,11 @@ TEST_CASE("an overloaded upstream is tried again, another error is passed on at 
   CHECK(usage->charged_by_bound == 0);
   CHECK(usage->obstacle == worker::model_obstacle());  // a bad request is the agent's own
   const auto problems = fixture.problems();
-  REQUIRE(problems.size() == 2);
-  CHECK(problems[0].empty());
-  CHECK(problems[1].starts_with("HTTP 400"));
+  REQUIRE(problems.size() == 3);
+  CHECK(problems[0] == "HTTP 529");
+  CHECK(problems[1].empty());
+  CHECK(problems[2].starts_with("HTTP 400"));
+  CHECK(usage->requests == 3);
   CHECK(fixture.provider_report()["requests"] == 3);
 }
 

@@ -84,7 +84,7 @@ TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upst
     CHECK(type_of(answer) == "not_found_error");
   }
   CHECK(fixture.ask("HEAD / HTTP/1.1\r\nhost: x\r\n\r\n").status == 200);
-  CHECK(fixture.ask("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n").status == 404);
+  CHECK(fixture.ask("GET /v1/messages HTTP/1.1\r\nhost: x\r\n\r\n").status == 405);
   CHECK(fixture.ask("\x16\x03\x01 nonsense\r\n\r\n").status == 400);
   CHECK(fixture.ask(gateway_fixture::request(body, "transfer-encoding: chunked\r\n")).status ==
         400);
@@ -134,6 +134,28 @@ TEST_CASE("what another reader might take for the next request is refused, and n
     CHECK(client.received().find("HTTP/1.1", 1) == std::string::npos);
   }
   CHECK(fixture.ask("HEAD / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").status == 200);
+  CHECK(fixture.provider_report()["requests"] == 0);
+}
+
+TEST_CASE("what is wrong with a request's path, method, token or chunks is told as that") {
+  gateway_fixture fixture(story_of(0));
+  fixture.open(plenty);
+  const auto get =
+      fixture.ask("GET /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token + "\r\n\r\n");
+  CHECK(get.status == 405);
+  CHECK(has(message_of(get), "takes POST"));
+  const auto nowhere = fixture.ask(gateway_fixture::request(small_body(false), "", "/v2/x"));
+  CHECK(nowhere.status == 404);
+  CHECK(has(message_of(nowhere), "there is no /v2/x here"));
+  const auto open =
+      fixture.ask("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+  CHECK(open.status == 401);
+  CHECK(has(message_of(open), "no token was sent"));
+  const auto chunks =
+      fixture.ask("POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token +
+                  "\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n");
+  CHECK(chunks.status == 400);
+  CHECK(has(message_of(chunks), "chunks"));
   CHECK(fixture.provider_report()["requests"] == 0);
 }
 

@@ -55,8 +55,8 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-void check_settled(const worker::gateway_usage& usage) {
-  CHECK(usage.requests == 1);
+void check_settled(const worker::gateway_usage& usage, int requests = 1) {
+  CHECK(usage.requests == requests);
   CHECK(usage.input_tokens == 3);
   CHECK(usage.cache_read_tokens == 7);
   CHECK(usage.output_tokens == 4);
@@ -285,6 +285,29 @@ TEST_CASE("what is refused is refused for translated requests too, and never goe
   refused(chat_request(), speaks_messages, "budget", 1000);
 }
 
+TEST_CASE("a request that can never be held with its translation is refused, else it may wait") {
+  canned_upstream upstream({json_answer(chat_reply)});
+  gateway_fixture fixture(upstream.port(), std::string(speaks_chat) +
+                                               "[limits]\nmax_body_bytes = 100000\n"
+                                               "max_held_bytes = 100000\n");
+  fixture.open(plenty);
+  const auto of_bytes = [](std::size_t count) {
+    return R"({"model":"scripted-1","max_tokens":100,"messages":[{"role":"user","content":")" +
+           std::string(count, 'x') + R"("}]})";
+  };
+  const auto never = fixture.post(of_bytes(60'000));
+  CHECK(never.status == 400);
+  CHECK(has(never.body, "send a shorter one"));
+  raw_client holder(fixture.port());
+  holder.send("POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token +
+              "\r\ncontent-length: 50000\r\nexpect: 100-continue\r\n\r\n");
+  REQUIRE(holder.read_until("100 Continue"));
+  const auto later = fixture.post(of_bytes(40'000));
+  CHECK(later.status == 429);
+  CHECK(has(later.head, "retry-after: 1\r\n"));
+  CHECK(upstream.requests().empty());
+}
+
 TEST_CASE("tokens are counted by the gateway where no upstream can") {
   canned_upstream upstream({});
   gateway_fixture fixture(upstream.port(), speaks_chat);
@@ -306,6 +329,27 @@ TEST_CASE("tokens are counted by the gateway where no upstream can") {
   CHECK(usage->charged_by_bound == 0);
 }
 
+TEST_CASE("a stream whose last line has no newline is whole, translated or not") {
+  const std::string events =
+      R"(data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]})"
+      "\n\n"
+      R"(data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":4}})"
+      "\n\ndata: [DONE]";
+  canned_upstream upstream({stream_answer(events, 1000), stream_answer(events, 7)});
+  gateway_fixture fixture(upstream.port(), speaks_chat);
+  fixture.open(plenty);
+  const auto translated = fixture.post(small_body(true)).body;
+  CHECK(has(translated, "event: message_stop"));
+  CHECK_FALSE(has(translated, "event: error"));
+  const auto direct = fixture.ask(chat_request(R"(,"stream":true)")).body;
+  CHECK(has(direct, "data: [DONE]"));
+  CHECK_FALSE(has(direct, "cut off"));
+  const auto usage = fixture.client().close(attempt_name);
+  REQUIRE(usage);
+  CHECK(usage->charged_by_bound == 0);
+  CHECK(usage->output_tokens == 8);
+}
+
 TEST_CASE("who speaks the client's dialect is asked first, whatever the priorities are") {
   pair both({json_answer(messages_reply)}, {json_answer(chat_reply)}, "priority = 9\n");
   CHECK(both.fixture.post(small_body(false)).body == messages_reply);
@@ -320,13 +364,13 @@ TEST_CASE("a request goes on to an upstream of another dialect while nothing has
   const auto answer = down.fixture.post(small_body(false));
   CHECK(answer.status == 200);
   CHECK(json::parse(answer.body)["content"][0]["text"] == "hi");
-  check_settled(down.closed());
+  check_settled(down.closed(), 2);
   pair other({stream_answer(messages_events, 9)},
              {json_answer(problem, "503 Service Unavailable")});
   const auto stream = other.fixture.ask(chat_request(R"(,"stream":true)"));
   CHECK(stream.status == 200);
   CHECK(stream.body.ends_with("data: [DONE]\n\n"));
-  check_settled(other.closed());
+  check_settled(other.closed(), 2);
   const auto transcript = other.fixture.transcript();
   CHECK(has(transcript, R"("upstream":"m")"));
   CHECK(has(transcript, R"("translated":"messages")"));

@@ -94,6 +94,64 @@ TEST_CASE("an upstream that loses every request is asked three times and charged
   CHECK(has(fixture.problems()[1], "the connection was lost"));
 }
 
+TEST_CASE("each try is a request, and none is made that the attempt may not make") {
+  const auto overloaded = json_answer(R"({"error":{"message":"busy"}})", "529 Overloaded");
+  for (const int most : {1, 2, 3, 9}) {
+    CAPTURE(most);
+    canned_upstream upstream({overloaded, overloaded, overloaded, overloaded});
+    gateway_fixture fixture(upstream.port(), "");
+    auto limits = plenty;
+    limits.max_requests = most;
+    fixture.open(limits);
+    const auto answer = fixture.post(small_body(false));
+    CHECK(answer.status == 529);  // the upstream's own, whatever held the next try back
+    CHECK(has(answer.body, "busy"));
+    const auto usage = closed(fixture);
+    CHECK(upstream.requests().size() == static_cast<std::size_t>(std::min(most, 3)));
+    CHECK(usage.requests == std::min(most, 3));
+    CHECK(usage.cost_nanousd == 0);
+  }
+  canned_upstream loses({no_answer(), no_answer(), no_answer()});
+  gateway_fixture fixture(loses.port(), "");
+  auto limits = plenty;
+  limits.max_requests = 2;
+  fixture.open(limits);
+  CHECK(fixture.post(small_body(false)).status == 502);
+  CHECK(loses.requests().size() == 2);
+  CHECK(closed(fixture).requests == 2);
+}
+
+TEST_CASE(
+    "silence ends a request when it has lasted so long, and what is told meanwhile does not") {
+  auto stalls = stream_answer(start + delta(4), 10, false);
+  stalls.falls_silent = true;
+  canned_answer mute;
+  mute.falls_silent = true;
+  canned_upstream upstream({stalls, mute, mute, mute});
+  gateway_fixture fixture(upstream.port(), "[timeouts]\nsilence_ms = 700\n");
+  fixture.open(plenty);
+  const system_clock_source time;
+  const auto began_ms = time.boot_ms();
+  CHECK(has(fixture.post(small_body(true)).body, "event: error"));
+  const auto stalled_ms = time.boot_ms() - began_ms;
+  CHECK(stalled_ms >= 700);
+  CHECK(stalled_ms < 2'500);
+  CHECK(fixture.post(small_body(false)).status == 504);
+  const auto usage = closed(fixture);
+  CHECK(usage.charged_by_bound == 3);  // the stream told its usage
+  CHECK(has(fixture.problems().back(), "silent"));
+}
+
+TEST_CASE("what is no HTTP is told as that") {
+  canned_answer garbage{"hello, who is there?\r\n", {}};
+  canned_upstream upstream({garbage, garbage, garbage});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  const auto answer = fixture.post(small_body(false));
+  CHECK(answer.status == 502);
+  CHECK(has(answer.body, "what it answers is not HTTP"));
+}
+
 TEST_CASE("a stream is charged by the largest usage that it told, whenever it did") {
   for (const std::string& events :
        {start + delta(4) + delta(50) + stop, start + delta(50) + delta(4) + stop,
@@ -168,4 +226,18 @@ TEST_CASE("an upstream that shows what it was sent does not show the key") {
     CHECK_FALSE(has(fixture.gateway_log(), test_key));
     for (const auto& problem : fixture.problems()) CHECK_FALSE(has(problem, test_key));
   }
+}
+
+TEST_CASE("a key that is shown with escapes is not shown, neither to the agent nor to people") {
+  const std::string tail = test_key.substr(1);
+  const std::string echo = R"({"error":{"message":"you sent \u0073)" + tail + R"("}})";
+  canned_upstream upstream({json_answer(echo, "400 Bad Request")});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(false)).body == R"({"error":{"message":"you sent [redacted]"}})");
+  closed(fixture);
+  for (const auto& text : {fixture.transcript(), fixture.gateway_log()}) {
+    CHECK_FALSE(has(text, tail));
+  }
+  CHECK(has(fixture.problems().back(), "[redacted]"));
 }

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace germline::worker {
@@ -13,8 +14,8 @@ constexpr std::size_t max_body_bytes = 32 << 20;
 constexpr std::size_t max_kept_bytes = 64 << 10;
 constexpr std::int64_t max_tokens = 1'000'000'000;
 
-std::int64_t total(const token_counts& counts) {
-  return counts.input + counts.output + counts.cache_write + counts.cache_read;
+std::int64_t all_input(const token_counts& counts) {
+  return counts.input + counts.cache_write + counts.cache_read;
 }
 
 json built(const simdjson::dom::element& from) {
@@ -79,7 +80,9 @@ bool answer_reader::read_count(const json& usage, const char* key, std::int64_t&
 }
 
 void answer_reader::adopt(const token_counts& read) {
-  if (total(read) >= total(counts_)) counts_ = read;
+  const auto output = std::max(read.output, counts_.output);
+  if (all_input(read) >= all_input(counts_)) counts_ = read;
+  counts_.output = output;
 }
 
 void answer_reader::feed(std::string& bytes) {
@@ -134,6 +137,12 @@ bool answer_reader::take_line(std::string_view line) {
 std::string answer_reader::rest() {
   if (drop_event_) event_.clear();
   return std::exchange(event_, {});
+}
+
+void answer_reader::end() {
+  if (!event_stream_ || pending_.empty() || line_too_long_) return;
+  drop_event_ = take_line(pending_) || drop_event_;
+  pending_.clear();
 }
 
 std::optional<token_counts> answer_reader::finish() {

@@ -23,7 +23,9 @@ class answer_reader {
 
   /// Takes what arrived; afterwards `bytes` is what the client may see now, maybe nothing.
   void feed(std::string& bytes);
-  /// What is still held back, when nothing more comes.
+  /// Nothing more comes: a stream's last line counts, also without its newline.
+  void end();
+  /// What is still held back then.
   std::string rest();
   /// Whether the client may now take the stream for ended, and what it used is told. Should more
   /// come nevertheless, finish() tells it.
@@ -60,7 +62,8 @@ class answer_reader {
   /// Overwrites `into` where `usage` has the key; false if its value is no sane count.
   static bool read_count(const nlohmann::json& usage, const char* key, std::int64_t& into);
 
-  /// Takes `read` for the counts, unless it is less than what was told before.
+  /// Takes `read` for the counts, but for what is less than was told before: in all of the input,
+  /// cached or not, or of the output.
   void adopt(const token_counts& read);
 
   token_counts counts_;

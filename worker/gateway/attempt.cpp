@@ -144,6 +144,14 @@ budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
   return effect;
 }
 
+bool attempt::would_grant(const request_bound& bound,
+                          const std::optional<std::uint64_t>& instead_of) const {
+  auto state = budget_;
+  if (instead_of) step(state, release_event{*instead_of});
+  const auto effect = step(state, reserve_event{next_reservation_, bound, parts_.time.boot_ms()});
+  return std::holds_alternative<granted_effect>(effect);
+}
+
 void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd) {
   const auto effect = account(settle_event{id, tokens, cost_nanousd});
   if (std::get<accounted_effect>(effect).past_bound) {

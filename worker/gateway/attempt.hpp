@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -98,6 +99,9 @@ class attempt : public std::enable_shared_from_this<attempt> {
   bool token_fits(std::string_view shown) const;
 
   budget_effect reserve(const request_bound& bound, std::uint64_t& id);
+  /// Whether reserve() would grant it now, with `instead_of`, if it is given, released.
+  bool would_grant(const request_bound& bound,
+                   const std::optional<std::uint64_t>& instead_of) const;
   void settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd);
   /// After settle(): what the upstream told on top.
   void settle_more(const token_counts& tokens, std::int64_t cost_nanousd);

@@ -25,12 +25,23 @@ void chat_reader::take_usage(const json& usage) {
   told_ = true;
 }
 
+/// Whether a choice ends in this chunk. In a string of the chunk its quotes were escaped.
+bool chat_reader::tells_finish(std::string_view data) {
+  constexpr std::string_view key = "\"finish_reason\"";
+  for (auto at = data.find(key); at != data.npos; at = data.find(key, at)) {
+    at = data.find_first_not_of(" \t:", at + key.size());
+    if (at != data.npos && data[at] == '"') return true;
+  }
+  return false;
+}
+
 bool chat_reader::take_data(std::string_view data) {
   if (data == "[DONE]") {
     ended_ = closed_ = true;
     counted_ = told_;
     return false;
   }
+  finished_ = finished_ || tells_finish(data);
   if (data.find("\"usage\"") == data.npos) return false;
   const json chunk = json::parse(data, nullptr, false);
   if (!chunk.is_object()) return false;
@@ -39,8 +50,8 @@ bool chat_reader::take_data(std::string_view data) {
   take_usage(*usage);
   const auto choices = chunk.find("choices");
   const bool last = choices != chunk.end() && choices->is_array() && choices->empty();
-  // Some upstreams tell with every chunk what was used so far.
-  if (last) counted_ = told_;
+  // Some upstreams tell with every chunk what was used so far, or at first what the prompt is.
+  if (last && finished_) counted_ = told_;
   return hides_usage_ && last;
 }
 

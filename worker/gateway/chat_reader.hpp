@@ -17,9 +17,11 @@ class chat_reader final : public answer_reader {
   bool take_data(std::string_view data) override;
   void take_body(const nlohmann::json& body) override;
   void take_usage(const nlohmann::json& usage);
+  static bool tells_finish(std::string_view data);
 
   const bool hides_usage_;
-  bool told_ = false;  // so far
+  bool told_ = false;      // so far
+  bool finished_ = false;  // a choice has ended
 };
 
 }  // namespace germline::worker

@@ -26,6 +26,10 @@ class byte_pool {
     if (all_) all_->give_back(bytes);
   }
   std::int64_t taken() const { return taken_; }
+  /// Whether so many would fit if nothing else were taken.
+  bool could_take(std::uint64_t bytes) const {
+    return bytes <= static_cast<std::uint64_t>(most_) && (!all_ || all_->could_take(bytes));
+  }
 
  private:
   const std::int64_t most_;
@@ -48,6 +52,7 @@ class held_bytes {
     bytes_ += more;
     return true;
   }
+  std::int64_t bytes() const { return bytes_; }
   /// Holds at most `bytes` from now on.
   void shrink_to(std::int64_t bytes) {
     const auto fewer = std::max<std::int64_t>(0, bytes_ - bytes);

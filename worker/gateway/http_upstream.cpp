@@ -27,6 +27,21 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+const char* words_of(CURLcode code) {
+  switch (code) {
+    case CURLE_OK:  // without a head
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      return "what it answers is not HTTP";
+    case CURLE_ABORTED_BY_CALLBACK:  // on_request
+      return "the connection was lost before an answer came";
+    case CURLE_OPERATION_TIMEDOUT:
+      return "it was silent, or took, for longer than is waited";
+    default:
+      return ::curl_easy_strerror(code);
+  }
+}
+
 /// Of an open socket, no other has it; 0: it is not open.
 ino_t inode_of(int socket) {
   struct stat status {};
@@ -246,9 +261,6 @@ CURL* http_upstream::take_handle() {
   ::curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
   ::curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config_.connect_ms));
   ::curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(config_.total_ms));
-  ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-                     static_cast<long>(std::max<std::int64_t>(1, config_.silence_ms / 1000)));
   ::curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &http_call::on_request);
   ::curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &http_call::on_header);
   ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &http_call::on_write);
@@ -267,8 +279,13 @@ void http_upstream::give_back_handle(CURL* easy) {
 
 http_upstream::http_call::http_call(http_upstream& owner, upstream_request request,
                                     upstream_sink& sink)
-    : owner_(owner), request_(std::move(request)), sink_(sink), easy_(owner.take_handle()) {
+    : owner_(owner),
+      request_(std::move(request)),
+      sink_(sink),
+      easy_(owner.take_handle()),
+      silence_(owner.context_) {
   set_up();
+  watch_silence();
   active_ = ::curl_multi_add_handle(owner_.multi_, easy_) == CURLM_OK;
   GERMLINE_ASSERT(active_);
 }
@@ -304,8 +321,31 @@ http_upstream::http_call::~http_call() {
   ::curl_slist_free_all(header_list_);
 }
 
+// Not by libcurl's low speed, which is a mean of five seconds and of whole ones.
+void http_upstream::http_call::watch_silence() {
+  using std::chrono::milliseconds;
+  const milliseconds most(owner_.config_.silence_ms);
+  auto wakes = heard_ + most;
+  if (request_.body) {  // how much of it went out is not told, but may be asked
+    wakes = std::min(wakes, loop_timer::clock_type::now() + std::max(milliseconds(1), most / 8));
+  }
+  silence_.expires_at(wakes);
+  silence_.async_wait([this, here = std::weak_ptr(here_)](boost::system::error_code stopped) {
+    if (stopped || here.expired() || !active_) return;
+    const auto now = loop_timer::clock_type::now();
+    curl_off_t sent = 0;
+    ::curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &sent);
+    const bool goes_on = paused_ || std::exchange(sent_, sent) != sent;
+    if (goes_on) heard_ = now;
+    if (now < heard_ + milliseconds(owner_.config_.silence_ms)) return watch_silence();
+    ended(CURLE_OPERATION_TIMEDOUT);
+  });
+}
+
 void http_upstream::http_call::resume() {
   if (!active_) return;
+  paused_ = false;
+  heard_ = loop_timer::clock_type::now();
   ::curl_easy_pause(easy_, CURLPAUSE_CONT);
   owner_.collect_ended();
 }
@@ -332,6 +372,7 @@ void http_upstream::http_call::forget_body() {
 std::size_t http_upstream::http_call::on_header(char* bytes, std::size_t, std::size_t size,
                                                 void* self) {
   auto& me = *static_cast<http_call*>(self);
+  me.heard_ = loop_timer::clock_type::now();
   me.header_bytes_ += size;
   if (me.header_bytes_ > max_header_bytes) return 0;  // ends the call
   me.take_header({bytes, size});
@@ -352,7 +393,10 @@ void http_upstream::http_call::take_header(std::string_view line) {
   if (line.empty()) {
     const bool is_answers = head_.status >= 200;
     if (is_answers && request_.body) forget_body();  // events may be long in coming
-    if (is_answers) sink_.on_head(std::move(head_));
+    if (is_answers) {
+      has_head_ = true;
+      sink_.on_head(std::move(head_));
+    }
     head_ = {};
     return;
   }
@@ -367,25 +411,26 @@ std::size_t http_upstream::http_call::on_write(char* bytes, std::size_t, std::si
                                                void* self) {
   auto& me = *static_cast<http_call*>(self);
   if (me.request_.body) me.forget_body();
-  return me.sink_.on_data({bytes, size}) ? size : CURL_WRITEFUNC_PAUSE;
+  me.heard_ = loop_timer::clock_type::now();
+  me.paused_ = !me.sink_.on_data({bytes, size});
+  return me.paused_ ? CURL_WRITEFUNC_PAUSE : size;
 }
 
 void http_upstream::http_call::ended(CURLcode code) {
   const bool sent = began();
   ::curl_multi_remove_handle(owner_.multi_, easy_);
   active_ = false;
+  silence_.cancel();
   request_.body.reset();
   auto how = upstream_end::cut;
-  if (code == CURLE_OK) {
+  if (code == CURLE_OK && has_head_) {
     how = upstream_end::complete;
   } else if (!sent) {
     how = upstream_end::not_sent;
   } else if (code == CURLE_OPERATION_TIMEDOUT) {
     how = upstream_end::timed_out;
   }
-  sink_.on_end(how, code == CURLE_ABORTED_BY_CALLBACK  // by on_request
-                        ? "the connection was lost before an answer came"
-                        : ::curl_easy_strerror(code));
+  sink_.on_end(how, words_of(code));
 }
 
 }  // namespace germline::worker

@@ -95,6 +95,7 @@ class http_upstream::http_call final : public upstream::call {
   void take_header(std::string_view line);
   bool began() const;
   void forget_body();
+  void watch_silence();
   void ended(CURLcode code);
 
   http_upstream& owner_;
@@ -104,7 +105,13 @@ class http_upstream::http_call final : public upstream::call {
   curl_slist* header_list_ = nullptr;
   bool active_ = false;
   upstream_head head_;
+  bool has_head_ = false;
   std::size_t header_bytes_ = 0;
+  loop_timer silence_;
+  const std::shared_ptr<int> here_ = std::make_shared<int>();     // while this lives
+  loop_timer::time_point heard_ = loop_timer::clock_type::now();  // or known to go on
+  curl_off_t sent_ = 0;                                           // of the body, by then
+  bool paused_ = false;                                           // by the sink
 };
 
 }  // namespace germline::worker

@@ -22,6 +22,12 @@ void feed(messages_reader& reader, std::string bytes) {
   CHECK(bytes == as_it_was);
 }
 
+std::string delta_of(const char* usage) {
+  return std::string(
+             R"(data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":)") +
+         usage + "}\n\n";
+}
+
 }  // namespace
 
 TEST_CASE("a stream's usage is found however it is cut into pieces") {
@@ -103,4 +109,29 @@ TEST_CASE("a stream is settled at its last event, by the largest usage that it t
   CHECK(reader.finish()->output == 42);
   feed(reader, delta(50));
   CHECK(reader.finish()->output == 50);
+}
+
+TEST_CASE("a correction of the input leaves the output charged, and takes nothing back") {
+  const std::string began =
+      R"(data: {"type":"message_start","message":{"usage":{"input_tokens":1000,"output_tokens":0}}})"
+      "\n\n";
+  messages_reader less(true);
+  feed(less, began + delta_of(R"({"input_tokens":400,"output_tokens":500})"));
+  CHECK(less.finish() == token_counts{1000, 500, 0, 0, 0});
+  messages_reader moved(true);
+  feed(moved, began + delta_of(R"({"input_tokens":400,"cache_read_input_tokens":600,)"
+                               R"("output_tokens":500})"));
+  CHECK(moved.finish() == token_counts{400, 500, 0, 0, 600});
+}
+
+TEST_CASE("a stream's last line counts without its newline") {
+  messages_reader reader(true);
+  std::string stream = start + delta_of(R"({"output_tokens":9})");
+  stream.resize(stream.size() - 2);
+  feed(reader, stream);
+  CHECK_FALSE(reader.finish());  // more might come
+  reader.end();
+  const auto counts = reader.finish();
+  REQUIRE(counts);
+  CHECK(counts->output == 9);
 }

@@ -14,6 +14,8 @@ const std::string usage_chunk =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":42,"
     "\"prompt_tokens_details\":{\"cached_tokens\":7},"
     "\"completion_tokens_details\":{\"reasoning_tokens\":40}}}\r\n\r\n";
+const std::string finish =
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\": \"stop\"}],\"usage\":null}\n\n";
 const std::string done = "data: [DONE]\n\n";
 
 /// What the client sees of `stream`, fed in pieces of that size.
@@ -45,6 +47,25 @@ TEST_CASE("chat: a client that asked for the usage sees it") {
   chat_reader reader(true, false);
   CHECK(seen(reader, hello + usage_chunk + done, 9) == hello + usage_chunk + done);
   CHECK(reader.finish());
+}
+
+TEST_CASE("chat: a usage that comes first is not the usage of a stream that is cut") {
+  for (const std::string& before :
+       {usage_chunk + hello, hello + usage_chunk,
+        "data: {\"choices\":[{\"finish_reason\":null,\"delta\":{\"content\":"
+        "\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}\n\n" +
+            usage_chunk}) {
+    CAPTURE(before);
+    chat_reader cut(true, true);
+    seen(cut, before, 50);
+    CHECK_FALSE(cut.finish());
+    chat_reader whole(true, true);
+    seen(whole, before + done, 50);
+    CHECK(whole.finish());
+  }
+  chat_reader finished(true, true);
+  seen(finished, hello + finish + usage_chunk, 50);  // some never say that they are done
+  CHECK(finished.finish());
 }
 
 TEST_CASE("chat: usage so far is not the usage") {

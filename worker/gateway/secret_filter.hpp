@@ -1,6 +1,7 @@
 // secret_filter: takes the gateway's keys out of what an upstream answers, as it streams by. An
-// upstream that shows what it was sent must not show them to a sandbox. Every other byte passes;
-// what may be the beginning of a key is held back until more comes.
+// upstream that shows what it was sent must not show them to a sandbox: as they are, or with any of
+// their characters escaped as JSON may. Every other byte passes; what may be the beginning of a key
+// is held back until more comes.
 // One per answer, one thread at a time.
 #pragma once
 
@@ -11,7 +12,7 @@
 namespace germline::worker {
 
 /// The secrets for a filter to look for: those of `keys` that are too long to stand in an answer by
-/// chance, also as JSON may write them.
+/// chance; those with a backslash also as JSON must write them.
 std::vector<std::string> filtered_secrets(const std::vector<std::string>& keys);
 
 class secret_filter {

@@ -209,8 +209,12 @@ loop_task<bool> session::route(parser& request) {
   const bool models = head.method() == http::verb::get &&
                       (path == models_path || path.starts_with(one_model_prefix));
   if (!speaks && !event && !models) {
-    const std::string message = "there is no " + path.substr(0, 100) + " here";
-    co_return co_await refuse(404, message);
+    const std::string shown = path.substr(0, 100);
+    const bool is_there = !post && std::ranges::any_of(all_dialects(), [&](const dialect* one) {
+      return one->route(target).has_value();
+    });
+    if (is_there) co_return co_await refuse(405, shown + " takes POST here");
+    co_return co_await refuse(404, "there is no " + shown + " here");
   }
   // A page from elsewhere, in a browser on this machine, must not spend the money: of what a page
   // may send unasked, every POST says where it comes from.
@@ -218,7 +222,8 @@ loop_task<bool> session::route(parser& request) {
     co_return co_await refuse(403, "web pages are not served where no token is asked for");
   }
   if (!owner_.token_fits(shown_token(head))) {
-    co_return co_await refuse(401, "the token is not this attempt's");
+    const bool none = shown_token(head).empty();
+    co_return co_await refuse(401, none ? "no token was sent" : "the token is not this attempt's");
   }
   if (event) co_return co_await serve_event(request);
   if (models) co_return co_await serve_models(request, path);
@@ -254,10 +259,8 @@ loop_task<bool> session::serve_models(parser& request, std::string_view path) {
 }
 
 loop_task<bool> session::read_body(parser& request, held_bytes& held) {
-  static constexpr std::string_view no_room =
-      "requests under way hold as many bytes as may be held at a time; wait for one to end";
   if (!held.grow_to(request.content_length().value_or(0))) {
-    co_await refuse(429, no_room, 1000);
+    co_await refuse(429, no_room_now, no_room_ms);
     co_return false;
   }
   error_code failed;
@@ -276,7 +279,10 @@ loop_task<bool> session::read_body(parser& request, held_bytes& held) {
   if (failed == http::error::body_limit || failed == http::error::buffer_overflow) {
     co_await refuse(413, "the request is too large");
   } else if (failed == asio::error::no_memory) {
-    co_await refuse(429, no_room, 1000);
+    co_await refuse(429, no_room_now, no_room_ms);
+  } else if (failed.category() == http::make_error_code(http::error::bad_chunk).category() &&
+             failed != http::error::partial_message) {
+    co_await refuse(400, "the request's chunks cannot be read");
   }
   co_return !failed && !gone();
 }
@@ -406,11 +412,13 @@ loop_task<bool> session::serve_model(parser& request, exchange& one) {
     owner_.count_refused();
     keep(one, refusal->body);
     finish_record(one, refusal->status);
+    owner_.parts().trimmer.note_freed(static_cast<std::size_t>(one.held.bytes()));
     co_return co_await answer(std::move(*refusal), keep_alive);
   }
   current_ = &one;
   const bool goes_on = co_await forward(one, keep_alive);
   give_back(one);  // a no-op unless it was cut
+  owner_.parts().trimmer.note_freed(static_cast<std::size_t>(one.held.bytes()));
   current_ = nullptr;
   co_return goes_on && !gone();
 }

@@ -40,6 +40,10 @@ class session {
  private:
   using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
+  static constexpr std::string_view no_room_now =
+      "requests under way hold as many bytes as may be held at a time; wait for one to end";
+  static constexpr std::int64_t no_room_ms = 1'000;  // to wait then
+
   using header_list = std::vector<std::pair<std::string, std::string>>;
 
   /// An answer that the gateway itself gives.
@@ -151,11 +155,12 @@ class session {
                                     request_facts& facts);
   static void raise_bound(exchange& one, const request_facts& facts);
   next_try next(const exchange& one);
-  bool may_go_on(const exchange& one);
+  bool may_go_on(const exchange& one, bool went_out);
   static bool worth_waiting(const exchange& one, const next_try& for_it);
   void take(exchange& one, std::size_t index);
   form_key key_of(const exchange& one, std::size_t index);
-  static reply no_room(const exchange& one);
+  /// Where `more` bytes cannot be held.
+  reply no_room(const exchange& one, std::size_t more);
   reply no_upstream(exchange& one, const next_try& found);
   /// Of an answer that is no success. Whether another try may help.
   bool note_answer(exchange& one, const upstream_head& head);

@@ -299,15 +299,18 @@ loop_task<bool> session::forward(exchange& one, bool keep_alive) {
     if (from.head) {
       const bool is_final = from.head->is_recorded;
       if (is_final) one.turn->tell(breaker_told::answered);
-      if (is_final || !note_answer(one, *from.head) || !may_go_on(one)) {
+      if (is_final || !note_answer(one, *from.head) || !may_go_on(one, true)) {
         co_return co_await pass_whole(one, from, keep_alive);
       }
       call_.reset();
+      one.problem = "HTTP " + std::to_string(from.head->status);
+      release(one);  // the next one is another request
       continue;
     }
     call_.reset();
+    const bool went_out = *from.end != upstream_end::not_sent;
     failure = note_no_answer(one);
-    if (may_go_on(one)) continue;
+    if (may_go_on(one, went_out)) continue;
     owner_.obstructed(one.problem);
     break;
   }
@@ -376,7 +379,7 @@ loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool ke
   out.body = without_secrets(out.body, secrets);
   one.problem = !whole    ? "the upstream's answer was cut off"
                 : success ? "the upstream's answer does not tell its usage"
-                          : problem_of(out.status, out.body);
+                          : without_secrets(problem_of(out.status, out.body), secrets);
   const bool overloaded = out.status == 429 || cannot_answer(out.status);
   if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
   std::optional<token_counts> used;
@@ -456,6 +459,7 @@ loop_task<bool> session::pass_stream(exchange& one, pending_answer& from, bool k
   if (gone()) co_return false;
   call_.reset();
   one.problem = stream_cut_off;
+  if (*from.end == upstream_end::complete) usage->end();
   const auto used = usage->finish();
   account(one, used);
   account_late(one, used);

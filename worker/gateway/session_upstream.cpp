@@ -97,7 +97,7 @@ std::optional<session::reply> session::shape_direct(exchange& one, const request
       facts.rewritten.reset();
       // The first takes the place of the original, unless that is kept.
       const bool is_more = one.client || one.forms.size() > 1;
-      if (is_more && !one.held.grow_by(body->size())) return no_room(one);
+      if (is_more && !one.held.grow_by(body->size())) return no_room(one, body->size());
     }
     if (one.kind == route_kind::create) raise_bound(one, facts);
   }
@@ -131,7 +131,7 @@ std::optional<session::reply> session::shape_translated(exchange& one,
     shaped.facts.hides_usage = false;  // the translator wants it
     if (shaped.facts.rewritten) request->body = std::move(*shaped.facts.rewritten);
     shaped.facts.rewritten.reset();
-    if (!one.held.grow_by(request->body.size())) return no_room(one);
+    if (!one.held.grow_by(request->body.size())) return no_room(one, request->body.size());
     shaped.body = std::make_shared<const std::string>(std::move(request->body));
     shaped.traits.model = asked.model;
     shaped.traits.created_s = one.began_ms / 1000;
@@ -144,9 +144,17 @@ std::optional<session::reply> session::shape_translated(exchange& one,
   return std::nullopt;
 }
 
-session::reply session::no_room(const exchange& one) {
-  return {429,
-          one.speaks.error(429, "requests under way hold as many bytes as may be held at a time")};
+session::reply session::no_room(const exchange& one, std::size_t more) {
+  const auto needed = static_cast<std::uint64_t>(one.held.bytes()) + more;
+  if (!owner_.bodies().could_take(needed)) {
+    return {400, one.speaks.error(400, "the request and its forms for the upstreams take " +
+                                           std::to_string(needed) +
+                                           " bytes, which is more than may be held at a time; "
+                                           "send a shorter one")};
+  }
+  reply out{429, one.speaks.error(429, no_room_now)};
+  out.headers.emplace_back("retry-after", retry_after(no_room_ms));
+  return out;
 }
 
 session::next_try session::next(const exchange& one) {
@@ -180,7 +188,9 @@ bool session::worth_waiting(const exchange& one, const next_try& for_it) {
   return for_it.wait_ms > 0 && for_it.wait_ms <= longest_wait_ms && one.waits < max_waits;
 }
 
-bool session::may_go_on(const exchange& one) {
+/// Whether another try is allowed, which is another request, unless the last one did not go out.
+bool session::may_go_on(const exchange& one, bool went_out) {
+  if (went_out && !owner_.would_grant(one.bound, one.reservation)) return false;
   const auto after = next(one);
   return after.index || worth_waiting(one, after);
 }

@@ -14,6 +14,9 @@ namespace germline::worker::strict {
 namespace {
 
 constexpr std::size_t max_depth = 200;
+// More than any model's context holds, at a token each. A body of millions would hold the gateway's
+// one thread up for seconds, and take fifty times its size.
+constexpr std::size_t max_values = 500'000;
 constexpr std::size_t max_kept_bytes = 1 << 20;  // of a text whose reader serves the next one
 constexpr std::size_t chunk_bytes = 32 * 1024;
 constexpr std::size_t few_members = 12;
@@ -140,17 +143,42 @@ nlohmann::json value::to_json() const {
   return nullptr;
 }
 
+[[noreturn]] void refuse_text(simdjson::error_code why, std::string_view text) {
+  switch (why) {
+    case simdjson::DEPTH_ERROR:
+      refuse("the body is nested too deeply");
+    case simdjson::NUMBER_ERROR:
+      refuse("the body has a number that is none, or that 64 bits do not hold");
+    case simdjson::UTF8_ERROR:
+      refuse("the body must be a JSON object in UTF-8, and is not valid UTF-8");
+    case simdjson::EMPTY:
+      refuse("the body must be a JSON object, and is empty");
+    case simdjson::STRING_ERROR:
+    case simdjson::UNESCAPED_CHARS:
+    case simdjson::UNCLOSED_STRING:
+      refuse(
+          "the body must be a JSON object, and is not JSON: a string does not end, or has an "
+          "escape or a control character that JSON does not have");
+    default:
+      break;
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    refuse("the body must be a JSON object, and begins with a byte order mark");
+  }
+  refuse(
+      "the body must be a JSON object, and is not JSON: look for a comma, a bracket or a key "
+      "that is missing or too many, and for words that are no values (NaN, None)");
+}
+
 class document::reader {
  public:
   value read(std::string_view text, std::size_t room) {
     simdjson::dom::element root;
     const bool copies = room < simdjson::SIMDJSON_PADDING;
     const auto failed = parser_.parse(text.data(), text.size(), copies).get(root);
-    if (failed == simdjson::DEPTH_ERROR) refuse("the body is nested too deeply");
-    if (failed == simdjson::NUMBER_ERROR) {
-      refuse("the body has a number that is none, or that 64 bits do not hold");
-    }
-    if (failed || !root.is_object()) refuse("the body must be a JSON object");
+    if (failed) refuse_text(failed, text);
+    if (!root.is_object()) refuse("the body must be a JSON object, and is another JSON value");
+    count_ = 0;
     return built(root, 0);
   }
   void clear() {
@@ -167,6 +195,10 @@ class document::reader {
 
  private:
   value built(const simdjson::dom::element& from, std::size_t depth) {
+    if (++count_ > max_values) {
+      refuse("the body has more than " + std::to_string(max_values) +
+             " values (texts, numbers, lists, objects, …), which is more than a model reads");
+    }
     using simdjson::dom::element_type;
     switch (from.type()) {
       case element_type::OBJECT: {
@@ -214,6 +246,7 @@ class document::reader {
 
   simdjson::dom::parser parser_;
   arena arena_;
+  std::size_t count_ = 0;      // of the values of this text
   std::vector<value> values_;  // of arrays that are being read, and so the next
   std::vector<value::member> members_;
 

@@ -1,7 +1,7 @@
 // strict_value: a JSON text as those see it who judge it: parsed by simdjson, with its strings
 // where simdjson put them, and no allocation a value. A text that two readers could take for two is
 // refused: keys that are there twice, nesting that is too deep, numbers that 64 bits do not hold.
-// Any thread; a document belongs to one.
+// So is one of more values than a request has use for. Any thread; a document belongs to one.
 #pragma once
 
 #include <cstddef>

@@ -52,6 +52,10 @@ void stream_translator::take_line(const token_counts& used) {
 }
 
 std::string stream_translator::finish(const token_counts& used) {
+  if (!failed_ && !ended_ && !line_.empty()) {  // the last one, without its newline
+    guarded([&] { take_line(used); });
+    line_.clear();
+  }
   if (!failed_ && !ended_) guarded([&] { take_end(used); });
   return std::exchange(out_, {});
 }
