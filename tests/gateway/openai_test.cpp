@@ -245,6 +245,26 @@ TEST_CASE("the rate is a 429 with a time to wait, in the form of OpenAI") {
   CHECK(json::parse(limited.body)["error"]["code"] == "rate_limit_exceeded");
 }
 
+TEST_CASE("who left the cap out is told what it got, where that is too much") {
+  canned_upstream upstream({});
+  gateway_fixture fixture(upstream.port(), both);
+  auto limits = plenty;
+  limits.budget_nanousd = 3'000'000;
+  fixture.open(limits);
+  const auto refused = [&](const std::string& more) {
+    const auto answer = fixture.ask(as_openai(chat_body(more), chat_path));
+    CHECK(answer.status == 400);
+    return std::string(json::parse(answer.body)["error"]["message"]);
+  };
+  const auto left_out = refused("");
+  CHECK(has(left_out, "it had no cap of output, and got one of "));
+  CHECK(has(left_out, "send a smaller one"));
+  CHECK_FALSE(has(refused(R"(,"max_completion_tokens":20000)"), "no cap"));
+  const auto account = fixture.client().close(attempt_name);
+  REQUIRE(account);
+  CHECK(upstream.requests().empty());
+}
+
 TEST_CASE("the models are the attempt's own, in the form that the client reads") {
   canned_upstream upstream({});
   gateway_fixture fixture(upstream.port(), both);

@@ -87,16 +87,35 @@ result<std::vector<predicate>> read_predicates(const json& list, const std::stri
   return predicates;
 }
 
+/// Refuses what nobody reads: a misspelt guard would demand nothing.
+result<void> only_keys(const json& item, std::initializer_list<std::string_view> known,
+                       const std::string& where) {
+  for (const auto& [key, ignored] : item.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    std::string all;
+    for (const auto each : known) all += (all.empty() ? "'" : ", '") + std::string(each) + "'";
+    return error(error_code::invalid_argument,
+                 where + " has '" + key + "', which is not known; known are " + all);
+  }
+  return {};
+}
+
 result<story_step> read_step(const json& item, const std::string& where) {
   if (!item.is_object() || !item.contains("name") || !item.contains("reply")) {
     return error(error_code::invalid_argument, where + " needs 'name' and 'reply'");
   }
+  GERMLINE_TRY(
+      only_keys(item, {"name", "when", "reply", "optional", "repeats", "begins"}, where));
   story_step step;
   step.name = item["name"].get<std::string>();
   step.reply = item["reply"];
   step.repeats = item.value("repeats", false);
   step.optional = item.value("optional", step.repeats);
   step.begins = item.value("begins", false);
+  if (step.repeats && !step.optional) {
+    return error(error_code::invalid_argument,
+                 where + ": a step that repeats need not be told; leave out 'optional'");
+  }
   if (!step.reply.is_object() ||
       !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
     return error(error_code::invalid_argument, where + ": a reply has 'content' or 'status'");
@@ -106,6 +125,7 @@ result<story_step> read_step(const json& item, const std::string& where) {
 }
 
 result<story_lane> read_lane(const json& item, const std::string& name) {
+  GERMLINE_TRY(only_keys(item, {"lane", "match", "steps"}, "lane " + name));
   story_lane lane;
   lane.name = name;
   GERMLINE_TRY_ASSIGN(lane.match,
@@ -201,6 +221,7 @@ result<story> story::parse(std::string_view json_text) {
     const json file = json::parse(json_text, nullptr, true, true);
     story read;
     if (file.contains("lanes")) {
+      GERMLINE_TRY(only_keys(file, {"lanes"}, "the story"));
       for (const auto& item : file["lanes"]) {
         const std::string name = item.value("lane", std::to_string(read.lanes_.size() + 1));
         GERMLINE_TRY_ASSIGN(auto lane, read_lane(item, name));
@@ -239,7 +260,8 @@ story_answer story::answer(const json& request) {
       const auto difference = first_unmet(step, view);
       if (!difference) {
         if (!step.repeats) ++lane.next;
-        if (consumed_.empty() || consumed_.back() != step.name) consumed_.push_back(step.name);
+        if (!step.repeats || repeated_ != &step) consumed_.push_back(step.name);
+        repeated_ = step.repeats ? &step : nullptr;
         return {true, step.reply, "", step.name};
       }
       step_name = step.name;
@@ -251,6 +273,7 @@ story_answer story::answer(const json& request) {
     if (const auto anew = begun_anew(lane, view)) {
       const auto& step = lane.steps[*anew];
       lane.next = *anew + 1;
+      repeated_ = nullptr;
       consumed_.push_back(step.name);
       told_again_.push_back(step.name);
       return {true, step.reply, "", step.name};
@@ -289,6 +312,7 @@ json story::report() const {
   bool all = true;
   for (const auto& lane : lanes_) {
     for (std::size_t i = lane.next; i < lane.steps.size(); ++i) {
+      if (&lane.steps[i] == repeated_) continue;  // it has been told, and could be once more
       unused.push_back(lane.steps[i].name);
       all = all && lane.steps[i].optional;
     }

@@ -73,6 +73,7 @@ class story {
 
   std::vector<story_lane> lanes_;
   std::vector<std::string> consumed_, told_again_;
+  const story_step* repeated_ = nullptr;  // the last one told, if it repeats
   nlohmann::json failure_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 
+#include "common/amount.hpp"
 #include "common/log.hpp"
 #include "worker/gateway/session.hpp"
 
@@ -125,7 +126,7 @@ budget_effect attempt::account(const budget_event& event) {
   return effect;
 }
 
-budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
+budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id, bool is_cap_put_in) {
   id = next_reservation_++;
   const reserve_event asked{id, bound, parts_.time.boot_ms()};
   auto effect = step(budget_, asked);
@@ -136,7 +137,11 @@ budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id) {
       effect = wait_effect{"the gateway's journal of accounts cannot be written", 5'000};
     }
   }
-  if (const auto* spent = std::get_if<spent_effect>(&effect)) {
+  if (auto* spent = std::get_if<spent_effect>(&effect)) {
+    if (is_cap_put_in && spent->is_by_size) {
+      spent->why += "; it had no cap of output, and got one of " +
+                    format_amount(unit::tokens, bound.output_tokens) + ": send a smaller one";
+    }
     obstacle_ = {obstacle_kind::budget, spent->why};
   } else if (std::holds_alternative<granted_effect>(effect)) {
     obstacle_ = {};

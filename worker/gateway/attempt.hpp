@@ -98,7 +98,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   /// In constant time. Any does where the attempt is open to anyone.
   bool token_fits(std::string_view shown) const;
 
-  budget_effect reserve(const request_bound& bound, std::uint64_t& id);
+  /// `is_cap_put_in`: of the output, by the gateway, which is told where that is too much.
+  budget_effect reserve(const request_bound& bound, std::uint64_t& id, bool is_cap_put_in = false);
   /// Whether reserve() would grant it now, with `instead_of`, if it is given, released.
   bool would_grant(const request_bound& bound,
                    const std::optional<std::uint64_t>& instead_of) const;

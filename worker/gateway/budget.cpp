@@ -58,9 +58,10 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     if (fits(of.limit, of.settled, of.reserved, of.asked) != fit::never) continue;
     const auto left = std::max<std::int64_t>(0, of.limit - of.settled);
     return spent_effect{std::string("the attempt's ") + of.what + " of " + of.text(of.limit) +
-                        " does not cover what this request could cost: " + of.text(left) +
-                        (left == 1 ? " is" : of.are_left) +
-                        " left of it, and the request could take " + of.text(of.asked)};
+                            " does not cover what this request could cost: " + of.text(left) +
+                            (left == 1 ? " is" : of.are_left) +
+                            " left of it, and the request could take " + of.text(of.asked),
+                        true};
   }
   for (const auto& of : checks) {
     if (fits(of.limit, of.settled, of.reserved, of.asked) == fit::later) {

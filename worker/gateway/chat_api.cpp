@@ -154,7 +154,8 @@ void set_cap(const value& request, const request_limits& limits, request_facts& 
   facts.max_output_tokens = std::max(old_name.value_or(0), new_name.value_or(0));
   const bool known =
       limits.chat_cap == "max_tokens" ? old_name.has_value() : facts.max_output_tokens > 0;
-  if (facts.max_output_tokens == 0) facts.max_output_tokens = limits.default_output_tokens;
+  facts.is_cap_put_in = facts.max_output_tokens == 0;
+  if (facts.is_cap_put_in) facts.max_output_tokens = limits.default_output_tokens;
   if (!known) body = with_member(body, limits.chat_cap, facts.max_output_tokens);
 }
 

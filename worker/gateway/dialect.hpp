@@ -36,6 +36,8 @@ struct request_limits {
 struct request_facts {
   std::string model;
   std::int64_t max_output_tokens = 0;
+  /// The client left the cap out, and the gateway put it in.
+  bool is_cap_put_in = false;
   bool stream = false;
   /// No tokenizer makes more tokens of the request: one a byte, and what pictures and the
   /// provider's own tool prompt add.

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
+#include "common/money.hpp"
 #include "worker/gateway/replay_upstream.hpp"
 #include "worker/gateway/usage_teller.hpp"
 
@@ -87,7 +88,7 @@ void gateway::read_packets() {
     auto packet = receive_packet(control_.native_handle());
     if (!packet && packet.error().code() == error_code::unavailable) return;
     if (!packet) return stop(packet.error().message());
-    if (packet->bytes.empty()) return stop("the control socket ended");
+    if (packet->bytes.empty()) return stop("who started the gateway has ended it, or has ended");
     auto message = decode(packet->bytes);
     if (!message) return stop(message.error().message());
     handle(std::move(*message), std::move(packet->fd));
@@ -261,8 +262,8 @@ void gateway::close(const control_message& message) {
   answer.usage = found->second->usage();
   answer.obstacle = found->second->obstacle();
   answer.refused = found->second->refused();
-  log_info("{}: closed after {} requests, {} nano-dollars", message.attempt_id,
-           answer.usage.requests, answer.usage.cost_nanousd);
+  log_info("{}: closed after {} requests, {}", message.attempt_id, answer.usage.requests,
+           format_usd(answer.usage.cost_nanousd));
   // Whoever closes may read the transcript then; but no disk may hold a kill up.
   struct late_answer {
     control_message message;

@@ -241,7 +241,7 @@ judgement check(const std::string& body, route_kind kind, const request_limits& 
   if (kind == route_kind::create) {
     const auto cap = read_cap(request, "max_tokens", limits.max_output_tokens);
     if (!cap) {
-      refuse("'max_tokens' must be a whole number from 1 to " +
+      refuse("'max_tokens' is missing; it must be a whole number from 1 to " +
              std::to_string(limits.max_output_tokens));
     }
     facts.max_output_tokens = *cap;

@@ -252,6 +252,7 @@ judgement check(const std::string& body, const request_limits& limits) {
   if (!request.contains("store")) edited = with_member(edited, "store", false);
   const auto cap = read_cap(request, "max_output_tokens", limits.max_output_tokens);
   facts.max_output_tokens = cap.value_or(limits.default_output_tokens);
+  facts.is_cap_put_in = !cap;
   if (!cap) edited = with_member(edited, "max_output_tokens", facts.max_output_tokens);
   facts.input_bound_tokens = static_cast<std::int64_t>(edited.size()) +
                              (1 + input.built_in()) * openai::provider_prompt_tokens +

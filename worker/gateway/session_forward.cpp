@@ -93,7 +93,9 @@ std::optional<session::reply> session::reserve(exchange& one) {
     return reply{400, one.speaks.error(400, "the attempt's time is over")};
   }
   std::uint64_t id = 0;
-  const auto effect = owner_.reserve(one.bound, id);
+  const bool is_cap_put_in = std::ranges::any_of(
+      one.forms, [](const auto& each) { return each.second.facts.is_cap_put_in; });
+  const auto effect = owner_.reserve(one.bound, id, is_cap_put_in);
   if (const auto* spent = std::get_if<spent_effect>(&effect)) {
     return reply{400, one.speaks.error(400, spent->why)};
   }

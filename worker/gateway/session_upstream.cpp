@@ -129,6 +129,7 @@ std::optional<session::reply> session::shape_translated(exchange& one,
     }
     form shaped{std::get<request_facts>(std::move(judged)), nullptr, &by, {}};
     shaped.facts.hides_usage = false;  // the translator wants it
+    shaped.facts.is_cap_put_in = asked.is_cap_put_in;
     if (shaped.facts.rewritten) request->body = std::move(*shaped.facts.rewritten);
     shaped.facts.rewritten.reset();
     if (!one.held.grow_by(request->body.size())) return no_room(one, request->body.size());
