@@ -5,6 +5,20 @@
 #include "worker/gateway/loopback.hpp"
 
 namespace germline::cli {
+namespace {
+
+/// `--flag TEXT` that cannot be left out; `right` says what it is.
+CLI::Option* add_needed(CLI::App* command, const std::string& name, std::string& into,
+                        const std::string& help, std::size_t bytes_max, const std::string& right) {
+  return command->add_option(name, into, help)
+      ->check([right](const std::string& text) -> std::string {
+        return text.empty() ? "is empty; it is " + right : "";
+      })
+      ->check(said(name, bytes_max))
+      ->required();
+}
+
+}  // namespace
 
 void add_gateway(CLI::App& app, command_line& line) {
   auto given = std::make_shared<gateway_options>();
@@ -23,19 +37,18 @@ void add_gateway(CLI::App& app, command_line& line) {
         const auto parsed = worker::parse_loopback(text);
         return parsed ? "" : parsed.error().message();
       });
-  add_text(command, "--config", given->config_file, "the gateway's TOML: upstreams, prices, bounds",
-           path_bytes_max)
-      ->required();
-  add_text(command, "--model", given->model, "the one that may be asked, as the upstream knows it",
-           name_bytes_max)
-      ->required();
-  add_text(command, "--budget", given->budget, "dollars for as long as it runs: '$5', 0.50",
-           name_bytes_max)
+  add_needed(command, "--config", given->config_file,
+             "the gateway's TOML: upstreams, prices, bounds", path_bytes_max,
+             "the gateway's TOML file, such as gateway.toml");
+  add_needed(command, "--model", given->model,
+             "the one that may be asked, as the upstream knows it", name_bytes_max,
+             "the name of a model that has a price, as the upstream knows it");
+  add_needed(command, "--budget", given->budget, "dollars for as long as it runs: '$5', 0.50",
+             name_bytes_max, "dollars, such as '$5' or 0.50; 0 where the model is free")
       ->check([](const std::string& text) -> std::string {
         const auto parsed = parse_usd(text);
         return parsed ? "" : parsed.error().message();
-      })
-      ->required();
+      });
   constexpr std::int64_t most = 1'000'000'000;
   add_number<std::int64_t>(command, "--max-requests", given->max_requests, 1, most,
                            "in all; default: no end but the budget");

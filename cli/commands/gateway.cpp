@@ -13,6 +13,7 @@
 #include "common/money.hpp"
 #include "common/text/utf8.hpp"
 #include "worker/gateway/front.hpp"
+#include "worker/gateway/plain_text.hpp"
 
 namespace germline::cli {
 namespace {
@@ -24,12 +25,20 @@ constexpr std::int64_t no_limit = 1'000'000'000'000'000;
 
 /// The first line of the file.
 result<std::string> read_token(const std::string& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {
+    return error(error_code::invalid_argument,
+                 "--token-file " + file + " is a folder, and no file: name a file in it");
+  }
   std::ifstream in(file);
   if (!in) return errno_error("reading " + file, errno);
   std::array<char, 4'096> line{};
   in.getline(line.data(), line.size());
-  std::string token(line.data());
+  // What is between a NUL and the line's end counts as well.
+  const auto read = static_cast<std::size_t>(in.gcount());
+  std::string token(line.data(), in.eof() || in.fail() ? read : read - 1);
   while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
+  GERMLINE_TRY(worker::check_secret(token, "the token, which is the first line of " + file + ","));
   if (token.size() >= token_bytes_min && token.size() <= token_bytes_max) return token;
   return error(error_code::invalid_argument, "the first line of " + file + " has " +
                                                  std::to_string(token.size()) +

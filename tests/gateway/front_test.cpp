@@ -46,6 +46,7 @@ class front {
         << "\"\n[transcripts]\ndirectory = \"" << at("transcripts") << "\"\n";
     std::ofstream(at("token")) << test_token << "\n";
     std::ofstream(at("short")) << "short\n";
+    std::ofstream(at("spaced")) << "a token that has spaces in it\n";
   }
   ~front() {
     if (process_ > 0) {
@@ -268,6 +269,13 @@ TEST_CASE("what is wrong is named before anything listens") {
       {with.usual() + " --max-requests 0", 2, "is no whole number from 1 to"},
       {with.usual() + " --token-file " + with.at("short"), 2, "a token has 16 to 512"},
       {with.usual() + " --token-file " + with.at("none"), 3, "none"},
+      {with.usual() + " --token-file " + with.at("spaced"), 2, "has a space as its character 2"},
+      {with.usual() + " --token-file " + with.at(""), 2, "is a folder, and no file"},
+      {"--config " + with.at("") + " --model scripted-1 --budget 1", 2, "is a folder, and no file"},
+      {"--config /dev/null --model scripted-1 --budget 1", 2, "is a pipe or a device"},
+      {"--config '' --model scripted-1 --budget 1", 2, "--config: is empty; it is the gateway's"},
+      {config + " --model '' --budget 1", 2, "--model: is empty; it is the name of a model"},
+      {config + " --model scripted-1 --budget ''", 2, "--budget: is empty; it is dollars, such"},
       {"--config " + with.at("none") + " --model scripted-1 --budget 1", 3, "none"},
       {"--config " + with.at("prices.json") + " --model scripted-1 --budget 1", 2, "prices.json"},
       {config + " --model another-1 --budget 1", 2, "'another-1' has no price in"},
@@ -280,4 +288,48 @@ TEST_CASE("what is wrong is named before anything listens") {
   }
   CHECK(with.run(with.usual(), "") == 2);
   CHECK(has(with.err(), "the environment has no FRONT_KEY, which "));
+  CHECK(with.run(with.usual(), "FRONT_KEY=") == 2);
+  CHECK(has(with.err(), "the environment has an empty FRONT_KEY, which "));
+  CHECK(with.run(with.usual(), "FRONT_KEY='a key with spaces'") == 2);
+  CHECK(
+      has(with.err(), "the API key in the environment's FRONT_KEY has a space as its character 2"));
+  CHECK_FALSE(has(with.err(), "with spaces"));
+}
+
+TEST_CASE("a port for metrics that another program has is told with the setting") {
+  canned_upstream other({});
+  front with;
+  const auto place = "127.0.0.1:" + std::to_string(other.port());
+  std::ofstream(with.at("gateway.toml"), std::ios::app)
+      << "[metrics]\nlisten = \"" << place << "\"\n";
+  CHECK(with.run(with.usual()) == 1);
+  CHECK(has(with.err(), "[metrics] listen = '" + place +
+                            "': metrics cannot be served there: "
+                            "another program listens there"));
+}
+
+TEST_CASE("the gateway's own program says which of its arguments is wrong") {
+  front with;
+  const struct {
+    const char* arguments;
+    const char* said;
+  } cases[] = {
+      {"", "--config is missing"},
+      {"--config x", "--control-fd is missing"},
+      {"--config '' --control-fd 0", "--config has no value"},
+      {"--config x --control-fd", "--control-fd has no value"},
+      {"--config x --config y --control-fd 0", "--config is there twice"},
+      {"--config x --control-fd 0x", "--control-fd '0x' is no number of a descriptor"},
+      {"--config x --control-fd 0 --key-fd 99", "--key-fd 99 is no open descriptor"},
+      {"--config x --control-fd 0 --journals ''", "--journals has no value"},
+      {"--help x", "'--help' is no flag"},
+  };
+  for (const auto& [arguments, said] : cases) {
+    CAPTURE(arguments);
+    const auto command =
+        std::string(GATEWAY_BINARY " ") + arguments + " 2>" + with.at("err") + " </dev/null";
+    CHECK(std::system(command.c_str()) != 0);
+    CHECK_MESSAGE(has(with.err(), said), with.err());
+    CHECK(has(with.err(), "usage: germline-gateway --config FILE"));
+  }
 }

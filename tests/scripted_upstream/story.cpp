@@ -104,8 +104,7 @@ result<story_step> read_step(const json& item, const std::string& where) {
   if (!item.is_object() || !item.contains("name") || !item.contains("reply")) {
     return error(error_code::invalid_argument, where + " needs 'name' and 'reply'");
   }
-  GERMLINE_TRY(
-      only_keys(item, {"name", "when", "reply", "optional", "repeats", "begins"}, where));
+  GERMLINE_TRY(only_keys(item, {"name", "when", "reply", "optional", "repeats", "begins"}, where));
   story_step step;
   step.name = item["name"].get<std::string>();
   step.reply = item["reply"];

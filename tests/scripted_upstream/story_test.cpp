@@ -133,8 +133,35 @@ TEST_CASE("a step that repeats is told as often as it is asked for, and need not
     {"name": "last", "reply": {"content": []}}]})");
   REQUIRE(told);
   for (int i = 0; i < 3; ++i) CHECK(told->answer(asks("go on")).step == "again");
+  CHECK(told->report()["consumed"] == json({"again"}));
+  CHECK(told->report()["unused"] == json({"never", "last"}));
   CHECK(told->answer(asks("stop")).step == "last");
+  CHECK(told->report()["consumed"] == json({"again", "last"}));
   CHECK(told->report()["ok"].get<bool>());
+}
+
+TEST_CASE("two steps of one name that are told in a row are told twice") {
+  auto told = story::parse(R"({"steps": [{"name": "a", "reply": {"content": []}},
+                                         {"name": "a", "reply": {"content": []}}]})");
+  REQUIRE(told);
+  told->answer(asks("x"));
+  told->answer(asks("x"));
+  CHECK(told->report()["consumed"] == json({"a", "a"}));
+}
+
+TEST_CASE("a story with a key that nobody reads, or a step that can never be done, is refused") {
+  for (const auto& [text, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {R"({"steps": [{"name": "a", "wen": [], "reply": {"content": []}}]})", "'wen'"},
+           {R"({"steps": [], "mach": []})", "'mach'"},
+           {R"({"lanes": [], "steps": []})", "'steps'"},
+           {R"({"steps": [{"name": "a", "repeats": true, "optional": false,
+                           "reply": {"content": []}}]})",
+            "need not be told"}}) {
+    const auto read = story::parse(text);
+    REQUIRE_FALSE(read);
+    CAPTURE(read.error().message());
+    CHECK(read.error().message().find(why) != std::string::npos);
+  }
 }
 
 TEST_CASE("requests of OpenAI's dialects are looked at as those of Messages are") {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <map>
 
+#include "worker/gateway/plain_text.hpp"
+
 namespace germline::worker {
 namespace {
 
@@ -11,7 +13,7 @@ constexpr const char* common_variable = "ANTHROPIC_API_KEY";
 
 }  // namespace
 
-std::vector<gateway_key> take_api_keys(const gateway_config& config) {
+result<std::vector<gateway_key>> take_api_keys(const gateway_config& config) {
   std::map<std::string, std::string> variables;  // by the name that the gateway knows
   for (const auto& one : config.upstreams) {
     if (!one.key_env.empty()) variables[one.key_env] = one.key_env;
@@ -21,9 +23,11 @@ std::vector<gateway_key> take_api_keys(const gateway_config& config) {
   for (const auto& [name, variable] : variables) {
     char* const value = std::getenv(variable.c_str());
     if (value == nullptr) continue;
-    keys.push_back({name, value});
+    auto& key = keys.emplace_back(gateway_key{name, value}).key;
     ::explicit_bzero(value, std::strlen(value));  // it shows in /proc/PID/environ otherwise
     ::unsetenv(variable.c_str());
+    while (key.ends_with('\n')) key.pop_back();
+    GERMLINE_TRY(check_secret(key, "the API key in the environment's " + variable));
   }
   ::unsetenv(common_variable);
   return keys;

@@ -3,105 +3,20 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include <curl/curl.h>
 
+#include "common/log.hpp"
+#include "worker/gateway/config_section.hpp"
 #include "worker/gateway/dialect.hpp"
+#include "worker/gateway/model_pattern.hpp"
+#include "worker/gateway/plain_text.hpp"
 
 namespace germline::worker {
 namespace {
-
-/// Takes keys out of one table; what is left at the end is unknown.
-class section {
- public:
-  section(toml::table& file, const std::string& name) : name_("[" + name + "]") {
-    table_ = file[name].as_table();
-    if (file.contains(name) && !table_) fail("must be a table", "");
-  }
-  /// `table` may be null: nothing is there.
-  section(toml::table* table, std::string name) : name_(std::move(name)), table_(table) {}
-
-  void text(const char* key, std::string& into) {
-    const toml::node* node = take(key);
-    if (!node) return;
-    if (const auto value = node->value_exact<std::string>()) {
-      into = *value;
-    } else {
-      fail("must be a string", key);
-    }
-  }
-
-  /// False: the key is not there.
-  bool flag(const char* key, bool& into) {
-    const toml::node* node = take(key);
-    if (!node) return false;
-    if (const auto value = node->value_exact<bool>()) {
-      into = *value;
-    } else {
-      fail("must be true or false", key);
-    }
-    return true;
-  }
-
-  void number(const char* key, std::int64_t& into, std::int64_t least, std::int64_t most) {
-    const toml::node* node = take(key);
-    if (!node) return;
-    const auto value = node->value_exact<std::int64_t>();
-    if (value && *value >= least && *value <= most) {
-      into = *value;
-    } else {
-      fail("must be a whole number from " + std::to_string(least) + " to " + std::to_string(most),
-           key);
-    }
-  }
-
-  void texts(const char* key, std::vector<std::string>& into) {
-    const toml::node* node = take(key);
-    if (!node) return;
-    const toml::array* list = node->as_array();
-    if (!list) return fail("must be a list of strings", key);
-    for (const auto& item : *list) {
-      const auto value = item.value_exact<std::string>();
-      if (!value) return fail("must be a list of strings", key);
-      into.push_back(*value);
-    }
-  }
-
-  /// The first complaint, or empty.
-  std::string finish() {
-    if (table_) {
-      for (const auto& [key, ignored] : *table_) {
-        bool known = false;
-        for (const auto& seen : seen_) known = known || key.str() == seen;
-        if (known) continue;
-        std::string all;
-        for (const auto& seen : seen_) all += (all.empty() ? "" : ", ") + seen;
-        fail("is unknown here; known are: " + all, std::string(key.str()).c_str());
-      }
-    }
-    return complaint_;
-  }
-
- private:
-  const toml::node* take(const char* key) {
-    seen_.emplace_back(key);
-    return table_ ? table_->get(key) : nullptr;
-  }
-  void fail(const std::string& why, const char* key) {
-    if (complaint_.empty()) complaint_ = name_ + " " + key + " " + why;
-  }
-
-  std::string name_;
-  toml::table* table_ = nullptr;
-  std::vector<std::string> seen_;
-  std::string complaint_;
-};
 
 bool is_loopback(std::string_view url) {
   for (const std::string_view host : {"http://127.0.0.1", "http://[::1]"}) {
@@ -127,10 +42,22 @@ bool is_openai(std::string_view url) {
   return is_at(url, "api.openai.com");
 }
 
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 constexpr std::size_t max_upstreams = 64;
 
 error bad_upstream(const std::string& where, const std::string& why) {
   return {error_code::invalid_argument, where + " " + why};
+}
+
+std::string known_dialects() {
+  std::string known;
+  for (const dialect* each : all_dialects()) {
+    known += (known.empty() ? "'" : ", '") + std::string(each->name()) + "'";
+  }
+  return known;
 }
 
 result<void> check_dialects(upstream_config& one, const std::string& where) {
@@ -141,18 +68,19 @@ result<void> check_dialects(upstream_config& one, const std::string& where) {
   bool messages = false;
   for (const auto& name : one.dialects) {
     if (!find_dialect(name)) {
-      std::string known;
-      for (const dialect* each : all_dialects()) known += " '" + std::string(each->name()) + "'";
-      return bad_upstream(where, "dialects: there is no '" + name + "'; known are" + known);
+      return bad_upstream(where,
+                          "dialects: there is no '" + name + "'; known are " + known_dialects());
     }
     messages = messages || name == messages_dialect().name();
   }
   if (one.auth.empty()) one.auth = messages ? "x-api-key" : "bearer";
   if (one.auth != "x-api-key" && one.auth != "bearer") {
-    return bad_upstream(where, "auth must be 'x-api-key' or 'bearer'");
+    return bad_upstream(where, "auth must be 'x-api-key' or 'bearer', and is '" + one.auth + "'");
   }
   if (one.chat_cap != "max_completion_tokens" && one.chat_cap != "max_tokens") {
-    return bad_upstream(where, "chat_cap must be 'max_completion_tokens' or 'max_tokens'");
+    return bad_upstream(
+        where,
+        "chat_cap must be 'max_completion_tokens' or 'max_tokens', and is '" + one.chat_cap + "'");
   }
   return {};
 }
@@ -168,16 +96,22 @@ result<void> check_replay(const upstream_config& one, const std::string& where) 
   }
   std::error_code failed;
   if (!std::filesystem::exists(one.replay, failed)) {
-    return error(error_code::not_found, where + " replay is not there: " + one.replay);
+    return error(error_code::not_found,
+                 where + " replay is not there: " + one.replay + relative_hint(one.replay));
   }
   return {};
 }
 
 result<void> check_url(upstream_config& one, const std::string& where) {
+  if (one.url.empty()) {
+    return bad_upstream(where,
+                        "has no url: name the server, as url = \"https://api.anthropic.com\"");
+  }
   while (one.url.ends_with('/')) one.url.pop_back();
   if (!one.url.starts_with("https://") && !is_loopback(one.url)) {
     return bad_upstream(where,
-                        "url must begin with https://, or with http:// and a loopback address");
+                        "url must begin with https:// and a host, or with http:// and a loopback "
+                        "address, as http://127.0.0.1:8080");
   }
   if (one.url.find_first_of("@?# \t\r\n") != std::string::npos) {
     return bad_upstream(where, "url must have no user, query, fragment or space");
@@ -188,24 +122,51 @@ result<void> check_url(upstream_config& one, const std::string& where) {
   if (read != CURLUE_OK) {
     return bad_upstream(where, "url is none: '" + one.url + "': " + ::curl_url_strerror(read));
   }
+  char* port = nullptr;  // none: the scheme's own
+  if (::curl_url_get(whole.get(), CURLUPART_PORT, &port, 0) == CURLUE_OK) {
+    const bool is_zero = std::string_view(port).find_first_not_of('0') == std::string_view::npos;
+    ::curl_free(port);
+    if (is_zero) return bad_upstream(where, "url has the port 0: a port is from 1 to 65535");
+  }
   return {};
+}
+
+/// The value is not shown: it may be the key itself, by mistake.
+result<void> check_key_env(const std::string& name, const std::string& where) {
+  const bool is_name =
+      std::ranges::all_of(name, [](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+  if (is_name && (name.empty() || is_letter(name[0]))) return {};
+  return bad_upstream(where,
+                      "key_env is no name of an environment variable: that is of letters, digits "
+                      "and '_', such as ANTHROPIC_API_KEY, and not the key itself");
+}
+
+/// libcurl would tell of it at the first request only.
+result<void> check_ca_file(const std::string& path, const std::string& where) {
+  const auto text = read_text_file(path, "ca_file");
+  if (!text) return text.error().within(where);
+  if (text->find("-----BEGIN ") != text->npos && text->find("CERTIFICATE-----") != text->npos) {
+    return {};
+  }
+  return bad_upstream(where, "ca_file " + path +
+                                 " has no certificate: it is a PEM file, with lines "
+                                 "-----BEGIN CERTIFICATE-----");
 }
 
 result<void> check_upstream(upstream_config& one, const std::string& where) {
   GERMLINE_TRY(one.replay.empty() ? check_url(one, where) : check_replay(one, where));
-  if (one.key_env.find_first_of("=\n") != std::string::npos) {
-    return bad_upstream(where, "key_env is no name of a variable");
-  }
-  // libcurl would tell of it at the first request only.
-  if (!one.ca_file.empty() && !std::ifstream(one.ca_file)) {
-    return error(error_code::not_found, where + " ca_file cannot be read: " + one.ca_file);
+  GERMLINE_TRY(check_key_env(one.key_env, where));
+  if (!one.ca_file.empty()) {
+    if (is_loopback(one.url)) {
+      return bad_upstream(where,
+                          "ca_file is of no use with http://: leave it out, or write https://");
+    }
+    GERMLINE_TRY(check_ca_file(one.ca_file, where));
   }
   for (const auto& pattern : one.models) {
-    const auto star = pattern.find('*');
-    if (pattern.empty() || (star != std::string::npos && star != pattern.size() - 1)) {
-      return bad_upstream(
-          where, "models: '" + pattern + "' is no model name, with or without a '*' at its end");
-    }
+    if (is_model_pattern(pattern)) continue;
+    return bad_upstream(where,
+                        "models: '" + pattern + "' must be " + std::string(model_pattern_form));
   }
   return check_dialects(one, where);
 }
@@ -213,19 +174,21 @@ result<void> check_upstream(upstream_config& one, const std::string& where) {
 result<upstream_config> read_upstream(toml::table* table, const std::string& where) {
   upstream_config one;
   section from(table, where);
-  from.text("name", one.name);
-  from.text("url", one.url);
-  from.text("replay", one.replay);
+  from.text("name", one.name, "the upstream's name, for people and metrics");
+  from.text("url", one.url, "the server's address, such as https://api.anthropic.com");
+  from.text("replay", one.replay, "the path of a transcript, or of a folder of them");
   std::string mode;
-  from.text("mode", mode);
-  from.text("key_env", one.key_env);
-  from.texts("dialects", one.dialects);
-  from.text("auth", one.auth);
-  from.text("chat_cap", one.chat_cap);
+  from.text("mode", mode, "'strict' or 'lenient'");
+  from.text("key_env", one.key_env,
+            "the name of the environment variable that has the key; leave it out for none");
+  from.texts("dialects", one.dialects, "one of " + known_dialects(), when_empty::is_wrong);
+  from.text("auth", one.auth, "'x-api-key' or 'bearer'");
+  from.text("chat_cap", one.chat_cap, "'max_completion_tokens' or 'max_tokens'");
   const bool says_store = from.flag("chat_store_false", one.chat_store_false);
   from.flag("translate", one.translate);
-  from.text("ca_file", one.ca_file);
-  from.texts("models", one.models);
+  from.text("ca_file", one.ca_file,
+            "the path of a PEM file of certificates; leave it out for the system's");
+  from.texts("models", one.models, std::string(model_pattern_form), when_empty::is_wrong);
   from.number("priority", one.priority, 0, 1000);
   from.number("weight", one.weight, 1, 1000);
   from.number("max_concurrent", one.max_concurrent, 1, 100'000);
@@ -235,23 +198,12 @@ result<upstream_config> read_upstream(toml::table* table, const std::string& whe
     return bad_upstream(where, "mode says how to replay, and there is no replay");
   }
   if (!mode.empty() && mode != "strict" && mode != "lenient") {
-    return bad_upstream(where, "mode must be 'strict' or 'lenient'");
+    return bad_upstream(where, "mode must be 'strict' or 'lenient', and is '" + mode + "'");
   }
   one.replay_is_strict = mode != "lenient";
   GERMLINE_TRY(check_upstream(one, where));
   if (!says_store) one.chat_store_false = is_openai(one.url);
   return one;
-}
-
-bool patterns_meet(std::string_view one, std::string_view other) {
-  const bool one_open = one.ends_with('*');
-  const bool other_open = other.ends_with('*');
-  if (one_open) one.remove_suffix(1);
-  if (other_open) other.remove_suffix(1);
-  if (one_open && other_open) return one.starts_with(other) || other.starts_with(one);
-  if (one_open) return other.starts_with(one);
-  if (other_open) return one.starts_with(other);
-  return one == other;
 }
 
 /// Whether a model may be that both serve.
@@ -282,8 +234,13 @@ result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
   std::vector<upstream_config> all;
   toml::array* list = file["upstream"].as_array();
   if (!list) {
-    if (file.contains("upstream") && !file["upstream"].is_table()) {
-      return error(error_code::invalid_argument, "[upstream]  must be a table");
+    if (!file.contains("upstream")) {
+      return error(error_code::invalid_argument,
+                   "there is no [upstream]: write one with the url of the models' API");
+    }
+    if (!file["upstream"].is_table()) {
+      return error(error_code::invalid_argument,
+                   "[upstream] must be a table, which begins with the line [upstream]");
     }
     GERMLINE_TRY_ASSIGN(auto one, read_upstream(file["upstream"].as_table(), "[upstream]"));
     all.push_back(std::move(one));
@@ -296,13 +253,17 @@ result<std::vector<upstream_config>> read_upstreams(toml::table& file) {
   for (auto& node : *list) {
     toml::table* table = node.as_table();
     const auto number = std::to_string(all.size() + 1);
-    const std::string name = table ? (*table)["name"].value_or(std::string()) : std::string();
+    const std::string name =
+        table ? printable((*table)["name"].value_or(std::string())) : std::string();
     if (name.empty()) {
-      return error(error_code::invalid_argument, "[[upstream]] " + number + " has no name");
+      return error(error_code::invalid_argument,
+                   "[[upstream]] " + number +
+                       " has no name: each is a table with a name of its own, as name = \"first\"");
     }
     for (const auto& other : all) {
       if (other.name == name) {
-        return error(error_code::invalid_argument, "[[upstream]] '" + name + "' is there twice");
+        return error(error_code::invalid_argument,
+                     "[[upstream]] '" + name + "' is there twice: give each a name of its own");
       }
     }
     GERMLINE_TRY_ASSIGN(auto one, read_upstream(table, "[[upstream]] '" + name + "'"));
@@ -326,8 +287,11 @@ result<metrics_place> read_listen(const std::string& address) {
   const auto colon = address.rfind(':');
   const auto host = address.substr(0, colon);
   boost::system::error_code wrong;
-  const bool is_six = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  boost::asio::ip::make_address(is_six ? host.substr(1, host.size() - 2) : host, wrong);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    boost::asio::ip::make_address_v6(host.substr(1, host.size() - 2), wrong);
+  } else {
+    boost::asio::ip::make_address_v4(host, wrong);
+  }
   const char* const end = address.data() + address.size();
   const auto read = [&](const char* at, int& port) {
     const auto got = std::from_chars(at, end, port);
@@ -341,8 +305,26 @@ result<metrics_place> read_listen(const std::string& address) {
   if (!wrong && at == end && place.first_port <= place.last_port) return place;
   return error(error_code::invalid_argument,
                "[metrics] listen must be an address with a port or a range of them, as "
-               "'127.0.0.1:9464' or '127.0.0.1:9464-9471', and is '" +
+               "'127.0.0.1:9464', '[::1]:9464' or '127.0.0.1:9464-9471', and is '" +
                    address + "'");
+}
+
+constexpr const char* price_file_form =
+    "the path of a price file, such as '/etc/germline/prices.json'";
+constexpr const char* transcripts_form =
+    "the whole path of a folder, such as '/var/lib/germline/transcripts'";
+constexpr const char* beta_form = "a name as anthropic-beta has it, without spaces and commas";
+
+/// Another would never be the same as what a client sends.
+result<void> check_betas(const std::vector<std::string>& betas) {
+  for (const auto& one : betas) {
+    const bool is_good =
+        std::ranges::all_of(one, [](char c) { return c > ' ' && c <= '~' && c != ','; });
+    if (is_good) continue;
+    return error(error_code::invalid_argument, "[limits] betas has '" + printable(one) +
+                                                   "'; each is " + beta_form + ", of plain ASCII");
+  }
+  return {};
 }
 
 }  // namespace
@@ -365,33 +347,39 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
                                                    std::to_string(failure.source().begin.line) +
                                                    ": " + std::string(failure.description()));
   }
-  if (file["schema"].value_or(0) != 1) {
-    return error(error_code::invalid_argument, "schema must be 1");
+  if (file["schema"].value_exact<std::int64_t>().value_or(0) != 1) {
+    return error(error_code::invalid_argument,
+                 "schema must be 1: the file begins with the line schema = 1");
   }
   for (const auto& [key, ignored] : file) {
     const std::string_view name = key.str();
     if (name != "schema" && name != "upstream" && name != "prices" && name != "transcripts" &&
         name != "limits" && name != "timeouts" && name != "metrics") {
-      return error(error_code::invalid_argument, "unknown key '" + std::string(name) + "'");
+      return error(error_code::invalid_argument,
+                   "unknown key '" + printable(name) +
+                       "'; known are: schema, upstream, prices, transcripts, metrics, limits, "
+                       "timeouts");
     }
   }
   gateway_config config;
   constexpr std::int64_t day_ms = 86'400'000;
   section prices(file, "prices");
-  prices.text("file", config.prices_file);
+  prices.text("file", config.prices_file, price_file_form);
   section transcripts(file, "transcripts");
-  transcripts.text("directory", config.transcripts_directory);
+  transcripts.text("directory", config.transcripts_directory,
+                   std::string(transcripts_form) + "; leave it out for none");
   transcripts.number("max_bytes", config.transcript_max_bytes, 1024, std::int64_t{1} << 40);
   section metrics(file, "metrics");
   std::string listen;
-  metrics.text("listen", listen);
+  metrics.text("listen", listen,
+               "an address with a port, such as '127.0.0.1:9464'; leave it out for none");
   section limits(file, "limits");
   limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
   limits.number("max_connections", config.max_connections, 1, 10'000);
   limits.number("max_held_bytes", config.max_held_bytes, 1024, std::int64_t{1} << 40);
   limits.number("max_held_bytes_in_all", config.max_held_bytes_in_all, 1024, std::int64_t{1} << 40);
   limits.number("max_output_tokens", config.max_output_tokens, 1, 10'000'000);
-  limits.texts("betas", config.betas);
+  limits.texts("betas", config.betas, beta_form, when_empty::is_fine);
   section timeouts(file, "timeouts");
   timeouts.number("client_header_ms", config.client_header_ms, 10, day_ms);
   timeouts.number("client_body_ms", config.client_body_ms, 10, day_ms);
@@ -402,13 +390,21 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
     const std::string complaint = part->finish();
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
+  GERMLINE_TRY(check_betas(config.betas));
+  const auto& folder = config.transcripts_directory;
+  if (!folder.empty() && !folder.starts_with('/')) {
+    return error(error_code::invalid_argument, "[transcripts] directory must be " +
+                                                   std::string(transcripts_form) + ", and is '" +
+                                                   folder + "'");
+  }
   if (!listen.empty()) {
     GERMLINE_TRY_ASSIGN(config.metrics, read_listen(listen));
   }
   GERMLINE_TRY_ASSIGN(config.upstreams, read_upstreams(file));
   GERMLINE_TRY(check_replays_alone(config.upstreams));
   if (config.prices_file.empty()) {
-    return error(error_code::invalid_argument, "[prices] file is missing");
+    return error(error_code::invalid_argument,
+                 "[prices] file is missing: name " + std::string(price_file_form));
   }
   config.max_held_bytes = std::max(config.max_held_bytes, config.max_body_bytes);
   config.max_held_bytes_in_all = std::max(config.max_held_bytes_in_all, config.max_held_bytes);
@@ -416,11 +412,8 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
 }
 
 result<gateway_config> load_gateway_config(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return errno_error("reading the configuration " + path, errno);
-  std::ostringstream text;
-  text << file.rdbuf();
-  auto config = parse_gateway_config(text.str());
+  GERMLINE_TRY_ASSIGN(const auto text, read_text_file(path, "the configuration"));
+  auto config = parse_gateway_config(text);
   if (!config) return config.error().within(path);
   return config;
 }

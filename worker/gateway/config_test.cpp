@@ -43,6 +43,97 @@ TEST_CASE("a mistake is named") {
   CHECK(message_of("schema = 1\n[upstream").find("line 2") != std::string::npos);
 }
 
+TEST_CASE("an empty value, or one that nobody can mean, is refused by its key") {
+  const auto upstream = [](const std::string& line) {
+    return message_of("schema = 1\n[upstream]\nurl = \"https://x\"\n" + line +
+                      "\n[prices]\nfile = \"p\"\n");
+  };
+  CHECK(upstream("") == "");
+  CHECK(upstream("name = \"\"") ==
+        "[upstream] name is empty; it is the upstream's name, for people and metrics");
+  CHECK(upstream("name = \"a\\nb\"").find("name has a control character; it is") !=
+        std::string::npos);
+  CHECK(upstream("name = \" a\"").find("name has a space before or behind it") !=
+        std::string::npos);
+  CHECK(upstream("name = 5").find("name must be a string in quotes") != std::string::npos);
+  CHECK(upstream("dialects = []") ==
+        "[upstream] dialects is an empty list; leave the key out, or name at least one: each is "
+        "one of 'messages', 'chat_completions', 'responses'");
+  CHECK(upstream("dialects = [\"messages\", \"messages\"]").find("has 'messages' twice") !=
+        std::string::npos);
+  CHECK(upstream("models = []").find("models is an empty list; leave the key out") !=
+        std::string::npos);
+  CHECK(upstream("models = [\"\"]").find("models has '', which is empty") != std::string::npos);
+  CHECK(upstream("models = [\"a\\u0007\"]").find("models has 'a\\x07', which has a control") !=
+        std::string::npos);
+  CHECK(upstream("auth = \"\"").find("auth is empty; it is 'x-api-key' or 'bearer'") !=
+        std::string::npos);
+  CHECK(message_of(good + "[metrics]\nlisten = \"\"").find("listen is empty; it is an address") !=
+        std::string::npos);
+  CHECK(message_of("schema = 1\n[prices]\nfile = \"p\"").find("there is no [upstream]") == 0);
+  CHECK(message_of("schema = 1\n[upstream]\n[prices]\nfile = \"p\"").find("has no url") !=
+        std::string::npos);
+  CHECK(
+      message_of("schema = 1\n[upstream]\nurl = \"https://x\"").find("[prices] file is missing") ==
+      0);
+  CHECK(message_of("schema = 1\nlimits = 5").find("[limits] must be a table") == 0);
+}
+
+TEST_CASE("a beta is a name that a header can have") {
+  const auto betas = [](const std::string& list) {
+    return message_of(good + "[limits]\nbetas = " + list);
+  };
+  CHECK(betas("[]") == "");
+  CHECK(betas("[\"a-2026-01-01\", \"b\"]") == "");
+  CHECK(betas("[\"a\\r\\nx-api-key: b\"]").find("[limits] betas has 'a\\x0d\\x0ax-api-key: b'") ==
+        0);
+  CHECK(betas("[\"\"]").find("which is empty") != std::string::npos);
+  CHECK(betas("[\"a,b\"]").find("without spaces and commas") != std::string::npos);
+  CHECK(betas("[\"a b\"]").find("without spaces and commas") != std::string::npos);
+  CHECK(betas("[\"ä\"]").find("of plain ASCII") != std::string::npos);
+  CHECK(betas("[\"a\", \"a\"]").find("twice") != std::string::npos);
+}
+
+TEST_CASE("transcripts are written at a whole path") {
+  const auto why = message_of(good + "[transcripts]\ndirectory = \"transcripts\"");
+  CHECK(why ==
+        "[transcripts] directory must be the whole path of a folder, such as "
+        "'/var/lib/germline/transcripts', and is 'transcripts'");
+  CHECK(message_of(good + "[transcripts]\ndirectory = \"/t\"") == "");
+  CHECK(message_of(good + "[transcripts]\ndirectory = \"\"").ends_with("; leave it out for none"));
+}
+
+TEST_CASE("a key in the place of its variable's name is refused, and not shown") {
+  const auto why = message_of(
+      "schema = 1\n[upstream]\nurl = \"https://x\"\nkey_env = \"sk-ant-0123456789\"\n"
+      "[prices]\nfile = \"p\"");
+  CHECK(why.find("key_env is no name of an environment variable") != std::string::npos);
+  CHECK(why.find("0123") == std::string::npos);
+}
+
+TEST_CASE("a configuration is a file") {
+  const auto folder = load_gateway_config("/tmp");
+  REQUIRE_FALSE(folder);
+  CHECK(folder.error().message() ==
+        "the configuration /tmp is a folder, and no file: name a file in it");
+  const auto missing = load_gateway_config("/no/such.toml");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code() == germline::error_code::not_found);
+}
+
+TEST_CASE("the authorities that are trusted are a file of certificates") {
+  const auto with = [](const std::string& path) {
+    return message_of("schema = 1\n[upstream]\nurl = \"https://x\"\nca_file = \"" + path +
+                      "\"\n[prices]\nfile = \"p\"");
+  };
+  CHECK(with("/tmp").find("ca_file /tmp is a folder") != std::string::npos);
+  CHECK(with("/etc/passwd").find("ca_file /etc/passwd has no certificate") != std::string::npos);
+  CHECK(with("/no/such").find("ca_file /no/such: No such file") != std::string::npos);
+  CHECK(message_of("schema = 1\n[upstream]\nurl = \"http://127.0.0.1\"\nca_file = \"/tmp\"\n"
+                   "[prices]\nfile = \"p\"")
+            .find("ca_file is of no use with http://") != std::string::npos);
+}
+
 TEST_CASE("plain HTTP is for loopback alone") {
   const auto url_error = [](const std::string& url) {
     return message_of("schema = 1\n[upstream]\nurl = \"" + url + "\"\n[prices]\nfile = \"p\"\n");
@@ -55,6 +146,8 @@ TEST_CASE("plain HTTP is for loopback alone") {
   CHECK(url_error("file:///etc/passwd") != "");
   CHECK(url_error("https://user@example.com") != "");
   CHECK(url_error("https://example.com:123456").find("Port number") != std::string::npos);
+  CHECK(url_error("https://").find("https:// and a host") != std::string::npos);
+  CHECK(url_error("https://example.com:0").find("has the port 0") != std::string::npos);
   CHECK(url_error("https://:443").find("url is none: 'https://:443'") != std::string::npos);
 }
 
@@ -226,7 +319,8 @@ TEST_CASE("metrics are listened for at an address with a port") {
   CHECK(read("0.0.0.0:65535") == "0.0.0.0 65535 65535");
   for (const char* bad :
        {"9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:1x",
-        "[::1:1", "::1", "127.0.0.1:2-1", "127.0.0.1:1-", "127.0.0.1:1-65536", "127.0.0.1:1-2-3"}) {
+        "[::1:1", "::1", "::1:9464", "[127.0.0.1]:1", "[]:1", ":1", "127.0.0.1:2-1", "127.0.0.1:1-",
+        "127.0.0.1:1-65536", "127.0.0.1:1-2-3"}) {
     CAPTURE(bad);
     CHECK(message_of(good + "[metrics]\nlisten = \"" + bad + "\"\n")
               .find("must be an address with a port") != std::string::npos);

@@ -30,8 +30,11 @@ result<void> check_keys(const gateway_config& config, const std::vector<gateway_
           return key.name == one.key_env && !key.key.empty();
         });
     if (there) continue;
-    return wrong("the environment has no " + one.key_env + ", which " + file +
-                 " names as key_env of '" + one.name + "'; set it to the key");
+    const bool is_empty = std::any_of(
+        keys.begin(), keys.end(), [&](const gateway_key& key) { return key.name == one.key_env; });
+    return wrong((is_empty ? "the environment has an empty " : "the environment has no ") +
+                 one.key_env + ", which " + file + " names as key_env of '" + one.name +
+                 "'; set it to the key");
   }
   return {};
 }
@@ -67,7 +70,7 @@ result<gateway_account> run_front(const front_spec& spec, const clock& time, ran
   start.config_file = spec.config_file;
   start.uid = spec.uid;
   start.gid = spec.gid;
-  start.keys = take_api_keys(config);
+  GERMLINE_TRY_ASSIGN(start.keys, take_api_keys(config));
   GERMLINE_TRY(check_keys(config, start.keys, spec.config_file));
   GERMLINE_TRY_ASSIGN(auto listener, listen_on_loopback(spec.listen));
 

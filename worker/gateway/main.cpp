@@ -11,12 +11,14 @@
 #include <map>
 #include <set>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
 #include "worker/gateway/gateway.hpp"
 #include "worker/gateway/http_upstream.hpp"
 #include "worker/gateway/metrics.hpp"
+#include "worker/gateway/plain_text.hpp"
 #include "worker/gateway/replay_upstream.hpp"
 #include "worker/gateway/secret_filter.hpp"
 #include "worker/gateway/spawn.hpp"
@@ -36,27 +38,50 @@ struct arguments {
   int key_fd = -1;
 };
 
+error bad_arguments(const std::string& why) {
+  return {error_code::invalid_argument,
+          why +
+              "; usage: germline-gateway --config FILE --control-fd N [--key-fd N] [--journals "
+              "DIRECTORY], as a worker or `germline gateway` starts it"};
+}
+
+/// An open descriptor's number.
+result<int> read_descriptor(const std::string& name, std::string_view text) {
+  int number = -1;
+  const auto* const end = text.data() + text.size();
+  const auto [at, failed] = std::from_chars(text.data(), end, number);
+  if (failed != std::errc() || at != end || number < 0) {
+    return bad_arguments(name + " '" + std::string(text) + "' is no number of a descriptor");
+  }
+  if (::fcntl(number, F_GETFD) < 0) {
+    return bad_arguments(name + " " + std::to_string(number) + " is no open descriptor");
+  }
+  return number;
+}
+
 result<arguments> read_arguments(int argc, char** argv) {
   arguments read;
-  const error usage(
-      error_code::invalid_argument,
-      "usage: germline-gateway --config FILE --control-fd N [--key-fd N] [--journals DIRECTORY]");
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view name = argv[i];
-    const char* value = argv[i + 1];
-    const auto number = [value](int& into) {
-      return std::from_chars(value, value + std::strlen(value), into).ec == std::errc();
-    };
+  std::set<std::string> seen;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    if (name != "--config" && name != "--journals" && name != "--control-fd" &&
+        name != "--key-fd") {
+      return bad_arguments("'" + name + "' is no flag");
+    }
+    if (!seen.insert(name).second) return bad_arguments(name + " is there twice");
+    const std::string value = i + 1 < argc ? argv[i + 1] : "";
+    if (value.empty()) return bad_arguments(name + " has no value");
     if (name == "--config") {
       read.config_file = value;
     } else if (name == "--journals") {
       read.journals_directory = value;
-    } else if (!(name == "--control-fd" && number(read.control_fd)) &&
-               !(name == "--key-fd" && number(read.key_fd))) {
-      return usage;
+    } else {
+      auto& into = name == "--key-fd" ? read.key_fd : read.control_fd;
+      GERMLINE_TRY_ASSIGN(into, read_descriptor(name, value));
     }
   }
-  if (argc % 2 == 0 || read.config_file.empty() || read.control_fd < 0) return usage;
+  if (read.config_file.empty()) return bad_arguments("--config is missing");
+  if (read.control_fd < 0) return bad_arguments("--control-fd is missing");
   return read;
 }
 
@@ -89,7 +114,11 @@ result<key_map> take_environment_keys(const gateway_config& config) {
   for (const auto& one : config.upstreams) {
     if (one.key_env.empty() || keys.contains(one.key_env)) continue;
     char* value = std::getenv(one.key_env.c_str());
-    if (!value) return error(error_code::not_found, "the environment has no " + one.key_env);
+    if (!value) {
+      return error(error_code::not_found, "the environment has no " + one.key_env +
+                                              ", the key_env of '" + one.name +
+                                              "'; set it to the key");
+    }
     auto& key = keys[one.key_env] = value;
     while (key.ends_with('\n')) key.pop_back();
     ::explicit_bzero(value, std::strlen(value));  // it shows in /proc/PID/environ otherwise
@@ -99,8 +128,8 @@ result<key_map> take_environment_keys(const gateway_config& config) {
 }
 
 /// Those that are there; of those that are not the names, into `missing`.
-std::vector<std::string> keys_of(const gateway_config& config, key_map& keys,
-                                 std::set<std::string>& missing) {
+result<std::vector<std::string>> keys_of(const gateway_config& config, key_map& keys,
+                                         std::set<std::string>& missing) {
   std::vector<std::string> all;
   for (const auto& one : config.upstreams) {
     if (!one.replay.empty()) continue;
@@ -109,6 +138,8 @@ std::vector<std::string> keys_of(const gateway_config& config, key_map& keys,
       log_warning("the upstream '{}' has no key: {} is not set", one.name, one.key_env);
       missing.insert(one.key_env);
     }
+    const auto from = one.key_env.empty() ? "" : " (" + one.key_env + " of the environment)";
+    GERMLINE_TRY(check_secret(key, "the API key of '" + one.name + "'" + from));
     if (!key.empty()) all.push_back(key);
   }
   return all;
@@ -146,7 +177,7 @@ result<void> run(int argc, char** argv) {
   system_clock_source time;
   system_random random;
   std::set<std::string> missing_keys;
-  const auto all_keys = keys_of(config, keys, missing_keys);
+  GERMLINE_TRY_ASSIGN(const auto all_keys, keys_of(config, keys, missing_keys));
   const auto secrets = filtered_secrets(all_keys);
   replay_upstream* recorded = nullptr;
   GERMLINE_TRY_ASSIGN(const auto upstreams,

@@ -6,7 +6,11 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <exception>
+
+#include "common/log.hpp"
 
 namespace germline::worker {
 namespace {
@@ -21,6 +25,42 @@ const prometheus::Histogram::BucketBoundaries duration_bounds = {
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
 const prometheus::Histogram::BucketBoundaries chunk_bounds = {
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0};
+
+/// Why nobody can listen there; the exposer's own word is its library's. Empty: it is free now.
+boost::system::error_code why_not(const std::string& host, int port) {
+  namespace ip = boost::asio::ip;
+  boost::system::error_code failed;
+  const bool is_six = host.starts_with('[') && host.ends_with(']');
+  const auto address = ip::make_address(is_six ? host.substr(1, host.size() - 2) : host, failed);
+  if (failed) return failed;
+  const ip::tcp::endpoint at(address, static_cast<unsigned short>(port));
+  boost::asio::io_context context;
+  ip::tcp::acceptor probe(context);
+  if (probe.open(at.protocol(), failed) ||
+      probe.set_option(boost::asio::socket_base::reuse_address(true), failed) ||
+      probe.bind(at, failed)) {
+    return failed;
+  }
+  probe.listen(1, failed);
+  return failed;
+}
+
+std::string words_of(const boost::system::error_code& failed) {
+  namespace errc = boost::system::errc;
+  if (!failed) return "the server for it did not start; try again";
+  if (failed == errc::address_in_use) {
+    return "another program listens there; end it, or name another port, or a range of them for "
+           "several gateways on one machine, as 9464-9471";
+  }
+  if (failed == errc::address_not_available) {
+    return "this machine has no such address; name one that it has, as 127.0.0.1:9464, or "
+           "0.0.0.0:9464 for all";
+  }
+  if (failed == errc::permission_denied) {
+    return "a port below 1024 is not for the gateway's account; name a higher one, as 9464";
+  }
+  return failed.message();
+}
 
 }  // namespace
 
@@ -53,23 +93,25 @@ gateway_metrics::gateway_metrics() : impl_(std::make_unique<impl>()) {}
 gateway_metrics::~gateway_metrics() = default;
 
 result<std::string> gateway_metrics::listen(const metrics_place& place) {
-  std::string why;
+  boost::system::error_code why;
   for (int port = place.first_port; port <= place.last_port; ++port) {
     const auto address = place.host + ":" + std::to_string(port);
+    why = why_not(place.host, port);
+    if (why == boost::system::errc::address_not_available) break;  // nor at any other port
+    if (why) continue;
     try {
       impl_->served = std::make_unique<prometheus::Exposer>(address, 1);
       impl_->served->RegisterCollectable(impl_->registry);
       return address;
     } catch (const std::exception& failed) {
-      why = failed.what();
+      why = why_not(place.host, port);
+      if (!why) log_warning("metrics at {}: {}", address, failed.what());
     }
   }
   auto ports = std::to_string(place.first_port);
   if (place.last_port > place.first_port) ports += "-" + std::to_string(place.last_port);
-  return error(error_code::unavailable, "[metrics] listen: " + place.host + ":" + ports +
-                                            " cannot be listened on: " + why +
-                                            "; name a range of ports for several gateways on one "
-                                            "machine, as 9464-9471");
+  return error(error_code::unavailable, "[metrics] listen = '" + place.host + ":" + ports +
+                                            "': metrics cannot be served there: " + words_of(why));
 }
 
 void gateway_metrics::note(const measured_request& one) {

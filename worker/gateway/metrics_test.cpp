@@ -74,7 +74,9 @@ TEST_CASE("an address that cannot be listened on is told") {
   gateway_metrics metrics;
   const auto refused = metrics.listen({"192.0.2.1", 1, 1});
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message().find("192.0.2.1:1 cannot be listened on") != std::string::npos);
+  CHECK(refused.error().message().find(
+            "[metrics] listen = '192.0.2.1:1': metrics cannot be served there: this machine has no "
+            "such address") == 0);
 }
 
 TEST_CASE("gateways that share a range of ports take one each") {
@@ -86,7 +88,11 @@ TEST_CASE("gateways that share a range of ports take one each") {
   }
   REQUIRE_FALSE(first.empty());
   const int port = std::stoi(first);
-  CHECK_FALSE(all[1].listen({"127.0.0.1", port, port}));
+  const auto taken = all[1].listen({"127.0.0.1", port, port});
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().message().find("[metrics] listen = '127.0.0.1:" + first +
+                                     "': metrics cannot be served there: another program listens "
+                                     "there") == 0);
   const auto other = all[1].listen({"127.0.0.1", port, port + 100});
   REQUIRE(other);
   CHECK(*other != "127.0.0.1:" + first);

@@ -1,9 +1,12 @@
 #include "worker/gateway/prices.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <set>
+
+#include "common/log.hpp"
+#include "worker/gateway/model_pattern.hpp"
+#include "worker/gateway/plain_text.hpp"
 
 namespace germline::worker {
 namespace {
@@ -15,7 +18,85 @@ __extension__ using wide = __int128;  // ISO C++ has no name for it
 constexpr std::int64_t max_price = 10'000'000'000'000;
 constexpr std::int64_t max_output = 1'000'000'000;
 constexpr const char* usage_text =
-    "nano-dollars per million tokens, a whole number (3 USD is 3000000000)";
+    "nano-dollars per million tokens, a whole number (3 USD is 3000000000), at most 10000000000000";
+constexpr const char* file_form =
+    "a price file is a JSON object with \"schema\": 1 and a list \"models\"";
+
+error bad(const std::string& why) {
+  return {error_code::invalid_argument, why};
+}
+
+/// For a message; short, whatever it is.
+std::string shown(const json& value) {
+  auto text = value.is_structured() ? std::string(value.is_array() ? "a list" : "an object")
+                                    : printable(value.dump());
+  constexpr std::size_t most = 60;
+  if (text.size() > most) text = text.substr(0, most) + "...";
+  return text;
+}
+
+/// Looks on while a price file is parsed, since nlohmann::json keeps the last of equal keys and
+/// says nothing. Remembers the first key that was there twice.
+class twice_finder {
+ public:
+  void see(json::parse_event_t event, const json& value) {
+    if (event == json::parse_event_t::object_start) {
+      if (open_.size() == 1) row_name_.clear();
+      if (open_.size() == 1) ++row_;
+      open_.emplace_back();
+    } else if (event == json::parse_event_t::object_end) {
+      open_.pop_back();
+    } else if (event == json::parse_event_t::key) {
+      see_key(value.get<std::string>());
+    } else if (event == json::parse_event_t::value && open_.size() == 2 && value.is_string() &&
+               open_.back().last == "model") {
+      row_name_ = " (" + printable(value.get<std::string>()) + ")";
+    }
+  }
+  /// Empty: none.
+  const std::string& complaint() const { return complaint_; }
+
+ private:
+  struct object {
+    std::set<std::string> keys;
+    std::string last;
+  };
+  void see_key(std::string key) {
+    auto& here = open_.back();
+    if (!here.keys.insert(key).second && complaint_.empty()) {
+      complaint_ = (open_.size() == 1 ? "" : "model " + std::to_string(row_) + row_name_ + ": ") +
+                   (open_.size() > 2 ? printable(open_[open_.size() - 2].last) + ": " : "") +
+                   "the key '" + printable(key) + "' is there twice; leave one of them";
+    }
+    if (open_.size() == 1) row_ = 0;
+    here.last = std::move(key);
+  }
+
+  std::vector<object> open_;
+  int row_ = 0;
+  std::string row_name_;
+  std::string complaint_;
+};
+
+result<json> read_json(std::string_view text) {
+  twice_finder twice;
+  json file;
+  try {
+    file = json::parse(
+        text,
+        [&](int, json::parse_event_t event, json& value) {
+          twice.see(event, value);
+          return true;
+        },
+        true, true);
+  } catch (const json::exception& failed) {
+    const std::string_view why = failed.what();  // "[json.exception.….101] parse error at line …"
+    const auto begin = why.find("] ");
+    return bad("it is no JSON: " + printable(begin == why.npos ? why : why.substr(begin + 2)));
+  }
+  if (!twice.complaint().empty()) return bad(twice.complaint());
+  return file;
+}
 
 std::int64_t rounded_up(wide per_million) {
   constexpr wide million = 1'000'000;
@@ -25,10 +106,10 @@ std::int64_t rounded_up(wide per_million) {
 result<std::int64_t> read_price(const json& row, const char* key, const std::string& where) {
   const auto found = row.find(key);
   if (found == row.end()) {
-    return error(error_code::invalid_argument, where + ": '" + key + "' is missing");
+    return bad(where + ": '" + key + "' is missing; it is " + usage_text);
   }
   if (!found->is_number_integer() || *found < 0 || *found > max_price) {
-    return error(error_code::invalid_argument, where + ": '" + key + "' must be " + usage_text);
+    return bad(where + ": '" + key + "' must be " + usage_text + ", and is " + shown(*found));
   }
   return found->get<std::int64_t>();
 }
@@ -47,7 +128,9 @@ result<token_rates> read_rates(const json& row, const std::string& where,
   }
   for (const auto& [key, ignored] : row.items()) {
     if (std::ranges::find(also_known, key) == also_known.end()) {
-      return error(error_code::invalid_argument, where + ": unknown key '" + key + "'");
+      std::string all;
+      for (const auto& known : also_known) all += (all.empty() ? "" : ", ") + known;
+      return bad(where + ": unknown key '" + printable(key) + "'; known are: " + all);
     }
   }
   return rates;
@@ -59,8 +142,9 @@ result<model_price> read_row(const json& row, const std::string& where) {
       price.rates, read_rates(row, where, {"model", "note", "long_prompt", "max_output_tokens"}));
   if (const auto most = row.find("max_output_tokens"); most != row.end()) {
     if (!most->is_number_integer() || *most < 1 || *most > max_output) {
-      return error(error_code::invalid_argument,
-                   where + ": 'max_output_tokens' must be a whole number from 1");
+      return bad(where +
+                 ": 'max_output_tokens' must be a whole number from 1 to 1000000000, and is " +
+                 shown(*most));
     }
     price.max_output_tokens = most->get<std::int64_t>();
   }
@@ -68,11 +152,10 @@ result<model_price> read_row(const json& row, const std::string& where) {
   if (found == row.end()) return price;
   const auto within = where + ": long_prompt";
   const auto above = found->is_object() ? found->value("above_tokens", json()) : json();
-  if (!above.is_number_integer() || above < 1) {
-    return error(error_code::invalid_argument,
-                 within +
-                     " must be an object with 'above_tokens', a whole number from 1, and "
-                     "prices");
+  if (!above.is_number_integer() || above < 1 || above > max_output) {
+    return bad(within +
+               " must be an object with 'above_tokens', a whole number from 1 to 1000000000, and "
+               "prices");
   }
   price.long_prompt_tokens = above.get<std::int64_t>();
   GERMLINE_TRY_ASSIGN(price.long_prompt_rates, read_rates(*found, within, {"above_tokens"}));
@@ -108,25 +191,35 @@ std::int64_t bound_nanousd(const model_price& price, std::int64_t input_tokens,
 }
 
 result<price_table> price_table::parse(std::string_view json_text) {
-  const json file = json::parse(json_text, nullptr, false, true);
+  GERMLINE_TRY_ASSIGN(const json file, read_json(json_text));
   if (!file.is_object() || file.value("schema", json()) != 1 || !file.contains("models") ||
       !file["models"].is_array()) {
-    return error(error_code::invalid_argument,
-                 "a price file is a JSON object with \"schema\": 1 and a list \"models\"");
+    return bad(file_form);
+  }
+  for (const auto& [key, ignored] : file.items()) {
+    if (key != "schema" && key != "models" && key != "note") {
+      return bad("unknown key '" + printable(key) + "'; " + file_form);
+    }
+  }
+  if (file["models"].empty()) {
+    return bad("\"models\" is an empty list: no model would have a price; give each a row there");
   }
   price_table table;
   for (const auto& row : file["models"]) {
     const std::string where = "model " + std::to_string(table.rows_.size() + 1);
     if (!row.is_object() || !row.contains("model") || !row["model"].is_string()) {
-      return error(error_code::invalid_argument, where + " has no pattern \"model\"");
+      return bad(where + " must be an object with a pattern \"model\", " +
+                 std::string(model_pattern_form));
     }
     const std::string pattern = row["model"];
-    const auto star = pattern.find('*');
-    if (pattern.empty() || pattern == "*" ||
-        (star != std::string::npos && star != pattern.size() - 1)) {
-      return error(
-          error_code::invalid_argument,
-          where + ": '" + pattern + "' is no model name, with or without a '*' at its end");
+    if (!is_model_pattern(pattern) || pattern == "*") {
+      return bad(where + ": '" + printable(pattern) + "' must be " +
+                 std::string(model_pattern_form) + "; '*' alone is none");
+    }
+    const auto former = std::ranges::find(table.rows_, pattern, &price_table::row::pattern);
+    if (former != table.rows_.end()) {
+      return bad(where + " (" + pattern + ") is there already as model " +
+                 std::to_string(former - table.rows_.begin() + 1) + "; leave one row of the two");
     }
     GERMLINE_TRY_ASSIGN(const auto price, read_row(row, where + " (" + pattern + ")"));
     table.rows_.push_back({pattern, price});
@@ -135,22 +228,21 @@ result<price_table> price_table::parse(std::string_view json_text) {
 }
 
 result<price_table> price_table::load(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return error(error_code::not_found, "cannot read the price file " + path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  auto table = parse(text.str());
+  GERMLINE_TRY_ASSIGN(const auto text, read_text_file(path, "the price file"));
+  auto table = parse(text);
   if (!table) return table.error().within(path);
   return table;
 }
 
 std::optional<model_price> price_table::find(std::string_view model) const {
-  for (const auto& [pattern, price] : rows_) {
-    const bool open_end = pattern.back() == '*';
-    const std::string_view fixed(pattern.data(), pattern.size() - (open_end ? 1 : 0));
-    if (open_end ? model.starts_with(fixed) : model == fixed) return price;
+  const row* best = nullptr;
+  for (const auto& one : rows_) {
+    if (!matches(one.pattern, model)) continue;
+    if (!one.pattern.ends_with('*')) return one.price;
+    if (!best || one.pattern.size() > best->pattern.size()) best = &one;
   }
-  return std::nullopt;
+  if (!best) return std::nullopt;
+  return best->price;
 }
 
 }  // namespace germline::worker

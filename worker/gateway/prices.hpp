@@ -1,6 +1,7 @@
-// prices: what a model's tokens cost, as data (deploy/prices.json). Patterns are tried in the
-// file's order; `*` stands for any text and may stand at a pattern's end only. A model that no
-// pattern matches has no price, and is refused by whoever asks.
+// prices: what a model's tokens cost, as data (deploy/prices.json). `*` stands for any text and may
+// stand at a pattern's end only. A model has the row of its own name, else that of the longest
+// pattern that matches, in whatever order they stand. One that none matches has no price, and is
+// refused by whoever asks.
 // Immutable after loading; any thread.
 #pragma once
 
@@ -45,7 +46,8 @@ class price_table {
  public:
   /// The text of a price file: {"schema": 1, "models": [{"model": pattern, "input": …,
   /// "long_prompt": {"above_tokens": …, "input": …}, "max_output_tokens": …}]}; the last two are
-  /// for models that have one.
+  /// for models that have one. A model, or a key of an object, that is there twice is an error, and
+  /// so is a key that is not known; "note" is for people.
   static result<price_table> parse(std::string_view json_text);
   static result<price_table> load(const std::string& path);
 

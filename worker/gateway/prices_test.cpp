@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <iterator>
+
 using namespace germline::worker;
 
 namespace {
@@ -73,13 +76,77 @@ TEST_CASE("patterns match by name or by beginning") {
   CHECK_FALSE(exact->find("some-model-4"));
 }
 
+TEST_CASE("a model's own row is before any pattern, and a longer pattern before a shorter one") {
+  const auto row = [](const std::string& model, const std::string& input) {
+    const auto file = file_with(model, input);
+    const auto begin = file.find('[') + 1;
+    return file.substr(begin, file.rfind(']') - begin);
+  };
+  const std::string rows[] = {row("m*", "1"), row("m-1*", "2"), row("m-1", "3"), row("m-12*", "4")};
+  std::size_t order[] = {0, 1, 2, 3};
+  do {
+    std::string all;
+    for (const auto at : order) all += (all.empty() ? "" : ",") + rows[at];
+    const auto table = price_table::parse(R"({"schema": 1, "models": [)" + all + "]}");
+    REQUIRE(table);
+    CHECK(table->find("m-1")->rates.input == 3);
+    CHECK(table->find("m-1-large")->rates.input == 2);
+    CHECK(table->find("m-12")->rates.input == 4);
+    CHECK(table->find("m-2")->rates.input == 1);
+    CHECK_FALSE(table->find("n"));
+  } while (std::next_permutation(std::begin(order), std::end(order)));
+}
+
+TEST_CASE("what is there twice in a price file is named") {
+  const auto why = [](const std::string& text) {
+    const auto table = price_table::parse(text);
+    return table ? std::string() : table.error().message();
+  };
+  const auto file = file_with("m", "1");
+  const auto begin = file.find('[') + 1;
+  const auto row = file.substr(begin, file.rfind(']') - begin);
+  CHECK(why(R"({"schema": 1, "models": [)" + row + "," + row + "]}") ==
+        "model 2 (m) is there already as model 1; leave one row of the two");
+  CHECK(why(file_with("m", R"(1, "input": 2)")) ==
+        "model 1 (m): the key 'input' is there twice; leave one of them");
+  CHECK(why(R"({"schema": 1, "models": [)" + row + R"(,{"model": "n", "model": "o"}]})") ==
+        "model 2 (n): the key 'model' is there twice; leave one of them");
+  CHECK(why(file_with("m", R"(1, "long_prompt": {"above_tokens": 5, "above_tokens": 6})")) ==
+        "model 1 (m): long_prompt: the key 'above_tokens' is there twice; leave one of them");
+  CHECK(why(R"({"models": [], "schema": 1, "models": []})") ==
+        "the key 'models' is there twice; leave one of them");
+}
+
+TEST_CASE("a price file that is none says what it is") {
+  const auto folder = price_table::load("/tmp");
+  REQUIRE_FALSE(folder);
+  CHECK(folder.error().message().find("/tmp is a folder, and no file") != std::string::npos);
+  const auto missing = price_table::load("no-such-prices.json");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code() == germline::error_code::not_found);
+  CHECK(missing.error().message().find("a relative path begins at the folder") !=
+        std::string::npos);
+  const auto broken = price_table::parse("{\n\"schema\": 1,,}");
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().message().find("no JSON: parse error at line 2") != std::string::npos);
+  const auto empty = price_table::parse(R"({"schema": 1, "models": []})");
+  REQUIRE_FALSE(empty);
+  CHECK(empty.error().message().find("is an empty list") != std::string::npos);
+  const auto more = price_table::parse(R"({"schema": 1, "models": [], "model": []})");
+  REQUIRE_FALSE(more);
+  CHECK(more.error().message().find("unknown key 'model'") != std::string::npos);
+}
+
 TEST_CASE("a bad price file is refused with the place and the reason") {
   CHECK_FALSE(price_table::parse("{"));
   CHECK_FALSE(price_table::parse(file_with("*", "1")));
   CHECK_FALSE(price_table::parse(file_with("a*b", "1")));
+  CHECK_FALSE(price_table::parse(file_with("a ", "1")));
+  CHECK_FALSE(price_table::parse(file_with("a\\n", "1")));
   const auto fraction = price_table::parse(file_with("m", "0.000003"));
   REQUIRE_FALSE(fraction);
   CHECK(fraction.error().message().find("'input' must be nano-dollars") != std::string::npos);
+  CHECK(fraction.error().message().ends_with(", and is 3e-06"));
   CHECK_FALSE(price_table::parse(file_with("m", "-1")));
   CHECK_FALSE(price_table::parse(file_with("m", "1, \"ouput\": 1")));
   CHECK_FALSE(price_table::parse(file_with("m", "1, \"max_output_tokens\": 0")));

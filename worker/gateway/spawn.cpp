@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -66,6 +67,15 @@ result<pid_t> spawn_helper(const helper_spec& spec) {
   GERMLINE_ASSERT(spec.descriptors.size() <= most_fds);
   const unique_fd binary(::open(spec.binary.c_str(), O_PATH | O_CLOEXEC));
   if (!binary) return errno_error("opening " + spec.binary, errno);
+  // What the child could tell of by its end alone.
+  struct stat status {};
+  if (::fstat(binary.get(), &status) != 0) return errno_error("looking at " + spec.binary, errno);
+  if (!S_ISREG(status.st_mode) || (status.st_mode & 0111) == 0) {
+    return error(error_code::invalid_argument,
+                 spec.binary +
+                     " is no program: it must be a file that may be executed, as "
+                     "Germline's installation brings it");
+  }
   std::vector<std::string> words{spec.binary};
   words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
   std::vector<char*> argv;

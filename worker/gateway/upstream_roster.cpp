@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/assert.hpp"
+#include "worker/gateway/model_pattern.hpp"
 
 namespace germline::worker {
 namespace {
@@ -13,9 +14,7 @@ bool serves_model(const upstream_config& one, std::string_view model) {
   const bool is_recorded = model == recorded_attempts;
   if (is_recorded || one.is_of_attempts) return is_recorded && one.is_of_attempts;
   return one.models.empty() || std::ranges::any_of(one.models, [&](const std::string& pattern) {
-           const bool open_end = pattern.ends_with('*');
-           const std::string_view fixed(pattern.data(), pattern.size() - (open_end ? 1 : 0));
-           return open_end ? model.starts_with(fixed) : model == fixed;
+           return matches(pattern, model);
          });
 }
 
