@@ -245,8 +245,9 @@ using item_owner = caf::typed_actor<
     caf::replies_to<judge_atom, item_id, result_ptr, std::string>::with<judgement>,
     /// Too many attempts were lost; why, for people.
     caf::reacts_to<given_up_atom, item_id, std::string>,
-    /// No worker can serve the item before a person mends what is said.
-    caf::reacts_to<held_atom, item_id, std::string>,
+    /// No worker can serve the item before a person mends what is said; and whether it is of a
+    /// gateway.
+    caf::reacts_to<held_atom, item_id, std::string, bool>,
     /// The item is open, and was not leased, since nobody is to run it any more; why, for people.
     caf::reacts_to<unwanted_atom, item_id, std::string>,
     /// The item could not be leased: what is left of the run's budget does not cover it; and why.

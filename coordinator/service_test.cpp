@@ -275,11 +275,22 @@ TEST_CASE_FIXTURE(fixture,
   message.mutable_cleaned()->set_attempt_id(lease.attempt_id());
   message.mutable_cleaned()->set_why("no gateway is here");
   message.mutable_cleaned()->set_lasting(true);
+  std::string said;
+  SUBCASE("of a gateway") {
+    message.mutable_cleaned()->set_by_gateway(true);
+    said = "worker w1: no gateway is here; once that is mended: `germline resume " + lineage_id() +
+           "`";
+  }
+  SUBCASE("of a worker") {
+    message.mutable_cleaned()->set_why("no mirror; start it with one, then germline resume");
+    said = "worker w1: no mirror; start it with one, then `germline resume " + lineage_id() + "`";
+  }
   worker.send(message);
   const auto paused = wait_tree(
       [](const auto& t) { return t.run().lineages(0).state() == v1::LINEAGE_STATE_PAUSED; });
-  CHECK(paused.run().lineages(0).pause_reason() == v1::PAUSE_REASON_POLICY);
-  CHECK(paused.run().lineages(0).pause_details() == "no gateway is here");
+  CHECK(paused.run().lineages(0).pause_reason() ==
+        (message.cleaned().by_gateway() ? v1::PAUSE_REASON_GATEWAY : v1::PAUSE_REASON_WORKER));
+  CHECK(paused.run().lineages(0).pause_details() == said);
   CHECK(paused.iterations(1).attempts_size() == 1);
   v1::LineageRequest request;
   request.set_lineage(lineage_id());

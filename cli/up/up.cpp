@@ -13,6 +13,7 @@
 #include "cli/render/render.hpp"
 #include "cli/up/default_gateway.hpp"
 #include "cli/up/handing_over.hpp"
+#include "cli/up/transcripts_place.hpp"
 #include "cli/up/up_lock.hpp"
 #include "common/amount.hpp"
 #include "common/log.hpp"
@@ -362,6 +363,12 @@ exit_code run_up(const session& with, const up_options& options) {
   const auto workers = options.workers.value_or(1);
   const auto lock = take_places(with.settings, workers);
   if (!lock) return with.fail(lock.error());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
+    const auto its = uids_of_worker(with.settings, i);
+    const auto may_write =
+        check_transcripts_of(with.settings.get("worker.gateway_config"), its.gateway, its.group);
+    if (!may_write) return with.fail(may_write.error());
+  }
   const auto& state = with.settings.get("state_dir");
   unique_fd waiting_parent;
   unique_fd log;

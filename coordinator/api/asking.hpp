@@ -63,7 +63,7 @@ inline result<void> check_not_too_large(unit of, std::int64_t budget) {
   constexpr std::int64_t most_count = 1'000'000'000'000'000;
   if (of == unit::money || budget <= most_count) return {};
   return invalid("a " + std::string(budget_word(of)) + " is at most " +
-                 format_amount(of, most_count) + ", or none");
+                 format_amount(of, most_count) + ", or none: not " + format_amount(of, budget));
 }
 
 /// The reason that a person gives.

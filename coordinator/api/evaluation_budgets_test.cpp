@@ -172,7 +172,8 @@ TEST_CASE_FIXTURE(modelled, "what the budget does not cover ends without a score
   // And nothing is born any more that could not be measured.
   CHECK(now.run().lineages(0).pause_reason() == v1::PAUSE_REASON_BUDGET);
   CHECK(now.run().lineages(0).pause_details() ==
-        "the run's budget does not cover an iteration and the evaluations of what it would bear: "
+        "the run's budget of $0.50 does not cover an iteration and the evaluations of what it "
+        "would bear: "
         "raise it with `germline budget " +
             now.run().run_id() + " USD`, then `germline resume` the lineage");
 }

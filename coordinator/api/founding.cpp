@@ -40,7 +40,8 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     return invalid("the repository's path must be absolute: '" + request.repository() + "'");
   }
   if (request.lineages() < 0 || request.lineages() > lineages_max) {
-    return invalid("lineages must be 1 to " + std::to_string(lineages_max));
+    return invalid("lineages must be 1 to " + std::to_string(lineages_max) + ": not " +
+                   std::to_string(request.lineages()));
   }
   if (request.max_iterations() < 0) return invalid("iterations must not be negative");
   for (const auto of : all_units) {
@@ -55,7 +56,8 @@ result<void> check_request(const v1::CreateRunRequest& request) {
     GERMLINE_TRY(check_not_too_large(of, lineage_budget_of(request)[of]));
     const auto most = records::most_of_an_attempt[of];
     if (evaluation_budget_of(request)[of] > most) {
-      return invalid("an evaluation has at most " + format_amount(of, most));
+      return invalid("an evaluation has at most " + format_amount(of, most) + ": not " +
+                     format_amount(of, evaluation_budget_of(request)[of]));
     }
   }
   GERMLINE_TRY(check_run_texts({request.name(), request.branch(), request.folder(), request.model(),

@@ -270,7 +270,7 @@ void lose(state& s, item_entry& entry, const departure& how, effects& out, bool 
 void hold(state& s, const item_entry& entry, const departure& how, effects& out) {
   const item_id item = entry.offer.item;
   out.push_back(record_lost{item, entry.attempt(), how});
-  out.push_back(item_held{item, how.why});
+  out.push_back(item_held{item, how.why, entry.worker(), how.by_gateway});
   forget(s, entry, out);
 }
 

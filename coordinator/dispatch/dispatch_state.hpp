@@ -67,6 +67,7 @@ struct departure {
   bool lasting = false;        // so would every further one, until a person mends it
   std::string trouble = {};    // its worker's own: it is no try of the item's
   bool no_provider = false;    // its model's provider is in trouble: neither is it
+  bool by_gateway = false;     // with lasting: it is its worker's gateway that cannot serve it
 };
 
 // Events.
@@ -226,6 +227,8 @@ struct item_given_up {
 struct item_held {
   item_id item;
   std::string why;
+  std::string worker;
+  bool by_gateway = false;
 };
 /// A killed attempt is known to be gone: its money can be settled.
 struct attempt_gone {

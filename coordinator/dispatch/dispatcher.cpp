@@ -27,6 +27,7 @@ dispatch::departure departure_of(const v1::AttemptCleaned& gone) {
   how.why = printable(how.why.substr(0, max_why_bytes));
   how.lasting = gone.lasting();
   how.no_provider = gone.no_provider();
+  how.by_gateway = gone.by_gateway();
   how.trouble = valid_utf8(gone.trouble(), max_trouble_bytes);
   if (gone.has_usage()) how.cost = records::cost_of(gone.usage());
   return how;
@@ -371,7 +372,8 @@ class executor {
   void perform(const dispatch::item_held& e) const {
     const auto owner = self_->state.owners.find(e.item.str());
     if (owner == self_->state.owners.end()) return;
-    self_->send(owner->second, held_atom_v, e.item, e.why);
+    self_->send(owner->second, held_atom_v, e.item, "worker " + e.worker + ": " + e.why,
+                e.by_gateway);
     self_->state.owners.erase(owner);
   }
 

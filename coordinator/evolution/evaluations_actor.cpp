@@ -129,7 +129,7 @@ evaluations_actor::behavior_type evaluations_behavior(self_pointer self,
       [run](given_up_atom, const item_id& item, const std::string& why) {
         run.give_up(item, "attempts_lost", why);
       },
-      [run](held_atom, const item_id& item, const std::string& why) {
+      [run](held_atom, const item_id& item, const std::string& why, bool) {
         run.give_up(item, "worker", why);
       },
       [run](unwanted_atom, const item_id& item, const std::string& why) {

@@ -19,6 +19,17 @@ std::function<void(result<void>)> answer(caf::typed_response_promise<void> promi
   };
 }
 
+/// `why`, and how the lineage goes on once that is mended; a worker may have said it.
+std::string with_resume(const std::string& why, const lineage_id& lineage) {
+  constexpr std::string_view resume = "germline resume";
+  auto text = why;
+  const auto at = text.find(resume);
+  if (at == std::string::npos) {
+    return text + "; once that is mended: `germline resume " + lineage.str() + "`";
+  }
+  return text.replace(at, resume.size(), "`germline resume " + lineage.str() + "`");
+}
+
 }  // namespace
 
 lineage_actor::behavior_type lineage_behavior(conductor::self_pointer self, lineage_config config) {
@@ -40,8 +51,11 @@ lineage_actor::behavior_type lineage_behavior(conductor::self_pointer self, line
         return promise;
       },
       [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
-      [run](held_atom, const item_id&, const std::string& why) {
-        run.change_surely(lineage::pause_requested{lineage::pause_reason::policy, why});
+      [self, run](held_atom, const item_id&, const std::string& why, bool by_gateway) {
+        const auto reason =
+            by_gateway ? lineage::pause_reason::gateway : lineage::pause_reason::worker;
+        run.change_surely(
+            lineage::pause_requested{reason, with_resume(why, self->state.current.id)});
       },
       [run](unwanted_atom, const item_id& item, const std::string& why) {
         run.give_back(item, why);

@@ -356,6 +356,10 @@ const char* to_string(pause_reason value) {
       return "approval";
     case pause_reason::done:
       return "done";
+    case pause_reason::gateway:
+      return "gateway";
+    case pause_reason::worker:
+      return "worker";
   }
   return "unknown";
 }

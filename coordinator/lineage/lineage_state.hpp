@@ -24,6 +24,8 @@ enum class pause_reason {
   budget = 4,
   approval = 5,
   done = 6,
+  gateway = 7,
+  worker = 8,
 };
 /// `scored` is an evaluation's, and no iteration's.
 enum class ending {

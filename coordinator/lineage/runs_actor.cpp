@@ -477,7 +477,9 @@ runs_actor::behavior_type runs_behavior(self_pointer self, runs_config config) {
         return promise;
       },
       [run](given_up_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
-      [run](held_atom, const item_id& item, const std::string& why) { run.give_up(item, why); },
+      [run](held_atom, const item_id& item, const std::string& why, bool) {
+        run.give_up(item, why);
+      },
       [](unwanted_atom, const item_id&, const std::string&) {},  // a founding is wanted
       [](budget_atom, const item_id&, const std::string&) {},    // founding spends nothing
       [self, run](const records::new_run& fresh) -> caf::result<void> {

@@ -286,6 +286,29 @@ void read_fleet(SQLite::Database& db, std::int64_t now_ms, v1::Purse& out) {
   }
 }
 
+// Each is asked for by itself what the budgets would let it hold.
+constexpr int most_paused_told = 256;
+
+/// Of all lineages, of a run's, or of one.
+void read_paused(SQLite::Database& db, const std::optional<resolved_target>& target,
+                 std::int64_t now_ms, v1::Budgets& out) {
+  const bool is_run = target && target->what == resolved_target::kind::run;
+  SQLite::Statement row(db,
+                        "SELECT id, live_item FROM lineages WHERE state = ?1 AND pause_reason = ?2"
+                        " AND live_item <> '' AND (?3 = '' OR run_id = ?3) AND (?4 = '' OR id = ?4)"
+                        " ORDER BY run_id, ordinal LIMIT ?5");
+  bind_all(row, v1::LINEAGE_STATE_PAUSED, v1::PAUSE_REASON_BUDGET, is_run ? target->run : "",
+           target && !is_run ? target->id : "", most_paused_told);
+  while (row.executeStep()) {
+    auto& paused = *out.add_paused();
+    paused.set_lineage_id(text(row, 0));
+    const auto held = check_can_hold(db, text(row, 1), now_ms);
+    if (held) continue;
+    paused.set_still(held.error().message());
+    paused.set_waits(held.error().code() == error_code::permission_denied);
+  }
+}
+
 }  // namespace
 
 result<v1::Budgets> record_reader::budgets(const std::optional<resolved_target>& target,
@@ -295,6 +318,7 @@ result<v1::Budgets> record_reader::budgets(const std::optional<resolved_target>&
     SQLite::Transaction moment(db);  // all of one moment
     v1::Budgets out;
     read_fleet(db, now_ms, *out.mutable_fleet());
+    read_paused(db, target, now_ms, out);
     const std::string where = target ? " WHERE r.id = ?" : " ORDER BY r.created_ms DESC, r.id DESC";
     SQLite::Statement runs(db, select_runs() + where);
     if (target) bind_all(runs, target->run);

@@ -335,7 +335,7 @@ TEST_CASE_FIXTURE(counted_fixture, "without a budget of them a lease is as it wa
   REQUIRE_FALSE(over);
   CHECK(over.error().code() == error_code::resource_exhausted);
   CHECK(over.error().message() ==
-        "the run's token budget is spent: raise it with `germline budget " + run.id.str() +
+        "the run's budget of 1k tokens is spent: raise it with `germline budget " + run.id.str() +
             " --tokens N`, then `germline resume` the lineage");
   limit(run.id, {}, records::spending_limit{}, {});
   const auto more = lease(all[0].live, 3);
@@ -353,7 +353,8 @@ TEST_CASE_FIXTURE(counted_fixture, "the last requests are leased, and held ones 
   REQUIRE_FALSE(waits);
   CHECK(waits.error().code() == error_code::permission_denied);
   CHECK(waits.error().message() ==
-        "other attempts, or evaluations, to end: what is left of the run's request budget is held "
+        "other attempts, or evaluations, to end: what is left of the run's budget of 2 requests is "
+        "held "
         "by them or kept for them; raise it with `germline budget " +
             run.id.str() + " --requests N`");
   REQUIRE(record->lose({of_first, "gone", amount{0, 0, 0}}, 8));
@@ -458,6 +459,37 @@ TEST_CASE_FIXTURE(counted_fixture, "a journal raises nothing of what was held") 
   CHECK(told().runs(0).requests().spent() == 40);
   CHECK(told().lineages(0).requests().spent() == 40);
   CHECK(told().runs(0).tokens().unreconciled() == 0);
+}
+
+TEST_CASE_FIXTURE(counted_fixture, "which paused lineages would go on is told by all bounds") {
+  const auto all = begin_counted(1'000, 0, 1);
+  auto s = all[0];
+  REQUIRE(lease(s.live, 1));
+  REQUIRE(record->lose({attempt, "gone", amount{5, 1'000, 1}}, 2));
+  s.at = lineage::status::paused;
+  s.why_paused = lineage::pause_reason::budget;
+  REQUIRE(record->save_lineage(s, 3));
+  const auto paused = [&] {
+    const auto budgets = told();
+    REQUIRE(budgets.paused_size() == 1);
+    CHECK(budgets.paused(0).lineage_id() == s.id.str());
+    return budgets.paused(0);
+  };
+  CHECK(paused().still().find("the run's budget of 1k tokens is spent") == 0);
+  CHECK_FALSE(paused().waits());
+  limit(run.id, {}, most(5'000), {});
+  CHECK(paused().still().empty());
+  // Another bound, which is spent as well; and one that comes again.
+  limit({}, s.id, most(1'000), {});
+  CHECK(paused().still().find("the lineage's budget of 1k tokens is spent") == 0);
+  limit({}, s.id, records::spending_limit{}, {});
+  limit({}, {}, most(1'000, true), {});
+  CHECK(paused().waits());
+  CHECK(paused().still().find("the next day, 00:00 UTC") == 0);
+  s.why_paused = lineage::pause_reason::person;
+  s.at = lineage::status::active;
+  REQUIRE(record->save_lineage(s, 4));
+  CHECK(told().paused_size() == 0);
 }
 
 TEST_CASE_FIXTURE(counted_fixture, "a record from before has counted none of them") {

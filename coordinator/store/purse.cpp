@@ -59,7 +59,7 @@ struct counted {
     return format_amount(of, std::max<std::int64_t>(0, value));
   }
   std::string budget_of(std::int64_t value) const { return "budget of " + words(value); }
-  std::string run_words() const { return "the run's " + std::string(budget_word(of)); }
+  std::string run_words() const { return "the run's " + budget_of(budget); }
   std::string lineage_words() const { return "the lineage's " + budget_of(lineage_budget); }
   std::string to_raise(const std::string& whose) const {
     return "raise it with `germline budget " + whose + " " + std::string(words_of(of).argument) +
@@ -266,6 +266,25 @@ struct narrowest {
   }
 };
 
+/// Which unit's slice kept back the newest request of an iteration that used so much: as its worker
+/// says. One of an older version does not say: then it may have been either of two. Never one of
+/// requests: that is one at least.
+std::vector<unit> may_have_refused(const std::string& usage_bytes) {
+  v1::Usage usage;
+  usage.ParseFromString(usage_bytes);
+  switch (usage.refused_unit()) {
+    case v1::BUDGET_UNIT_MONEY:
+      return {unit::money};
+    case v1::BUDGET_UNIT_TOKENS:
+      return {unit::tokens};
+    case v1::BUDGET_UNIT_REQUESTS:
+    case v1::BUDGET_UNIT_NONE:
+      return {};
+    default:
+      return {unit::money, unit::tokens};
+  }
+}
+
 /// That the slice covers no request of the lineage's agent: its last iteration held no less, and
 /// could not ask for anything. Others would end so, one after the other, for good. Of money or of
 /// tokens: a slice of requests is one at least, and never kept the first of them back.
@@ -275,18 +294,21 @@ std::optional<error> too_little(SQLite::Database& db, const purse& of,
   SQLite::Statement last(
       db,
       "SELECT i.ending = 4 AND i.reason = 'budget' AND a.cost_nanousd = 0 AND a.cost_tokens = 0,"
-      " a.reserved_nanousd, a.reserved_tokens FROM items i JOIN attempts a ON"
+      " a.reserved_nanousd, a.reserved_tokens, i.usage FROM items i JOIN attempts a ON"
       " a.item_id = i.id AND a.state = 3 WHERE i.lineage_id = ? AND i.kind = 2 AND i.ending <> 0"
       " ORDER BY i.rowid DESC LIMIT 1");
   bind_all(last, of.lineage);
   if (!last.executeStep() || integer(last, 0) == 0) return std::nullopt;
-  // Its own limit of money may have kept it, and no budget then. Not that of tokens, which leaves
-  // room for millions of input.
-  const auto money = std::ranges::find(bounds, unit::money, &narrowest::of);
-  if (money != bounds.end() && money->whose.empty()) return std::nullopt;
-  // Whichever unit it was that kept it: with more of one it may go on.
+  const auto refusing = may_have_refused(sql::bytes(last, 3));
   const auto held_of = [](unit each) { return 1 + static_cast<int>(each); };
-  for (const auto each : {unit::money, unit::tokens}) {
+  for (const auto each : refusing) {
+    // Its own limit of money may have kept it, and no budget then.
+    const auto bound = std::ranges::find(bounds, each, &narrowest::of);
+    const bool is_own = bound != bounds.end() && bound->whose.empty();
+    if (each == unit::money && is_own) return std::nullopt;
+  }
+  // With more of what kept it, it may go on.
+  for (const auto each : refusing) {
     const int held = held_of(each);
     if (last.isColumnNull(held)) continue;
     const auto now = std::ranges::find(bounds, each, &narrowest::of);
@@ -297,7 +319,8 @@ std::optional<error> too_little(SQLite::Database& db, const purse& of,
   bool is_held = false;
   for (const auto& each : bounds) {
     const int held = held_of(each.of);
-    if (each.of == unit::requests || each.whose.empty() || last.isColumnNull(held)) continue;
+    const bool is_blamed = std::ranges::find(refusing, each.of) != refusing.end();
+    if (!is_blamed || each.whose.empty() || last.isColumnNull(held)) continue;
     why += (why.empty() ? "of " : "; or of ") + each.whose + " an iteration would have " +
            format_amount(each.of, *each.most) + ", and with " +
            format_amount(each.of, integer(last, held)) +
@@ -328,8 +351,7 @@ result<narrowest> bound_iteration(SQLite::Database& db, const counted& in, std::
   }
   if (in.lineage_budget > 0) {
     GERMLINE_TRY_ASSIGN(const auto own, free_in_lineage(db, in, least));
-    const auto whose = "the lineage's " + std::string(budget_word(in.of));
-    out.narrow({in.of, own, whose, in.to_raise(in.all.lineage),
+    out.narrow({in.of, own, in.lineage_words(), in.to_raise(in.all.lineage),
                 held_by_lineage(db, in.all.lineage, in.of) > 0, ""});
   }
   const auto fleet = read_fleet_purse(db, in.of, now_ms);

@@ -16,11 +16,11 @@ TEST_CASE_FIXTURE(budget_fixture, "a slice for which nothing could be asked is n
   const auto again = lease(s.live, 1);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == error_code::resource_exhausted);
-  CHECK(
-      again.error().message() ==
-      "of the lineage's budget an iteration would have $0.000001, and with $0.000001 the last one "
-      "could not ask its model for anything; raise it with `germline budget " +
-          s.id.str() + " USD`, then `germline resume` the lineage");
+  CHECK(again.error().message() ==
+        "of the lineage's budget of $0.000001 an iteration would have $0.000001, and with "
+        "$0.000001 the last one "
+        "could not ask its model for anything; raise it with `germline budget " +
+            s.id.str() + " USD`, then `germline resume` the lineage");
   REQUIRE(record->set_budget({{}, s.id, records::spending_limit{1'001}, 1}));
   CHECK(lease(s.live, 2));
 }
@@ -36,9 +36,9 @@ TEST_CASE_FIXTURE(counted_fixture,
   const auto again = lease(s.live, 1);
   REQUIRE_FALSE(again);
   CHECK(again.error().code() == error_code::resource_exhausted);
-  CHECK(again.error().message().find("of the run's token budget an iteration would have 1k tokens, "
-                                     "and with 1k tokens the last one could not ask") !=
-        std::string::npos);
+  CHECK(again.error().message().find(
+            "of the run's budget of 1k tokens an iteration would have 1k tokens, "
+            "and with 1k tokens the last one could not ask") != std::string::npos);
   SUBCASE("until there are more") {
     limit(run.id, {}, most(1'001), {});
   }
@@ -68,13 +68,65 @@ TEST_CASE_FIXTURE(counted_fixture, "it was not the requests that kept the first 
     const auto again = lease(s.live, 1);
     REQUIRE_FALSE(again);
     CHECK(again.error().code() == error_code::resource_exhausted);
-    CHECK(again.error().message().find("of the run's budget an iteration would have") == 0);
-    CHECK(again.error().message().find("request budget") == std::string::npos);
+    CHECK(again.error().message().find("of the run's budget of $") == 0);
+    CHECK(again.error().message().find("requests an iteration") == std::string::npos);
   }
   SUBCASE("unless something was taken") {
     end.judged.usage.set_input_tokens(1);
     s = with_no_more_money();
     CHECK(lease(s.live, 1));
+  }
+}
+
+TEST_CASE_FIXTURE(counted_fixture, "only the budget that refused is told of, once that is known") {
+  const auto all = begin_counted(1'000, 0, 1);
+  auto s = all[0];
+  const auto first = lease(s.live, 1);
+  REQUIRE(first);
+  // Of money there will be no more than then, either.
+  const auto no_more_money = [&] {
+    REQUIRE(record->set_budget(
+        {run.id, {}, records::spending_limit{first->limits().budget_nanousd()}, 1}));
+  };
+  auto end = make_end_of_budget(s);
+  const auto why_not = [&](v1::BudgetUnit refused) {
+    end.judged.usage.set_refused_unit(refused);
+    s = go_on(end);
+    no_more_money();
+    const auto again = lease(s.live, 1);
+    return again ? std::string() : again.error().message();
+  };
+  const auto has = [](const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  };
+  const char* of_tokens = "of the run's budget of 1k tokens an iteration would have 1k tokens";
+  const char* of_money = "of the run's budget of $";
+  SUBCASE("tokens") {
+    const auto why = why_not(v1::BUDGET_UNIT_TOKENS);
+    CHECK(has(why, of_tokens));
+    CHECK_FALSE(has(why, "$"));
+    CHECK(has(why, " --tokens N`, then"));
+    // With more of these it goes on, though of money there is no more.
+    limit(run.id, {}, most(1'001), {});
+    CHECK(lease(s.live, 2));
+  }
+  SUBCASE("money") {
+    const auto why = why_not(v1::BUDGET_UNIT_MONEY);
+    CHECK(has(why, of_money));
+    CHECK_FALSE(has(why, "token"));
+    limit(run.id, {}, most(1'001), {});
+    CHECK_FALSE(lease(s.live, 2));
+  }
+  SUBCASE("requests, of which a slice always has one") {
+    CHECK(why_not(v1::BUDGET_UNIT_REQUESTS).empty());
+  }
+  SUBCASE("none: it was the iteration's own limit") {
+    CHECK(why_not(v1::BUDGET_UNIT_NONE).empty());
+  }
+  SUBCASE("not known: its worker is an older one") {
+    const auto why = why_not(v1::BUDGET_UNIT_UNSPECIFIED);
+    CHECK(has(why, of_tokens));
+    CHECK(has(why, of_money));
   }
 }
 

@@ -310,6 +310,22 @@ result<dispatch::run_share> store::set_share(const records::share_change& change
   return share;
 }
 
+result<void> check_can_hold(SQLite::Database& db, const std::string& item, std::int64_t now_ms) {
+  SQLite::Statement row(db, select_for_lease);
+  bind_all(row, item);
+  if (!row.executeStep()) return stale("no such item");
+  GERMLINE_TRY_ASSIGN(const auto id, item_id::parse(item));
+  records::grant_request request;
+  request.item = id;
+  request.now_ms = now_ms;
+  auto lease = make_lease(db, row, request);
+  const auto of = read_purse(row);
+  const auto then = add_replay(db, lease);
+  GERMLINE_TRY(then ? reserve_again(db, lease.kind(), *then, of, now_ms)
+                    : reserve(db, lease.kind(), of, now_ms));
+  return {};
+}
+
 result<v1::Lease> store::grant(const records::grant_request& request) {
   auto& db = impl_->db;
   return impl_->transact([&]() -> result<v1::Lease> {

@@ -69,6 +69,9 @@ std::optional<slice> add_replay(SQLite::Database& db, v1::Lease& lease);
 /// Where the run's policy refuses near-duplicates: what a change is compared with.
 void add_siblings(SQLite::Database& db, const std::vector<std::string>& policy, v1::Lease& lease);
 
+/// Whether the budgets would let the item be leased now; the errors are those of `reserve`.
+result<void> check_can_hold(SQLite::Database& db, const std::string& item, std::int64_t now_ms);
+
 /// As an archive is told of it.
 evolution::measured_once outcome_of(const std::optional<v1::Score>& score);
 

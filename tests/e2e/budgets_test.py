@@ -161,18 +161,21 @@ class Spending(unittest.TestCase):
                            IN * 10**6, OUT * 10**6)
         fleet.start()
 
-    def run_spending(self, iterations, *words):
+    def spender(self, agent=AGENT):
         place = self.fleet.example("two-second")
         for name in os.listdir(place):
             if name != ".git" and os.path.isfile(os.path.join(place, name)):
                 os.remove(os.path.join(place, name))
         os.makedirs(place + "/protected", exist_ok=True)
         self.fleet.write(place, "genome.toml", GENOME)
-        self.fleet.write(place, "agent.py", AGENT)
+        self.fleet.write(place, "agent.py", agent)
         self.fleet.write(place, "protected/run", PROTECTED)
         os.chmod(place + "/protected/run", 0o755)
         self.fleet.commit(place, "an agent that spends")
-        return self.fleet.run(place, iterations, "--model", "scripted-1", *words)
+        return place
+
+    def run_spending(self, iterations, *words):
+        return self.fleet.run(self.spender(), iterations, "--model", "scripted-1", *words)
 
     def purse(self, run):
         told = self.fleet.asked("budget", run)
@@ -335,7 +338,7 @@ class Budgets(Spending):
         run = self.run_spending(50, "--budget", "$10", "--request-budget", "3")
         lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
         details = self.paused_for_want(lineage)
-        self.assertIn("the run's request budget is spent", details)
+        self.assertIn("the run's budget of 3 requests is spent", details)
         self.assertIn(f"`germline budget {run} --requests N`", details)
         self.assertEqual(model.asked, 3, fleet.logs())
         told = self.counted(run, "requests")
@@ -346,7 +349,11 @@ class Budgets(Spending):
         spent = 3 * (EACH_IN + EACH_OUT)
         fleet.call("budget", run, "--requests", "2k", "--tokens", str(spent + MOST_TOKENS))
         fleet.call("resume", lineage)
-        self.assertIn("the run's token budget", self.paused_for_want(lineage))
+        details = self.paused_for_want(lineage)
+        self.assertRegex(details, r"the run's budget of \S+ tokens ")
+        # Money there is enough, and nothing is said of it.
+        self.assertNotIn("$", details)
+        self.assertNotIn("USD", details)
         told = self.counted(run, "tokens")
         self.assertEqual(told["spent"], model.asked * (EACH_IN + EACH_OUT), fleet.logs())
         self.assertLessEqual(told["spent"], told["budget"])
@@ -361,6 +368,34 @@ class Budgets(Spending):
         fleet.call("resume", lineage)
         fleet.wait(lambda: model.asked > asked, "it asks again")
         fleet.call("kill", run)
+
+    def test_a_model_without_a_price_pauses_by_its_gateway_and_says_what_to_add(self):
+        fleet = self.fleet
+        run = fleet.run(self.spender(), 1, "--model", "unpriced-1", "--budget", "$1")
+        lineage = fleet.tree(run)["run"]["lineages"][0]["lineage_id"]
+        tree = fleet.wait(lambda: (text := fleet.call("tree", run).stdout) and "paused" in text
+                          and " ".join(text.split()), "the lineage is paused")
+        for words in ("paused (gateway)", "'unpriced-1' has no price in", "add a row for it",
+                      "start the worker again", f"`germline resume {lineage}`"):
+            self.assertIn(words, tree)
+
+    def test_a_strict_replay_that_asks_something_else_is_told_as_that(self):
+        fleet, model = self.fleet, self.model
+        model.says = ["first"]
+        differs = AGENT.replace('"noted"', "os.urandom(8).hex()")
+        self.assertNotEqual(differs, AGENT)
+        run = fleet.run(self.spender(differs), 1, "--model", "scripted-1", "--budget", "$1")
+        fleet.settled(run, 1)
+        told = fleet.call("replay", run, "--strict", "--follow", check=False)
+        story = told.stdout + told.stderr + fleet.logs()
+        self.assertEqual(told.returncode, 1, story)
+        which = "the model was asked something else than was recorded: request 2 differs: "
+        self.assertIn("is failed (difference): " + which, told.stdout, story)
+        again = told.stdout.split()[0]
+        (iteration,) = iterations_of(fleet.tree(again))
+        self.assertEqual(iteration["reason"], "difference", story)
+        self.assertIn("failed (difference)", fleet.call("tree", again).stdout)
+        self.assertTrue(iteration["details"].startswith(which), story)
 
     def test_the_fleet_is_bounded_in_tokens_and_a_journal_gives_them_back(self):
         fleet, model = self.fleet, self.model

@@ -157,7 +157,7 @@ class Deps(unittest.TestCase):
         for layer in self.layers():
             shutil.rmtree(layer)
         self.fleet.call("resume", lineage)
-        self.assertIn("paused", self.told(run, ["no mirror `npm`", "then germline resume"]))
+        self.assertIn("paused", self.told(run, ["no mirror `npm`", "then `germline resume lin_"]))
         self.restart_worker(mirrors)
         self.fleet.call("resume", lineage)
         tree, ended = self.fleet.settled(run, 1, 150)

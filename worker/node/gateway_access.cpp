@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/text/utf8.hpp"
+#include "worker/node/gateway_words.hpp"
 #include "worker/node/usage_of.hpp"
 
 namespace germline::worker {
@@ -68,6 +69,7 @@ void gateway_access::on_event(const std::string& attempt_id, const std::string& 
 
 void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage& usage,
                               const std::string& problem) {
+  note_difference(attempt_id, problem);
   v1::AttemptProgress progress;
   progress.mutable_event()->set_attempt_id(attempt_id);
   progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
@@ -78,7 +80,23 @@ void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage
   report(std::move(progress));
 }
 
+/// Until a later request is answered.
+void gateway_access::note_difference(const std::string& attempt_id, const std::string& problem) {
+  auto difference = replay_difference(problem);
+  const std::scoped_lock lock(mutex_);
+  if (!replayed_.contains(attempt_id)) return;
+  if (difference) {
+    replayed_[attempt_id] = std::move(*difference);
+  } else if (problem.empty()) {
+    replayed_[attempt_id].clear();
+  }
+}
+
 result<void> gateway_access::open(const model_grant& grant, unique_fd listener) {
+  if (grant.replay) {
+    const std::scoped_lock lock(mutex_);
+    replayed_[grant.attempt_id].clear();
+  }
   gateway_open request;
   request.attempt_id = grant.attempt_id;
   request.token = grant.token;
@@ -105,7 +123,11 @@ result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t d
 
 result<model_account> gateway_access::close(const std::string& attempt_id) {
   GERMLINE_TRY_ASSIGN(const auto used, client_->close(attempt_id));
-  return model_account{usage_of(used), used.obstacle};
+  model_account account{usage_of(used), used.obstacle};
+  account.usage.set_refused_unit(refused_unit(used.obstacle));
+  const std::scoped_lock lock(mutex_);
+  if (const auto replayed = replayed_.extract(attempt_id)) account.difference = replayed.mapped();
+  return account;
 }
 
 }  // namespace germline::worker

@@ -115,7 +115,9 @@ class iteration final : public running_attempt {
   spool seed_pack_;
   v1::AttemptResult result_;
   bool usage_known_ = true;
+  std::string difference_;         // in what a replay's requests differ; empty: in nothing
   bool refused_for_good_ = false;  // no attempt on this machine does better as it stands
+  bool by_gateway_ = false;        // and it is the gateway that refuses
   bool no_provider_ = false;       // an evaluation failed by it, or a mirror by itself
 };
 
@@ -158,6 +160,7 @@ attempt_end iteration::run() {
   gone.set_why(printable(why.substr(0, 8'192)));
   if (usage_known_) *gone.mutable_usage() = result_.usage();
   gone.set_lasting(refused_for_good_);
+  gone.set_by_gateway(by_gateway_);
   gone.set_no_provider(no_provider_);
   if (!worked && !sandboxes_.cancelled()) {
     constexpr std::size_t max_trouble_bytes = 512;
@@ -349,6 +352,9 @@ result<void> iteration::measure() {
   if (obstacle.kind == obstacle_kind::budget || obstacle.kind == obstacle_kind::dialect) {
     measured.details = explain_obstacle(obstacle) + "\n" + measured.details;
   }
+  if (!difference_.empty()) {
+    measured.details = explain_difference(difference_) + "\n" + measured.details;
+  }
   if (measured.score) {
     result_.set_ending(v1::ENDING_SCORED);
     result_.set_details(measured.details.substr(0, max_details_bytes));
@@ -379,6 +385,7 @@ result<std::string> iteration::open_model(live_sandbox& box) {
       model_.open(std::move(grant), box.get().take_gateway_listener(), box.wall_until_boot_ms());
   if (opened) return token;
   refused_for_good_ = opened.error().code() == error_code::failed_precondition;
+  by_gateway_ = refused_for_good_;
   return opened.error();
 }
 
@@ -390,6 +397,7 @@ result<model_obstacle> iteration::close_model() {
     return account.error().within("what the attempt used is not known");
   }
   *result_.mutable_usage() = account->usage;
+  difference_ = std::move(account->difference);
   return std::move(account->obstacle);
 }
 
@@ -535,7 +543,8 @@ result<void> iteration::iterate() {
   GERMLINE_TRY_ASSIGN(auto agent, lease_.given_commit().empty() ? run_agent() : take_given());
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   if (!agent.outcome.succeeded()) {
-    return conclude({v1::ENDING_FAILED, explain_agent(agent.outcome, agent.obstacle, agent.output)},
+    return conclude({v1::ENDING_FAILED,
+                     explain_agent(agent.outcome, agent.obstacle, agent.output, difference_)},
                     agent);
   }
   if (agent.late) {

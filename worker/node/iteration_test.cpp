@@ -341,6 +341,11 @@ TEST_CASE("an agent that goes by itself after it was kept from the model ends by
   CHECK(why(spent).details ==
         "a request to the model was refused: the budget is gone\nthe agent ended with exit code 3\n"
         "its last words");
+  const auto differs = explain_agent(outcome, {}, "its last words", "request 2 differs: x");
+  CHECK(differs.reason == "difference");
+  CHECK(differs.details ==
+        "the model was asked something else than was recorded: request 2 differs: x\n"
+        "the agent ended with exit code 3\nits last words");
   // What it ran into besides comes first.
   outcome.kind = outcome_kind::out_of_memory;
   CHECK(why(spent).reason == "memory");

@@ -1,0 +1,85 @@
+#include "cli/up/transcripts_place.hpp"
+
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <vector>
+
+#include "worker/gateway/config.hpp"
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What the system itself says, access lists and read-only mounts among it: asked by a child that
+/// is the account.
+result<bool> account_may(uid_t owner, gid_t group, const std::string& path, int what) {
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error("fork", errno);
+  if (child == 0) {
+    const bool is_it = ::setgroups(0, nullptr) == 0 && ::setgid(group) == 0 && ::setuid(owner) == 0;
+    ::_exit(!is_it ? 2 : ::access(path.c_str(), what) == 0 ? 0 : 1);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return errno_error("waitpid", errno);
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) return WEXITSTATUS(status) == 0;
+  return error(error_code::permission_denied,
+               "becoming uid " + std::to_string(owner) + " to look at " + path + " failed");
+}
+
+/// The first folder on the way that lets the account not through; empty: none.
+result<std::string> first_closed(const fs::path& folder, uid_t owner, gid_t group) {
+  std::vector<fs::path> above;
+  for (auto at = folder.parent_path(); at != at.parent_path(); at = at.parent_path()) {
+    above.push_back(at);
+  }
+  for (auto at = above.rbegin(); at != above.rend(); ++at) {
+    GERMLINE_TRY_ASSIGN(const bool may, account_may(owner, group, at->string(), X_OK));
+    if (!may) return at->string();
+  }
+  return std::string();
+}
+
+}  // namespace
+
+result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid_t group) {
+  std::error_code failed;
+  const auto place = fs::absolute(folder, failed).lexically_normal();
+  const auto path = (place.has_filename() ? place : place.parent_path()).string();
+  const bool is_there = fs::exists(path, failed);
+  // The gateway makes the last folder of the path itself.
+  const auto written = is_there ? path : fs::path(path).parent_path().string();
+  GERMLINE_TRY_ASSIGN(const bool may, account_may(owner, group, written, W_OK | X_OK));
+  if (may) return {};
+  const auto whom = std::to_string(owner) + ":" + std::to_string(group);
+  const auto why = "the gateway, which runs as uid " + std::to_string(owner) +
+                   ", cannot write its transcripts to " + path +
+                   " (directory in [transcripts] of its configuration): ";
+  if (!is_there) {
+    return error(error_code::failed_precondition, why + "it is not there. Make it: mkdir -p " +
+                                                      path + " && chown " + whom + " " + path);
+  }
+  GERMLINE_TRY_ASSIGN(const auto closed, first_closed(path, owner, group));
+  if (!closed.empty()) {
+    return error(
+        error_code::failed_precondition,
+        why + closed + " does not let it through. Name another folder, or: chmod o+x " + closed);
+  }
+  return error(error_code::failed_precondition,
+               why + "it may not. Give it the folder: chown " + whom + " " + path);
+}
+
+result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group) {
+  if (gateway_config.empty()) return {};
+  const auto read = worker::load_gateway_config(gateway_config);
+  if (!read || read->transcripts_directory.empty()) return {};
+  return check_transcripts_place(read->transcripts_directory, owner, group);
+}
+
+}  // namespace germline::cli

@@ -1,0 +1,83 @@
+// Where a gateway's transcripts go, as the account sees it. Needs root for what it shows.
+#include "cli/up/transcripts_place.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace germline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uid_t gateway = 65'532;
+constexpr gid_t services = 65'531;
+
+struct place {
+  place() {
+    std::string name = "/tmp/germline-place-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    REQUIRE(::chmod(name.c_str(), 0755) == 0);
+    root = name;
+  }
+  ~place() { fs::remove_all(root); }
+  std::string at(const std::string& name) const { return root + "/" + name; }
+  std::string make(const std::string& name, mode_t mode) const {
+    fs::create_directories(at(name));
+    REQUIRE(::chmod(at(name).c_str(), mode) == 0);
+    return at(name);
+  }
+  std::string root;
+};
+
+std::string refused(const std::string& folder) {
+  const auto checked = check_transcripts_place(folder, gateway, services);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().code() == error_code::failed_precondition);
+  const auto& why = checked.error().message();
+  CHECK(why.find("uid 65532, cannot write its transcripts to " + folder) != std::string::npos);
+  return why;
+}
+
+}  // namespace
+
+TEST_CASE("a folder that the gateway cannot write is named, and what would mend it") {
+  if (::geteuid() != 0) return;
+  const place here;
+  const auto roots = here.make("roots", 0755);
+  CHECK(refused(roots).ends_with(": chown 65532:65531 " + roots));
+  REQUIRE(::chown(roots.c_str(), gateway, services) == 0);
+  CHECK(check_transcripts_place(roots, gateway, services));
+  CHECK(check_transcripts_place(here.make("all", 0777) + "/", gateway, services));
+}
+
+TEST_CASE("nor is one out of its reach, or one that is not there") {
+  if (::geteuid() != 0) return;
+  const place here;
+  const auto closed = here.make("closed", 0700);
+  const auto within = here.make("closed/t", 0777);
+  CHECK(refused(within).ends_with(": chmod o+x " + closed));
+  const auto none = here.at("none");
+  CHECK(refused(none).ends_with("mkdir -p " + none + " && chown 65532:65531 " + none));
+  // The last one the gateway makes itself.
+  CHECK(check_transcripts_place(here.make("all", 0777) + "/new", gateway, services));
+}
+
+TEST_CASE("the folder is the one that the configuration names") {
+  if (::geteuid() != 0) return;
+  const place here;
+  const auto file = here.at("gateway.toml");
+  const std::string rest =
+      "schema = 1\n[upstream]\nurl = \"http://127.0.0.1:1\"\n[prices]\nfile = \"/p.json\"\n";
+  std::ofstream(file) << rest;
+  CHECK(check_transcripts_of(file, gateway, services));
+  std::ofstream(file) << rest << "[transcripts]\ndirectory = \"" << here.make("t", 0755) << "\"\n";
+  CHECK_FALSE(check_transcripts_of(file, gateway, services));
+  CHECK(check_transcripts_of("", gateway, services));
+  CHECK(check_transcripts_of(here.at("none.toml"), gateway, services));
+}
+
+}  // namespace germline::cli
