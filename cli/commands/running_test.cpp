@@ -400,7 +400,7 @@ TEST_CASE("only lineages that would go on now are said to, and of others what ke
     one.set_still(still);
     one.set_waits(waits);
   };
-  const auto has = [](const outcome& done, const char* part) {
+  const auto has = [](const auto& done, const char* part) {
     return done.err.find(part) != std::string::npos;
   };
   pause("lin_1", "the lineage's budget of 3 requests is spent");
