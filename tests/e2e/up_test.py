@@ -5,6 +5,7 @@ Usage: up_test.py GERMLINE_BINARY. Needs root. What it starts it ends.
 """
 import glob
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,26 @@ class Up(unittest.TestCase):
         self.assertIn("missing.json", up.stderr)
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+
+    def test_a_transcripts_folder_that_the_gateway_cannot_write_is_told_before_anything_starts(self):
+        root = self.fleet.root
+        os.makedirs(root + "/transcripts")
+        os.chmod(root + "/transcripts", 0o755)
+        config = root + "/gateway.toml"
+        with open(config, "w") as file:
+            file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
+                       f'[prices]\nfile = "{root}/missing.json"\n'
+                       f'[transcripts]\ndirectory = "{root}/transcripts"\n')
+        up = self.up("--gateway-config", config)
+        self.assertEqual(up.returncode, 5, up.stderr)
+        gateway = UID_BASE + 2
+        self.assertIn(f"runs as uid {gateway}, cannot write its transcripts to {root}/transcripts",
+                      up.stderr)
+        mends = re.search(r"chown (\d+):(\d+) " + root + "/transcripts", up.stderr)
+        self.assertTrue(mends, up.stderr)
+        self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+        os.chown(root + "/transcripts", int(mends[1]), int(mends[2]))
+        self.assertIn("missing.json", self.up("--gateway-config", config).stderr)
 
     def test_what_root_prepared_for_other_machines_is_the_coordinators_to_use(self):
         fleet = self.fleet
