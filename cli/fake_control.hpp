@@ -253,7 +253,7 @@ class fake_control final : public v1::Control::Service {
     lineage.set_head_generation(head);
     lineage.set_max_iterations(3);
     lineage.set_iterations_done(iterations_done);
-    if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details("not a cent is left");
+    if (pause_reason != v1::PAUSE_REASON_DONE) lineage.set_pause_details(pause_details);
   }
 
   std::mutex mutex;  // the handlers' threads; the test's own, before and after each run
@@ -274,6 +274,7 @@ class fake_control final : public v1::Control::Service {
   std::string strategy = "chain";
   bool nothing_to_kill = false;
   v1::PauseReason pause_reason = v1::PAUSE_REASON_DONE;
+  std::string pause_details = "not a cent is left";
   std::int64_t iterations_done = 3;
   std::atomic<int> streams{0};
   bool without_proof = false;

@@ -21,6 +21,24 @@ error bad_count(std::string_view text, const std::string& why) {
                                             "); write \"2000\", \"500k\", \"50M\" or \"1.5B\""};
 }
 
+/// "50M", "5m": what is meant as no dollars.
+bool is_like_count(std::string_view text) {
+  constexpr std::string_view letters = "kKmMbBgG";
+  return text.size() > 1 && letters.find(text.back()) != std::string_view::npos &&
+         text.substr(0, text.size() - 1).find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+/// Of what has something else than digits: "5m" may be meant as millions.
+std::string why_no_digit(std::string_view text) {
+  const char last = text.back();
+  if (is_like_count(text)) {
+    if (last == 'm') return "millions have a large M";
+    if (last == 'b' || last == 'G' || last == 'g') return "billions have a large B";
+    if (last == 'K') return "thousands have a small k";
+  }
+  return "digits, and k, M or B after them";
+}
+
 }  // namespace
 
 std::string_view budget_word(unit of) {
@@ -66,7 +84,7 @@ result<std::int64_t> parse_count(std::string_view text) {
     } else if (i - whole.size() < decimals.size()) {
       digit = decimals[i - whole.size()];
     }
-    if (digit < '0' || digit > '9') return bad_count(text, "digits, and k, M or B after them");
+    if (digit < '0' || digit > '9') return bad_count(text, why_no_digit(digits));
     count = count * 10 + (digit - '0');
     if (count > most_count) return bad_count(text, "too large");
   }
@@ -95,6 +113,12 @@ result<spending_text> parse_spending_limit(unit of, std::string_view text) {
     return wrong("it begins with a 0; a $ has to be quoted in a shell");
   }
   const auto parsed = is_money ? parse_usd(value) : parse_count(value);
+  if (!parsed && is_money && is_like_count(value)) {
+    return wrong("a count of tokens or requests is told with --tokens or --requests");
+  }
+  if (!parsed && !is_money && value.starts_with('$')) {
+    return wrong("that is money, which is told without --" + std::string(words_of(of).all));
+  }
   if (!parsed) return wrong(parsed.error().message());
   out.most = *parsed;
   return out;

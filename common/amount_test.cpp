@@ -40,6 +40,24 @@ TEST_CASE("of tokens and requests it is a number, with a letter for its magnitud
   }
 }
 
+TEST_CASE("what is mistaken for the other, or has a wrong letter, is told so") {
+  const auto why = [](unit of, const char* text) {
+    const auto limit = parse_spending_limit(of, text);
+    REQUIRE(!limit);
+    return limit.error().message();
+  };
+  const auto ends = [](const std::string& text, const char* with) {
+    CHECK_MESSAGE(text.ends_with(with), text);
+  };
+  ends(why(unit::money, "50M"), "is told with --tokens or --requests");
+  ends(why(unit::money, "50m/day"), "is told with --tokens or --requests");
+  ends(why(unit::tokens, "$5"), "that is money, which is told without --tokens");
+  CHECK(why(unit::tokens, "50m").find("millions have a large M") != std::string::npos);
+  CHECK(why(unit::tokens, "2K").find("thousands have a small k") != std::string::npos);
+  CHECK(why(unit::requests, "1.5").find("it is not whole") != std::string::npos);
+  CHECK(why(unit::money, "nope").find("digits and one point only") != std::string::npos);
+}
+
 TEST_CASE("numbers are written exactly and can be read back") {
   CHECK(format_count(0) == "0");
   CHECK(format_count(2'000) == "2k");

@@ -186,7 +186,7 @@ void add_share(CLI::App& app, command_line& line) {
 void add_budget(CLI::App& app, command_line& line) {
   struct flags {
     std::vector<std::string> words;
-    bool fleet = false;
+    bool fleet = false, all = false;
     std::string tokens, requests;
   };
   auto given = std::make_shared<flags>();
@@ -213,6 +213,7 @@ void add_budget(CLI::App& app, command_line& line) {
       "[ID] [USD]: run or lineage, by id, unique beginning or name; and what it may "
       "spend in all");
   command->add_flag("--fleet", given->fleet, "the budget of all runs together; then [USD] alone");
+  command->add_flag("--all", given->all, "tell of runs that are over, too");
   const auto is_limit_of = [](unit of) {
     return [of](const std::string& text) -> std::string {
       const auto parsed = parse_spending_limit(of, text);
@@ -242,6 +243,7 @@ void add_budget(CLI::App& app, command_line& line) {
     }
     budget_options options;
     options.fleet = given->fleet;
+    options.all = given->all;
     options.amount.tokens = given->tokens;
     options.amount.requests = given->requests;
     if (options.sets() && !given->fleet && words.empty()) {

@@ -1,5 +1,8 @@
 #include "cli/commands/budgets.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "cli/client.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/render/render.hpp"
@@ -9,23 +12,50 @@
 namespace germline::cli {
 namespace {
 
-/// Whether some of the lineages that were asked about wait for money, as far as is told.
-void hint_at_resume(const session& with, control_client& client, const std::string& target) {
+/// Of all runs those that are not over, as `ps` lists them. How many others there are.
+int leave_out_ended(control_client& client, v1::Budgets& budgets) {
   const auto runs = client.list_runs({});
-  if (!runs) return;
-  std::string paused;
+  if (!runs) return 0;
+  std::set<std::string> ended;
   for (const auto& run : runs->runs()) {
-    for (const auto& each : run.lineages()) {
-      const bool is_meant = target.empty() || run.run_id().starts_with(target) ||
-                            run.name() == target || each.lineage_id().starts_with(target);
-      const bool waits = each.state() == v1::LINEAGE_STATE_PAUSED &&
-                         each.pause_reason() == v1::PAUSE_REASON_BUDGET;
-      if (is_meant && waits) paused += " " + safe_line(each.lineage_id());
+    const bool is_ended = std::ranges::all_of(
+        run.lineages(), [](const v1::LineageInfo& each) { return is_over(each); });
+    if (is_ended && run.lineages_size() > 0) ended.insert(run.run_id());
+  }
+  v1::Budgets kept;
+  for (const auto& run : budgets.runs()) {
+    if (!ended.contains(run.id())) *kept.add_runs() = run;
+  }
+  const int left_out = budgets.runs_size() - kept.runs_size();
+  budgets.mutable_runs()->Swap(kept.mutable_runs());
+  return left_out;
+}
+
+/// Which of the paused lineages that were asked about would go on now, and what keeps the others.
+void hint_at_resume(const session& with, const v1::Budgets& budgets) {
+  constexpr int most_told = 3;
+  std::string ready;
+  int told = 0;
+  int kept = 0;
+  for (const auto& each : budgets.paused()) {
+    const auto id = safe_line(each.lineage_id());
+    if (each.still().empty()) {
+      ready += " " + id;
+    } else if (++kept; told < most_told) {
+      ++told;
+      with.message("germline: " + id +
+                   (each.waits() ? " is paused, and resumed would wait for "
+                                 : " is paused, and would be again: ") +
+                   summary({}, each.still(), 2'000));
     }
   }
-  if (paused.empty()) return;
+  if (kept > told) {
+    with.message("germline: and " + counted(kept - told, "paused lineage") +
+                 " more would not go on at once");
+  }
+  if (ready.empty()) return;
   with.message("germline: paused for want of a budget, and gone on with by `germline resume`:" +
-               paused);
+               ready);
 }
 
 /// That nothing with a model will run, or nothing more for now.
@@ -98,14 +128,27 @@ exit_code run_budget(const session& with, const budget_options& options) {
     }
     reply = client.set_budget(*request);
   }
-  if (!reply) return with.fail(reply.error());
+  if (!reply) {
+    const bool is_unknown = reply.error().code() == error_code::not_found;
+    return with.fail(is_unknown ? error(error_code::not_found,
+                                        reply.error().message() +
+                                            ": a budget is a run's or a lineage's, by id or a "
+                                            "run's name; `germline budget` lists the runs")
+                                : reply.error());
+  }
   if (options.fleet) {
     reply->clear_runs();
     reply->clear_lineages();
   }
+  const bool is_list = !options.fleet && options.target.empty() && !options.all && !with.json;
+  const int left_out = is_list ? leave_out_ended(client, *reply) : 0;
   with.data(with.json ? to_json(*reply) : render_budgets(*reply, with.how));
+  if (left_out > 0) {
+    with.message("germline: " + counted(left_out, "run") +
+                 (left_out == 1 ? " that is" : " that are") + " over: germline budget --all");
+  }
   if (options.fleet) warn_of_fleet(with, reply->fleet(), options);
-  if (options.sets()) hint_at_resume(with, client, options.target);
+  if (options.sets()) hint_at_resume(with, *reply);
   return exit_code::done;
 }
 

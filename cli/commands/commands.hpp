@@ -68,6 +68,7 @@ struct budget_options {
   std::string target;            // run or lineage; empty: all, or the fleet
   bool fleet = false;            // the whole coordinator is meant
   per_unit<std::string> amount;  // empty: it stays as it is
+  bool all = false;              // runs that are over are told of, too
 
   bool sets() const { return amount != per_unit<std::string>(); }
 };

@@ -162,8 +162,9 @@ void tell_why_it_stopped(const session& with, const v1::LineageInfo& lineage) {
   if (!killed && !paused) return;
   const auto id = short_id(lineage.lineage_id());
   const auto why = lineage.pause_details().empty() ? "" : ": " + safe_line(lineage.pause_details());
+  const bool is_told = why.find("germline resume") != std::string::npos;
   with.message("germline: " + id + " is " + state_words(lineage) + why +
-               (paused ? ". It goes on with: germline resume " + id : ""));
+               (paused && !is_told ? ". It goes on with: germline resume " + id : ""));
 }
 
 exit_code conclude(const session& with, const v1::GetTreeReply& tree) {

@@ -206,6 +206,9 @@ TEST_CASE("follow says why a lineage was paused") {
   CHECK(paused.code == 0);
   CHECK(paused.err.find("germline: lin_1 is paused (budget): not a cent is left. It goes on with: "
                         "germline resume lin_1\n") != std::string::npos);
+  with.control.pause_details = "the run's budget is spent, then `germline resume` the lineage";
+  const auto told = with.run("run " + with.place.at("") + " --follow");
+  CHECK(told.err.find("then `germline resume` the lineage\n") != std::string::npos);
 }
 
 TEST_CASE("logs -f outlives breaks of its stream, and tells each event once") {
@@ -301,14 +304,23 @@ TEST_CASE("budget tells what may be spent, and sets what is said") {
   run.set_name("first");
   run.set_spent_nanousd(7'000'000'000);
   CHECK(
-      with.run("budget").out ==
+      with.run("budget --all").out ==
       "WHOSE               BUDGET      SPENT  HELD   LEFT\n"
       "fleet, today (UTC)  $20.00/day  $1.50  $0.50  $18.00\n"
       "run_1 first         -           $7.00  $0.00  -\n"
       "in all days the fleet has spent $7.00\n"
       "$0.25 of what is spent are whole slices of attempts whose workers went away; a worker that "
       "comes back tells what they really cost\n");
-  CHECK(with.run("budget nope").code == 3);
+  const auto listed = with.run("budget");
+  CHECK(listed.out.find("run_1") == std::string::npos);
+  CHECK(listed.err == "germline: 1 run that is over: germline budget --all\n");
+  CHECK(with.run("budget --json").out.find("run_1") != std::string::npos);
+  with.control.pause_reason = v1::PAUSE_REASON_BUDGET;
+  CHECK(with.run("budget").out.find("run_1") != std::string::npos);
+  CHECK(with.run("budget").err.empty());
+  const auto nobodys = with.run("budget nope");
+  CHECK(nobodys.code == 3);
+  CHECK(nobodys.err.find("a budget is a run's or a lineage's") != std::string::npos);
   CHECK(with.run("budget run_1 '$10'").code == 0);
   CHECK(with.control.budgeted.target() == "run_1");
   CHECK(with.control.budgeted.budget_nanousd() == 10'000'000'000);
@@ -351,14 +363,14 @@ TEST_CASE("budget tells and sets what may be taken of tokens and requests") {
   run.mutable_requests()->set_spent(20);
   run.mutable_requests()->set_unbounded_attempts(1);
   CHECK(
-      with.run("budget").out ==
-      "WHOSE                  BUDGET  SPENT    HELD   LEFT\n"
-      "fleet                  -       $0.00    $0.00  -\n"
-      "  tokens, today (UTC)  1B/day  1234567  2M     996765433\n"
-      "run_1                  $5.00   $0.00    $0.00  $5.00\n"
-      "  requests             2k      20       0      1980\n"
-      "in all days the fleet has taken 5M tokens\n"
-      "3k tokens of what is spent are whole slices of attempts whose workers went away; a worker "
+      with.run("budget --all").out ==
+      "WHOSE                  BUDGET          SPENT    HELD     LEFT\n"
+      "fleet                  -               $0.00    $0.00    -\n"
+      "  tokens, today (UTC)  1000000000/day  1234567  2000000  996765433\n"
+      "run_1                  $5.00           $0.00    $0.00    $5.00\n"
+      "  requests             2000            20       0        1980\n"
+      "in all days the fleet has taken 5000000 tokens\n"
+      "3000 tokens of what is spent are whole slices of attempts whose workers went away; a worker "
       "that comes back tells what they really cost\n"
       "1 attempt of run_1, which is under way, holds nothing of its request budget: what it takes "
       "counts when it ends\n");
@@ -377,6 +389,30 @@ TEST_CASE("budget tells and sets what may be taken of tokens and requests") {
   CHECK(with.run("budget --fleet --requests 10k/day").code == 0);
   CHECK(set.requests().per_day());
   CHECK(set.target().empty());
+}
+
+TEST_CASE("only lineages that would go on now are said to, and of others what keeps them") {
+  fixture with;
+  auto& told = with.control.budgets;
+  const auto pause = [&](const char* id, const char* still, bool waits = false) {
+    auto& one = *told.add_paused();
+    one.set_lineage_id(id);
+    one.set_still(still);
+    one.set_waits(waits);
+  };
+  const auto has = [](const auto& done, const char* part) {
+    return done.err.find(part) != std::string::npos;
+  };
+  pause("lin_1", "the lineage's budget of 3 requests is spent");
+  const auto none = with.run("budget run_1 '$10'");
+  CHECK(has(none, "germline: lin_1 is paused, and would be again: the lineage's budget of 3 "));
+  CHECK_FALSE(has(none, "gone on with"));
+  pause("lin_2", "");
+  pause("lin_3", "the next day, 00:00 UTC: it is spent", true);
+  const auto some = with.run("budget run_1 '$10'");
+  CHECK(has(some, "gone on with by `germline resume`: lin_2\n"));
+  CHECK(has(some, "lin_3 is paused, and resumed would wait for the next day, 00:00 UTC: it is"));
+  CHECK(with.run("budget run_1").err.empty());
 }
 
 TEST_CASE("a coordinator that knows of money alone is asked for nothing else") {

@@ -247,7 +247,12 @@ exit_code run_llm_logs(const session& with, const std::string& target,
           ? target + " has had no attempt"
           : std::to_string(missing) + " of " + std::to_string(attempts->size()) +
                 " attempts have no transcript on this machine" +
-                (workers.empty() ? "" : "; if they asked a model, it is with " + workers);
+                (workers.empty() ? "" : "; if they asked a model, it is with " + workers) +
+                (any || !directories.empty()
+                     ? ""
+                     : ". Looked for in " + with.settings.get("state_dir") +
+                           ": name the state folder of the `up` that ran them with --state-dir, or "
+                           "the folder of their gateway's transcripts with --directory");
   if (!any) return with.fail(error(error_code::not_found, why));
   with.message("germline: " + why);
   return code;

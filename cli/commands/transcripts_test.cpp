@@ -260,7 +260,10 @@ TEST_CASE("logs --llm shows what lies here, and says where the rest does") {
   const auto none = with.run("logs --llm att_2" + where);
   CHECK(none.code == 3);
   CHECK(has(none.err, "wrk_1"));
-  CHECK(with.run("logs --llm itm_1 --state-dir " + with.place.at("empty")).code == 3);
+  CHECK(none.err.find("--state-dir") == std::string::npos);
+  const auto empty = with.run("logs --llm itm_1 --state-dir " + with.place.at("empty"));
+  CHECK(empty.code == 3);
+  CHECK(has(empty.err, "Looked for in " + with.place.at("empty") + ": name the state folder"));
 }
 
 }  // namespace germline::cli

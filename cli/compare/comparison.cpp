@@ -129,8 +129,12 @@ class told_run {
   std::map<std::string, std::vector<const v1::IterationInfo*>> evaluations_;  // by generation
 };
 
+/// Of a request that a replay had no answer to, which it was.
 std::string ending_words(const v1::IterationInfo& of) {
-  return word(of.ending()) + (of.reason().empty() ? "" : " (" + of.reason() + ")");
+  const auto& details = of.details();
+  const auto which =
+      of.reason() == "difference" ? ": " + details.substr(0, details.find('\n')) : "";
+  return word(of.ending()) + (of.reason().empty() ? "" : " (" + of.reason() + ")") + which;
 }
 
 std::string joined(const std::map<std::int64_t, std::string>& texts) {
@@ -234,8 +238,9 @@ std::string render_comparison(const run_comparison& found, const style& how) {
   constexpr std::size_t most = 20;
   std::string out = safe_line(found.with) + " against " + safe_line(found.of) + ": of " +
                     counted(found.iterations, "iteration") + " " + std::to_string(found.same) +
-                    (found.same == 1 ? " is" : " are") +
-                    " the same, with parent, ending, source and " + counted(found.scores, "score") +
+                    (found.same == 1 ? " is" : " are") + " the same, with parent, ending" +
+                    (found.scores > 0 ? ", source and " + counted(found.scores, "score")
+                                      : std::string(" and source")) +
                     "\n";
   if (found.more > 0) {
     out += counted(found.more, "iteration") + " more than there " +

@@ -67,6 +67,29 @@ TEST_CASE("runs that did the same are the same, whatever their ids") {
         "4 scores\n");
 }
 
+TEST_CASE("nothing is said of scores where none were compared") {
+  auto of = sample("a");
+  auto with = sample("b");
+  of.clear_evaluations();
+  with.clear_evaluations();
+  CHECK(render_comparison(compare(of, with), {}) ==
+        "run_b against run_a: of 4 iterations 4 are the same, with parent, ending and source\n");
+}
+
+TEST_CASE("what asked something else than was recorded is told with the request") {
+  auto with = sample("b");
+  auto& differs = *with.mutable_iterations(0);
+  differs.set_ending(v1::ENDING_FAILED);
+  differs.set_reason("difference");
+  differs.set_details(
+      "the model was asked something else than was recorded: request 2 differs: x\nthe agent");
+  const auto text = render_comparison(compare(sample("a"), with), {});
+  const auto* is =
+      ", is failed (difference): the model was asked something else than was recorded: request 2 "
+      "differs: x\n";
+  CHECK_MESSAGE(text.find(is) != std::string::npos, text);
+}
+
 TEST_CASE("the first difference is the one of the iteration that ended first") {
   auto is = sample("b");
   is.mutable_iterations(3)->set_reason("build");          // lineage 2, its second

@@ -27,12 +27,13 @@ void add_counted(table_rows& rows, const v1::CountedPurse& purse, std::string na
   if (!purse.has_budget() && purse.held() == 0) return;
   if (purse.per_day()) name += ", today (UTC)";
   std::string budget = "-", left = "-";
+  // All of them in digits, so that they can be compared.
+  const auto digits = [](std::int64_t count) { return std::to_string(count); };
   if (purse.has_budget()) {
-    budget = format_count(purse.budget()) + (purse.per_day() ? "/day" : "");
-    left = format_count(std::max<std::int64_t>(0, purse.budget() - purse.spent() - purse.held()));
+    budget = digits(purse.budget()) + (purse.per_day() ? "/day" : "");
+    left = digits(std::max<std::int64_t>(0, purse.budget() - purse.spent() - purse.held()));
   }
-  rows.push_back(
-      {std::move(name), budget, format_count(purse.spent()), format_count(purse.held()), left});
+  rows.push_back({std::move(name), budget, digits(purse.spent()), digits(purse.held()), left});
 }
 
 void add_purse(table_rows& rows, const v1::Purse& purse, const std::string& name,
@@ -46,15 +47,19 @@ std::string name_of(const v1::Purse& run) {
   return safe_line(run.id()) + (run.name().empty() ? "" : " " + summary({}, run.name(), 24));
 }
 
+std::string in_digits(unit of, std::int64_t value) {
+  return of == unit::money ? format_usd(value) : counted(value, std::string(words_of(of).one));
+}
+
 /// What the table has no room for, of the fleet.
 std::string notes_of(unit of, bool per_day, std::int64_t in_all, std::int64_t unreconciled) {
   std::string text;
   if (per_day) {
     text += "in all days the fleet has " + std::string(words_of(of).taken) + " " +
-            format_amount(of, in_all) + "\n";
+            in_digits(of, in_all) + "\n";
   }
   if (unreconciled > 0) {
-    text += format_amount(of, unreconciled) +
+    text += in_digits(of, unreconciled) +
             " of what is spent are whole slices of attempts whose workers went away; a worker that "
             "comes back tells what they really cost\n";
   }

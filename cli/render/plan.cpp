@@ -126,6 +126,10 @@ std::string render_plan(const v1::RunPlan& plan, const v1::CreateRunRequest& req
       out.add("requests", "at most " + format_count(request.budget_requests()));
     }
     for (const auto& line : fleet_lines(plan.fleet())) out.add("fleet", line);
+    out.add_text("not checked",
+                 "whether the workers' gateways serve " +
+                     std::string(request.models().empty() ? "the model" : "the models") +
+                     ", with a key and a price: the first iteration tells, and says what to add");
   } else {
     out.add("cost", "nothing: there is no model");
   }

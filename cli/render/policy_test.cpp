@@ -78,13 +78,15 @@ TEST_CASE("a plan tells what is bounded, of the run and of the fleet") {
   for (const auto* line :
        {"2, each of at most 10M tokens\n", "at most 50M\n", "at most 2k\n",
         "all runs together at most $20.00 a day, of which $19.00 are left now\n",
-        "all runs together at most 1B tokens, of which 1B tokens are left now\n"}) {
+        "all runs together at most 1B tokens, of which 1B tokens are left now\n",
+        "whether the workers' gateways serve the model, with a key and a price: "}) {
     CAPTURE(line);
     CAPTURE(text);
     CHECK(text.find(line) != std::string::npos);
   }
   request.clear_model();
   CHECK(render_plan(plan, request, plain).find("all runs together") == std::string::npos);
+  CHECK(render_plan(plan, request, plain).find("not checked") == std::string::npos);
 }
 
 TEST_CASE("a plan without an end or a model says so") {

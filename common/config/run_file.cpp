@@ -355,7 +355,8 @@ result<void> check_counted(const run_file& run, unit of) {
     return wrong("lineage",
                  "a lineage may take more than 0 " + all +
                      (budget > 0 ? ", no more than the run, " + words(budget) + "," : "") +
-                     " and no less than an evaluation: not " + words(own));
+                     " and no less than an evaluation" +
+                     (each > 0 ? ", " + words(each) : std::string()) + ": not " + words(own));
   }
   return {};
 }
@@ -377,7 +378,8 @@ result<void> check_run(const run_file& run) {
                  "for example --budget '$5'");
   }
   if (run.model.empty() && run.budget_nanousd > 0) {
-    return error(error_code::invalid_argument, "a budget needs --model (or name in [model])");
+    return error(error_code::invalid_argument, "a budget, " + format_usd(run.budget_nanousd) +
+                                                   ", needs --model (or name in [model])");
   }
   const auto each = run.evaluation_budget_nanousd;
   if (run.model.empty() && each >= 0) {
@@ -398,9 +400,9 @@ result<void> check_run(const run_file& run) {
   if (own == 0 || own > run.budget_nanousd || (own > 0 && own < each)) {
     return error(error_code::invalid_argument,
                  "a lineage may spend more than $0, no more than the run's budget, " +
-                     format_usd(run.budget_nanousd) +
-                     ", and no less than an evaluation may cost: not " + format_usd(own) +
-                     " (--lineage-budget, or lineage_budget in [model])");
+                     format_usd(run.budget_nanousd) + ", and no less than an evaluation may cost" +
+                     (each > 0 ? ", " + format_usd(each) : std::string()) + ": not " +
+                     format_usd(own) + " (--lineage-budget, or lineage_budget in [model])");
   }
   GERMLINE_TRY(check_counted(run, unit::tokens));
   return check_counted(run, unit::requests);
