@@ -48,7 +48,8 @@ result<std::string> first_closed(const fs::path& folder, uid_t owner, gid_t grou
 
 }  // namespace
 
-result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid_t group) {
+result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid_t group,
+                                     bool is_shared) {
   std::error_code failed;
   const auto place = fs::absolute(folder, failed).lexically_normal();
   const auto path = (place.has_filename() ? place : place.parent_path()).string();
@@ -58,12 +59,14 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
   GERMLINE_TRY_ASSIGN(const bool may, account_may(owner, group, written, W_OK | X_OK));
   if (may) return {};
   const auto whom = std::to_string(owner) + ":" + std::to_string(group);
+  // A folder has one owner: to several it is opened.
+  const auto gives = (is_shared ? "chmod 1777 " : "chown " + whom + " ") + path;
   const auto why = "the gateway, which runs as uid " + std::to_string(owner) +
                    ", cannot write its transcripts to " + path +
                    " (directory in [transcripts] of its configuration): ";
   if (!is_there) {
-    return error(error_code::failed_precondition, why + "it is not there. Make it: mkdir -p " +
-                                                      path + " && chown " + whom + " " + path);
+    return error(error_code::failed_precondition,
+                 why + "it is not there. Make it: mkdir -p " + path + " && " + gives);
   }
   GERMLINE_TRY_ASSIGN(const auto closed, first_closed(path, owner, group));
   if (!closed.empty()) {
@@ -71,15 +74,15 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
         error_code::failed_precondition,
         why + closed + " does not let it through. Name another folder, or: chmod o+x " + closed);
   }
-  return error(error_code::failed_precondition,
-               why + "it may not. Give it the folder: chown " + whom + " " + path);
+  return error(error_code::failed_precondition, why + "it may not. Give it the folder: " + gives);
 }
 
-result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group) {
+result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group,
+                                  bool is_shared) {
   if (gateway_config.empty()) return {};
   const auto read = worker::load_gateway_config(gateway_config);
   if (!read || read->transcripts_directory.empty()) return {};
-  return check_transcripts_place(read->transcripts_directory, owner, group);
+  return check_transcripts_place(read->transcripts_directory, owner, group, is_shared);
 }
 
 }  // namespace germline::cli

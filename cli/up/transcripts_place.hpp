@@ -12,11 +12,14 @@
 namespace germline::cli {
 
 /// Whether the account can make files in the folder, or the folder itself where only that is
-/// missing. failed_precondition names the folder, the account, and what would mend it.
-result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid_t group);
+/// missing. `is_shared`: gateways of other accounts write there, too. failed_precondition names the
+/// folder, the account, and what would mend it.
+result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid_t group,
+                                     bool is_shared = false);
 
 /// The same of the folder that a gateway's configuration names, if it names one. A configuration
 /// that cannot be read is the worker's to tell of.
-result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group);
+result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group,
+                                  bool is_shared = false);
 
 }  // namespace germline::cli

@@ -49,6 +49,10 @@ TEST_CASE("a folder that the gateway cannot write is named, and what would mend 
   const place here;
   const auto roots = here.make("roots", 0755);
   CHECK(refused(roots).ends_with(": chown 65532:65531 " + roots));
+  // Gateways of several workers cannot all own it.
+  const auto shared = check_transcripts_place(roots, gateway, services, true);
+  REQUIRE_FALSE(shared);
+  CHECK(shared.error().message().ends_with(": chmod 1777 " + roots));
   REQUIRE(::chown(roots.c_str(), gateway, services) == 0);
   CHECK(check_transcripts_place(roots, gateway, services));
   CHECK(check_transcripts_place(here.make("all", 0777) + "/", gateway, services));

@@ -365,8 +365,8 @@ exit_code run_up(const session& with, const up_options& options) {
   if (!lock) return with.fail(lock.error());
   for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
     const auto its = uids_of_worker(with.settings, i);
-    const auto may_write =
-        check_transcripts_of(with.settings.get("worker.gateway_config"), its.gateway, its.group);
+    const auto may_write = check_transcripts_of(with.settings.get("worker.gateway_config"),
+                                                its.gateway, its.group, workers > 1);
     if (!may_write) return with.fail(may_write.error());
   }
   const auto& state = with.settings.get("state_dir");
