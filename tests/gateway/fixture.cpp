@@ -195,6 +195,10 @@ void gateway_fixture::start_gateway(const std::string& more_config) {
       << R"({"schema": 1, "models": [{"model": "scripted-1", "input": 1000000000,
       "output": 2000000000, "cache_write": 1000000000, "cache_write_1h": 1000000000,
       "cache_read": 1000000000}, {"model": "scripted-free", "input": 0, "output": 0,
+      "cache_write": 0, "cache_write_1h": 0, "cache_read": 0},
+      {"model": "scripted-1", "from": "9990-01-01", "input": 9000000000, "output": 9000000000,
+      "cache_write": 0, "cache_write_1h": 0, "cache_read": 0},
+      {"model": "scripted-later", "from": "9990-01-01", "input": 0, "output": 0,
       "cache_write": 0, "cache_write_1h": 0, "cache_read": 0}]})";
   std::ofstream(folder_ + "/gateway.toml")
       << "schema = 1\n"

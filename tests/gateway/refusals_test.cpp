@@ -186,6 +186,13 @@ TEST_CASE("a model without a price, a bad token or limit, and a bad descriptor c
   const auto unpriced = fixture.client().open(std::move(request));
   REQUIRE_FALSE(unpriced);
   CHECK(has(unpriced.error().message(), "'unpriced' has no price"));
+  worker::gateway_open later;
+  later.attempt_id = "att_x";
+  later.token = test_token;
+  later.model = "scripted-later";
+  const auto too_early = fixture.client().open(std::move(later));
+  REQUIRE_FALSE(too_early);
+  CHECK(has(too_early.error().message(), "was started, before 9990-01-01, and"));
   const auto refused = [&](const std::string& id, const std::string& token, std::int64_t requests) {
     worker::gateway_open bad;
     bad.attempt_id = id;

@@ -111,6 +111,12 @@ void attempt::cut() {
   for (const auto& one : parts_.upstreams) one->forget(settings_.attempt_id);
 }
 
+// A clock that was set back may be before its beginning.
+const model_price& attempt::price() const {
+  const auto& prices = settings_.prices;
+  return *prices.at(std::max(parts_.time.utc_ms(), prices.begins_utc_ms()));
+}
+
 bool attempt::token_fits(std::string_view shown) const {
   if (settings_.open_to_anyone) return true;
   // The length of the token is no secret.

@@ -65,7 +65,7 @@ struct attempt_settings {
   std::string token;
   bool open_to_anyone = false;  // no token is asked for
   std::string model;
-  model_price price;
+  price_schedule prices;  // of which one is in effect when the attempt begins
   gateway_limits limits;
   std::int64_t deadline_boot_ms = 0;
   bool is_replayed = false;  // by a transcript, and no other upstream
@@ -94,6 +94,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   const gateway_usage& usage() const { return budget_.settled; }
   const model_obstacle& obstacle() const { return obstacle_; }
   const attempt_settings& settings() const { return settings_; }
+  /// What the model costs now.
+  const model_price& price() const;
   gateway_parts& parts() { return parts_; }
   /// In constant time. Any does where the attempt is open to anyone.
   bool token_fits(std::string_view shown) const;

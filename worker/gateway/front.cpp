@@ -42,9 +42,9 @@ result<void> check_keys(const gateway_config& config, const std::vector<gateway_
 /// What the gateway would refuse with a log line, told before it is started.
 result<void> check_model(const gateway_config& config, const front_spec& spec) {
   GERMLINE_TRY_ASSIGN(const auto prices, price_table::load(config.prices_file));
-  if (prices.find(spec.model)) return {};
+  if (prices.find(spec.model).at(system_clock_source().utc_ms())) return {};
   return wrong("the model '" + spec.model + "' has no price in " + config.prices_file +
-               ", and what cannot be priced is not asked; give it a row there");
+               ", and what cannot be priced is not asked; give it a row there that is in effect");
 }
 
 /// Returns well when a signal came.

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/money.hpp"
 #include "worker/gateway/replay_upstream.hpp"
@@ -60,6 +61,12 @@ result<void> check_open(const control_message& message) {
     return bad("the attempt that is replayed is no plain name");
   }
   return {};
+}
+
+/// Of a model without a price now.
+std::string begins_later(const price_schedule& prices) {
+  if (prices.empty()) return "";
+  return ", before " + to_iso8601(prices.begins_utc_ms()).substr(0, 10);
 }
 
 }  // namespace
@@ -169,12 +176,12 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
                  "no upstream of the gateway's configuration serves '" + message.model + "'");
   }
   if (!message.replay) GERMLINE_TRY(check_keys(message.model));
-  const auto price = prices_.find(message.model);
-  if (!price) {
+  auto prices = prices_.find(message.model);
+  if (!prices.at(parts_.time.utc_ms())) {
     return error(error_code::failed_precondition,
                  "the model '" + message.model + "' has no price in " + parts_.config.prices_file +
-                     " as it was read when the worker was started, and what cannot be priced is "
-                     "not asked");
+                     " as it was read when the worker was started" + begins_later(prices) +
+                     ", and what cannot be priced is not asked");
   }
   GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
   tcp_listener listener(parts_.context);
@@ -224,14 +231,9 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   };
   // Its answers take no time: what was not too fast then is not now.
   if (message.replay) message.limits.max_requests_per_minute = message.limits.max_requests;
-  attempt_settings settings{message.attempt_id,
-                            message.token,
-                            message.open_to_anyone,
-                            message.model,
-                            *price,
-                            message.limits,
-                            message.deadline_boot_ms,
-                            message.replay.has_value()};
+  attempt_settings settings{
+      message.attempt_id, message.token,  message.open_to_anyone,   message.model,
+      std::move(prices),  message.limits, message.deadline_boot_ms, message.replay.has_value()};
   return attempt::make(parts_, std::move(settings), std::move(*record), std::move(*journal),
                        std::move(reports), std::move(listener));
 }

@@ -1,8 +1,12 @@
 #include "worker/gateway/prices.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "common/log.hpp"
 #include "worker/gateway/model_pattern.hpp"
@@ -139,7 +143,8 @@ result<token_rates> read_rates(const json& row, const std::string& where,
 result<model_price> read_row(const json& row, const std::string& where) {
   model_price price;
   GERMLINE_TRY_ASSIGN(
-      price.rates, read_rates(row, where, {"model", "note", "long_prompt", "max_output_tokens"}));
+      price.rates,
+      read_rates(row, where, {"model", "note", "from", "long_prompt", "max_output_tokens"}));
   if (const auto most = row.find("max_output_tokens"); most != row.end()) {
     if (!most->is_number_integer() || *most < 1 || *most > max_output) {
       return bad(where +
@@ -160,6 +165,26 @@ result<model_price> read_row(const json& row, const std::string& where) {
   price.long_prompt_tokens = above.get<std::int64_t>();
   GERMLINE_TRY_ASSIGN(price.long_prompt_rates, read_rates(*found, within, {"above_tokens"}));
   return price;
+}
+
+/// The beginning of the day, or INT64_MIN where none is told.
+result<std::int64_t> read_from(const json& row, const std::string& where) {
+  const auto found = row.find("from");
+  if (found == row.end()) return INT64_MIN;
+  const auto text = found->is_string() ? found->get<std::string>() : std::string();
+  int year = 0, month = 0, day = 0, read = 0;
+  const bool is_date =
+      text.size() == 10 && text.find_first_not_of("0123456789-") == text.npos &&
+      std::sscanf(text.c_str(), "%4d-%2d-%2d%n", &year, &month, &day, &read) == 3 && read == 10;
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!is_date || !date.ok()) {
+    return bad(where +
+               ": 'from' must be the first day of the price, in UTC, such as \"2026-12-01\"" +
+               ", and is " + shown(*found));
+  }
+  return std::chrono::milliseconds(std::chrono::sys_days(date).time_since_epoch()).count();
 }
 
 std::int64_t bound_at(const token_rates& rates, std::int64_t input_tokens,
@@ -216,13 +241,17 @@ result<price_table> price_table::parse(std::string_view json_text) {
       return bad(where + ": '" + printable(pattern) + "' must be " +
                  std::string(model_pattern_form) + "; '*' alone is none");
     }
-    const auto former = std::ranges::find(table.rows_, pattern, &price_table::row::pattern);
+    GERMLINE_TRY_ASSIGN(const auto from, read_from(row, where + " (" + pattern + ")"));
+    const auto former = std::ranges::find_if(table.rows_, [&](const price_table::row& one) {
+      return one.pattern == pattern && one.from_utc_ms == from;
+    });
     if (former != table.rows_.end()) {
       return bad(where + " (" + pattern + ") is there already as model " +
-                 std::to_string(former - table.rows_.begin() + 1) + "; leave one row of the two");
+                 std::to_string(former - table.rows_.begin() + 1) +
+                 "; leave one row of the two, or give one the day that it begins, \"from\"");
     }
     GERMLINE_TRY_ASSIGN(const auto price, read_row(row, where + " (" + pattern + ")"));
-    table.rows_.push_back({pattern, price});
+    table.rows_.push_back({pattern, from, price});
   }
   return table;
 }
@@ -234,15 +263,33 @@ result<price_table> price_table::load(const std::string& path) {
   return table;
 }
 
-std::optional<model_price> price_table::find(std::string_view model) const {
+const price_table::row* price_table::in_effect(std::string_view model, std::int64_t utc_ms) const {
   const row* best = nullptr;
+  const auto rank = [](const row& one) {
+    return std::tuple(!one.pattern.ends_with('*'), one.pattern.size(), one.from_utc_ms);
+  };
   for (const auto& one : rows_) {
-    if (!matches(one.pattern, model)) continue;
-    if (!one.pattern.ends_with('*')) return one.price;
-    if (!best || one.pattern.size() > best->pattern.size()) best = &one;
+    if (one.from_utc_ms > utc_ms || !matches(one.pattern, model)) continue;
+    if (!best || rank(one) > rank(*best)) best = &one;
   }
-  if (!best) return std::nullopt;
-  return best->price;
+  return best;
+}
+
+price_schedule price_table::find(std::string_view model) const {
+  std::set<std::int64_t> changes;
+  for (const auto& one : rows_) {
+    if (matches(one.pattern, model)) changes.insert(one.from_utc_ms);
+  }
+  price_schedule found;
+  for (const auto from : changes) {
+    found.prices_.push_back({from, in_effect(model, from)->price});
+  }
+  return found;
+}
+
+const model_price* price_schedule::at(std::int64_t utc_ms) const {
+  const auto after = std::ranges::upper_bound(prices_, utc_ms, {}, &dated::from_utc_ms);
+  return after == prices_.begin() ? nullptr : &std::prev(after)->price;
 }
 
 }  // namespace germline::worker

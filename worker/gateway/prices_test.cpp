@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 using namespace germline::worker;
 
@@ -13,6 +14,16 @@ std::string file_with(const std::string& model, const std::string& input) {
   return R"({"schema": 1, "models": [{"model": ")" + model + R"(", "input": )" + input +
          R"(, "output": 15000000000, "cache_write": 3750000000, "cache_write_1h": 6000000000,
          "cache_read": 300000000}]})";
+}
+
+constexpr std::int64_t some_day_ms = 1'790'000'000'000;
+
+/// None: it has no price then.
+std::optional<model_price> price_of(const price_table& table, const char* model,
+                                    std::int64_t utc_ms = some_day_ms) {
+  const auto prices = table.find(model);
+  const auto* price = prices.at(utc_ms);
+  return price ? std::optional(*price) : std::nullopt;
 }
 
 }  // namespace
@@ -45,35 +56,35 @@ TEST_CASE("a prompt beyond the model's threshold costs its rates for long ones, 
 TEST_CASE("the shipped price file is read, its rates for long prompts too") {
   const auto table = price_table::load(GERMLINE_PRICES);
   REQUIRE_MESSAGE(table.has_value(), (table ? "" : table.error().message()));
-  const auto haiku = table->find("claude-haiku-5-5");
+  const auto haiku = price_of(*table, "claude-haiku-5-5");
   REQUIRE(haiku);
   CHECK(haiku->long_prompt_tokens == 100'000);
   CHECK(haiku->long_prompt_rates.output == 2'500'000'000);
   // A newer model's name begins with an older one's.
-  CHECK(table->find("claude-opus-5-5")->rates.input == 4'000'000'000);
-  CHECK(table->find("claude-opus-5")->rates.input == 5'000'000'000);
-  CHECK(table->find("claude-opus-5-20260724")->rates.input == 5'000'000'000);
-  CHECK_FALSE(table->find("claude-opus-6"));
-  const auto gpt = table->find("gpt-5-2025-08-07");
+  CHECK(price_of(*table, "claude-opus-5-5")->rates.input == 4'000'000'000);
+  CHECK(price_of(*table, "claude-opus-5")->rates.input == 5'000'000'000);
+  CHECK(price_of(*table, "claude-opus-5-20260724")->rates.input == 5'000'000'000);
+  CHECK_FALSE(price_of(*table, "claude-opus-6"));
+  const auto gpt = price_of(*table, "gpt-5-2025-08-07");
   REQUIRE(gpt);
   CHECK(gpt->rates.cache_read * 10 == gpt->rates.input);
   CHECK(gpt->max_output_tokens == 128'000);
-  CHECK(table->find("gpt-4.1-mini")->max_output_tokens == 32'768);
-  CHECK(table->find("gpt-5.4")->long_prompt_rates.output == 22'500'000'000);
-  CHECK_FALSE(table->find("gpt-5-search-api"));  // the provider would search by itself
-  CHECK_FALSE(table->find("gpt-4o-search-preview"));
+  CHECK(price_of(*table, "gpt-4.1-mini")->max_output_tokens == 32'768);
+  CHECK(price_of(*table, "gpt-5.4")->long_prompt_rates.output == 22'500'000'000);
+  CHECK_FALSE(price_of(*table, "gpt-5-search-api"));  // the provider would search by itself
+  CHECK_FALSE(price_of(*table, "gpt-4o-search-preview"));
 }
 
 TEST_CASE("patterns match by name or by beginning") {
   const auto table = price_table::parse(file_with("some-model-*", "3000000000"));
   REQUIRE(table);
-  CHECK(table->find("some-model-4"));
-  CHECK_FALSE(table->find("some-model"));
-  CHECK_FALSE(table->find("another"));
+  CHECK(price_of(*table, "some-model-4"));
+  CHECK_FALSE(price_of(*table, "some-model"));
+  CHECK_FALSE(price_of(*table, "another"));
   const auto exact = price_table::parse(file_with("some-model", "3000000000"));
   REQUIRE(exact);
-  CHECK(exact->find("some-model"));
-  CHECK_FALSE(exact->find("some-model-4"));
+  CHECK(price_of(*exact, "some-model"));
+  CHECK_FALSE(price_of(*exact, "some-model-4"));
 }
 
 TEST_CASE("a model's own row is before any pattern, and a longer pattern before a shorter one") {
@@ -89,11 +100,11 @@ TEST_CASE("a model's own row is before any pattern, and a longer pattern before 
     for (const auto at : order) all += (all.empty() ? "" : ",") + rows[at];
     const auto table = price_table::parse(R"({"schema": 1, "models": [)" + all + "]}");
     REQUIRE(table);
-    CHECK(table->find("m-1")->rates.input == 3);
-    CHECK(table->find("m-1-large")->rates.input == 2);
-    CHECK(table->find("m-12")->rates.input == 4);
-    CHECK(table->find("m-2")->rates.input == 1);
-    CHECK_FALSE(table->find("n"));
+    CHECK(price_of(*table, "m-1")->rates.input == 3);
+    CHECK(price_of(*table, "m-1-large")->rates.input == 2);
+    CHECK(price_of(*table, "m-12")->rates.input == 4);
+    CHECK(price_of(*table, "m-2")->rates.input == 1);
+    CHECK_FALSE(price_of(*table, "n"));
   } while (std::next_permutation(std::begin(order), std::end(order)));
 }
 
@@ -106,7 +117,8 @@ TEST_CASE("what is there twice in a price file is named") {
   const auto begin = file.find('[') + 1;
   const auto row = file.substr(begin, file.rfind(']') - begin);
   CHECK(why(R"({"schema": 1, "models": [)" + row + "," + row + "]}") ==
-        "model 2 (m) is there already as model 1; leave one row of the two");
+        "model 2 (m) is there already as model 1; leave one row of the two, or give one the day "
+        "that it begins, \"from\"");
   CHECK(why(file_with("m", R"(1, "input": 2)")) ==
         "model 1 (m): the key 'input' is there twice; leave one of them");
   CHECK(why(R"({"schema": 1, "models": [)" + row + R"(,{"model": "n", "model": "o"}]})") ==
@@ -153,4 +165,39 @@ TEST_CASE("a bad price file is refused with the place and the reason") {
   const auto tier = price_table::parse(file_with("m", "1, \"long_prompt\": {\"input\": 1}"));
   REQUIRE_FALSE(tier);
   CHECK(tier.error().message().find("above_tokens") != std::string::npos);
+}
+
+TEST_CASE("a price is in effect from its day on, until the next one of its model") {
+  const auto row = [](const char* model, const char* from, const char* input) {
+    auto file = file_with(model, input);
+    const auto begin = file.find('[') + 1;
+    auto text = file.substr(begin, file.rfind(']') - begin);
+    if (*from != '\0') text.insert(1, std::string("\"from\": \"") + from + "\", ");
+    return text;
+  };
+  const auto read = [&](std::initializer_list<std::string> rows) {
+    std::string all;
+    for (const auto& one : rows) all += (all.empty() ? "" : ",") + one;
+    return price_table::parse(R"({"schema": 1, "models": [)" + all + "]}");
+  };
+  constexpr std::int64_t december_ms = 1'796'083'200'000;  // 2026-12-01 in UTC
+  const auto table =
+      read({row("m-1", "2026-12-01", "3"), row("m-1", "", "2"), row("m-1", "2027-02-28", "4"),
+            row("m-*", "", "1"), row("m-2", "2026-12-01", "5"), row("n", "2026-12-01", "6")});
+  REQUIRE_MESSAGE(table.has_value(), (table ? "" : table.error().message()));
+  CHECK(price_of(*table, "m-1", 0)->rates.input == 2);
+  CHECK(price_of(*table, "m-1", december_ms - 1)->rates.input == 2);
+  CHECK(price_of(*table, "m-1", december_ms)->rates.input == 3);
+  CHECK(price_of(*table, "m-1", december_ms + 200LL * 86'400'000)->rates.input == 4);
+  CHECK(price_of(*table, "m-2", december_ms - 1)->rates.input == 1);  // by the pattern until then
+  CHECK(price_of(*table, "m-2", december_ms)->rates.input == 5);
+  CHECK_FALSE(price_of(*table, "n", december_ms - 1));
+  CHECK(table->find("n").begins_utc_ms() == december_ms);
+  CHECK(table->find("o").empty());
+  for (const char* wrong : {"2026-02-30", "2026-13-01", "2026-1-1", "1.12.2026", "tomorrow", "0"}) {
+    const auto bad = read({row("m", wrong, "1")});
+    REQUIRE_FALSE(bad);
+    CHECK(bad.error().message().find("'from' must be the first day") != std::string::npos);
+  }
+  CHECK_FALSE(read({row("m", "2026-12-01", "1"), row("m", "2026-12-01", "2")}));
 }

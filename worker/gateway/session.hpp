@@ -79,6 +79,7 @@ class session {
     std::vector<std::string> headers;
     request_facts facts;
     request_bound bound;
+    model_price price;  // when it began
     std::int64_t began_ms = 0;
     std::int64_t first_chunk_ms = 0;  // of a stream; 0: none yet
     std::optional<std::uint64_t> reservation;

@@ -72,7 +72,6 @@ std::string problem_of(unsigned status, const std::string& body) {
 
 std::optional<session::reply> session::prepare(parser& request, exchange& one) {
   const auto& config = owner_.parts().config;
-  const auto& settings = owner_.settings();
   auto& head = request.get();
   one.body = std::make_shared<const std::string>(std::move(head.body()));
   one.headers = one.speaks.headers(
@@ -80,10 +79,10 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
         return view(head[{name.data(), name.size()}]);
       },
       config);
+  one.price = owner_.price();
   request_limits limits;
   limits.max_output_tokens = config.max_output_tokens;
-  limits.default_output_tokens =
-      std::min(config.max_output_tokens, settings.price.max_output_tokens);
+  limits.default_output_tokens = std::min(config.max_output_tokens, one.price.max_output_tokens);
   if (auto refusal = shape_forms(one, limits)) return refusal;
   return reserve(one);
 }
@@ -133,7 +132,7 @@ void session::account(exchange& one, std::optional<token_counts> tokens) {
   }
   one.outcome = "settled";
   one.tokens = *tokens;
-  one.cost_nanousd = cost_nanousd(owner_.settings().price, *tokens);
+  one.cost_nanousd = cost_nanousd(one.price, *tokens);
   owner_.settle(id, *tokens, one.cost_nanousd);
 }
 
@@ -143,7 +142,7 @@ void session::account_late(exchange& one, const std::optional<token_counts>& tok
   const auto count = [](const token_counts& of) {
     return of.input + of.output + of.cache_write + of.cache_read;
   };
-  const auto cost = std::max(one.cost_nanousd, cost_nanousd(owner_.settings().price, *tokens));
+  const auto cost = std::max(one.cost_nanousd, cost_nanousd(one.price, *tokens));
   const auto cost_more = cost - one.cost_nanousd;
   // Where the price is 0, tokens may be bounded yet.
   if (cost_more == 0 && count(*tokens) <= count(one.tokens)) return;

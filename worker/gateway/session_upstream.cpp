@@ -48,7 +48,7 @@ std::optional<session::reply> session::shape_forms(exchange& one, const request_
   if (auto refusal = shape_translated(one, bounds)) return refusal;
   if (one.kind == route_kind::create) {
     one.bound.cost_nanousd =
-        bound_nanousd(settings.price, one.bound.input_tokens, one.bound.output_tokens);
+        bound_nanousd(one.price, one.bound.input_tokens, one.bound.output_tokens);
   }
   return std::nullopt;
 }
