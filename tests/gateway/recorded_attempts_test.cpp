@@ -84,7 +84,10 @@ TEST_CASE("strictly what differs is refused, leniently it is answered by what is
   const auto other = gateway.post(asks("other"));
   CHECK(other.status == 400);
   CHECK(has(other.body, "request 1 differs"));
-  REQUIRE(gateway.client().close(again));
+  const auto account = gateway.client().close(again);
+  REQUIRE(account);
+  CHECK(account->obstacle.kind == worker::obstacle_kind::difference);
+  CHECK(account->obstacle.why.starts_with("request 1 differs: "));
   REQUIRE(gateway.open_again("att_3", plenty, {attempt_name, false}));
   CHECK(has(gateway.post(asks("second, at 13:37")).body, "two"));
   CHECK(has(gateway.post(asks("first")).body, "one"));

@@ -257,6 +257,7 @@ TEST_CASE("a limit that kept the newest request from the model is told when the 
   const auto account = fixture.client().close(attempt_name);
   REQUIRE(account);
   CHECK(account->obstacle.kind == worker::obstacle_kind::budget);
+  CHECK(account->obstacle.limit != worker::spent_limit::none);
   CHECK(account->obstacle.why == message_of(spent));
 }
 

@@ -144,11 +144,11 @@ budget_effect attempt::reserve(const request_bound& bound, std::uint64_t& id, bo
     }
   }
   if (auto* spent = std::get_if<spent_effect>(&effect)) {
-    if (is_cap_put_in && spent->is_by_size) {
+    if (is_cap_put_in && spent->limit != spent_limit::requests) {
       spent->why += "; it had no cap of output, and got one of " +
                     format_amount(unit::tokens, bound.output_tokens) + ": send a smaller one";
     }
-    obstacle_ = {obstacle_kind::budget, spent->why};
+    obstacle_ = {obstacle_kind::budget, spent->why, spent->limit};
   } else if (std::holds_alternative<granted_effect>(effect)) {
     obstacle_ = {};
   }

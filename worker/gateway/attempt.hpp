@@ -112,7 +112,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   void release(std::uint64_t id, const std::string& problem);
   /// A request got no answer through no fault of its own. Stands until the next one is granted.
   void obstructed(const std::string& why, obstacle_kind by = obstacle_kind::upstream) {
-    obstacle_ = {by, why};
+    obstacle_ = {by, why, spent_limit::none};
   }
   void record(transcript_entry entry);
   /// Of an entry that is recorded later, by that id. False: hold it until then.

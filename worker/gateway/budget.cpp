@@ -29,8 +29,9 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
   const auto& limits = state.limits;
   const auto& bound = event.bound;
   if (state.settled.requests >= limits.max_requests) {
-    return spent_effect{"the attempt's limit of " + std::to_string(limits.max_requests) +
-                        " requests is used up"};
+    return spent_effect{
+        "the attempt's limit of " + std::to_string(limits.max_requests) + " requests is used up",
+        spent_limit::requests};
   }
   request_bound reserved;
   for (const auto& [id, other] : state.open) {
@@ -43,13 +44,15 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
     const char* what;
     std::int64_t limit, settled, reserved, asked;
     std::string (*text)(std::int64_t);
+    spent_limit what_is_spent = spent_limit::own;
     const char* are_left = " is";
   } checks[] = {
       {"budget", limits.budget_nanousd, state.settled.cost_nanousd, reserved.cost_nanousd,
-       bound.cost_nanousd, format_usd},
+       bound.cost_nanousd, format_usd, spent_limit::money},
       {"budget", limits.max_tokens, all_input(state.settled) + state.settled.output_tokens,
        reserved.input_tokens + reserved.output_tokens, bound.input_tokens + bound.output_tokens,
-       [](std::int64_t count) { return format_amount(unit::tokens, count); }, " are"},
+       [](std::int64_t count) { return format_amount(unit::tokens, count); }, spent_limit::tokens,
+       " are"},
       {"limit on input tokens", limits.max_input_tokens, all_input(state.settled),
        reserved.input_tokens, bound.input_tokens, plain},
       {"limit on output tokens", limits.max_output_tokens, state.settled.output_tokens,
@@ -61,7 +64,7 @@ budget_effect reserve(budget_state& state, const reserve_event& event) {
                             " does not cover what this request could cost: " + of.text(left) +
                             (left == 1 ? " is" : of.are_left) +
                             " left of it, and the request could take " + of.text(of.asked),
-                        true};
+                        of.what_is_spent};
   }
   for (const auto& of : checks) {
     if (fits(of.limit, of.settled, of.reserved, of.asked) == fit::later) {

@@ -66,7 +66,7 @@ struct granted_effect {};
 /// It will never be granted: answered 400.
 struct spent_effect {
   std::string why;
-  bool is_by_size = false;  // a smaller request might be granted
+  spent_limit limit = spent_limit::none;
 };
 /// It may be granted later: answered 429.
 struct wait_effect {

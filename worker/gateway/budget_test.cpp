@@ -94,6 +94,21 @@ TEST_CASE("what is spent is refused for good, what is reserved only for now") {
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{2, {1, 1, 50}, 0})));
 }
 
+TEST_CASE("which limit refuses is told") {
+  const auto limit_of = [](const gateway_limits& limits, std::int64_t requests = 0) {
+    auto state = with(limits);
+    state.settled.requests = requests;
+    const auto effect = step(state, reserve_event{1, {30, 20, 50}, 0});
+    REQUIRE(std::holds_alternative<spent_effect>(effect));
+    return std::get<spent_effect>(effect).limit;
+  };
+  CHECK(limit_of({10, 10, 1000, 1000, 49}) == spent_limit::money);
+  CHECK(limit_of({10, 10, 1000, 1000, 50, 49}) == spent_limit::tokens);
+  CHECK(limit_of({10, 10, 1000, 1000, 50}, 10) == spent_limit::requests);
+  CHECK(limit_of({10, 10, 29, 1000, 50}) == spent_limit::own);
+  CHECK(limit_of({10, 10, 1000, 19, 50}) == spent_limit::own);
+}
+
 TEST_CASE("a slice of tokens is of input, whatever a cache held of it, and of output") {
   auto state = with({10, 10, 1000, 1000, 1000, 100});
   CHECK(std::holds_alternative<granted_effect>(step(state, reserve_event{1, {50, 20, 1}, 0})));

@@ -15,8 +15,11 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 9> op_names = {
     "open", "renew", "close", "opened", "renewed", "closed", "refused", "event", "usage"};
 
-constexpr std::array<std::string_view, 4> obstacle_names = {"none", "budget", "upstream",
-                                                            "dialect"};
+constexpr std::array<std::string_view, 5> obstacle_names = {"none", "budget", "upstream", "dialect",
+                                                            "difference"};
+
+constexpr std::array<std::string_view, 5> limit_names = {"none", "money", "tokens", "requests",
+                                                         "own"};
 
 template <typename Kind, std::size_t N>
 result<Kind> kind_from(const std::array<std::string_view, N>& names, const std::string& name) {
@@ -106,6 +109,7 @@ std::string encode(const control_message& message) {
       out["usage"] = to_json(message.usage);
       out["obstacle"] = to_string(message.obstacle.kind);
       out["message"] = message.obstacle.why;
+      out["limit"] = limit_names[static_cast<std::size_t>(message.obstacle.limit)];
       out["refused"] = message.refused;
       break;
     case control_op::usage:
@@ -153,6 +157,7 @@ result<control_message> decode(std::string_view packet) {
       GERMLINE_TRY_ASSIGN(obstacle.kind,
                           kind_from<obstacle_kind>(obstacle_names, in.at("obstacle")));
       obstacle.why = in.at("message");
+      GERMLINE_TRY_ASSIGN(obstacle.limit, kind_from<spent_limit>(limit_names, in.at("limit")));
       message.refused = in.at("refused");
     }
     if (message.op == control_op::event) message.event_json = in.at("event");

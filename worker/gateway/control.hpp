@@ -48,13 +48,17 @@ struct gateway_usage {
 
 /// Why the newest request that an attempt asked for was answered by no model, where the reason lies
 /// outside what the request said: a limit of the attempt does not cover it (budget), the upstream
-/// did not do its part (upstream: no answer, overload, a spending cap, the gateway's own key), or
-/// none of the model's speaks the dialect in which it was asked (dialect).
-enum class obstacle_kind { none, budget, upstream, dialect };
+/// did not do its part (upstream: no answer, overload, a spending cap, the gateway's own key), none
+/// of the model's speaks the dialect in which it was asked (dialect), or a replay has no answer to
+/// it (difference).
+enum class obstacle_kind { none, budget, upstream, dialect, difference };
 std::string_view to_string(obstacle_kind kind) noexcept;
+/// Of what was left too little; own: of what the lease's budgets do not bound.
+enum class spent_limit { none, money, tokens, requests, own };
 struct model_obstacle {
   obstacle_kind kind = obstacle_kind::none;
-  std::string why;  // for people; empty for none
+  std::string why;                        // for people; empty for none
+  spent_limit limit = spent_limit::none;  // of budget
   bool operator==(const model_obstacle&) const = default;
 };
 

@@ -173,7 +173,8 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
   }
   if (!message.replay && !parts_.roster.serves(message.model)) {
     return error(error_code::failed_precondition,
-                 "no upstream of the gateway's configuration serves '" + message.model + "'");
+                 "no upstream of the gateway's configuration serves '" + message.model +
+                     "'; add it to an upstream there, and start the worker again");
   }
   if (!message.replay) GERMLINE_TRY(check_keys(message.model));
   auto prices = prices_.find(message.model);
@@ -181,7 +182,9 @@ result<std::shared_ptr<attempt>> gateway::make_attempt(control_message& message,
     return error(error_code::failed_precondition,
                  "the model '" + message.model + "' has no price in " + parts_.config.prices_file +
                      " as it was read when the worker was started" + begins_later(prices) +
-                     ", and what cannot be priced is not asked");
+                     ", and what cannot be priced is not asked; add a row for it to that file, and "
+                     "start the "
+                     "worker again");
   }
   GERMLINE_TRY_ASSIGN(const auto family, listener_family(fd.get()));
   tcp_listener listener(parts_.context);

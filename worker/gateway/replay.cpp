@@ -138,14 +138,15 @@ std::variant<recorded_exchange, replay_refusal> replay::answer(const replay_ques
     found = places_.find(asked.attempt_id);
   }
   auto& at = found->second;
-  if (!at.ended.empty()) return replay_refusal{"the replay is over: " + at.ended};
+  if (!at.ended.empty()) return replay_refusal{"the replay is over: " + at.ended, at.ended};
   auto given =
       mode_ == replay_mode::strict ? answer_strictly(at, asked) : answer_leniently(at, asked);
   if (given) return std::move(*given);
   const auto& why = given.error().message();
   if (mode_ == replay_mode::strict) at.ended = why;
   return replay_refusal{"the replay of " + recordings_[at.recording].name + " " +
-                        (mode_ == replay_mode::strict ? "ends: " : "has no answer: ") + why};
+                            (mode_ == replay_mode::strict ? "ends: " : "has no answer: ") + why,
+                        why};
 }
 
 result<std::size_t> replay::choose(const replay_question& asked) const {

@@ -34,6 +34,7 @@ struct replay_question {
 /// Why there is no answer, for who wrote the agent.
 struct replay_refusal {
   std::string message;
+  std::string difference;  // the part of it that is about the request
 };
 
 class replay {

@@ -46,7 +46,8 @@ replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,
                         std::string_view path) {
   const auto& speaks = dialect_of(path);
   if (const auto* refused = std::get_if<replay_refusal>(&said)) {
-    return {400, false, speaks.error(400, refused->message), false, std::nullopt};
+    return {400,   false,        speaks.error(400, refused->message),
+            false, std::nullopt, refused->difference};
   }
   auto& one = std::get<recorded_exchange>(said);
   const auto bill = bill_of(one);

@@ -20,6 +20,7 @@ struct replay_answer {
   std::string body;
   bool cut = false;                   // only its beginning was recorded
   std::optional<recorded_bill> bill;  // none: nothing was recorded
+  std::string difference = {};        // why there is none; as upstream_head
 };
 
 replay_answer answer_of(std::variant<recorded_exchange, replay_refusal> said,

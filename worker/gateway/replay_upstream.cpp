@@ -44,6 +44,7 @@ class replay_upstream::replay_call final : public upstream::call {
       head.status = given_.status;
       head.is_recorded = true;
       head.bill = given_.bill;
+      head.difference = given_.difference;
       head.headers = {{"content-type", given_.streams ? "text/event-stream" : "application/json"},
                       {"x-germline-replay", "1"}};
       sink_.on_head(std::move(head));
@@ -123,8 +124,8 @@ std::unique_ptr<upstream::call> replay_upstream::send(upstream_request request,
   auto secrets = secrets_;
   if (!request.token.empty()) secrets.push_back(request.token);
   const auto text = redacted(*request.body, secrets);
-  std::variant<recorded_exchange, replay_refusal> said =
-      replay_refusal{"of the attempt that is done again no request was recorded"};
+  const char* none = "of the attempt that is done again no request was recorded";
+  std::variant<recorded_exchange, replay_refusal> said = replay_refusal{none, none};
   if (auto* from = answering(request.attempt_id)) {
     said = from->answer({request.attempt_id, request.path, text});
   }

@@ -382,7 +382,11 @@ loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool ke
                 : success ? "the upstream's answer does not tell its usage"
                           : without_secrets(problem_of(out.status, out.body), secrets);
   const bool overloaded = out.status == 429 || cannot_answer(out.status);
-  if (!whole || overloaded || refuses_key(out.status)) owner_.obstructed(one.problem);
+  if (const auto& difference = from.head->difference; !difference.empty()) {
+    owner_.obstructed(without_secrets(difference, secrets), obstacle_kind::difference);
+  } else if (!whole || overloaded || refuses_key(out.status)) {
+    owner_.obstructed(one.problem);
+  }
   std::optional<token_counts> used;
   if (success) {
     if (whole) used = usage->finish();

@@ -37,6 +37,8 @@ struct upstream_head {
   unsigned status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   bool is_recorded = false;  // asked again it would not answer otherwise
+  /// In what the request differs from those that were recorded, so that there is no answer to it.
+  std::string difference = {};
   /// Of what was recorded: what it cost then, by which it is charged now.
   std::optional<recorded_bill> bill;
   /// Empty when it is not there.

@@ -133,21 +133,14 @@ refusal explain_outcome(const process_outcome& outcome, const std::string& doing
 }
 
 refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
-                      const std::string& output, const std::string& difference) {
+                      const std::string& output) {
   auto why = explain_outcome(outcome, "the agent", output, "crash");
   const bool by_itself =
       outcome.kind == outcome_kind::exited || outcome.kind == outcome_kind::signalled;
-  if (by_itself && !difference.empty()) {
-    return {"difference", explain_difference(difference) + "\n" + why.details};
-  }
   if (!by_itself || obstacle.kind == obstacle_kind::none) return why;
   why.reason = to_string(obstacle.kind);
   why.details = explain_obstacle(obstacle) + "\n" + why.details;
   return why;
-}
-
-std::string explain_difference(const std::string& difference) {
-  return "the model was asked something else than was recorded: " + difference;
 }
 
 std::string explain_obstacle(const model_obstacle& obstacle) {
@@ -156,6 +149,9 @@ std::string explain_obstacle(const model_obstacle& obstacle) {
     what = "the model gave no answer that could be used: ";
   // Maybe after others that were answered.
   if (obstacle.kind == obstacle_kind::budget) what = "a request to the model was refused: ";
+  if (obstacle.kind == obstacle_kind::difference) {
+    what = "the model was asked something else than was recorded: ";
+  }
   return what + obstacle.why;
 }
 

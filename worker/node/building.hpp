@@ -50,12 +50,10 @@ result<refusal> explain_end(const error& why, live_sandbox& box, const clock& ti
 result<refusal> explain_clone(const error& why);
 
 /// The reason and details of an agent that did not succeed. One that went by itself after its
-/// newest request was kept from the model ends by that reason: "budget", "upstream" or
-/// "dialect"; or "difference", of a replay whose recording had no answer to it.
+/// newest request was kept from the model ends by that reason: "budget", "upstream", "dialect" or
+/// "difference".
 refusal explain_agent(const process_outcome& outcome, const model_obstacle& obstacle,
-                      const std::string& output, const std::string& difference = {});
-/// In what a replay asks something else, for people.
-std::string explain_difference(const std::string& difference);
+                      const std::string& output);
 /// What stood in the way, for people. REQUIRES that something did.
 std::string explain_obstacle(const model_obstacle& obstacle);
 

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/text/utf8.hpp"
-#include "worker/node/gateway_words.hpp"
 #include "worker/node/usage_of.hpp"
 
 namespace germline::worker {
@@ -24,6 +23,22 @@ std::string text_of(const nlohmann::json& event, const char* name) {
   if (text.size() > max_text_bytes) text.resize(max_text_bytes);
   // Protobuf strings must be UTF-8, and a cut may have split a character.
   return valid_utf8(text);
+}
+
+v1::BudgetUnit refused_unit(spent_limit limit) {
+  switch (limit) {
+    case spent_limit::none:
+      return v1::BUDGET_UNIT_UNSPECIFIED;
+    case spent_limit::money:
+      return v1::BUDGET_UNIT_MONEY;
+    case spent_limit::tokens:
+      return v1::BUDGET_UNIT_TOKENS;
+    case spent_limit::requests:
+      return v1::BUDGET_UNIT_REQUESTS;
+    case spent_limit::own:
+      return v1::BUDGET_UNIT_NONE;
+  }
+  return v1::BUDGET_UNIT_UNSPECIFIED;
 }
 
 }  // namespace
@@ -69,7 +84,6 @@ void gateway_access::on_event(const std::string& attempt_id, const std::string& 
 
 void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage& usage,
                               const std::string& problem) {
-  note_difference(attempt_id, problem);
   v1::AttemptProgress progress;
   progress.mutable_event()->set_attempt_id(attempt_id);
   progress.mutable_event()->set_phase(v1::ITERATION_PHASE_RUNNING);
@@ -80,23 +94,7 @@ void gateway_access::on_usage(const std::string& attempt_id, const gateway_usage
   report(std::move(progress));
 }
 
-/// Until a later request is answered.
-void gateway_access::note_difference(const std::string& attempt_id, const std::string& problem) {
-  auto difference = replay_difference(problem);
-  const std::scoped_lock lock(mutex_);
-  if (!replayed_.contains(attempt_id)) return;
-  if (difference) {
-    replayed_[attempt_id] = std::move(*difference);
-  } else if (problem.empty()) {
-    replayed_[attempt_id].clear();
-  }
-}
-
 result<void> gateway_access::open(const model_grant& grant, unique_fd listener) {
-  if (grant.replay) {
-    const std::scoped_lock lock(mutex_);
-    replayed_[grant.attempt_id].clear();
-  }
   gateway_open request;
   request.attempt_id = grant.attempt_id;
   request.token = grant.token;
@@ -124,9 +122,7 @@ result<void> gateway_access::renew(const std::string& attempt_id, std::int64_t d
 result<model_account> gateway_access::close(const std::string& attempt_id) {
   GERMLINE_TRY_ASSIGN(const auto used, client_->close(attempt_id));
   model_account account{usage_of(used), used.obstacle};
-  account.usage.set_refused_unit(refused_unit(used.obstacle));
-  const std::scoped_lock lock(mutex_);
-  if (const auto replayed = replayed_.extract(attempt_id)) account.difference = replayed.mapped();
+  account.usage.set_refused_unit(refused_unit(used.obstacle.limit));
   return account;
 }
 

@@ -2,7 +2,6 @@
 // go to the sink as progress of their attempt. Thread-safe; see gateway_client for what blocks.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -32,14 +31,11 @@ class gateway_access final : public model_access {
   void on_event(const std::string& attempt_id, const std::string& event_json);
   void on_usage(const std::string& attempt_id, const gateway_usage& usage,
                 const std::string& problem);
-  void note_difference(const std::string& attempt_id, const std::string& problem);
   void report(v1::AttemptProgress progress);
 
   const clock& time_;
   std::mutex mutex_;
   progress_sink sink_;
-  // Of attempts that are done again: in what the newest request differs; empty: in nothing.
-  std::map<std::string, std::string> replayed_;
   std::unique_ptr<gateway_client> client_;  // last: its thread calls the above
 };
 

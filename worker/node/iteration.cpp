@@ -115,7 +115,6 @@ class iteration final : public running_attempt {
   spool seed_pack_;
   v1::AttemptResult result_;
   bool usage_known_ = true;
-  std::string difference_;         // in what a replay's requests differ; empty: in nothing
   bool refused_for_good_ = false;  // no attempt on this machine does better as it stands
   bool by_gateway_ = false;        // and it is the gateway that refuses
   bool no_provider_ = false;       // an evaluation failed by it, or a mirror by itself
@@ -349,11 +348,9 @@ result<void> iteration::measure() {
   }
   // That its bound is spent, or which dialect it speaks, is the candidate's own affair, and its
   // evaluator's to judge.
-  if (obstacle.kind == obstacle_kind::budget || obstacle.kind == obstacle_kind::dialect) {
+  if (obstacle.kind == obstacle_kind::budget || obstacle.kind == obstacle_kind::dialect ||
+      obstacle.kind == obstacle_kind::difference) {
     measured.details = explain_obstacle(obstacle) + "\n" + measured.details;
-  }
-  if (!difference_.empty()) {
-    measured.details = explain_difference(difference_) + "\n" + measured.details;
   }
   if (measured.score) {
     result_.set_ending(v1::ENDING_SCORED);
@@ -397,7 +394,6 @@ result<model_obstacle> iteration::close_model() {
     return account.error().within("what the attempt used is not known");
   }
   *result_.mutable_usage() = account->usage;
-  difference_ = std::move(account->difference);
   return std::move(account->obstacle);
 }
 
@@ -543,8 +539,7 @@ result<void> iteration::iterate() {
   GERMLINE_TRY_ASSIGN(auto agent, lease_.given_commit().empty() ? run_agent() : take_given());
   if (sandboxes_.cancelled()) return error(error_code::cancelled, sandboxes_.why_cancelled());
   if (!agent.outcome.succeeded()) {
-    return conclude({v1::ENDING_FAILED,
-                     explain_agent(agent.outcome, agent.obstacle, agent.output, difference_)},
+    return conclude({v1::ENDING_FAILED, explain_agent(agent.outcome, agent.obstacle, agent.output)},
                     agent);
   }
   if (agent.late) {

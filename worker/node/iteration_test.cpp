@@ -341,7 +341,8 @@ TEST_CASE("an agent that goes by itself after it was kept from the model ends by
   CHECK(why(spent).details ==
         "a request to the model was refused: the budget is gone\nthe agent ended with exit code 3\n"
         "its last words");
-  const auto differs = explain_agent(outcome, {}, "its last words", "request 2 differs: x");
+  const auto differs =
+      explain_agent(outcome, {obstacle_kind::difference, "request 2 differs: x"}, "its last words");
   CHECK(differs.reason == "difference");
   CHECK(differs.details ==
         "the model was asked something else than was recorded: request 2 differs: x\n"

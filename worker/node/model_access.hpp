@@ -26,8 +26,6 @@ struct model_grant {
 struct model_account {
   v1::Usage usage;
   model_obstacle obstacle;
-  // In what a replay's requests differ from the recorded ones; empty: in nothing that was refused.
-  std::string difference = {};
 };
 
 class model_access {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/log.hpp"
-#include "worker/node/gateway_words.hpp"
 
 namespace germline::worker {
 
@@ -29,11 +28,7 @@ result<void> model_session::open(model_grant grant, unique_fd listener,
   wall_until_boot_ms_ = wall_until_boot_ms;
   grant.attempt_id = attempt_id_;
   grant.deadline_boot_ms = deadline();
-  if (const auto opened = models_->open(grant, std::move(listener)); !opened) {
-    const auto& why = opened.error();
-    const bool is_persons = why.code() == error_code::failed_precondition && !grant.replay;
-    return is_persons ? error(why.code(), with_remedy(why.message())) : why;
-  }
+  GERMLINE_TRY(models_->open(grant, std::move(listener)));
   open_ = true;
   return {};
 }
