@@ -43,7 +43,11 @@ result<totals> count(const transcript_reader& file) {
   for (std::size_t i = 0; i < file.size(); ++i) {
     GERMLINE_TRY_ASSIGN(const auto one, file.read_head(i));
     if (i == 0) all.began = one.at;
-    ++(one.outcome == "refused" ? all.refused : all.requests);
+    if (one.outcome == "refused") {
+      ++all.refused;
+    } else {
+      add(all.requests, one.tries);  // as the account has it
+    }
     add(all.input, one.tokens.input);
     add(all.cached, cached_of(one.tokens));
     add(all.output, one.tokens.output);

@@ -73,13 +73,19 @@ canned_answer stream_answer(const std::string& events, std::size_t piece, bool w
   return answer;
 }
 
-canned_upstream::canned_upstream(std::vector<canned_answer> answers)
-    : answers_(std::move(answers)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+canned_upstream::canned_upstream(std::vector<canned_answer> answers, int read_pause_ms)
+    : answers_(std::move(answers)),
+      read_pause_ms_(read_pause_ms),
+      listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* plain = reinterpret_cast<sockaddr*>(&address);
+  const int small = 16 * 1024;  // else the kernel takes all of a body at once
+  if (read_pause_ms > 0) {
+    ::setsockopt(listener_.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  }
   REQUIRE(::bind(listener_.get(), plain, size) == 0);
   REQUIRE(::listen(listener_.get(), 16) == 0);
   REQUIRE(::getsockname(listener_.get(), plain, &size) == 0);
@@ -122,6 +128,7 @@ bool canned_upstream::take_request(int socket) {
   std::size_t whole = std::string::npos;
   char bytes[16384];
   while (got.size() < whole) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(read_pause_ms_));
     const auto read = ::recv(socket, bytes, sizeof bytes, 0);
     if (read <= 0) return false;
     got.append(bytes, static_cast<std::size_t>(read));

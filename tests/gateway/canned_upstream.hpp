@@ -30,7 +30,8 @@ canned_answer stream_answer(const std::string& events, std::size_t piece, bool w
 
 class canned_upstream {
  public:
-  explicit canned_upstream(std::vector<canned_answer> answers);
+  /// `read_pause_ms`: it takes what it is sent in pieces of 16 KiB, and rests before each.
+  explicit canned_upstream(std::vector<canned_answer> answers, int read_pause_ms = 0);
   ~canned_upstream();
 
   unsigned port() const { return port_; }
@@ -46,6 +47,7 @@ class canned_upstream {
   bool take_request(int socket);
 
   std::vector<canned_answer> answers_;
+  const int read_pause_ms_;
   unique_fd listener_;
   unsigned port_ = 0;
   std::mutex mutex_;

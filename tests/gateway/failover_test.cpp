@@ -1,6 +1,8 @@
 // Several upstreams behind one gateway: who is asked, who is asked next, and who never.
 #include <doctest/doctest.h>
 
+#include <ctime>
+
 #include "tests/gateway/canned_upstream.hpp"
 #include "tests/gateway/fixture.hpp"
 
@@ -140,6 +142,21 @@ TEST_CASE("an upstream that asks to wait is left alone for that long") {
   CHECK(both.fixture.post(small_body(false)).status == 200);
   CHECK(both.asked_a() == 1);
   CHECK(both.asked_b() == 2);
+}
+
+TEST_CASE("a time to wait may be a date") {
+  char date[64];
+  const std::time_t soon = std::time(nullptr) + 2;
+  std::tm parts{};
+  ::gmtime_r(&soon, &parts);
+  REQUIRE(std::strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &parts) > 0);
+  canned_upstream a({with_header(json_answer(problem, "429 Too Many Requests"),
+                                 std::string("retry-after: ") + date),
+                     json_answer(reply)});
+  gateway_fixture fixture(table("a", a.port()), both_keys);
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  CHECK(a.requests().size() == 2);
 }
 
 TEST_CASE("an upstream alone that asks to wait a little is waited for, a long wait is passed on") {

@@ -77,6 +77,28 @@ TEST_CASE("what an attempt was answered another is answered again, at the same c
   CHECK(has(gateway.post(asks("anything")).body, "live"));
 }
 
+TEST_CASE("tries that were lost are charged again, each as a request") {
+  const auto busy = json_answer(R"({"error":{"message":"busy"}})", "529 Overloaded");
+  canned_upstream provider({no_answer(), json_answer(says("one")), busy, json_answer(says("two")),
+                            no_answer(), no_answer(), no_answer()});
+  gateway_fixture gateway(provider.port(), "");
+  gateway.open(plenty);
+  CHECK(has(gateway.post(asks("first")).body, "one"));
+  CHECK(has(gateway.post(asks("second")).body, "two"));
+  CHECK(gateway.post(asks("third")).status == 502);
+  const auto before = gateway.client().close(attempt_name);
+  REQUIRE(before);
+  CHECK(before->requests == 7);
+  CHECK(before->charged_by_bound == 4);
+  REQUIRE(gateway.open_again(again, plenty, {attempt_name, true}));
+  CHECK(has(gateway.post(asks("first")).body, "one"));
+  CHECK(has(gateway.post(asks("second")).body, "two"));
+  CHECK(gateway.post(asks("third")).status == 502);
+  const auto after = gateway.client().close(again);
+  REQUIRE(after);
+  CHECK(static_cast<const worker::gateway_usage&>(*after) == *before);
+}
+
 TEST_CASE("strictly what differs is refused, leniently it is answered by what is most like it") {
   recorded before;
   auto& gateway = before.fixture;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "tests/gateway/canned_upstream.hpp"
 #include "tests/gateway/fixture.hpp"
@@ -140,6 +141,67 @@ TEST_CASE(
   const auto usage = closed(fixture);
   CHECK(usage.charged_by_bound == 3);  // the stream told its usage
   CHECK(has(fixture.problems().back(), "silent"));
+}
+
+TEST_CASE("an upstream that takes the request slowly is not silent") {
+  canned_upstream upstream({json_answer(reply)}, 100);
+  gateway_fixture fixture(upstream.port(), "[timeouts]\nsilence_ms = 600\n");
+  fixture.open(plenty);
+  auto body = small_body(false);
+  body.insert(body.find("\"content\":\"") + 11, std::string(600'000, 'x'));
+  const system_clock_source time;
+  const auto began_ms = time.boot_ms();
+  CHECK(fixture.post(body).status == 200);
+  CHECK(time.boot_ms() - began_ms > 1'200);  // else it was not slow enough to tell
+  CHECK(closed(fixture).charged_by_bound == 0);
+}
+
+TEST_CASE("what lost tries cost is in the transcript too") {
+  canned_upstream upstream({no_answer(), json_answer(reply), no_answer(),
+                            json_answer(R"({"error":{"message":"x"}})", "400 Bad Request")});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(false)).status == 200);
+  CHECK(fixture.post(small_body(false)).status == 400);
+  const auto usage = closed(fixture);
+  CHECK(usage.requests == 4);
+  CHECK(usage.charged_by_bound == 2);
+  std::istringstream lines(fixture.transcript());
+  std::int64_t cost = 0;
+  for (const char* outcome : {"settled", "charged_by_bound"}) {
+    std::string line;
+    REQUIRE(std::getline(lines, line));
+    const auto entry = json::parse(line);
+    CHECK(entry["outcome"] == outcome);
+    CHECK(entry["tries"] == 2);
+    CHECK(entry["tries_by_bound"] == 1);
+    cost += entry["cost_nanousd"].get<std::int64_t>();
+  }
+  CHECK(cost == usage.cost_nanousd);
+}
+
+TEST_CASE("a stream that told more than its bound and broke off is charged what it told") {
+  canned_upstream upstream({stream_answer(start + event(R"({"type":"message_delta","delta":{},)"
+                                                        R"("usage":{"output_tokens":100000}})"),
+                                          50, false)});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(has(fixture.post(small_body(true)).body, "event: error"));
+  const auto usage = closed(fixture);
+  CHECK(usage.charged_by_bound == 1);
+  CHECK(usage.output_tokens == 100'000);
+  CHECK(usage.cost_nanousd >= 100'000 * 2'000);
+}
+
+TEST_CASE("the type of a stream is known whatever its letters") {
+  auto streams = stream_answer(start + delta(4) + stop, 50);
+  const std::string type = "text/event-stream";
+  streams.head.replace(streams.head.find(type), type.size(), "Text/Event-Stream; charset=utf-8");
+  canned_upstream upstream({streams});
+  gateway_fixture fixture(upstream.port(), "");
+  fixture.open(plenty);
+  CHECK(fixture.post(small_body(true)).body == start + delta(4) + stop);
+  CHECK(closed(fixture).charged_by_bound == 0);
 }
 
 TEST_CASE("what is no HTTP is told as that") {

@@ -30,7 +30,9 @@ bool chat_reader::tells_finish(std::string_view data) {
   constexpr std::string_view key = "\"finish_reason\"";
   for (auto at = data.find(key); at != data.npos; at = data.find(key, at)) {
     at = data.find_first_not_of(" \t:", at + key.size());
-    if (at != data.npos && data[at] == '"') return true;
+    if (at == data.npos) break;
+    // Some say "" as long as it goes on.
+    if (data[at] == '"' && !data.substr(at).starts_with("\"\"")) return true;
   }
   return false;
 }

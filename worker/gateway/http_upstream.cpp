@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +29,12 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+/// What the kernel has of what was sent, and the other end has not taken.
+int queued_bytes(curl_socket_t socket) {
+  int bytes = 0;
+  return socket != CURL_SOCKET_BAD && ::ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
 const char* words_of(CURLcode code) {
   switch (code) {
     case CURLE_OK:  // without a head
@@ -35,6 +43,8 @@ const char* words_of(CURLcode code) {
       return "what it answers is not HTTP";
     case CURLE_ABORTED_BY_CALLBACK:  // on_request
       return "the connection was lost before an answer came";
+    case CURLE_OUT_OF_MEMORY:
+      return "the head of its answer is too large, or memory is short";
     case CURLE_OPERATION_TIMEDOUT:
       return "it was silent, or took, for longer than is waited";
     default:
@@ -100,7 +110,10 @@ std::unique_ptr<upstream::call> http_upstream::send(upstream_request request, up
   return made;
 }
 
-int http_upstream::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+int http_upstream::on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void*) {
+  http_call* by = nullptr;
+  ::curl_easy_getinfo(easy, CURLINFO_PRIVATE, &by);
+  if (by && what != CURL_POLL_REMOVE) by->socket_ = socket;
   static_cast<http_upstream*>(self)->watch(socket, what);
   return 0;
 }
@@ -335,8 +348,10 @@ void http_upstream::http_call::watch_silence() {
     const auto now = loop_timer::clock_type::now();
     curl_off_t sent = 0;
     ::curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &sent);
-    const bool goes_on = paused_ || std::exchange(sent_, sent) != sent;
-    if (goes_on) heard_ = now;
+    const auto queued = queued_bytes(socket_);
+    const bool is_sent = std::exchange(sent_, sent) != sent || queued < queued_;
+    queued_ = queued;
+    if (paused_ || is_sent) heard_ = now;
     if (now < heard_ + milliseconds(owner_.config_.silence_ms)) return watch_silence();
     ended(CURLE_OPERATION_TIMEDOUT);
   });

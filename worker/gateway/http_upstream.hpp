@@ -111,7 +111,9 @@ class http_upstream::http_call final : public upstream::call {
   const std::shared_ptr<int> here_ = std::make_shared<int>();     // while this lives
   loop_timer::time_point heard_ = loop_timer::clock_type::now();  // or known to go on
   curl_off_t sent_ = 0;                                           // of the body, by then
-  bool paused_ = false;                                           // by the sink
+  int queued_ = 0;                                                // of it, with the kernel
+  curl_socket_t socket_ = CURL_SOCKET_BAD;  // the last one that libcurl told of
+  bool paused_ = false;                     // by the sink
 };
 
 }  // namespace germline::worker

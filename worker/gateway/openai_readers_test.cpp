@@ -52,6 +52,7 @@ TEST_CASE("chat: a client that asked for the usage sees it") {
 TEST_CASE("chat: a usage that comes first is not the usage of a stream that is cut") {
   for (const std::string& before :
        {usage_chunk + hello, hello + usage_chunk,
+        "data: {\"choices\":[{\"finish_reason\":\"\",\"delta\":{}}]}\n\n" + usage_chunk + hello,
         "data: {\"choices\":[{\"finish_reason\":null,\"delta\":{\"content\":"
         "\"\\\"finish_reason\\\":\\\"stop\\\"\"}}]}\n\n" +
             usage_chunk}) {

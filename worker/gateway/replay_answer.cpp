@@ -1,5 +1,6 @@
 #include "worker/gateway/replay_answer.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -35,9 +36,20 @@ void put_usage_in(recorded_exchange& one) {
 }
 
 recorded_bill bill_of(const recorded_exchange& one) {
-  if (one.outcome == "settled") return {recorded_bill::kind::settled, one.tokens};
-  if (one.outcome == "charged_by_bound") return {recorded_bill::kind::by_bound, {}};
-  return {};
+  constexpr std::int64_t most_tries = 100;  // a gateway makes three or so
+  recorded_bill bill;
+  const auto more = std::clamp<std::int64_t>(one.tries - 1, 0, most_tries);
+  auto by_bound = one.tries_by_bound;
+  if (one.outcome == "settled") {
+    bill.how = recorded_bill::kind::settled;
+    bill.tokens = one.tokens;
+  } else if (one.outcome == "charged_by_bound") {
+    bill.how = recorded_bill::kind::by_bound;
+    --by_bound;
+  }
+  bill.more_by_bound = std::clamp<std::int64_t>(by_bound, 0, more);
+  bill.more_not_billed = more - bill.more_by_bound;
+  return bill;
 }
 
 }  // namespace

@@ -206,7 +206,7 @@ void check_choices(const value& request) {
   const value* background = given(request, "background");
   if (background && !background->is(false)) refuse("'background' must be false or left out");
   const value* store = request.find("store");
-  if (store && !store->is(false)) {
+  if (store && !store->is_null() && !store->is(false)) {
     refuse("'store' must be false or left out: nothing is kept at the provider");
   }
   const value* choice = given(request, "tool_choice");
@@ -249,7 +249,7 @@ judgement check(const std::string& body, const request_limits& limits) {
   check_choices(request);
   facts.stream = read_stream(request);
   std::string edited = body;
-  if (!request.contains("store")) edited = with_member(edited, "store", false);
+  if (!given(request, "store")) edited = with_member(edited, "store", false);
   const auto cap = read_cap(request, "max_output_tokens", limits.max_output_tokens);
   facts.max_output_tokens = cap.value_or(limits.default_output_tokens);
   facts.is_cap_put_in = !cap;

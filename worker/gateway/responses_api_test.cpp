@@ -107,7 +107,6 @@ TEST_CASE("responses: tools may stand in the conversation, and be searched by th
 
 TEST_CASE("responses: what the provider would keep or look up is refused") {
   CHECK(has(refusal_of(R"(,"store":true)"), "'store' must be false"));
-  CHECK(has(refusal_of(R"(,"store":null)"), "'store' must be false"));  // true, in effect
   CHECK(has(refusal_of(R"(,"previous_response_id":"r")"), "'previous_response_id'"));
   CHECK(has(refusal_of(R"(,"conversation":"c")"), "'conversation'"));
   CHECK(refusal_of(R"(,"previous_response_id":null)") == "");
@@ -145,6 +144,10 @@ TEST_CASE("responses: store and the cap are put in where they are missing") {
   const auto& facts = std::get<request_facts>(judged);
   CHECK(facts.max_output_tokens == 50);
   CHECK(*facts.rewritten == R"({"max_output_tokens":50,"store":false,)" + body_with("").substr(1));
+  const auto null = judge(body_with(R"(,"store":null,"max_output_tokens":7)"));  // true, in effect
+  REQUIRE(std::holds_alternative<request_facts>(null));
+  CHECK(*std::get<request_facts>(null).rewritten ==
+        body_with(R"(,"store":false,"max_output_tokens":7)"));
   const auto whole = judge(body_with(R"(,"store":false,"max_output_tokens":7)"));
   CHECK_FALSE(std::get<request_facts>(whole).rewritten);
   CHECK(std::get<request_facts>(whole).max_output_tokens == 7);

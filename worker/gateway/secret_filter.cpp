@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -12,7 +13,8 @@ namespace {
 constexpr std::string_view mark = "[redacted]";
 constexpr std::size_t min_secret_bytes = 16;  // "EMPTY" and "none" are no secrets
 
-constexpr std::size_t longest_escape = 6;  // \u0073
+constexpr std::size_t most_shown_bytes = 8;  // of a key's beginning
+constexpr std::size_t longest_escape = 6;    // \u0073
 
 enum class fit { no, begun, whole };  // begun: the text ends before it can be told
 struct match {
@@ -78,8 +80,15 @@ void replace_all(std::string& text, const std::string& secret) {
   if (!next) return;
   std::string clean;
   std::size_t done = 0;
+  const auto ends_escaping = [&] {
+    const auto before = clean.find_last_not_of('\\');
+    return (clean.size() - (before == clean.npos ? 0 : before + 1)) % 2 == 1;
+  };
   for (; next; next = find(text, secret, done)) {
-    clean.append(text, done, next->begin - done).append(mark);
+    clean.append(text, done, next->begin - done);
+    // The escape's own backslash was escaped: what is before the mark must not escape that.
+    if (text[next->begin] == '\\' && ends_escaping()) clean.pop_back();
+    clean.append(mark);
     done = next->begin + next->bytes;
   }
   text = clean.append(text, done);
@@ -110,6 +119,8 @@ std::vector<std::string> filtered_secrets(const std::vector<std::string>& keys) 
         nlohmann::json(key).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     secrets.push_back(escaped.substr(1, escaped.size() - 2));
   }
+  // One may be the beginning of another.
+  std::ranges::stable_sort(secrets, std::greater(), &std::string::size);
   return secrets;
 }
 
@@ -123,7 +134,8 @@ void secret_filter::feed(std::string& bytes) {
 }
 
 std::string secret_filter::rest() {
-  return std::exchange(held_, {});
+  auto rest = std::exchange(held_, {});
+  return rest.size() < most_shown_bytes ? rest : std::string(mark);
 }
 
 std::string without_secrets(std::string_view text, const std::vector<std::string>& secrets) {

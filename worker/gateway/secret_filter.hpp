@@ -22,7 +22,8 @@ class secret_filter {
 
   /// Takes what arrived; afterwards `bytes` is what may be shown now, maybe nothing.
   void feed(std::string& bytes);
-  /// What is still held back, when nothing more comes.
+  /// What is still held back, when nothing more comes; the mark instead, where that is much of a
+  /// key.
   std::string rest();
 
  private:

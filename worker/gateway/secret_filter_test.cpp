@@ -60,3 +60,24 @@ TEST_CASE("a key is taken out whichever of its characters are escaped") {
   CHECK(without_secrets(R"(a sk-"\0123456789abc b sk-\"\\0123456789abc c)", odd) ==
         "a [redacted] b [redacted] c");
 }
+
+TEST_CASE("of two keys of which one begins the other the longer is taken out whole") {
+  const std::string one = "sk-0123456789abcdef";
+  for (const auto& keys : {std::vector{one, one + "-tail"}, std::vector{one + "-tail", one}}) {
+    CHECK(without_secrets("a " + one + "-tail b " + one + " c", filtered_secrets(keys)) ==
+          "a [redacted] b [redacted] c");
+  }
+}
+
+TEST_CASE("what is before an escaped key does not escape the mark") {
+  const auto secrets = filtered_secrets({"sk-ant/0123456789"});
+  CHECK(without_secrets(R"({"a":"\\u0073k-ant/0123456789"})", secrets) == R"({"a":"[redacted]"})");
+  CHECK(without_secrets(R"({"a":"\\\u0073k-ant/0123456789"})", secrets) ==
+        R"({"a":"\\[redacted]"})");
+}
+
+TEST_CASE("at the end of a stream much of a key is not shown, nor is a little lost") {
+  const auto secrets = filtered_secrets({"sk-ant/0123456789"});
+  CHECK(seen(secrets, "a sk-ant/01234567", 3) == "a [redacted]");
+  CHECK(seen(secrets, "a sk-a", 3) == "a sk-a");
+}

@@ -88,7 +88,10 @@ class session {
     std::string_view outcome = "refused";
     std::string problem = "it was cut off";  // told where no whole answer comes
     token_counts tokens;
-    std::int64_t cost_nanousd = 0;
+    std::int64_t cost_nanousd = 0;         // of the last try
+    std::int64_t tries = 0;                // each is a request to the attempt's account
+    std::int64_t tries_by_bound = 0;       // of those, charged so
+    std::int64_t before_nanousd = 0;       // what the tries before the last one cost
     std::unique_ptr<answer_reader> usage;  // of a stream
     std::string kept;                      // the answer, for the transcript
     bool kept_cut = false;
@@ -172,6 +175,10 @@ class session {
   std::optional<reply> prepare(parser& request, exchange& one);
   std::optional<reply> reserve(exchange& one);
   void account(exchange& one, std::optional<token_counts> tokens);
+  void account_try(exchange& one, const std::optional<token_counts>& tokens);
+  void charge_by_bound(exchange& one, std::uint64_t id);
+  /// Those that a recording had beside the one that was accounted for.
+  void repeat_tries(exchange& one, const recorded_bill& bill);
   /// None: what answers is no recording.
   static const recorded_bill* bill_of(const exchange& one);
   void account_late(exchange& one, const std::optional<token_counts>& tokens);

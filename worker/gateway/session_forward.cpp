@@ -18,9 +18,13 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kept_bytes = 4 << 20;  // of an answer, for the transcript
 constexpr std::size_t max_problem_bytes = 1'000;
-constexpr std::size_t max_told_bytes = 64'000;         // of an error, where it is translated
-constexpr std::size_t most_pending_bytes = 64 * 1024;  // of a stream, not written yet
-constexpr std::size_t max_answer_bytes = 32 << 20;     // of an answer that does not stream
+constexpr std::size_t max_error_bytes = 1 << 20;          // of the body of one that is looked into
+constexpr std::size_t max_told_bytes = 64'000;            // of an error, where it is translated
+constexpr std::ptrdiff_t most_answer_commas = 1'000'000;  // millions of values would take seconds
+constexpr std::size_t most_pending_bytes = 64 * 1024;     // of a stream, not written yet
+constexpr std::size_t max_answer_bytes = 32 << 20;        // of an answer that does not stream
+
+constexpr boost::beast::string_view event_stream = "text/event-stream";
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
@@ -55,15 +59,18 @@ bool refuses_key(unsigned status) {
 }
 
 /// An answer that is none, for people: its status, and what its body says of it.
-std::string problem_of(unsigned status, const std::string& body) {
+std::string problem_of(unsigned status, const std::string& body,
+                       const std::vector<std::string>& secrets) {
   auto text = "HTTP " + std::to_string(status);
   if (refuses_key(status)) return text + ": " + std::string(key_refused);
+  if (body.size() > max_error_bytes) return text;
   const auto parsed = nlohmann::json::parse(body, nullptr, false);
   std::string message;
   const nlohmann::json::json_pointer place("/error/message");
   if (!parsed.is_discarded() && parsed.contains(place) && parsed[place].is_string()) {
     message = parsed[place].get<std::string>();
   }
+  message = without_secrets(message, secrets);  // its escapes are gone
   if (!message.empty()) text += ": " + message.substr(0, max_problem_bytes);
   return text;
 }
@@ -103,6 +110,8 @@ std::optional<session::reply> session::reserve(exchange& one) {
     out.headers.emplace_back("retry-after", retry_after(wait->retry_after_ms));
     return out;
   }
+  one.before_nanousd += std::exchange(one.cost_nanousd, 0);
+  ++one.tries;
   one.reservation = one.serial = id;
   if (one.first_serial == 0) one.first_serial = id;
   return std::nullopt;
@@ -114,26 +123,65 @@ const recorded_bill* session::bill_of(const exchange& one) {
 
 void session::account(exchange& one, std::optional<token_counts> tokens) {
   if (!one.reservation) return;
-  if (const auto* bill = bill_of(one)) {
-    if (bill->how == recorded_bill::kind::not_billed) return release(one);
+  const auto* bill = bill_of(one);
+  if (!bill) return account_try(one, tokens);
+  if (bill->how == recorded_bill::kind::not_billed) {
+    release(one);
+  } else {
     tokens.reset();
     if (bill->how == recorded_bill::kind::settled) tokens = bill->tokens;
+    account_try(one, tokens);
   }
+  repeat_tries(one, *bill);
+}
+
+void session::account_try(exchange& one, const std::optional<token_counts>& tokens) {
   const auto id = *one.reservation;
   one.reservation.reset();
   if (one.bound.cost_nanousd == 0 && one.bound.input_tokens == 0) {
     one.outcome = "settled";
     return owner_.settle(id, {}, 0);
   }
-  if (!tokens) {
-    one.outcome = "charged_by_bound";
-    one.cost_nanousd = one.bound.cost_nanousd;
-    return owner_.forfeit(id, one.problem);
-  }
+  if (!tokens) return charge_by_bound(one, id);
   one.outcome = "settled";
   one.tokens = *tokens;
   one.cost_nanousd = cost_nanousd(one.price, *tokens);
   owner_.settle(id, *tokens, one.cost_nanousd);
+}
+
+void session::charge_by_bound(exchange& one, std::uint64_t id) {
+  one.outcome = "charged_by_bound";
+  one.cost_nanousd = one.bound.cost_nanousd;
+  ++one.tries_by_bound;
+  owner_.forfeit(id, one.problem);
+  // A stream may have told more before it broke off.
+  if (bill_of(one) || !one.usage) return;
+  const auto told = one.usage->told();
+  const auto beyond = [](std::int64_t count, std::int64_t bound) {
+    return std::max<std::int64_t>(0, count - bound);
+  };
+  token_counts more;
+  more.input = beyond(told.input + told.cache_write + told.cache_read, one.bound.input_tokens);
+  more.output = beyond(told.output, one.bound.output_tokens);
+  const auto cost_more = beyond(cost_nanousd(one.price, told), one.bound.cost_nanousd);
+  if (more == token_counts() && cost_more == 0) return;
+  one.cost_nanousd += cost_more;
+  owner_.settle_more(more, cost_more);
+}
+
+void session::repeat_tries(exchange& one, const recorded_bill& bill) {
+  for (std::int64_t i = 0; i < bill.more_by_bound + bill.more_not_billed; ++i) {
+    std::uint64_t id = 0;
+    if (!std::holds_alternative<granted_effect>(owner_.reserve(one.bound, id))) return;
+    ++one.tries;
+    if (i < bill.more_by_bound) {
+      owner_.forfeit(id, "this try of the recorded request was charged by its bound");
+      ++one.tries_by_bound;
+      one.before_nanousd += one.bound.cost_nanousd;
+    } else {
+      owner_.release(id, "this try of the recorded request was not billed");
+    }
+  }
 }
 
 // What was told after account(), if it is more: of tokens, or of money.
@@ -216,6 +264,8 @@ void session::keep(exchange& one, std::string_view bytes) {
 
 void session::finish_record(exchange& one, unsigned status) {
   one.recorded = true;
+  one.cost_nanousd += std::exchange(one.before_nanousd, 0);
+  if (one.tries_by_bound > 0 && one.outcome != "settled") one.outcome = "charged_by_bound";
   transcript_entry entry;
   entry.at_utc_ms = one.began_ms;
   entry.serial = static_cast<std::int64_t>(one.first_serial);
@@ -232,6 +282,8 @@ void session::finish_record(exchange& one, unsigned status) {
   entry.outcome = one.outcome;
   entry.tokens = one.tokens;
   entry.cost_nanousd = one.cost_nanousd;
+  entry.tries = one.tries;
+  entry.tries_by_bound = one.tries_by_bound;
   measure(one, status);
   owner_.record(std::move(entry));
 }
@@ -292,7 +344,9 @@ loop_task<bool> session::forward(exchange& one, bool keep_alive) {
     if (gone()) co_return false;
     if (from.head && is_success(from.head->status)) {
       one.turn->tell(breaker_told::answered);
-      const bool streams = from.head->header("content-type").starts_with("text/event-stream");
+      const auto type = from.head->header("content-type");
+      const bool streams = boost::beast::iequals(
+          {type.data(), std::min(type.size(), event_stream.size())}, event_stream);
       one.status = from.head->status;
       if (streams) co_return co_await pass_stream(one, from, keep_alive);
       co_return co_await pass_whole(one, from, keep_alive);
@@ -341,11 +395,15 @@ translation::answer_traits session::traits_of(const exchange& one) {
 bool session::translate_answer(const exchange& one, const std::optional<token_counts>& used,
                                reply& out) {
   if (is_success(out.status)) {
+    if (std::ranges::count(out.body, ',') > most_answer_commas) return false;
     auto translated = one.as->by->answer(out.body, traits_of(one), used.value_or(token_counts()));
     if (translated) out.body = std::move(*translated);
     return translated.has_value();
   }
-  auto message = translation::error_message(out.body);
+  auto message =
+      out.body.size() > max_error_bytes
+          ? std::string()
+          : without_secrets(translation::error_message(out.body), owner_.parts().secrets);
   if (message.empty()) message = "the upstream answers HTTP " + std::to_string(out.status);
   out.body = one.speaks.error(out.status, message.substr(0, max_told_bytes));
   return true;
@@ -359,11 +417,20 @@ loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool ke
   const auto& secrets = owner_.parts().secrets;
   out.headers = passed_headers(*from.head, secrets);
   bool whole = false;
+  std::string_view cut = "the upstream's answer was cut off";
   for (;;) {
     if (gone()) co_return false;
     out.body += std::exchange(from.data, {});
-    if (out.body.size() > max_answer_bytes) break;
-    if (!one.held.grow_to(request_bytes(one) + out.body.size())) break;
+    if (out.body.size() > max_answer_bytes) {
+      cut = "the upstream's answer is larger than 32 MiB, and was not read to its end";
+      break;
+    }
+    if (!one.held.grow_to(request_bytes(one) + out.body.size())) {
+      cut =
+          "the upstream's answer was not read to its end: requests under way hold as many bytes "
+          "as may be held at a time";
+      break;
+    }
     if (from.paused) {
       from.paused = false;
       call_->resume();
@@ -378,9 +445,9 @@ loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool ke
   const bool success = is_success(out.status);
   if (success) usage->feed(out.body);
   out.body = without_secrets(out.body, secrets);
-  one.problem = !whole    ? "the upstream's answer was cut off"
+  one.problem = !whole    ? std::string(cut)
                 : success ? "the upstream's answer does not tell its usage"
-                          : without_secrets(problem_of(out.status, out.body), secrets);
+                          : problem_of(out.status, out.body, secrets);
   const bool overloaded = out.status == 429 || cannot_answer(out.status);
   if (const auto& difference = from.head->difference; !difference.empty()) {
     owner_.obstructed(without_secrets(difference, secrets), obstacle_kind::difference);
@@ -403,12 +470,13 @@ loop_task<bool> session::pass_whole(exchange& one, pending_answer& from, bool ke
     out.status = 400;
     out.body = one.speaks.error(400, key_refused);
   } else if (!whole) {
-    out = reply{502, one.speaks.error(502, "the upstream's answer was cut off")};
+    out = reply{502, one.speaks.error(502, cut)};
   } else if (!readable) {
     std::string why = "the upstream's answer cannot be read";
     // Some routers tell of an error with status 200.
-    if (const auto told = translation::error_message(out.body); !told.empty()) {
-      why = "the upstream: " + told.substr(0, max_told_bytes);
+    if (out.body.size() <= max_error_bytes) {
+      const auto told = without_secrets(translation::error_message(out.body), secrets);
+      if (!told.empty()) why = "the upstream: " + told.substr(0, max_told_bytes);
     }
     out = reply{502, one.speaks.error(502, why)};
   }

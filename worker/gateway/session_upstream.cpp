@@ -6,6 +6,8 @@
 #include <charconv>
 #include <chrono>
 
+#include <curl/curl.h>
+
 #include "worker/gateway/metrics.hpp"
 
 namespace germline::worker {
@@ -20,11 +22,16 @@ constexpr std::uint64_t first_backoff_ms = 500;
 constexpr std::int64_t longest_wait_ms = 5'000;  // for an upstream to be free again
 constexpr std::uint64_t wait_jitter_ms = 200;
 
-std::optional<std::int64_t> seconds_to_rest(const upstream_head& head) {
+std::optional<std::int64_t> seconds_to_rest(const upstream_head& head, std::int64_t now_s) {
   const auto after = head.header("retry-after");
   std::int64_t seconds = 0;
   const auto read = std::from_chars(after.data(), after.data() + after.size(), seconds);
-  if (read.ec != std::errc() || seconds < 0) return std::nullopt;
+  if (read.ec != std::errc()) {  // it may be a date
+    const auto until_s = ::curl_getdate(std::string(after).c_str(), nullptr);
+    if (until_s < 0) return std::nullopt;
+    seconds = std::max<std::int64_t>(0, until_s - now_s);
+  }
+  if (seconds < 0) return std::nullopt;
   return std::min<std::int64_t>(seconds, 1'000'000);
 }
 
@@ -263,7 +270,7 @@ bool session::note_answer(exchange& one, const upstream_head& head) {
   }
   if (head.status == 429) {
     // Without a time it is a spending cap, which no wait ends.
-    if (const auto seconds = seconds_to_rest(head)) {
+    if (const auto seconds = seconds_to_rest(head, owner_.parts().time.utc_ms() / 1000)) {
       owner_.parts().roster.rest(index, std::string(owner_.settings().served_by()),
                                  *seconds * 1000);
     } else {

@@ -203,6 +203,10 @@ result<void> transcript::append(transcript_entry entry) {
     line["usage"]["cache_write_1h_tokens"] = entry.tokens.cache_write_1h;
   }
   if (entry.serial > 0) line["serial"] = entry.serial;
+  if (entry.tries > 1) {
+    line["tries"] = entry.tries;
+    line["tries_by_bound"] = entry.tries_by_bound;
+  }
   if (!entry.upstream.empty()) line["upstream"] = entry.upstream;
   if (!entry.translated.empty()) line["translated"] = entry.translated;
   if (entry.request_cut) line["request_cut"] = true;

@@ -39,7 +39,9 @@ struct transcript_entry {
   bool stream = false;        // the response is server-sent events
   std::string_view outcome;   // settled, charged_by_bound, not_billed, refused
   token_counts tokens;
-  std::int64_t cost_nanousd = 0;
+  std::int64_t cost_nanousd = 0;    // of all tries
+  std::int64_t tries = 1;           // at upstreams
+  std::int64_t tries_by_bound = 0;  // of these, charged so
 
   bool is_refused() const { return outcome == "refused"; }
   bool is_free() const { return cost_nanousd == 0 && tokens == token_counts(); }

@@ -67,6 +67,8 @@ result<void> read_numbers(const json& line, recorded_exchange& into) {
   into.status = static_cast<unsigned>(std::min<std::int64_t>(status, 1'000));
   GERMLINE_TRY(read_number(line, "serial", into.serial));
   GERMLINE_TRY(read_number(line, "cost_nanousd", into.cost_nanousd));
+  GERMLINE_TRY(read_number(line, "tries", into.tries));
+  GERMLINE_TRY(read_number(line, "tries_by_bound", into.tries_by_bound));
   const auto used = line.find("usage");
   if (used == line.end() || !used->is_object()) return {};
   GERMLINE_TRY(read_number(*used, "input_tokens", into.tokens.input));
@@ -356,6 +358,10 @@ std::string exported_line(const recorded_exchange& one, const std::string& attem
     line["usage"]["cache_write_1h_tokens"] = one.tokens.cache_write_1h;
   }
   if (one.serial > 0) line["serial"] = one.serial;
+  if (one.tries > 1) {
+    line["tries"] = one.tries;
+    line["tries_by_bound"] = one.tries_by_bound;
+  }
   if (one.stream) line["stream"] = *one.stream;
   if (!attempt_id.empty()) line["attempt_id"] = attempt_id;
   if (!one.upstream.empty()) line["upstream"] = one.upstream;

@@ -35,8 +35,10 @@ struct recorded_exchange {
   unsigned status = 0;
   std::string outcome;
   token_counts tokens;
-  std::int64_t cost_nanousd = 0;
-  std::optional<bool> stream;  // none: an earlier version's
+  std::int64_t cost_nanousd = 0;    // of all tries
+  std::int64_t tries = 1;           // at upstreams, of an earlier version's 1
+  std::int64_t tries_by_bound = 0;  // of several, those that were charged so
+  std::optional<bool> stream;       // none: an earlier version's
 
   /// Server-sent events, and not one body.
   bool is_stream() const;

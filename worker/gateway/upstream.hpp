@@ -31,6 +31,9 @@ struct recorded_bill {
   enum class kind { settled, by_bound, not_billed };
   kind how = kind::not_billed;
   token_counts tokens;  // settled
+  // Tries of the same request beside that one.
+  std::int64_t more_by_bound = 0;
+  std::int64_t more_not_billed = 0;
 };
 
 struct upstream_head {
