@@ -73,6 +73,13 @@ class front {
   std::string usual() const {
     return "--config " + at("gateway.toml") + " --model scripted-1 --budget '$1'";
   }
+  /// The arguments for a configuration with this folder for transcripts.
+  std::string writing_to(const std::string& directory) const {
+    std::ofstream(at("placed.toml"))
+        << "schema = 1\n[upstream]\nurl = \"http://127.0.0.1:9\"\n[prices]\nfile = \""
+        << at("prices.json") << "\"\n[transcripts]\ndirectory = \"" << directory << "\"\n";
+    return "--config " + at("placed.toml") + " --model scripted-1 --budget 1";
+  }
   /// Its port, once it is open.
   unsigned port() {
     for (int waited_ms = 0; waited_ms < 20'000; waited_ms += 20) {
@@ -294,6 +301,53 @@ TEST_CASE("what is wrong is named before anything listens") {
   CHECK(
       has(with.err(), "the API key in the environment's FRONT_KEY has a space as its character 2"));
   CHECK_FALSE(has(with.err(), "with spaces"));
+}
+
+TEST_CASE("a model that no upstream serves is a mistake in the configuration") {
+  front with;
+  std::ofstream(with.at("served.toml"))
+      << "schema = 1\n[[upstream]]\nname = \"a\"\nurl = \"http://127.0.0.2:9\"\nmodels = "
+         "[\"claude-*\", \"other\"]\n[prices]\nfile = \""
+      << with.at("prices.json") << "\"\n";
+  CHECK(with.run("--config " + with.at("served.toml") + " --model scripted-1 --budget 1") == 2);
+  CHECK_MESSAGE(has(with.err(), "no upstream in " + with.at("served.toml") +
+                                    " serves the model 'scripted-1': their models are 'claude-*', "
+                                    "'other'; add it to those of one"),
+                with.err());
+}
+
+TEST_CASE("a folder for transcripts that cannot be made is a mistake in the configuration") {
+  front with;
+  std::filesystem::create_symlink("nowhere", with.at("link"));
+  const struct {
+    std::string directory;
+    int code;
+    std::string said;
+  } cases[] = {
+      {"/nope/x", 3, "directory /nope/x is not there, nor is /nope: make it"},
+      {"/nope/x/", 3, "directory /nope/x is not there, nor is /nope: make it"},
+      {with.at("link"), 3, "is a link to what is not there"},
+      {with.at("token"), 2, "directory " + with.at("token") + " is no folder: name one"},
+      {with.at("token") + "/x", 2, "/x cannot be: " + with.at("token") + " is no folder"},
+  };
+  for (const auto& [directory, code, said] : cases) {
+    CAPTURE(directory);
+    CHECK(with.run(with.writing_to(directory)) == code);
+    CHECK(with.out().empty());
+    CHECK_MESSAGE(has(with.err(), with.at("placed.toml") + ": [transcripts] "), with.err());
+    CHECK_MESSAGE(has(with.err(), said), with.err());
+  }
+}
+
+TEST_CASE("the last folder of the path of transcripts is the gateway's to make") {
+  for (const std::string name : {"transcripts/", "link", "transcripts/made"}) {
+    CAPTURE(name);
+    front with;
+    std::filesystem::create_symlink("transcripts", with.at("link"));
+    with.start(with.writing_to(with.at(name)));
+    with.port();
+    CHECK(with.end_by(SIGTERM) == 0);
+  }
 }
 
 TEST_CASE("a port for metrics that another program has is told with the setting") {

@@ -18,24 +18,48 @@
 namespace germline::worker {
 namespace {
 
+constexpr std::string_view scheme_end = "://";
+
+/// What stands between the scheme and the path: a host, and its port.
+std::string_view authority_of(std::string_view url) {
+  const auto scheme = url.find(scheme_end);
+  if (scheme == url.npos) return "";
+  url.remove_prefix(scheme + scheme_end.size());
+  return url.substr(0, url.find('/'));
+}
+
+/// An address of version 6 with its brackets.
+std::string_view host_of(std::string_view url) {
+  const auto authority = authority_of(url);
+  if (!authority.starts_with('[')) return authority.substr(0, authority.find(':'));
+  return authority.substr(0, std::min(authority.find(']'), authority.size() - 1) + 1);
+}
+
+/// Whether it is plain HTTP to 127.0.0.0/8 or [::1].
 bool is_loopback(std::string_view url) {
-  for (const std::string_view host : {"http://127.0.0.1", "http://[::1]"}) {
-    if (!url.starts_with(host)) continue;
-    const auto rest = url.substr(host.size());
-    if (rest.empty() || rest[0] == ':' || rest[0] == '/') {
-      return rest.find('@') == std::string_view::npos;
-    }
-  }
-  return false;
+  if (!url.starts_with("http://") || authority_of(url).find('@') != url.npos) return false;
+  std::string host(host_of(url));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  boost::system::error_code failed;
+  const auto address = boost::asio::ip::make_address(host, failed);
+  return !failed && address.is_loopback();
 }
 
 /// Whether it is that host, or one beneath it, over TLS.
 bool is_at(std::string_view url, std::string_view wanted) {
-  constexpr std::string_view scheme = "https://";
-  if (!url.starts_with(scheme)) return false;
-  const auto host =
-      url.substr(scheme.size(), url.find_first_of(":/", scheme.size()) - scheme.size());
+  if (!url.starts_with("https://")) return false;
+  const auto host = host_of(url);
   return host == wanted || host.ends_with("." + std::string(wanted));
+}
+
+/// Scheme and host in small letters, as they are compared. A zone in brackets stays as it is.
+void lower_origin(std::string& url) {
+  const auto scheme = url.find(scheme_end);
+  if (scheme == url.npos) return;
+  const auto end = std::min(url.find_first_of("/[", scheme + scheme_end.size()), url.size());
+  for (std::size_t i = 0; i < end; ++i) {
+    if (url[i] >= 'A' && url[i] <= 'Z') url[i] = static_cast<char>(url[i] - 'A' + 'a');
+  }
 }
 
 bool is_openai(std::string_view url) {
@@ -44,6 +68,28 @@ bool is_openai(std::string_view url) {
 
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// Whether a name may be so, which libcurl does not look at. It judges what is in brackets, and
+/// letters that are no ASCII.
+bool is_host(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const bool is_numeric = std::ranges::all_of(host, [](char c) { return is_digit(c) || c == '.'; });
+  if (is_numeric) {
+    boost::system::error_code failed;
+    boost::asio::ip::make_address_v4(std::string(host), failed);
+    return !failed;
+  }
+  if (host.starts_with('.') || host.find("..") != host.npos) return false;
+  return std::ranges::all_of(host, [](char c) {
+    return is_letter(c) || is_digit(c) || c == '-' || c == '.' ||
+           static_cast<unsigned char>(c) > 127;
+  });
 }
 
 constexpr std::size_t max_upstreams = 64;
@@ -108,6 +154,7 @@ result<void> check_url(upstream_config& one, const std::string& where) {
                         "has no url: name the server, as url = \"https://api.anthropic.com\"");
   }
   while (one.url.ends_with('/')) one.url.pop_back();
+  lower_origin(one.url);
   if (!one.url.starts_with("https://") && !is_loopback(one.url)) {
     return bad_upstream(where,
                         "url must begin with https:// and a host, or with http:// and a loopback "
@@ -122,6 +169,12 @@ result<void> check_url(upstream_config& one, const std::string& where) {
   if (read != CURLUE_OK) {
     return bad_upstream(where, "url is none: '" + one.url + "': " + ::curl_url_strerror(read));
   }
+  if (!is_host(host_of(one.url))) {
+    return bad_upstream(where, "url has '" + std::string(host_of(one.url)) +
+                                   "' as its host, which cannot be one: that is a name of letters, "
+                                   "digits, '-', '_' and '.', or an IP address, one of version 6 "
+                                   "in brackets");
+  }
   char* port = nullptr;  // none: the scheme's own
   if (::curl_url_get(whole.get(), CURLUPART_PORT, &port, 0) == CURLUE_OK) {
     const bool is_zero = std::string_view(port).find_first_not_of('0') == std::string_view::npos;
@@ -134,7 +187,7 @@ result<void> check_url(upstream_config& one, const std::string& where) {
 /// The value is not shown: it may be the key itself, by mistake.
 result<void> check_key_env(const std::string& name, const std::string& where) {
   const bool is_name =
-      std::ranges::all_of(name, [](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+      std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c); });
   if (is_name && (name.empty() || is_letter(name[0]))) return {};
   return bad_upstream(where,
                       "key_env is no name of an environment variable: that is of letters, digits "
@@ -281,17 +334,14 @@ std::string provider_name(const upstream_config& upstream) {
 
 namespace {
 
-/// "127.0.0.1:9464", or with several ports "127.0.0.1:9464-9471".
+/// "127.0.0.1:9464", or with several ports "127.0.0.1:9464-9471". IPv4 alone: civetweb, which
+/// serves them, is built without IPv6 in Debian.
 result<metrics_place> read_listen(const std::string& address) {
   metrics_place place;
   const auto colon = address.rfind(':');
   const auto host = address.substr(0, colon);
   boost::system::error_code wrong;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    boost::asio::ip::make_address_v6(host.substr(1, host.size() - 2), wrong);
-  } else {
-    boost::asio::ip::make_address_v4(host, wrong);
-  }
+  boost::asio::ip::make_address_v4(host, wrong);
   const char* const end = address.data() + address.size();
   const auto read = [&](const char* at, int& port) {
     const auto got = std::from_chars(at, end, port);
@@ -303,10 +353,12 @@ result<metrics_place> read_listen(const std::string& address) {
   if (at && at != end && *at == '-') at = read(at + 1, place.last_port);
   place.host = host;
   if (!wrong && at == end && place.first_port <= place.last_port) return place;
+  const bool is_six = address.find(':') != colon;
   return error(error_code::invalid_argument,
-               "[metrics] listen must be an address with a port or a range of them, as "
-               "'127.0.0.1:9464', '[::1]:9464' or '127.0.0.1:9464-9471', and is '" +
-                   address + "'");
+               "[metrics] listen must be an IPv4 address with a port or a range of them, as "
+               "'127.0.0.1:9464' or '127.0.0.1:9464-9471', and is '" +
+                   address + "'" +
+                   (is_six ? "; metrics cannot be served at an address of IPv6" : ""));
 }
 
 constexpr const char* price_file_form =
@@ -372,7 +424,7 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   section metrics(file, "metrics");
   std::string listen;
   metrics.text("listen", listen,
-               "an address with a port, such as '127.0.0.1:9464'; leave it out for none");
+               "an IPv4 address with a port, such as '127.0.0.1:9464'; leave it out for none");
   section limits(file, "limits");
   limits.number("max_body_bytes", config.max_body_bytes, 1024, 1 << 30);
   limits.number("max_connections", config.max_connections, 1, 10'000);

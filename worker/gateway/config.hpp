@@ -17,8 +17,8 @@ namespace germline::worker {
 /// [upstream], or one of several [[upstream]].
 struct upstream_config {
   std::string name = "upstream";  // for people; each its own
-  std::string url;     // https://…, or http:// on 127.0.0.1 or [::1]; no path beyond a prefix
-  std::string replay;  // instead of a url: a transcript, or a folder of them
+  std::string url;                // https://…, or http:// on loopback; no path beyond a prefix
+  std::string replay;             // instead of a url: a transcript, or a folder of them
   bool replay_is_strict = true;
   std::string key_env;                // read at start when no --key-fd is given; empty: no key
   std::vector<std::string> dialects;  // that the upstream speaks; by default "messages"
@@ -42,7 +42,7 @@ struct upstream_config {
 
 /// Where metrics are fetched: at the first port of these that is free.
 struct metrics_place {
-  std::string host;  // an IP address, one of version 6 in brackets
+  std::string host;  // an IPv4 address
   int first_port = 0, last_port = 0;
 };
 

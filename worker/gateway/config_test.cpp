@@ -68,7 +68,7 @@ TEST_CASE("an empty value, or one that nobody can mean, is refused by its key") 
         std::string::npos);
   CHECK(upstream("auth = \"\"").find("auth is empty; it is 'x-api-key' or 'bearer'") !=
         std::string::npos);
-  CHECK(message_of(good + "[metrics]\nlisten = \"\"").find("listen is empty; it is an address") !=
+  CHECK(message_of(good + "[metrics]\nlisten = \"\"").find("listen is empty; it is an IPv4") !=
         std::string::npos);
   CHECK(message_of("schema = 1\n[prices]\nfile = \"p\"").find("there is no [upstream]") == 0);
   CHECK(message_of("schema = 1\n[upstream]\n[prices]\nfile = \"p\"").find("has no url") !=
@@ -149,6 +149,60 @@ TEST_CASE("plain HTTP is for loopback alone") {
   CHECK(url_error("https://").find("https:// and a host") != std::string::npos);
   CHECK(url_error("https://example.com:0").find("has the port 0") != std::string::npos);
   CHECK(url_error("https://:443").find("url is none: 'https://:443'") != std::string::npos);
+}
+
+TEST_CASE("loopback is the whole of 127.0.0.0/8, and [::1] however it is written") {
+  const auto url_error = [](const std::string& url) {
+    return message_of("schema = 1\n[upstream]\nurl = \"" + url + "\"\n[prices]\nfile = \"p\"\n");
+  };
+  for (const char* good_one :
+       {"http://127.0.0.2:9", "http://127.255.255.254", "http://127.0.0.1/v1", "HTTP://127.0.0.1:9",
+        "http://[0:0:0:0:0:0:0:1]:9", "http://[::1]"}) {
+    CAPTURE(good_one);
+    CHECK(url_error(good_one) == "");
+  }
+  for (const char* bad :
+       {"http://128.0.0.1", "http://127.0.0.010", "http://127.1", "http://127.0.0.2.example.com",
+        "http://127.0.0.2@example.com", "http://127.0.0.2:80@example.com", "http://[::2]",
+        "http://[::1", "http://[::1]x", "http://[127.0.0.1]", "http://::1", "http://",
+        "http://2130706433", "http://127.0.0.2?x", "http://localhost"}) {
+    CAPTURE(bad);
+    CHECK(url_error(bad) != "");
+  }
+}
+
+TEST_CASE("scheme and host of a url are the same in capitals") {
+  const auto read = [](const std::string& url) {
+    const auto config = parse_gateway_config("schema = 1\n[upstream]\nname = \"mine\"\nurl = \"" +
+                                             url + "\"\n[prices]\nfile = \"p\"\n");
+    REQUIRE(config);
+    return config->upstreams[0];
+  };
+  const auto openai = read("HTTPS://API.OpenAI.com:443/Some/Path");
+  CHECK(openai.url == "https://api.openai.com:443/Some/Path");
+  CHECK(openai.chat_store_false);
+  CHECK(provider_name(openai) == "openai");
+  CHECK(read("Https://[FE80::1]:443/V1").url == "https://[FE80::1]:443/V1");
+}
+
+TEST_CASE("the host of a url is one that can be") {
+  const auto url_error = [](const std::string& url) {
+    return message_of("schema = 1\n[upstream]\nurl = \"" + url + "\"\n[prices]\nfile = \"p\"\n");
+  };
+  CHECK(url_error("https://a%zz.com").find("url has 'a%zz.com' as its host, which cannot be one") !=
+        std::string::npos);
+  for (const char* bad : {"https://%61b.com", "https://a|b.com", "https://a..com", "https://.a.com",
+                          "https://a~b", "https:///x", "https://.", "https://999.1.1.1",
+                          "https://1.2.3", "https://a,b", "https://[zz]", "https://[::1]x"}) {
+    CAPTURE(bad);
+    CHECK(url_error(bad).find("url ") != std::string::npos);
+  }
+  for (const char* good_one :
+       {"https://x", "https://a_b.example", "https://a-b.example.:8443", "https://1.2.3.4:5",
+        "https://gpu.1", "https://[2001:db8::1]:443/v1", "https://example.com/a%20b"}) {
+    CAPTURE(good_one);
+    CHECK(url_error(good_one) == "");
+  }
 }
 
 TEST_CASE("the dialects of the upstream, and how it wants the key") {
@@ -315,7 +369,7 @@ TEST_CASE("metrics are listened for at an address with a port") {
            std::to_string(place.last_port);
   };
   CHECK(read("127.0.0.1:9464") == "127.0.0.1 9464 9464");
-  CHECK(read("[::1]:1-2") == "[::1] 1 2");
+  CHECK(read("127.0.0.1:1-2") == "127.0.0.1 1 2");
   CHECK(read("0.0.0.0:65535") == "0.0.0.0 65535 65535");
   for (const char* bad :
        {"9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:1x",
@@ -323,8 +377,21 @@ TEST_CASE("metrics are listened for at an address with a port") {
         "127.0.0.1:1-65536", "127.0.0.1:1-2-3"}) {
     CAPTURE(bad);
     CHECK(message_of(good + "[metrics]\nlisten = \"" + bad + "\"\n")
-              .find("must be an address with a port") != std::string::npos);
+              .find("must be an IPv4 address with a port") != std::string::npos);
   }
+}
+
+TEST_CASE("metrics at an address of IPv6, which their server does not know, are refused") {
+  for (const char* six : {"[::1]:19465", "[::1]:19465-19467", "[::]:9464", "[::ffff:127.0.0.1]:1",
+                          "::1:9464", "::1"}) {
+    CAPTURE(six);
+    CHECK(message_of(good + "[metrics]\nlisten = \"" + six + "\"\n") ==
+          "[metrics] listen must be an IPv4 address with a port or a range of them, as "
+          "'127.0.0.1:9464' or '127.0.0.1:9464-9471', and is '" +
+              std::string(six) + "'; metrics cannot be served at an address of IPv6");
+  }
+  CHECK(message_of(good + "[metrics]\nlisten = \"localhost:9464\"\n").find("IPv6") ==
+        std::string::npos);
 }
 
 TEST_CASE(

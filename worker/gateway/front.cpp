@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "worker/gateway/api_keys.hpp"
 #include "worker/gateway/client.hpp"
 #include "worker/gateway/prices.hpp"
+#include "worker/gateway/upstream_roster.hpp"
 
 namespace germline::worker {
 namespace {
@@ -39,7 +41,45 @@ result<void> check_keys(const gateway_config& config, const std::vector<gateway_
   return {};
 }
 
-/// What the gateway would refuse with a log line, told before it is started.
+// What the gateway itself would refuse as it opens the door is told before it is started: there it
+// is a refusal, here a mistake in the configuration.
+
+result<void> check_served(const gateway_config& config, const front_spec& spec, const clock& time,
+                          random_source& random) {
+  if (upstream_roster(config.upstreams, time, random).serves(spec.model)) return {};
+  std::string known;
+  for (const auto& one : config.upstreams) {
+    for (const auto& pattern : one.models) known += (known.empty() ? "'" : ", '") + pattern + "'";
+  }
+  return wrong("no upstream in " + spec.config_file + " serves the model '" + spec.model +
+               "': their models are " + known +
+               "; add it to those of one, or leave models out there, which is all");
+}
+
+/// The gateway makes the last folder of the path, and no other.
+result<void> check_transcripts(const gateway_config& config, const front_spec& spec) {
+  namespace fs = std::filesystem;
+  auto folder = config.transcripts_directory;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  if (folder.empty()) return {};
+  const auto why = spec.config_file + ": [transcripts] directory " + folder;
+  std::error_code failed;
+  const auto there = fs::status(folder, failed).type();
+  // Where it may not be looked at, the gateway, which is another account as root, may see more.
+  if (there == fs::file_type::directory || there == fs::file_type::none) return {};
+  if (there != fs::file_type::not_found) return wrong(why + " is no folder: name one");
+  const auto above = fs::path(folder).parent_path();
+  const bool is_link = fs::is_symlink(folder, failed);
+  if (!is_link && fs::is_directory(above, failed)) return {};
+  if (!is_link && fs::exists(above, failed)) {
+    return wrong(why + " cannot be: " + above.string() + " is no folder");
+  }
+  return error(error_code::not_found, why +
+                                          (is_link ? " is a link to what is not there"
+                                                   : " is not there, nor is " + above.string()) +
+                                          ": make it, or name another folder");
+}
+
 result<void> check_model(const gateway_config& config, const front_spec& spec) {
   GERMLINE_TRY_ASSIGN(const auto prices, price_table::load(config.prices_file));
   if (prices.find(spec.model).at(system_clock_source().utc_ms())) return {};
@@ -64,7 +104,9 @@ result<void> wait_for_end(const sigset_t& ends, int gone) {
 result<gateway_account> run_front(const front_spec& spec, const clock& time, random_source& random,
                                   const std::function<void(const front_door&)>& opened) {
   GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(spec.config_file));
+  GERMLINE_TRY(check_served(config, spec, time, random));
   GERMLINE_TRY(check_model(config, spec));
+  GERMLINE_TRY(check_transcripts(config, spec));
   gateway_spec start;
   start.binary = spec.binary;
   start.config_file = spec.config_file;

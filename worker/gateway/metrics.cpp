@@ -10,8 +10,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <exception>
 
-#include "common/log.hpp"
-
 namespace germline::worker {
 namespace {
 
@@ -26,12 +24,11 @@ const prometheus::Histogram::BucketBoundaries duration_bounds = {
 const prometheus::Histogram::BucketBoundaries chunk_bounds = {
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0};
 
-/// Why nobody can listen there; the exposer's own word is its library's. Empty: it is free now.
+/// Why nobody can listen there, since the exposer's library does not say. Empty: it is free now.
 boost::system::error_code why_not(const std::string& host, int port) {
   namespace ip = boost::asio::ip;
   boost::system::error_code failed;
-  const bool is_six = host.starts_with('[') && host.ends_with(']');
-  const auto address = ip::make_address(is_six ? host.substr(1, host.size() - 2) : host, failed);
+  const auto address = ip::make_address_v4(host, failed);
   if (failed) return failed;
   const ip::tcp::endpoint at(address, static_cast<unsigned short>(port));
   boost::asio::io_context context;
@@ -47,7 +44,6 @@ boost::system::error_code why_not(const std::string& host, int port) {
 
 std::string words_of(const boost::system::error_code& failed) {
   namespace errc = boost::system::errc;
-  if (!failed) return "the server for it did not start; try again";
   if (failed == errc::address_in_use) {
     return "another program listens there; end it, or name another port, or a range of them for "
            "several gateways on one machine, as 9464-9471";
@@ -60,6 +56,13 @@ std::string words_of(const boost::system::error_code& failed) {
     return "a port below 1024 is not for the gateway's account; name a higher one, as 9464";
   }
   return failed.message();
+}
+
+/// Of an address that was free just before.
+std::string words_of(const std::exception& failed) {
+  return std::string("its server did not start, though the address was free (") + failed.what() +
+         "); try again, and if it stays so, look whether the gateway's account may have more "
+         "threads (ulimit -u), open files (ulimit -n) and memory (ulimit -v)";
 }
 
 }  // namespace
@@ -93,25 +96,25 @@ gateway_metrics::gateway_metrics() : impl_(std::make_unique<impl>()) {}
 gateway_metrics::~gateway_metrics() = default;
 
 result<std::string> gateway_metrics::listen(const metrics_place& place) {
-  boost::system::error_code why;
+  std::string why;
   for (int port = place.first_port; port <= place.last_port; ++port) {
     const auto address = place.host + ":" + std::to_string(port);
-    why = why_not(place.host, port);
-    if (why == boost::system::errc::address_not_available) break;  // nor at any other port
-    if (why) continue;
+    const auto taken = why_not(place.host, port);
+    why = words_of(taken);
+    if (taken == boost::system::errc::address_not_available) break;  // nor at any other port
+    if (taken) continue;
     try {
       impl_->served = std::make_unique<prometheus::Exposer>(address, 1);
       impl_->served->RegisterCollectable(impl_->registry);
       return address;
     } catch (const std::exception& failed) {
-      why = why_not(place.host, port);
-      if (!why) log_warning("metrics at {}: {}", address, failed.what());
+      why = words_of(failed);  // another look may meet the socket that it left behind
     }
   }
   auto ports = std::to_string(place.first_port);
   if (place.last_port > place.first_port) ports += "-" + std::to_string(place.last_port);
   return error(error_code::unavailable, "[metrics] listen = '" + place.host + ":" + ports +
-                                            "': metrics cannot be served there: " + words_of(why));
+                                            "': metrics cannot be served there: " + why);
 }
 
 void gateway_metrics::note(const measured_request& one) {

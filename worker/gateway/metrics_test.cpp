@@ -1,6 +1,11 @@
 #include "worker/gateway/metrics.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
 
 namespace germline::worker {
 namespace {
@@ -77,6 +82,41 @@ TEST_CASE("an address that cannot be listened on is told") {
   CHECK(refused.error().message().find(
             "[metrics] listen = '192.0.2.1:1': metrics cannot be served there: this machine has no "
             "such address") == 0);
+}
+
+TEST_CASE("a server that finds no room for its threads says so, and what to look at") {
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe(pipe.data()) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {  // an account that may have no thread more; root's may always
+    const rlimit none{0, 0};
+    if ((::geteuid() == 0 && ::setuid(65'534) != 0) || ::setrlimit(RLIMIT_NPROC, &none) != 0) {
+      ::_exit(1);
+    }
+    std::string said = "another program";
+    for (int port = 20'000; said.find("another program") != said.npos; ++port) {
+      gateway_metrics metrics;
+      const auto refused = metrics.listen({"127.0.0.1", port, port});
+      said = refused ? "it listens" : refused.error().message();
+    }
+    const auto wrote = ::write(pipe[1], said.data(), said.size());
+    ::_exit(wrote == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  ::close(pipe[1]);
+  std::string said;
+  std::array<char, 4'096> bytes{};
+  for (ssize_t got = 0; (got = ::read(pipe[0], bytes.data(), bytes.size())) > 0;) {
+    said.append(bytes.data(), static_cast<std::size_t>(got));
+  }
+  ::close(pipe[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK_MESSAGE(
+      said.find("its server did not start, though the address was free (") != std::string::npos,
+      said);
+  CHECK(said.find("more threads (ulimit -u)") != std::string::npos);
 }
 
 TEST_CASE("gateways that share a range of ports take one each") {
