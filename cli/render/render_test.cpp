@@ -89,7 +89,7 @@ TEST_CASE("the tree names generations, iterations, endings and why") {
         "* generation 0 gen_0190f3c2a1b27c3d8e aaaaaaaaaa  the seed\n"
         "`- lin_0190f3c2a1b27c3d8e  done, depth 1, 2 of 2 iterations\n"
         "   |- evolved -> generation 1 gen_0190f3c2a1b27c3d8e bbbbbbbbbb  30.0s\n"
-        "   |     waited 2.5s for a slot\n"
+        "   |     waited 2.5s\n"
         "   |     gave itself a new tool\n"
         "   `- rejected (protected) itm_0190f3c2a1b27c3d8e\n"
         "         behaviour/two is red...\n");
@@ -363,7 +363,13 @@ TEST_CASE("the tree says from which generation a fork begins") {
         std::string::npos);
 }
 
-TEST_CASE("waiting for a slot is told, apart from running") {
+TEST_CASE("ids are shortened, but not within a path") {
+  const std::string id = "att_01a22bccf83e70b5851b05e4e5c6b46a";
+  CHECK(with_short_ids("of " + id + ", in /t/" + id + ".jsonl and " + id) ==
+        "of att_01a22bccf83e70b585, in /t/" + id + ".jsonl and att_01a22bccf83e70b585");
+}
+
+TEST_CASE("waiting is told, apart from running") {
   v1::WatchEvent event;
   event.set_time_ms(3'661'000);
   auto& iteration = *event.mutable_iteration();
@@ -373,7 +379,7 @@ TEST_CASE("waiting for a slot is told, apart from running") {
   CHECK(render_event(event, plain) == "01:01:01 itm_1 waits for a worker: none is connected\n");
   iteration.clear_waits_for();
   iteration.add_attempts()->set_leased_ms(3'500);
-  CHECK(render_event(event, plain) == "01:01:01 itm_1 began, having waited 2.5s for a slot\n");
+  CHECK(render_event(event, plain) == "01:01:01 itm_1 began, having waited 2.5s\n");
   iteration.mutable_attempts(0)->set_ended_ms(5'000);
   iteration.mutable_attempts(0)->set_details("the disk was full");
   iteration.add_attempts()->set_leased_ms(6'000);

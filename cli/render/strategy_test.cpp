@@ -364,7 +364,7 @@ TEST_CASE("a log that does not know where a lineage stood names what was chosen"
   CHECK(widest(text) <= 80);
   // Where nothing was chosen it is the lineage's own head.
   event.mutable_iteration()->clear_choice();
-  CHECK(story.tell(event) == "--:--:-- itm_3 began, having waited 2.5s for a slot\n");
+  CHECK(story.tell(event) == "--:--:-- itm_3 began, having waited 2.5s\n");
 }
 
 TEST_CASE("of a run that was scaled each lineage that came or goes is told") {

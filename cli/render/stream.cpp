@@ -105,7 +105,7 @@ void add_beginning(event_line& line, const v1::IterationInfo& iteration,
   line.add(" began");
   if (!parent.empty()) line.add(" from " + parent);
   const auto waited = first_wait_ms(iteration);
-  if (waited >= long_wait_ms) line.add(", having waited " + duration(waited) + " for a slot");
+  if (waited >= long_wait_ms) line.add(", having waited " + duration(waited));
 }
 
 void add_evaluation(event_line& line, const v1::IterationInfo& evaluation) {

@@ -231,8 +231,9 @@ std::string short_id(std::string_view id) {
 }
 
 std::string with_short_ids(const std::string& text) {
-  static const std::regex id("\\b((?:run|lin|gen|itm|att|wrk)_[0-9a-f]{18})[0-9a-f]{14}\\b");
-  return std::regex_replace(text, id, "$1");
+  static const std::regex id(
+      "(^|[^/_0-9A-Za-z])((?:run|lin|gen|itm|att|wrk)_[0-9a-f]{18})[0-9a-f]{14}(?![_0-9A-Za-z])");
+  return std::regex_replace(text, id, "$1$2");
 }
 
 std::string short_commit(std::string_view commit) {

@@ -67,7 +67,7 @@ std::string fitting_table(const style& how, std::vector<std::string> header,
 
 /// Prefix and 18 digits: enough to tell ids apart and to be accepted as an abbreviation.
 std::string short_id(std::string_view id);
-/// The text with each id in it shortened as above.
+/// The text with each id in it shortened as above, but for those that are part of a path.
 std::string with_short_ids(const std::string& text);
 std::string short_commit(std::string_view commit);
 

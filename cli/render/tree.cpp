@@ -131,7 +131,7 @@ std::vector<std::string> iteration_notes(const v1::IterationInfo& iteration, con
     attempts = std::to_string(iteration.attempts_size()) + " attempts";
   }
   if (const auto waited = time_of(iteration).waited_ms; waited >= long_wait_ms) {
-    attempts += (attempts.empty() ? "waited " : ", waited ") + duration(waited) + " for a slot";
+    attempts += (attempts.empty() ? "waited " : ", waited ") + duration(waited);
   }
   if (!attempts.empty()) notes.push_back(attempts);
   if (!iteration.waits_for().empty()) {

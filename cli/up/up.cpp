@@ -12,8 +12,8 @@
 
 #include "cli/render/render.hpp"
 #include "cli/up/default_gateway.hpp"
+#include "cli/up/gateway_files.hpp"
 #include "cli/up/handing_over.hpp"
-#include "cli/up/transcripts_place.hpp"
 #include "cli/up/up_lock.hpp"
 #include "common/amount.hpp"
 #include "common/log.hpp"
@@ -365,9 +365,9 @@ exit_code run_up(const session& with, const up_options& options) {
   if (!lock) return with.fail(lock.error());
   for (std::size_t i = 0; i < static_cast<std::size_t>(workers); ++i) {
     const auto its = uids_of_worker(with.settings, i);
-    const auto may_write = check_transcripts_of(with.settings.get("worker.gateway_config"),
-                                                its.gateway, its.group, workers > 1);
-    if (!may_write) return with.fail(may_write.error());
+    const auto fits = check_gateway_files(with.settings.get("worker.gateway_config"), its.gateway,
+                                          its.group, workers > 1);
+    if (!fits) return with.fail(fits.error());
   }
   const auto& state = with.settings.get("state_dir");
   unique_fd waiting_parent;

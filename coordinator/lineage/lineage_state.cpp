@@ -156,8 +156,12 @@ transition on(const state& s, const iteration_ended& e) {
   const bool goes_back = must_roll_back(next) || e.act == policy_action::roll_back;
   const bool too_many = next.failures_in_row >= failures_before_pause && !goes_back;
   if (next.at == status::active && too_many) {
-    pause(next, pause_reason::policy,
-          std::to_string(next.failures_in_row) + " iterations failed in a row");
+    const bool by_budget = e.reason == "budget";
+    pause(next, by_budget ? pause_reason::budget : pause_reason::policy,
+          std::to_string(next.failures_in_row) + " iterations failed in a row" +
+              (by_budget ? ", the last one since a budget did not cover what it asked of its "
+                           "model: `germline tree` says which, `germline budget` raises it"
+                         : ""));
   }
   obey(next, e);
   go_on(t);

@@ -110,6 +110,14 @@ TEST_CASE_FIXTURE(newborn, "a head that once did anything but fail is paused, no
   CHECK(s.why_paused == pause_reason::policy);
 }
 
+TEST_CASE_FIXTURE(newborn, "failures in a row of which the last is for want of a budget say so") {
+  for (int i = 1; i < failures_before_pause; ++i) fail("attempts_lost");
+  fail("budget");
+  CHECK(s.at == status::paused);
+  CHECK(s.why_paused == pause_reason::budget);
+  CHECK(s.details.find("`germline budget` raises it") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(newborn, "failures that say nothing of the agent roll nothing back") {
   fail("crash");
   fail("attempts_lost");

@@ -295,13 +295,14 @@ void read_paused(SQLite::Database& db, const std::optional<resolved_target>& tar
   const bool is_run = target && target->what == resolved_target::kind::run;
   SQLite::Statement row(db,
                         "SELECT id, live_item FROM lineages WHERE state = ?1 AND pause_reason = ?2"
-                        " AND live_item <> '' AND (?3 = '' OR run_id = ?3) AND (?4 = '' OR id = ?4)"
+                        " AND (?3 = '' OR run_id = ?3) AND (?4 = '' OR id = ?4)"
                         " ORDER BY run_id, ordinal LIMIT ?5");
   bind_all(row, v1::LINEAGE_STATE_PAUSED, v1::PAUSE_REASON_BUDGET, is_run ? target->run : "",
            target && !is_run ? target->id : "", most_paused_told);
   while (row.executeStep()) {
     auto& paused = *out.add_paused();
     paused.set_lineage_id(text(row, 0));
+    if (text(row, 1).empty()) continue;  // it has not asked for the next iteration's share yet
     const auto held = check_can_hold(db, text(row, 1), now_ms);
     if (held) continue;
     paused.set_still(held.error().message());

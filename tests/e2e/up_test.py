@@ -6,7 +6,9 @@ Usage: up_test.py GERMLINE_BINARY. Needs root. What it starts it ends.
 import glob
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import unittest
@@ -27,6 +29,14 @@ def lives(pid):
 def text_of(path):
     with open(path) as file:
         return file.read()
+
+
+def prices_of(folder):
+    """A good price file there, that every account can read."""
+    path = folder + "/prices.json"
+    shutil.copy(os.path.dirname(os.path.abspath(__file__)) + "/../../deploy/prices.json", path)
+    os.chmod(path, 0o644)
+    return path
 
 
 class Up(unittest.TestCase):
@@ -95,16 +105,21 @@ class Up(unittest.TestCase):
 
     def test_a_worker_that_cannot_start_is_told_with_its_log_and_leaves_nothing(self):
         config = self.fleet.root + "/gateway.toml"
-        with open(config, "w") as file:
-            file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
-                       f'[prices]\nfile = "{self.fleet.root}/missing.json"\n')
-        os.chmod(config, 0o644)
-        up = self.up("--gateway-config", config)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            with open(config, "w") as file:
+                file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
+                           f'[prices]\nfile = "{prices_of(self.fleet.root)}"\n'
+                           f'[metrics]\nlisten = "{address}"\n')
+            os.chmod(config, 0o644)
+            up = self.up("--gateway-config", config)
         self.assertNotIn(up.returncode, (0, None))
         self.assertEqual(up.stdout, "")
         self.assertIn("worker ended with", up.stderr)
         self.assertIn("gateway error: ", up.stderr)
-        self.assertIn("missing.json", up.stderr)
+        self.assertIn(address, up.stderr)
         self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
 
@@ -113,10 +128,12 @@ class Up(unittest.TestCase):
         os.makedirs(root + "/transcripts")
         os.chmod(root + "/transcripts", 0o755)
         config = root + "/gateway.toml"
-        with open(config, "w") as file:
-            file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
-                       f'[prices]\nfile = "{root}/missing.json"\n'
-                       f'[transcripts]\ndirectory = "{root}/transcripts"\n')
+        def write(prices):
+            with open(config, "w") as file:
+                file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
+                           f'[prices]\nfile = "{prices}"\n'
+                           f'[transcripts]\ndirectory = "{root}/transcripts"\n')
+        write(prices_of(root))
         up = self.up("--gateway-config", config)
         self.assertEqual(up.returncode, 5, up.stderr)
         gateway = UID_BASE + 2
@@ -126,7 +143,11 @@ class Up(unittest.TestCase):
         self.assertTrue(mends, up.stderr)
         self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
         os.chown(root + "/transcripts", int(mends[1]), int(mends[2]))
-        self.assertIn("missing.json", self.up("--gateway-config", config).stderr)
+        write(root + "/missing.json")
+        up = self.up("--gateway-config", config)
+        self.assertEqual(up.returncode, 3, up.stderr)
+        self.assertIn("missing.json", up.stderr)
+        self.assertNotIn("worker ended", up.stderr)
 
     def test_what_root_prepared_for_other_machines_is_the_coordinators_to_use(self):
         fleet = self.fleet

@@ -33,7 +33,7 @@ result<std::string> read_text_file(const std::string& path, const std::string& w
   // Not blocking: a pipe that nobody writes to would hold the start up.
   const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
-    const auto failed = errno_error("reading " + what + " " + path, errno);
+    const auto failed = access_error("reading " + what + " " + path, errno);
     return error(failed.code(), failed.message() + relative_hint(path));
   }
   struct stat status {};
@@ -59,6 +59,13 @@ result<std::string> read_text_file(const std::string& path, const std::string& w
     }
   }
   return text;
+}
+
+error access_error(const std::string& doing, int failed) {
+  auto why = errno_error(doing, failed);
+  if (failed != EACCES && failed != EPERM) return why;
+  return error(why.code(), why.message() + " (to uid " + std::to_string(::geteuid()) +
+                               ", which this runs as; it must be let into the folders above, too)");
 }
 
 std::string relative_hint(const std::string& path) {

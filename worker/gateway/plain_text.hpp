@@ -13,6 +13,9 @@ namespace germline::worker {
 /// device is refused, and so is a folder. `what` is for the message: "the price file".
 result<std::string> read_text_file(const std::string& path, const std::string& what);
 
+/// errno_error, and where that is not allowed: to which account.
+error access_error(const std::string& doing, int failed);
+
 /// For a message that `path` is not there: that it is relative, if it is.
 std::string relative_hint(const std::string& path);
 

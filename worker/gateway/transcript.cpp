@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.hpp"
+#include "worker/gateway/plain_text.hpp"
 #include "worker/gateway/transcript_reader.hpp"
 
 namespace germline::worker {
@@ -84,12 +85,12 @@ result<transcript> transcript::open(const std::string& directory, const std::str
   opened.secrets_ = std::move(secrets);
   if (directory.empty()) return opened;
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return errno_error("making the transcripts directory " + directory, errno);
+    return access_error("making the transcripts directory " + directory, errno);
   }
   const std::string path = directory + "/" + attempt_id + ".jsonl";
   opened.file_.reset(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!opened.file_) return errno_error("opening the transcript " + path, errno);
+  if (!opened.file_) return access_error("opening the transcript " + path, errno);
   if (::flock(opened.file_.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return errno_error("locking the transcript " + path, errno);
     return error(error_code::failed_precondition,

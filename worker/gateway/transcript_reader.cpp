@@ -13,6 +13,7 @@
 
 #include "common/hash.hpp"
 #include "worker/gateway/base64.hpp"
+#include "worker/gateway/plain_text.hpp"
 #include "worker/gateway/transcript_pieces.hpp"
 
 namespace germline::worker {
@@ -89,7 +90,7 @@ bool recorded_exchange::is_stream() const {
 result<transcript_reader> transcript_reader::open(const std::string& path) {
   transcript_reader reader;
   reader.file_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  if (!reader.file_) return errno_error("opening " + path, errno);
+  if (!reader.file_) return access_error("opening " + path, errno);
   struct stat status {};
   if (::fstat(reader.file_.get(), &status) != 0) return errno_error("looking at " + path, errno);
   if (!S_ISREG(status.st_mode)) {

@@ -1,4 +1,4 @@
-#include "cli/up/transcripts_place.hpp"
+#include "cli/up/gateway_files.hpp"
 
 #include <grp.h>
 #include <sys/wait.h>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/gateway/config.hpp"
+#include "worker/gateway/prices.hpp"
 
 namespace germline::cli {
 namespace {
@@ -57,7 +58,7 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
   // The gateway makes the last folder of the path itself.
   const auto written = is_there ? path : fs::path(path).parent_path().string();
   GERMLINE_TRY_ASSIGN(const bool may, account_may(owner, group, written, W_OK | X_OK));
-  if (may) return {};
+  if (may && (!is_there || fs::is_directory(path, failed))) return {};
   const auto whom = std::to_string(owner) + ":" + std::to_string(group);
   // A folder has one owner: to several it is opened.
   const auto gives = (is_shared ? "chmod 1777 " : "chown " + whom + " ") + path;
@@ -68,6 +69,9 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
     return error(error_code::failed_precondition,
                  why + "it is not there. Make it: mkdir -p " + path + " && " + gives);
   }
+  if (is_there && !fs::is_directory(path, failed)) {
+    return error(error_code::failed_precondition, why + "it is no folder. Name one");
+  }
   GERMLINE_TRY_ASSIGN(const auto closed, first_closed(path, owner, group));
   if (!closed.empty()) {
     return error(
@@ -77,12 +81,31 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
   return error(error_code::failed_precondition, why + "it may not. Give it the folder: " + gives);
 }
 
-result<void> check_transcripts_of(const std::string& gateway_config, uid_t owner, gid_t group,
-                                  bool is_shared) {
+result<void> check_readable(const std::string& file, uid_t owner, gid_t group) {
+  GERMLINE_TRY_ASSIGN(const bool may, account_may(owner, group, file, R_OK));
+  if (may) return {};
+  std::error_code failed;
+  const auto path = fs::absolute(file, failed).lexically_normal();
+  GERMLINE_TRY_ASSIGN(const auto closed, first_closed(path, owner, group));
+  return error(error_code::failed_precondition,
+               "the gateway, which runs as uid " + std::to_string(owner) + ", cannot read " +
+                   path.string() + ": " +
+                   (closed.empty() ? "it may not. Let it: chmod o+r " + path.string()
+                                   : closed +
+                                         " does not let it through. Put the file elsewhere, "
+                                         "or: chmod o+x " +
+                                         closed));
+}
+
+result<void> check_gateway_files(const std::string& gateway_config, uid_t owner, gid_t group,
+                                 bool is_shared) {
   if (gateway_config.empty()) return {};
-  const auto read = worker::load_gateway_config(gateway_config);
-  if (!read || read->transcripts_directory.empty()) return {};
-  return check_transcripts_place(read->transcripts_directory, owner, group, is_shared);
+  GERMLINE_TRY_ASSIGN(const auto config, worker::load_gateway_config(gateway_config));
+  GERMLINE_TRY(worker::price_table::load(config.prices_file));
+  GERMLINE_TRY(check_readable(gateway_config, owner, group));
+  GERMLINE_TRY(check_readable(config.prices_file, owner, group));
+  if (config.transcripts_directory.empty()) return {};
+  return check_transcripts_place(config.transcripts_directory, owner, group, is_shared);
 }
 
 }  // namespace germline::cli

@@ -1,5 +1,5 @@
-// Where a gateway's transcripts go, as the account sees it. Needs root for what it shows.
-#include "cli/up/transcripts_place.hpp"
+// The files of a gateway, as its account sees them. Needs root for what it shows.
+#include "cli/up/gateway_files.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -70,18 +70,48 @@ TEST_CASE("nor is one out of its reach, or one that is not there") {
   CHECK(check_transcripts_place(here.make("all", 0777) + "/new", gateway, services));
 }
 
-TEST_CASE("the folder is the one that the configuration names") {
+TEST_CASE("what is no folder is told as that") {
+  if (::geteuid() != 0) return;
+  const place here;
+  const auto file = here.at("file");
+  std::ofstream(file) << "x";
+  CHECK(refused(file).ends_with("it is no folder. Name one"));
+  REQUIRE(::chown(file.c_str(), gateway, services) == 0);
+  CHECK(refused(file).ends_with("it is no folder. Name one"));
+}
+
+TEST_CASE("what the configuration names is looked at, and must be right") {
   if (::geteuid() != 0) return;
   const place here;
   const auto file = here.at("gateway.toml");
-  const std::string rest =
-      "schema = 1\n[upstream]\nurl = \"http://127.0.0.1:1\"\n[prices]\nfile = \"/p.json\"\n";
-  std::ofstream(file) << rest;
-  CHECK(check_transcripts_of(file, gateway, services));
-  std::ofstream(file) << rest << "[transcripts]\ndirectory = \"" << here.make("t", 0755) << "\"\n";
-  CHECK_FALSE(check_transcripts_of(file, gateway, services));
-  CHECK(check_transcripts_of("", gateway, services));
-  CHECK(check_transcripts_of(here.at("none.toml"), gateway, services));
+  const auto write = [&](const std::string& prices, const std::string& more = "") {
+    std::ofstream(file)
+        << "schema = 1\n[upstream]\nurl = \"http://127.0.0.1:1\"\n[prices]\nfile = \"" << prices
+        << "\"\n"
+        << more;
+  };
+  const auto why = [&](const std::string& config) {
+    const auto checked = check_gateway_files(config, gateway, services);
+    return checked ? std::string() : checked.error().message();
+  };
+  const auto prices = here.at("prices.json");
+  fs::copy_file(GERMLINE_PRICES, prices);
+  write(prices);
+  CHECK(why(file).empty());
+  CHECK(why("").empty());
+  CHECK(why(here.at("none.toml")).find("none.toml") != std::string::npos);
+  write(prices, "[transcripts]\ndirectory = \"" + here.make("t", 0755) + "\"\n");
+  CHECK(why(file).find("cannot write its transcripts") != std::string::npos);
+  write(here.at("missing.json"));
+  CHECK(why(file).find("missing.json") != std::string::npos);
+  write(prices);
+  REQUIRE(::chmod(prices.c_str(), 0600) == 0);
+  CHECK(why(file).ends_with("cannot read " + prices + ": it may not. Let it: chmod o+r " + prices));
+  REQUIRE(::chmod(prices.c_str(), 0644) == 0);
+  const auto closed = here.make("closed", 0700);
+  fs::rename(prices, closed + "/prices.json");
+  write(closed + "/prices.json");
+  CHECK(why(file).ends_with("or: chmod o+x " + closed));
 }
 
 }  // namespace germline::cli
