@@ -20,6 +20,7 @@
 
 #include "tests/scripted_upstream/messages_reply.hpp"
 #include "tests/scripted_upstream/openai_dialects.hpp"
+#include "tests/scripted_upstream/outputs.hpp"
 #include "tests/scripted_upstream/story.hpp"
 
 namespace {
@@ -90,16 +91,20 @@ class server {
     }
   }
 
-  /// Writes the report; true when the story was told whole.
+  /// Writes the report; true when the story was told whole, and the report could be written.
   bool report() {
     const std::scoped_lock lock(mutex_);
     json out = story_.report();
     out["requests"] = requests_;
     out["clients_gone"] = clients_gone_.load();
+    if (options_.report_file.empty()) return out["ok"];
+    std::ofstream file(options_.report_file);
     // What was got may have been cut within a character.
-    const auto text = out.dump(2, ' ', false, json::error_handler_t::replace);
-    if (!options_.report_file.empty()) std::ofstream(options_.report_file) << text << "\n";
-    return out["ok"];
+    file << out.dump(2, ' ', false, json::error_handler_t::replace) << "\n" << std::flush;
+    if (!file) {
+      std::fprintf(stderr, "scripted provider: cannot write %s\n", options_.report_file.c_str());
+    }
+    return out["ok"] && file;
   }
 
  private:
@@ -229,6 +234,7 @@ result<options> read_options(int argc, char** argv) {
     const std::string name = argv[i];
     const std::string value = argv[i + 1];
     unsigned port = 0;
+    if (value.empty()) return usage;
     if (name == "--listen" && std::sscanf(value.c_str(), "127.0.0.1:%5u", &port) == 1 &&
         port <= 65535) {
       read.port = static_cast<unsigned short>(port);
@@ -249,6 +255,8 @@ result<options> read_options(int argc, char** argv) {
 
 result<int> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(auto given, read_options(argc, argv));
+  if (!given.report_file.empty()) GERMLINE_TRY(check_report_file(given.report_file));
+  if (!given.bodies_directory.empty()) GERMLINE_TRY(check_bodies_directory(given.bodies_directory));
   std::ifstream file(given.story_file);
   if (!file) return error(error_code::not_found, "cannot read the story " + given.story_file);
   std::ostringstream text;

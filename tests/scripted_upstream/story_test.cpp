@@ -1,11 +1,15 @@
 #include "tests/scripted_upstream/story.hpp"
 
 #include <doctest/doctest.h>
+#include <fstream>
 
 #include "tests/scripted_upstream/messages_reply.hpp"
 #include "tests/scripted_upstream/openai_dialects.hpp"
+#include "tests/scripted_upstream/outputs.hpp"
+#include "tests/support/temp_dir.hpp"
 
 using namespace germline::scripted;
+using germline::tests::temp_dir;
 using nlohmann::json;
 
 namespace {
@@ -302,6 +306,23 @@ TEST_CASE("a key that an object has twice is refused with its place") {
   check_refused(R"({"lanes": [{}, {"a": 1, "a": 1}], "lanes": [{}]})", "", "twice");
   CHECK(refusal(says(R"({"type": "tool_use", "name": "x", "input": {"a": {"k": 1}, "k": 1}})"))
             .empty());
+}
+
+TEST_CASE("where a report or bodies cannot be written is known before the provider begins") {
+  const temp_dir place;
+  const std::string file = place.path() + "/report.json";
+  CHECK(check_report_file(file));
+  CHECK_FALSE(std::filesystem::exists(file));
+  CHECK(check_bodies_directory(place.path()));
+  std::ofstream(file) << "{}";
+  CHECK(check_report_file(file));
+  CHECK_FALSE(check_report_file(place.path()));
+  CHECK_FALSE(check_report_file(place.path() + "/none/report.json"));
+  CHECK_FALSE(check_report_file(file + "/report.json"));
+  CHECK_FALSE(check_bodies_directory(file));
+  const auto missing = check_bodies_directory(place.path() + "/none");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message().starts_with("cannot keep bodies in " + place.path() + "/none: "));
 }
 
 TEST_CASE("a request of OpenAI's dialects that lacks a member is an error, and no end") {
