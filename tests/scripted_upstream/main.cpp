@@ -1,9 +1,8 @@
 // germline-scripted-upstream: a scripted provider, and declared to be one in every answer
 // (x-germline-scripted: 1). Serves Anthropic Messages, and OpenAI's Chat Completions and Responses,
 // on loopback from a story (docs/scripted-provider.md), so that every byte of a demo or a test goes
-// the real way. Usage: germline-scripted-upstream --listen 127.0.0.1:PORT --story FILE [--report
-// FILE]
-//                                   [--bodies DIRECTORY]
+// the real way. Usage: germline-scripted-upstream --listen 127.0.0.1:PORT --story FILE
+//                                                 [--report FILE] [--bodies DIRECTORY]
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
@@ -21,6 +20,7 @@
 
 #include "tests/scripted_upstream/messages_reply.hpp"
 #include "tests/scripted_upstream/openai_dialects.hpp"
+#include "tests/scripted_upstream/outputs.hpp"
 #include "tests/scripted_upstream/story.hpp"
 
 namespace {
@@ -91,14 +91,20 @@ class server {
     }
   }
 
-  /// Writes the report; true when the story was told whole.
+  /// Writes the report; true when the story was told whole, and the report could be written.
   bool report() {
     const std::scoped_lock lock(mutex_);
     json out = story_.report();
     out["requests"] = requests_;
     out["clients_gone"] = clients_gone_.load();
-    if (!options_.report_file.empty()) std::ofstream(options_.report_file) << out.dump(2) << "\n";
-    return out["ok"];
+    if (options_.report_file.empty()) return out["ok"];
+    std::ofstream file(options_.report_file);
+    // What was got may have been cut within a character.
+    file << out.dump(2, ' ', false, json::error_handler_t::replace) << "\n" << std::flush;
+    if (!file) {
+      std::fprintf(stderr, "scripted provider: cannot write %s\n", options_.report_file.c_str());
+    }
+    return out["ok"] && file;
   }
 
  private:
@@ -137,7 +143,7 @@ class server {
       keep(request, serial);
       try {
         told = story_.answer(as_messages(path, body));
-      } catch (const json::exception& bad) {
+      } catch (const std::exception& bad) {
         told.mismatch = std::string("the request cannot be read: ") + bad.what();
       }
     }
@@ -145,17 +151,26 @@ class server {
       std::fprintf(stderr, "scripted provider: %s\n", told.mismatch.c_str());
       return send(socket, request, 400, error_of(path, "scripted_mismatch", told.mismatch));
     }
-    if (told.reply.contains("status")) {
-      return send(socket, request, told.reply["status"],
-                  told.reply.value("error", error_of(path, "api_error", "scripted error")),
-                  told.reply.value("retry_after", ""));
+    try {
+      return tell(socket, request, path, body, told.reply, serial);
+    } catch (const json::exception& bad) {  // a member of the body has a type that is wrong
+      return send(socket, request, 400, error_of(path, "invalid_request_error", bad.what()));
     }
-    const json message = message_of(told.reply, body, request.body().size(), serial);
+  }
+
+  bool tell(tcp::socket& socket, const http_request& request, const std::string& path,
+            const json& body, const json& reply, std::uint64_t serial) {
+    if (reply.contains("status")) {
+      return send(socket, request, reply["status"],
+                  reply.value("error", error_of(path, "api_error", "scripted error")),
+                  reply.value("retry_after", ""));
+    }
+    const json message = message_of(reply, body, request.body().size(), serial);
     if (!body.value("stream", false)) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(told.reply.value("delay_ms", 0)));
+      std::this_thread::sleep_for(std::chrono::milliseconds(reply.value("delay_ms", 0)));
       return send(socket, request, 200, answer_of(path, message));
     }
-    return stream(socket, events_of(path, message, body), told.reply);
+    return stream(socket, events_of(path, message, body), reply);
   }
 
   bool send(tcp::socket& socket, const http_request& request, unsigned status, const json& body,
@@ -219,6 +234,7 @@ result<options> read_options(int argc, char** argv) {
     const std::string name = argv[i];
     const std::string value = argv[i + 1];
     unsigned port = 0;
+    if (value.empty()) return usage;
     if (name == "--listen" && std::sscanf(value.c_str(), "127.0.0.1:%5u", &port) == 1 &&
         port <= 65535) {
       read.port = static_cast<unsigned short>(port);
@@ -239,6 +255,8 @@ result<options> read_options(int argc, char** argv) {
 
 result<int> run(int argc, char** argv) {
   GERMLINE_TRY_ASSIGN(auto given, read_options(argc, argv));
+  if (!given.report_file.empty()) GERMLINE_TRY(check_report_file(given.report_file));
+  if (!given.bodies_directory.empty()) GERMLINE_TRY(check_bodies_directory(given.bodies_directory));
   std::ifstream file(given.story_file);
   if (!file) return error(error_code::not_found, "cannot read the story " + given.story_file);
   std::ostringstream text;

@@ -260,14 +260,14 @@ json messages_request_of_chat(const json& request) {
     if (of_the_system(message)) {
       for (const auto& block : blocks_of(content)) system.push_back(block);
     } else if (message.value("role", "") == "tool") {
-      add_result(messages, message["tool_call_id"], content);
+      add_result(messages, message.at("tool_call_id"), content);
     } else {
       json blocks = blocks_of(content);
       for (const auto& call : message.value("tool_calls", json::array())) {
         const auto& called = call.at("function");
-        blocks.push_back(call_block(call["id"], called["name"], called["arguments"]));
+        blocks.push_back(call_block(call.at("id"), called.at("name"), called.at("arguments")));
       }
-      messages.push_back({{"role", message["role"]}, {"content", std::move(blocks)}});
+      messages.push_back({{"role", message.at("role")}, {"content", std::move(blocks)}});
     }
   }
   return request_of(request, system, std::move(messages));
@@ -284,15 +284,15 @@ json messages_request_of_responses(const json& request) {
   for (const auto& item : input) {
     const std::string type = item.value("type", "message");
     if (type == "function_call" || type == "custom_tool_call") {
-      const json& given = type == "function_call" ? item["arguments"] : item["input"];
-      messages.push_back(
-          {{"role", "assistant"}, {"content", {call_block(item["call_id"], item["name"], given)}}});
+      const json& given = type == "function_call" ? item.at("arguments") : item.at("input");
+      messages.push_back({{"role", "assistant"},
+                          {"content", {call_block(item.at("call_id"), item.at("name"), given)}}});
     } else if (type.ends_with("_output")) {
-      add_result(messages, item["call_id"], item["output"]);
+      add_result(messages, item.at("call_id"), item.at("output"));
     } else if (type == "message" && of_the_system(item)) {
-      for (const auto& block : blocks_of(item["content"])) system.push_back(block);
+      for (const auto& block : blocks_of(item.at("content"))) system.push_back(block);
     } else if (type == "message") {
-      messages.push_back({{"role", item["role"]}, {"content", blocks_of(item["content"])}});
+      messages.push_back({{"role", item.at("role")}, {"content", blocks_of(item.at("content"))}});
     }
   }
   return request_of(request, system, std::move(messages));

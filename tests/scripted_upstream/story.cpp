@@ -1,8 +1,9 @@
 #include "tests/scripted_upstream/story.hpp"
 
 #include <algorithm>
-#include <array>
 #include <regex>
+
+#include "tests/scripted_upstream/story_reading.hpp"
 
 namespace germline::scripted {
 namespace {
@@ -10,15 +11,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t excerpt_bytes = 1500;
-
-constexpr std::array<std::string_view, 8> predicate_names = {"tools_include",
-                                                             "tools_exclude",
-                                                             "last_tool_result_contains",
-                                                             "last_tool_result_matches",
-                                                             "last_tool_result_is_error",
-                                                             "last_user_text_contains",
-                                                             "system_contains",
-                                                             "any_message_contains"};
 
 std::string excerpt(const std::string& text) {
   if (text.size() <= excerpt_bytes) return text;
@@ -52,92 +44,6 @@ void add_message(const json& message, request_view& view) {
     const std::string text = text_of(content);
     if (!text.empty()) view.last_user_text = text;
   }
-}
-
-result<std::vector<predicate>> read_predicates(const json& list, const std::string& where) {
-  if (!list.is_array()) {
-    return error(error_code::invalid_argument, where + " must be a list of predicates");
-  }
-  std::vector<predicate> predicates;
-  for (const auto& item : list) {
-    if (!item.is_object() || item.size() != 1) {
-      return error(error_code::invalid_argument, where + ": a predicate is {name: value}");
-    }
-    const std::string name = item.begin().key();
-    std::string_view plain = name;
-    if (plain.starts_with("not_")) plain.remove_prefix(4);
-    if (plain == "goal_contains") plain = "any_message_contains";
-    if (std::find(predicate_names.begin(), predicate_names.end(), plain) == predicate_names.end()) {
-      return error(error_code::invalid_argument, where + ": unknown predicate '" + name + "'");
-    }
-    const bool boolean = plain == "last_tool_result_is_error";
-    if (boolean ? !item.begin()->is_boolean() : !item.begin()->is_string()) {
-      return error(error_code::invalid_argument,
-                   where + ": '" + name + "' takes a " + (boolean ? "boolean" : "string"));
-    }
-    if (plain == "last_tool_result_matches") {
-      try {
-        const std::regex tried(item.begin()->get<std::string>());
-      } catch (const std::regex_error& bad) {
-        return error(error_code::invalid_argument, where + ": " + name + ": " + bad.what());
-      }
-    }
-    predicates.push_back({name, item.begin().value()});
-  }
-  return predicates;
-}
-
-/// Refuses what nobody reads: a misspelt guard would demand nothing.
-result<void> only_keys(const json& item, std::initializer_list<std::string_view> known,
-                       const std::string& where) {
-  for (const auto& [key, ignored] : item.items()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
-    std::string all;
-    for (const auto each : known) all += (all.empty() ? "'" : ", '") + std::string(each) + "'";
-    return error(error_code::invalid_argument,
-                 where + " has '" + key + "', which is not known; known are " + all);
-  }
-  return {};
-}
-
-result<story_step> read_step(const json& item, const std::string& where) {
-  if (!item.is_object() || !item.contains("name") || !item.contains("reply")) {
-    return error(error_code::invalid_argument, where + " needs 'name' and 'reply'");
-  }
-  GERMLINE_TRY(only_keys(item, {"name", "when", "reply", "optional", "repeats", "begins"}, where));
-  story_step step;
-  step.name = item["name"].get<std::string>();
-  step.reply = item["reply"];
-  step.repeats = item.value("repeats", false);
-  step.optional = item.value("optional", step.repeats);
-  step.begins = item.value("begins", false);
-  if (step.repeats && !step.optional) {
-    return error(error_code::invalid_argument,
-                 where + ": a step that repeats need not be told; leave out 'optional'");
-  }
-  if (!step.reply.is_object() ||
-      !(step.reply.value("content", json()).is_array() || step.reply.contains("status"))) {
-    return error(error_code::invalid_argument, where + ": a reply has 'content' or 'status'");
-  }
-  GERMLINE_TRY_ASSIGN(step.when, read_predicates(item.value("when", json::array()), where));
-  return step;
-}
-
-result<story_lane> read_lane(const json& item, const std::string& name) {
-  GERMLINE_TRY(only_keys(item, {"lane", "match", "steps"}, "lane " + name));
-  story_lane lane;
-  lane.name = name;
-  GERMLINE_TRY_ASSIGN(lane.match,
-                      read_predicates(item.value("match", json::array()), "lane " + name));
-  if (!item.contains("steps") || !item["steps"].is_array()) {
-    return error(error_code::invalid_argument, "lane " + name + " needs a list 'steps'");
-  }
-  for (const auto& step : item["steps"]) {
-    const std::string where = "lane " + name + ", step " + std::to_string(lane.steps.size() + 1);
-    GERMLINE_TRY_ASSIGN(auto read, read_step(step, where));
-    lane.steps.push_back(std::move(read));
-  }
-  return lane;
 }
 
 }  // namespace
@@ -216,25 +122,9 @@ std::optional<difference> first_unmet(const story_step& step, const request_view
 }  // namespace
 
 result<story> story::parse(std::string_view json_text) {
-  try {
-    const json file = json::parse(json_text, nullptr, true, true);
-    story read;
-    if (file.contains("lanes")) {
-      GERMLINE_TRY(only_keys(file, {"lanes"}, "the story"));
-      for (const auto& item : file["lanes"]) {
-        const std::string name = item.value("lane", std::to_string(read.lanes_.size() + 1));
-        GERMLINE_TRY_ASSIGN(auto lane, read_lane(item, name));
-        read.lanes_.push_back(std::move(lane));
-      }
-    } else {
-      GERMLINE_TRY_ASSIGN(auto lane, read_lane(file, "main"));
-      read.lanes_.push_back(std::move(lane));
-    }
-    return read;
-  } catch (const json::exception& bad) {
-    return error(error_code::invalid_argument,
-                 std::string("the story cannot be read: ") + bad.what());
-  }
+  story read;
+  GERMLINE_TRY_ASSIGN(read.lanes_, read_lanes(json_text));
+  return read;
 }
 
 story_answer story::answer(const json& request) {

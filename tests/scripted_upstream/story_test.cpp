@@ -1,11 +1,15 @@
 #include "tests/scripted_upstream/story.hpp"
 
 #include <doctest/doctest.h>
+#include <fstream>
 
 #include "tests/scripted_upstream/messages_reply.hpp"
 #include "tests/scripted_upstream/openai_dialects.hpp"
+#include "tests/scripted_upstream/outputs.hpp"
+#include "tests/support/temp_dir.hpp"
 
 using namespace germline::scripted;
+using germline::tests::temp_dir;
 using nlohmann::json;
 
 namespace {
@@ -22,6 +26,31 @@ const char* const two_steps = R"({"steps": [
   {"name": "second", "when": [{"last_tool_result_matches": "^fi.e"},
     {"last_tool_result_is_error": false}],
    "reply": {"content": [{"type": "text", "text": "done"}]}}]})";
+
+/// Why a story is refused; nothing if it is not.
+std::string refusal(const std::string& text) {
+  const auto read = story::parse(text);
+  return read ? "" : read.error().message();
+}
+
+/// A story whose second step says `reply`.
+std::string replies(const std::string& reply) {
+  return R"({"steps": [{"name": "a", "reply": {"content": []}}, {"name": "b", "reply": )" + reply +
+         "}]}";
+}
+
+/// The same, of a reply that says one block.
+std::string says(const std::string& block) {
+  return replies(R"({"content": [{"type": "text", "text": ""}, )" + block + "]}");
+}
+
+void check_refused(const std::string& text, const std::string& place, const std::string& why) {
+  const auto told = refusal(text);
+  CAPTURE(text);
+  CAPTURE(told);
+  CHECK(told.starts_with(place));
+  CHECK(told.find(why) != std::string::npos);
+}
 
 }  // namespace
 
@@ -162,6 +191,144 @@ TEST_CASE("a story with a key that nobody reads, or a step that can never be don
     CAPTURE(read.error().message());
     CHECK(read.error().message().find(why) != std::string::npos);
   }
+}
+
+TEST_CASE("a reply that could not be told is refused, with its place and what would be right") {
+  for (const auto& [reply, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"5", "'content' or 'status'"},
+           {"{}", "'content' or 'status'"},
+           {R"({"content": [], "status": 500})", "not both"},
+           {R"({"content": "x"})", "'content' is a list of blocks, not \"x\""},
+           {R"({"content": [], "stop": "end_turn"})", "'stop', which is not known"},
+           {R"({"content": [], "error": {}})", "'error', which is not known"},
+           {R"({"content": [], "retry_after": "5"})", "'retry_after', which is not known"},
+           {R"({"content": [], "stop_reason": 5})", "'stop_reason' is a string"},
+           {R"({"content": [], "stop_reason": null})", "'stop_reason' is a string"},
+           {R"({"content": [], "delay_ms": "5"})", "0 to 86400000, not \"5\""},
+           {R"({"content": [], "delay_ms": -1})", "'delay_ms' is a whole number"},
+           {R"({"content": [], "delay_ms": 3000000000})", "'delay_ms' is a whole number"},
+           {R"({"content": [], "event_delay_ms": 1.5})", "'event_delay_ms' is a whole number"},
+           {R"({"content": [], "cut_after_events": true})", "'cut_after_events' is a whole"},
+           {R"({"content": [], "cut_after_events": -3})", "'cut_after_events' is a whole"},
+           {R"({"status": "500"})", "from 400 to 599, not \"500\""},
+           {R"({"status": 200, "error": {}})", "from 400 to 599, not 200"},
+           {R"({"status": 600})", "from 400 to 599"},
+           {R"({"status": 500.5})", "from 400 to 599"},
+           {R"({"status": 500, "delay_ms": 5})", "'delay_ms', which is not known"},
+           {R"({"status": 429, "retry_after": "soon"})", "'retry_after' is seconds"},
+           {R"({"status": 429, "retry_after": "5\r\nx: y"})", "'retry_after' is seconds"},
+           {R"({"status": 429, "retry_after": ""})", "'retry_after' is seconds"},
+           {R"({"status": 429, "retry_after": -5})", "'retry_after' is seconds"},
+           {R"({"status": 429, "retry_after": null})", "'retry_after' is seconds"}}) {
+    check_refused(replies(reply), "lane main, step 2: ", why);
+  }
+}
+
+TEST_CASE("a block that could not be told is refused, with its place and what would be right") {
+  for (const auto& [block, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"5", "a block is an object with 'type', not 5"},
+           {R"({"text": "x"})", "needs 'type'"},
+           {R"({"type": "image"})", "\"text\", \"tool_use\" or \"thinking\", not \"image\""},
+           {R"({"type": 5})", "'type' is"},
+           {R"({"type": "text"})", "needs 'text'"},
+           {R"({"type": "text", "text": 5})", "'text' is a string, not 5"},
+           {R"({"type": "text", "text": "x", "txt": "y"})", "'txt', which is not known"},
+           {R"({"type": "thinking", "thinking": null})", "'thinking' is a string"},
+           {R"({"type": "thinking", "thinking": "x", "signature": 5})", "'signature' is a string"},
+           {R"({"type": "thinking", "thinking": "x", "text": "y"})", "'text', which is not known"},
+           {R"({"type": "tool_use", "input": {}})", "needs 'name'"},
+           {R"({"type": "tool_use", "name": ""})", "'name' is a string that is not empty"},
+           {R"({"type": "tool_use", "name": "x", "id": 5})", "'id' is a string"},
+           {R"({"type": "tool_use", "name": "x", "namespace": 5})", "'namespace' is a string"},
+           {R"({"type": "tool_use", "name": "x", "input": [1]})", "'input' is an object"},
+           {R"({"type": "tool_use", "name": "x", "args": {}})", "'args', which is not known"}}) {
+    check_refused(says(block), "lane main, step 2, block 2", why);
+  }
+}
+
+TEST_CASE("what a reply may have is taken") {
+  for (const auto* reply :
+       {R"({"content": [], "stop_reason": "max_tokens", "delay_ms": 0, "event_delay_ms": 86400000,
+            "cut_after_events": 3})",
+        R"({"status": 400})", R"({"status": 599, "error": "x", "retry_after": "05"})"}) {
+    CHECK(refusal(replies(reply)).empty());
+  }
+  for (const auto* block :
+       {R"({"type": "thinking", "thinking": ""})",
+        R"({"type": "thinking", "thinking": "x", "signature": "s"})",
+        R"({"type": "tool_use", "name": "x"})",
+        R"({"type": "tool_use", "name": "x", "id": "i", "namespace": "n", "input": "text"})"}) {
+    CHECK(refusal(says(block)).empty());
+  }
+  auto told =
+      story::parse(R"({"steps": [{"name": "a", "reply": {"status": 429, "retry_after": 5}}]})");
+  REQUIRE(told);
+  CHECK(told->answer(asks("x")).reply["retry_after"] == "5");
+}
+
+TEST_CASE("a step, lane or story that is made wrongly is refused with its place") {
+  const auto step = [](const char* member) {
+    return R"({"lanes": [{"lane": "L", "steps": [{"name": "a", "reply": {"content": []}, )" +
+           std::string(member) + "}]}]}";
+  };
+  check_refused(step(R"("optional": "yes")"), "lane L, step 1: ", "'optional' is true or false");
+  check_refused(step(R"("repeats": 1)"), "lane L, step 1: ", "'repeats' is true or false");
+  check_refused(step(R"("begins": null)"), "lane L, step 1: ", "'begins' is true or false");
+  check_refused(step(R"("when": {})"), "lane L, step 1: ", "'when' is a list of predicates");
+  for (const auto* name : {R"("")", "5", "null"}) {
+    check_refused(
+        R"({"steps": [{"name": )" + std::string(name) + R"(, "reply": {"status": 500}}]})",
+        "lane main, step 1: ", "'name' is a string that is not empty");
+  }
+  for (const auto* text : {"[]", "{}", R"({"steps": [], "lanes": []})"}) {
+    check_refused(text, "the story ", "'steps' or 'lanes': one or the other");
+  }
+  check_refused(R"({"lanes": {}})", "the story: ", "'lanes' is a list");
+  check_refused(R"({"lanes": [5]})", "lane 1: ", "a lane is an object");
+  check_refused(R"({"lanes": [{"lane": 5, "steps": []}]})", "lane 1: ", "'lane' is a string");
+  check_refused(R"({"lanes": [{"lane": "L"}]})", "lane L ", "needs a list 'steps'");
+  check_refused(R"({"steps": [], "lane": "L"})", "the story ", "'lane', which is not known");
+}
+
+TEST_CASE("a key that an object has twice is refused with its place") {
+  check_refused(R"({"steps": [], "steps": []})", "the story has 'steps' twice", "once");
+  check_refused(replies(R"({"content": [], "content": []})"),
+                "lane main, step 2, reply has 'content' twice", "once");
+  check_refused(
+      says(R"({"type": "tool_use", "name": "x", "input": {"a": [[], {"k": 1, "k": 1}]}})"),
+      "lane main, step 2, reply.content.2.input.a.2 has 'k' twice", "once");
+  check_refused(
+      R"({"lanes": [{"steps": []}, {"lane": "L", "steps": [{"name": "a", "name": "a"}]}]})",
+      "lane L, step 1 has 'name' twice", "once");
+  check_refused(R"({"lanes": [{"match": [], "match": [], "steps": []}]})",
+                "lane 1 has 'match' twice", "once");
+  check_refused(R"({"lanes": [{"a": 1, "a": 1}], "lanes": 5})", "", "twice");
+  check_refused(R"({"lanes": [{}, {"a": 1, "a": 1}], "lanes": [{}]})", "", "twice");
+  CHECK(refusal(says(R"({"type": "tool_use", "name": "x", "input": {"a": {"k": 1}, "k": 1}})"))
+            .empty());
+}
+
+TEST_CASE("where a report or bodies cannot be written is known before the provider begins") {
+  const temp_dir place;
+  const std::string file = place.path() + "/report.json";
+  CHECK(check_report_file(file));
+  CHECK_FALSE(std::filesystem::exists(file));
+  CHECK(check_bodies_directory(place.path()));
+  std::ofstream(file) << "{}";
+  CHECK(check_report_file(file));
+  CHECK_FALSE(check_report_file(place.path()));
+  CHECK_FALSE(check_report_file(place.path() + "/none/report.json"));
+  CHECK_FALSE(check_report_file(file + "/report.json"));
+  CHECK_FALSE(check_bodies_directory(file));
+  const auto missing = check_bodies_directory(place.path() + "/none");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message().starts_with("cannot keep bodies in " + place.path() + "/none: "));
+}
+
+TEST_CASE("a request of OpenAI's dialects that lacks a member is an error, and no end") {
+  CHECK_THROWS_AS(messages_request_of_chat({{"messages", {{{"role", "tool"}}}}}), json::exception);
+  CHECK_THROWS_AS(messages_request_of_responses({{"input", {{{"type", "function_call"}}}}}),
+                  json::exception);
 }
 
 TEST_CASE("requests of OpenAI's dialects are looked at as those of Messages are") {
