@@ -245,6 +245,20 @@ TEST_CASE("the rate is a 429 with a time to wait, in the form of OpenAI") {
   CHECK(json::parse(limited.body)["error"]["code"] == "rate_limit_exceeded");
 }
 
+TEST_CASE("a field that the configuration allows passes byte for byte, of its dialect alone") {
+  canned_upstream upstream({json_answer("{}"), json_answer("{}")});
+  gateway_fixture fixture(upstream.port(),
+                          std::string(both) + "[allow]\nchat_completions = [\"min_p\"]\n");
+  fixture.open(plenty);
+  const auto body = chat_body(R"(,"max_completion_tokens":50,"min_p": 0.10)");
+  CHECK(fixture.ask(as_openai(body, chat_path)).status == 200);
+  REQUIRE(upstream.requests().size() == 1);
+  CHECK(has(upstream.requests()[0].body, R"("min_p": 0.10)"));
+  CHECK(fixture.ask(as_openai(chat_body(R"(,"min_q":1)"), chat_path)).status == 400);
+  CHECK(fixture.ask(as_openai(responses_body(R"(,"min_p":1)"), responses_path)).status == 400);
+  CHECK(upstream.requests().size() == 1);
+}
+
 TEST_CASE("who left the cap out is told what it got, where that is too much") {
   canned_upstream upstream({});
   gateway_fixture fixture(upstream.port(), both);

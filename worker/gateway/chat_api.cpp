@@ -45,6 +45,8 @@ constexpr std::array<std::string_view, 28> allowed_fields = {"model",
                                                              "store",
                                                              "prompt_cache_key",
                                                              "safety_identifier"};
+constexpr std::array<std::string_view, 6> never_allowed = {
+    "web_search_options", "service_tier", "prediction", "audio", "functions", "function_call"};
 constexpr std::array<std::string_view, 11> message_members = {
     "role",      "content",           "name",        "tool_calls", "tool_call_id", "refusal",
     "reasoning", "reasoning_content", "annotations", "audio",      "function_call"};
@@ -176,9 +178,7 @@ void ask_for_usage(const value& request, request_facts& facts, std::string& body
 judgement check(const std::string& body, const request_limits& limits) {
   const document whole(body);
   const value& request = whole.root();
-  for (const auto& [key, ignored] : request.members()) {
-    if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
-  }
+  only_fields(request, allowed_fields, limits);
   request_facts facts;
   facts.model = text_member(request, "model", place("the request"));
   content_checker content;
@@ -208,6 +208,9 @@ class chat_api final : public dialect {
     if (target == "/v1/chat/completions") return route_kind::create;
     return std::nullopt;
   }
+
+  std::span<const std::string_view> fields() const override { return allowed_fields; }
+  std::span<const std::string_view> barred_fields() const override { return never_allowed; }
 
   judgement judge(const std::string& body, route_kind,
                   const request_limits& limits) const override {

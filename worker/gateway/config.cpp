@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <filesystem>
@@ -367,6 +368,31 @@ constexpr const char* transcripts_form =
     "the whole path of a folder, such as '/var/lib/germline/transcripts'";
 constexpr const char* beta_form = "a name as anthropic-beta has it, without spaces and commas";
 
+/// Not every server tells large letters from small ones in a field's name.
+result<void> check_more_fields(const gateway_config& config) {
+  for (const auto& [name, fields] : config.more_fields) {
+    const auto& speaks = *find_dialect(name);
+    for (const auto& field : fields) {
+      const auto is_it = [&](std::string_view other) {
+        return boost::algorithm::iequals(field, other);
+      };
+      const auto wrong = [&](const char* why) {
+        return error(error_code::invalid_argument,
+                     "[allow] " + name + " has '" + printable(field) + "', " + why);
+      };
+      if (std::ranges::any_of(speaks.barred_fields(), is_it)) {
+        return wrong(
+            "which cannot be allowed: it spends, reaches out or keeps what nothing here "
+            "bounds");
+      }
+      if (std::ranges::any_of(speaks.fields(), is_it)) {
+        return wrong("which is looked at and passes already, as far as it may");
+      }
+    }
+  }
+  return {};
+}
+
 /// Another would never be the same as what a client sends.
 result<void> check_betas(const std::vector<std::string>& betas) {
   for (const auto& one : betas) {
@@ -406,11 +432,11 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   for (const auto& [key, ignored] : file) {
     const std::string_view name = key.str();
     if (name != "schema" && name != "upstream" && name != "prices" && name != "transcripts" &&
-        name != "limits" && name != "timeouts" && name != "metrics") {
+        name != "limits" && name != "timeouts" && name != "metrics" && name != "allow") {
       return error(error_code::invalid_argument,
                    "unknown key '" + printable(name) +
                        "'; known are: schema, upstream, prices, transcripts, metrics, limits, "
-                       "timeouts");
+                       "allow, timeouts");
     }
   }
   gateway_config config;
@@ -432,17 +458,24 @@ result<gateway_config> parse_gateway_config(std::string_view toml_text) {
   limits.number("max_held_bytes_in_all", config.max_held_bytes_in_all, 1024, std::int64_t{1} << 40);
   limits.number("max_output_tokens", config.max_output_tokens, 1, 10'000'000);
   limits.texts("betas", config.betas, beta_form, when_empty::is_fine);
+  section allow(file, "allow");
+  for (const dialect* one : all_dialects()) {
+    const std::string name(one->name());
+    allow.texts(name.c_str(), config.more_fields[name], "a top-level field of a request",
+                when_empty::is_fine);
+  }
   section timeouts(file, "timeouts");
   timeouts.number("client_header_ms", config.client_header_ms, 10, day_ms);
   timeouts.number("client_body_ms", config.client_body_ms, 10, day_ms);
   timeouts.number("connect_ms", config.connect_ms, 10, day_ms);
   timeouts.number("silence_ms", config.silence_ms, 10, day_ms);
   timeouts.number("total_ms", config.total_ms, 10, day_ms);
-  for (section* part : {&prices, &transcripts, &metrics, &limits, &timeouts}) {
+  for (section* part : {&prices, &transcripts, &metrics, &limits, &allow, &timeouts}) {
     const std::string complaint = part->finish();
     if (!complaint.empty()) return error(error_code::invalid_argument, complaint);
   }
   GERMLINE_TRY(check_betas(config.betas));
+  GERMLINE_TRY(check_more_fields(config));
   const auto& folder = config.transcripts_directory;
   if (!folder.empty() && !folder.starts_with('/')) {
     return error(error_code::invalid_argument, "[transcripts] directory must be " +

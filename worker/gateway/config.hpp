@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +65,8 @@ struct gateway_config {
   std::int64_t max_held_bytes_in_all = 512 << 20;  // of all attempts together
   std::int64_t max_output_tokens = 64'000;         // the largest max_tokens of one request
   std::vector<std::string> betas;                  // anthropic-beta values that pass
+  // [allow], by dialect: top-level fields that pass beside those that it knows
+  std::map<std::string, std::vector<std::string>, std::less<>> more_fields;
   // [timeouts]
   std::int64_t client_header_ms = 15'000;  // idle between requests or slow headers
   std::int64_t client_body_ms = 60'000;

@@ -381,6 +381,21 @@ TEST_CASE("metrics are listened for at an address with a port") {
   }
 }
 
+TEST_CASE("more fields may be allowed, but none that is judged or can never be bounded") {
+  const auto read = parse_gateway_config(good + "[allow]\nchat_completions = [\"min_p\", \"x\"]\n");
+  REQUIRE_MESSAGE(read.has_value(), (read ? "" : read.error().message()));
+  CHECK(read->more_fields.at("chat_completions") == std::vector<std::string>{"min_p", "x"});
+  CHECK(read->more_fields.at("messages").empty());
+  const auto why = [](const std::string& line) { return message_of(good + "[allow]\n" + line); };
+  CHECK(why("messages = [\"mcp_servers\"]").find("cannot be allowed") != std::string::npos);
+  CHECK(why("messages = [\"Service_Tier\"]").find("cannot be allowed") != std::string::npos);
+  CHECK(why("responses = [\"previous_response_id\"]").find("cannot be") != std::string::npos);
+  CHECK(why("messages = [\"tools\"]").find("passes already") != std::string::npos);
+  CHECK(why("chat_completions = [\"Tools\"]").find("passes already") != std::string::npos);
+  CHECK(why("messages = [\"\"]").find("[allow] messages") != std::string::npos);
+  CHECK(why("completions = [\"x\"]").find("known are: messages") != std::string::npos);
+}
+
 TEST_CASE("metrics at an address of IPv6, which their server does not know, are refused") {
   for (const char* six : {"[::1]:19465", "[::1]:19465-19467", "[::]:9464", "[::ffff:127.0.0.1]:1",
                           "::1:9464", "::1"}) {

@@ -30,6 +30,8 @@ struct request_limits {
   std::int64_t default_output_tokens = 0;  // put in where the dialect lets the cap be left out
   std::string_view chat_cap = "max_completion_tokens";  // the cap's name in Chat Completions
   bool chat_store_false = false;  // "store": false is put into Chat Completions without it
+  /// Top-level fields that pass beside those that the client's dialect knows.
+  std::span<const std::string> more_fields = {};
 };
 
 /// What the gateway must know of a request that may go out.
@@ -68,6 +70,10 @@ class dialect {
   virtual std::string_view prefix() const = 0;
   /// Of a POST's target, with its query; none: it is not of this dialect.
   virtual std::optional<route_kind> route(std::string_view target) const = 0;
+  /// Top-level fields that may be in a request.
+  virtual std::span<const std::string_view> fields() const = 0;
+  /// Those that no configuration lets pass: they spend, reach out or keep what nothing here bounds.
+  virtual std::span<const std::string_view> barred_fields() const = 0;
   /// Judges a body. The model is for the caller to judge.
   virtual judgement judge(const std::string& body, route_kind kind,
                           const request_limits& limits) const = 0;

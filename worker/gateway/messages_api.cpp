@@ -20,6 +20,8 @@ constexpr std::array<std::string_view, 17> allowed_fields = {
     "max_tokens",    "stream",       "top_p",    "top_k",         "stop_sequences",
     "temperature",   "metadata",     "thinking", "cache_control", "context_management",
     "output_config", "output_format"};
+constexpr std::array<std::string_view, 5> never_allowed = {
+    "mcp_servers", "container", "service_tier", "speed", "inference_geo"};
 // A tool of one of these kinds runs where the agent runs.
 constexpr std::array<std::string_view, 4> client_tool_prefixes = {"bash_", "text_editor_",
                                                                   "computer_", "memory_"};
@@ -226,9 +228,7 @@ void check_messages(const value& request, content_checker& content) {
 judgement check(const std::string& body, route_kind kind, const request_limits& limits) {
   const document whole(body);
   const value& request = whole.root();
-  for (const auto& [key, ignored] : request.members()) {
-    if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
-  }
+  only_fields(request, allowed_fields, limits);
   request_facts facts;
   facts.model = text_member(request, "model", place("the request"));
   content_checker content;
@@ -307,6 +307,9 @@ class messages_api final : public dialect {
     if (target == "/v1/messages/count_tokens") return route_kind::count;
     return std::nullopt;
   }
+
+  std::span<const std::string_view> fields() const override { return allowed_fields; }
+  std::span<const std::string_view> barred_fields() const override { return never_allowed; }
 
   judgement judge(const std::string& body, route_kind kind,
                   const request_limits& limits) const override {

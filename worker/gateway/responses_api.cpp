@@ -42,6 +42,8 @@ constexpr std::array<std::string_view, 26> allowed_fields = {"model",
                                                              "background",
                                                              "previous_response_id",
                                                              "conversation"};
+constexpr std::array<std::string_view, 5> never_allowed = {
+    "service_tier", "prompt", "previous_response_id", "conversation", "context_management"};
 constexpr std::array<std::string_view, 2> allowed_includes = {"reasoning.encrypted_content",
                                                               "message.output_text.logprobs"};
 // Tools that run where the agent runs.
@@ -234,9 +236,7 @@ void check_choices(const value& request) {
 judgement check(const std::string& body, const request_limits& limits) {
   const document whole(body);
   const value& request = whole.root();
-  for (const auto& [key, ignored] : request.members()) {
-    if (!has(allowed_fields, key)) refuse("the field " + shown(key) + " is not allowed");
-  }
+  only_fields(request, allowed_fields, limits);
   request_facts facts;
   facts.model = text_member(request, "model", place("the request"));
   input_checker input;
@@ -270,6 +270,9 @@ class responses_api final : public dialect {
     if (target == "/v1/responses") return route_kind::create;
     return std::nullopt;
   }
+
+  std::span<const std::string_view> fields() const override { return allowed_fields; }
+  std::span<const std::string_view> barred_fields() const override { return never_allowed; }
 
   judgement judge(const std::string& body, route_kind,
                   const request_limits& limits) const override {

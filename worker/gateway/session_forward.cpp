@@ -88,6 +88,9 @@ std::optional<session::reply> session::prepare(parser& request, exchange& one) {
       config);
   one.price = owner_.price();
   request_limits limits;
+  if (const auto more = config.more_fields.find(one.speaks.name());
+      more != config.more_fields.end())
+    limits.more_fields = more->second;
   limits.max_output_tokens = config.max_output_tokens;
   limits.default_output_tokens = std::min(config.max_output_tokens, one.price.max_output_tokens);
   if (auto refusal = shape_forms(one, limits)) return refusal;

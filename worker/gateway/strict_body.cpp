@@ -130,6 +130,14 @@ void only_members(const value& object, names allowed, const place& where) {
   }
 }
 
+void only_fields(const value& request, names allowed, const request_limits& limits) {
+  for (const auto& [key, ignored] : request.members()) {
+    if (has(allowed, key) || std::ranges::find(limits.more_fields, key) != limits.more_fields.end())
+      continue;
+    refuse("the field " + shown(key) + " is not allowed");
+  }
+}
+
 json parse(std::string_view body) {
   return document(body).root().to_json();
 }

@@ -55,6 +55,8 @@ const value* given(const value& object, std::string_view key);
 const nlohmann::json* given(const nlohmann::json& object, const char* key);
 /// Refuses every member of `object` that is not in `allowed`.
 void only_members(const value& object, names allowed, const place& where);
+/// The same of a whole request, of whose fields those that the limits name pass as well.
+void only_fields(const value& request, names allowed, const request_limits& limits);
 /// What a document says of the text, for those who go on with it.
 nlohmann::json parse(std::string_view body);
 bool read_stream(const value& request);
