@@ -356,8 +356,7 @@ TEST_CASE("a log that does not know where a lineage stood names what was chosen"
   event.mutable_iteration()->add_attempts()->set_leased_ms(3'500);
   event.mutable_iteration()->set_started_ms(1'000);
   CHECK(story.tell(event) ==
-        "--:--:-- itm_3 began from generation gen_1190f3c2a1b27c3d8e, having waited 2.5s for a "
-        "slot\n");
+        "--:--:-- itm_3 began from generation gen_1190f3c2a1b27c3d8e, having waited 2.5s\n");
   event_story narrow(terminal, true);
   const auto text = narrow.tell(event);
   CAPTURE(text);

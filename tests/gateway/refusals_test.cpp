@@ -144,6 +144,7 @@ TEST_CASE("what is wrong with a request's path, method, token or chunks is told 
       fixture.ask("GET /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: " + test_token + "\r\n\r\n");
   CHECK(get.status == 405);
   CHECK(has(message_of(get), "takes POST"));
+  CHECK(has(get.head, "allow: POST\r\n"));
   const auto nowhere = fixture.ask(gateway_fixture::request(small_body(false), "", "/v2/x"));
   CHECK(nowhere.status == 404);
   CHECK(has(message_of(nowhere), "there is no /v2/x here"));

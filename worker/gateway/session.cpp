@@ -370,6 +370,7 @@ loop_task<bool> session::refuse(unsigned status, std::string_view message,
                                 std::int64_t retry_after_ms) {
   owner_.count_refused();
   reply out;
+  if (status == 405) out.headers.emplace_back("allow", "POST");
   if (retry_after_ms > 0) out.headers.emplace_back("retry-after", retry_after(retry_after_ms));
   out.status = status;
   out.body = shape_->error(status, message);
