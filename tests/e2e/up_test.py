@@ -31,6 +31,11 @@ def text_of(path):
         return file.read()
 
 
+def cgroups():
+    """Those of workers with this test's uids, below any cgroup of the machine."""
+    return set(glob.glob(f"/sys/fs/cgroup/**/germline/{UID_BASE}", recursive=True))
+
+
 def prices_of(folder):
     """A good price file there, that every account can read."""
     path = folder + "/prices.json"
@@ -56,6 +61,7 @@ class Up(unittest.TestCase):
                              self.fleet.address, *words)
 
     def test_detached_it_runs_when_it_returns_and_is_gone_when_down_returns(self):
+        before = cgroups()  # of another run, which was killed
         fleet = self.fleet
         up = self.up()
         self.assertEqual(up.returncode, 0, up.stderr + fleet.logs())
@@ -96,8 +102,7 @@ class Up(unittest.TestCase):
         self.assertFalse(lives(pid))
         self.assertEqual([service for service in services if lives(service)], [])
         self.assertFalse(os.path.exists(fleet.state + "/up.pid"))
-        cgroups = f"/sys/fs/cgroup/**/germline/{UID_BASE}"
-        self.assertEqual(glob.glob(cgroups, recursive=True), [])
+        self.assertEqual(cgroups() - before, set())
         self.assertIn("ended, as it was asked to", text_of(log))
         again = self.germline("down", "--state-dir", fleet.state, "--json")
         self.assertEqual(again.returncode, 3)
