@@ -172,7 +172,7 @@ void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t 
 }
 
 void attempt::settle_more(const token_counts& tokens, std::int64_t cost_nanousd) {
-  log_warning("{}: the upstream told more usage after the end of a stream", settings_.attempt_id);
+  log_warning("{}: the upstream told more usage than was accounted for", settings_.attempt_id);
   account(more_event{tokens, cost_nanousd});
   reports_.usage(settings_.attempt_id, usage(), {});
 }
