@@ -69,7 +69,7 @@ result<void> check_transcripts_place(const std::string& folder, uid_t owner, gid
     return error(error_code::failed_precondition,
                  why + "it is not there. Make it: mkdir -p " + path + " && " + gives);
   }
-  if (is_there && !fs::is_directory(path, failed)) {
+  if (!fs::is_directory(path, failed)) {
     return error(error_code::failed_precondition, why + "it is no folder. Name one");
   }
   GERMLINE_TRY_ASSIGN(const auto closed, first_closed(path, owner, group));

@@ -80,9 +80,9 @@ result<void> check_transcripts(const gateway_config& config, const front_spec& s
                                           ": make it, or name another folder");
 }
 
-result<void> check_model(const gateway_config& config, const front_spec& spec) {
+result<void> check_model(const gateway_config& config, const front_spec& spec, const clock& time) {
   GERMLINE_TRY_ASSIGN(const auto prices, price_table::load(config.prices_file));
-  if (prices.find(spec.model).at(system_clock_source().utc_ms())) return {};
+  if (prices.find(spec.model).at(time.utc_ms())) return {};
   return wrong("the model '" + spec.model + "' has no price in " + config.prices_file +
                ", and what cannot be priced is not asked; give it a row there that is in effect");
 }
@@ -105,7 +105,7 @@ result<gateway_account> run_front(const front_spec& spec, const clock& time, ran
                                   const std::function<void(const front_door&)>& opened) {
   GERMLINE_TRY_ASSIGN(const auto config, load_gateway_config(spec.config_file));
   GERMLINE_TRY(check_served(config, spec, time, random));
-  GERMLINE_TRY(check_model(config, spec));
+  GERMLINE_TRY(check_model(config, spec, time));
   GERMLINE_TRY(check_transcripts(config, spec));
   gateway_spec start;
   start.binary = spec.binary;

@@ -175,7 +175,12 @@ void session::charge_by_bound(exchange& one, std::uint64_t id) {
 void session::repeat_tries(exchange& one, const recorded_bill& bill) {
   for (std::int64_t i = 0; i < bill.more_by_bound + bill.more_not_billed; ++i) {
     std::uint64_t id = 0;
-    if (!std::holds_alternative<granted_effect>(owner_.reserve(one.bound, id))) return;
+    if (!std::holds_alternative<granted_effect>(owner_.reserve(one.bound, id))) {
+      return log_warning(
+          "{}: a recorded request took {} tries more, for which the limits of its "
+          "replay leave no room; they are not charged",
+          owner_.settings().attempt_id, bill.more_by_bound + bill.more_not_billed - i);
+    }
     ++one.tries;
     if (i < bill.more_by_bound) {
       owner_.forfeit(id, "this try of the recorded request was charged by its bound");
