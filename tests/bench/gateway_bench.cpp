@@ -27,7 +27,7 @@ constexpr std::size_t body_bytes = 60'000;
 constexpr std::size_t small_body_bytes = 1'000;
 constexpr std::size_t open_streams = 1'000;
 constexpr useconds_t settled_us = 2'000'000;  // what a burst needed is given back by then
-constexpr std::size_t rounds = 20;
+constexpr std::size_t rounds = 15;            // of each way under half load
 constexpr std::size_t block_requests = 10;
 constexpr double most_added_ratio = 1.5;
 constexpr double most_added_p99_ms = 1;
@@ -71,7 +71,7 @@ struct way {
   pid_t proxy = 0;  // 0: there is none
   timings times;
   std::int64_t cpu_ns = 0;
-  std::vector<double> blocks_ms = {};  // of each block the median
+  std::vector<double> blocks_ms = {};  // of each block the median; under half load the p99
 };
 
 void report(const way& of) {
@@ -95,18 +95,6 @@ const char* verdict(bool holds) {
   return holds ? "met" : "missed";
 }
 
-void compare(const std::vector<way>& ways) {
-  const auto added = [&](const way& of, double share) {
-    return ms_at(of.times.whole_ns, share) - ms_at(ways[0].times.whole_ns, share);
-  };
-  for (std::size_t i = 1; i < ways.size(); ++i) {
-    std::printf("  added by %s: p50 %.3f, p99 %.3f ms\n", ways[i].name, added(ways[i], 0.5),
-                added(ways[i], 0.99));
-  }
-  std::printf("  p99 added by the gateway (aim: at most %.1f ms): %s\n", most_added_p99_ms,
-              verdict(added(ways.back(), 0.99) <= most_added_p99_ms));
-}
-
 double at(std::vector<double> all, double share) {
   if (all.empty()) return 0;
   std::ranges::sort(all);
@@ -116,16 +104,32 @@ double at(std::vector<double> all, double share) {
 
 /// Block by block, of which each way's were run one behind the other: then what else ran at that
 /// time was about the same.
+std::vector<double> added_by(const way& of, const way& direct) {
+  std::vector<double> all;
+  for (std::size_t i = 0; i < of.blocks_ms.size(); ++i) {
+    all.push_back(of.blocks_ms[i] - direct.blocks_ms[i]);
+  }
+  return all;
+}
+
+/// Round by round: where the machine stops all for some milliseconds, as a shared one does, that is
+/// the p99 of every request, but of that round alone.
+void compare_rounds(const std::vector<way>& ways) {
+  for (std::size_t i = 1; i < ways.size(); ++i) {
+    const auto added = added_by(ways[i], ways[0]);
+    std::printf(
+        "  round by round %s adds to the p99 %.3f ms (quarters of the rounds: %.3f, %.3f)\n",
+        ways[i].name, at(added, 0.5), at(added, 0.25), at(added, 0.75));
+  }
+  const auto added = at(added_by(ways.back(), ways[0]), 0.5);
+  std::printf("  p99 added by the gateway (aim: at most %.1f ms): %s\n", most_added_p99_ms,
+              verdict(added <= most_added_p99_ms));
+}
+
 void compare_blocks(const std::vector<way>& ways) {
   const way* const beside = find(ways, "nginx");
   const auto& gateway = ways.back();
-  const auto added = [&](const way& of) {
-    std::vector<double> all;
-    for (std::size_t i = 0; i < of.blocks_ms.size(); ++i) {
-      all.push_back(of.blocks_ms[i] - ways[0].blocks_ms[i]);
-    }
-    return all;
-  };
+  const auto added = [&](const way& of) { return added_by(of, ways[0]); };
   for (std::size_t i = 1; i < ways.size(); ++i) {
     std::printf("  block by block %s adds %.3f ms, in the quietest tenth %.3f\n", ways[i].name,
                 at(added(ways[i]), 0.5), at(added(ways[i]), 0.1));
@@ -190,17 +194,20 @@ void at_half_load(std::vector<way> ways, std::size_t count) {
           [&](http_load& load, timings& into) { load.run(count, into); });
   const double whole_load =
       static_cast<double>(count) * 1e9 / static_cast<double>(most.times.lasted_ns);
-  for (std::size_t round = 0; round < rounds / 2; ++round) {
+  const auto each = std::max<std::size_t>(100, count / 5);
+  for (std::size_t round = 0; round < rounds; ++round) {
     for (auto& one : ways) {
-      measure(one, 2 * busy_connections, asked, [&](http_load& load, timings& into) {
-        load.run_at(whole_load / 2, count * 2 / rounds, into);
-      });
+      measure(one, 2 * busy_connections, asked,
+              [&](http_load& load, timings& into) { load.run_at(whole_load / 2, each, into); });
+      const auto& all = one.times.whole_ns;
+      const auto of_round = static_cast<std::ptrdiff_t>(std::min(each, all.size()));
+      one.blocks_ms.push_back(ms_at({all.end() - of_round, all.end()}, 0.99));
     }
   }
   std::printf("streams at %.0f a second, half of the %.0f that the gateway does at most here:\n",
               whole_load / 2, whole_load);
   for (const auto& one : ways) report(one);
-  compare(ways);
+  compare_rounds(ways);
   std::printf("\n");
 }
 

@@ -166,13 +166,20 @@ bool attempt::would_grant(const request_bound& bound,
 void attempt::settle(std::uint64_t id, const token_counts& tokens, std::int64_t cost_nanousd) {
   const auto effect = account(settle_event{id, tokens, cost_nanousd});
   if (std::get<accounted_effect>(effect).past_bound) {
-    log_warning("{}: the upstream billed more than the request's bound", settings_.attempt_id);
+    warn_of_more("billed more than the request's bound");
   }
   reports_.usage(settings_.attempt_id, usage(), {});
 }
 
+// Of an upstream that counts otherwise each request would say so.
+void attempt::warn_of_more(std::string_view what) {
+  if (is_warned_of_more_) return;
+  is_warned_of_more_ = true;
+  log_warning("{}: an upstream {}; of this attempt that is said once", settings_.attempt_id, what);
+}
+
 void attempt::settle_more(const token_counts& tokens, std::int64_t cost_nanousd) {
-  log_warning("{}: the upstream told more usage than was accounted for", settings_.attempt_id);
+  warn_of_more("told more usage than was accounted for");
   account(more_event{tokens, cost_nanousd});
   reports_.usage(settings_.attempt_id, usage(), {});
 }

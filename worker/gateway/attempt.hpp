@@ -140,6 +140,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   attempt(gateway_parts& parts, attempt_settings settings, transcript record,
           account_journal journal, attempt_reports reports, tcp_listener listener);
   budget_effect account(const budget_event& event);
+  void warn_of_more(std::string_view what);
   void accept_next();
   void watch_deadline();
   void cut_sessions();
@@ -165,6 +166,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   std::int64_t event_filled_ms_ = 0;
   bool cut_ = false;
   bool expired_ = false;
+  bool is_warned_of_more_ = false;
 };
 
 }  // namespace germline::worker

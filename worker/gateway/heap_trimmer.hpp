@@ -1,58 +1,77 @@
-// heap_trimmer: gives memory back to the system that many requests at once have needed. The C
-// library keeps what is freed in the midst of what is not, for the next request; of a burst that is
-// over, whose streams go on for minutes, that is all of its bodies.
+// heap_trimmer: gives memory back to the system that many or large requests at once have needed.
+// The C library keeps what is freed in the midst of what is not, for the next request; of a burst
+// that is over, whose streams go on for minutes, that is all of its bodies. What comes and goes
+// evenly is needed again and left alone: to trim the heap stops all that is served for
+// milliseconds.
 // The io_context's one thread.
 #pragma once
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <utility>
+
+#include "worker/gateway/held_bytes.hpp"
 
 namespace germline::worker {
 
 class heap_trimmer {
  public:
-  /// `frees_more`: whether another thread is still about to free what was noted.
-  heap_trimmer(boost::asio::io_context& context, std::function<bool()> frees_more)
-      : timer_(context), frees_more_(std::move(frees_more)) {}
+  /// How much is held at a time is taken from `held`, which it has for itself. `frees_more`:
+  /// whether another thread is still about to free what is not held any longer.
+  heap_trimmer(
+      boost::asio::io_context& context, byte_pool& held, std::function<bool()> frees_more,
+      std::function<void()> trim = [] { ::malloc_trim(0); })
+      : timer_(context), held_(held), frees_more_(std::move(frees_more)), trim_(std::move(trim)) {}
 
-  /// So many bytes are not held any longer. When enough of them were freed and no more are, or
-  /// they have been for long, the heap is trimmed: that takes a millisecond or so, and what is
-  /// needed again must be asked for again.
-  void note_freed(std::size_t bytes) {
-    freed_ += bytes;
-    if (freed_ >= worth_bytes && turns_left_ == 0) {
-      turns_left_ = most_turns;
-      wait();
-    }
+  /// Less is held than before, or is about to be. Where by much less than once, and that stays so
+  /// for `turn`, the heap is trimmed.
+  void note_freed() {
+    if (is_waiting_ || held_.most_taken() < worth_bytes) return;
+    is_waiting_ = true;
+    most_ = std::max(most_, held_.most_taken());
+    wait();
   }
 
- private:
-  static constexpr std::size_t worth_bytes = 8 << 20;
+  /// So much less must be held.
+  static constexpr std::int64_t worth_bytes = 1 << 20;
   static constexpr std::chrono::milliseconds turn{500};
-  static constexpr int most_turns = 10;
+
+ private:
+  static constexpr int most_turns_put_off = 10;
 
   void wait() {
+    held_.forget_most_taken();
     timer_.expires_after(turn);
-    timer_.async_wait([this, before = freed_](boost::system::error_code ended) {
-      if (ended) return;
-      const bool is_calm = freed_ == before && !frees_more_();
-      if (!is_calm && --turns_left_ > 0) return wait();
-      ::malloc_trim(0);
-      freed_ = 0;
-      turns_left_ = is_calm ? 0 : most_turns;
-      if (!is_calm) wait();
+    timer_.async_wait([this](boost::system::error_code ended) {
+      if (!ended) look();
     });
   }
 
+  void look() {
+    const auto lately = held_.most_taken();
+    most_ = std::max(most_, lately);
+    const bool is_worth_it = most_ - lately >= worth_bytes;
+    if (is_worth_it && (!frees_more_() || ++turns_put_off_ == most_turns_put_off)) {
+      trim_();
+      most_ = lately;
+      turns_put_off_ = 0;
+    }
+    is_waiting_ = most_ >= worth_bytes;
+    if (is_waiting_) wait();
+  }
+
   boost::asio::steady_timer timer_;
+  byte_pool& held_;
   const std::function<bool()> frees_more_;
-  std::size_t freed_ = 0;
-  int turns_left_ = 0;  // 0: it does not wait
+  const std::function<void()> trim_;
+  std::int64_t most_ = 0;  // held at a time since the last trim
+  int turns_put_off_ = 0;
+  bool is_waiting_ = false;
 };
 
 }  // namespace germline::worker

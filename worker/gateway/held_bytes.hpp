@@ -19,6 +19,7 @@ class byte_pool {
   bool take(std::int64_t bytes) {
     if (bytes > most_ - taken_ || (all_ && !all_->take(bytes))) return false;
     taken_ += bytes;
+    most_taken_ = std::max(most_taken_, taken_);
     return true;
   }
   void give_back(std::int64_t bytes) {
@@ -26,6 +27,9 @@ class byte_pool {
     if (all_) all_->give_back(bytes);
   }
   std::int64_t taken() const { return taken_; }
+  /// The most that was taken at a time since forget_most_taken().
+  std::int64_t most_taken() const { return most_taken_; }
+  void forget_most_taken() { most_taken_ = taken_; }
   /// Whether so many would fit if nothing else were taken.
   bool could_take(std::uint64_t bytes) const {
     return bytes <= static_cast<std::uint64_t>(most_) && (!all_ || all_->could_take(bytes));
@@ -35,6 +39,7 @@ class byte_pool {
   const std::int64_t most_;
   byte_pool* const all_;
   std::int64_t taken_ = 0;
+  std::int64_t most_taken_ = 0;
 };
 
 class held_bytes {

@@ -31,6 +31,9 @@ TEST_CASE("what one attempt holds and what all hold is bounded, and given back")
   CHECK(third.grow_to(100));
   CHECK(first.taken() == 40);
   CHECK(all.taken() == 140);
+  CHECK(all.most_taken() == 150);
+  all.forget_most_taken();
+  CHECK(all.most_taken() == 140);
 }
 
 TEST_CASE("a rate is counted over any minute") {

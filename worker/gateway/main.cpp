@@ -185,7 +185,7 @@ result<void> run(int argc, char** argv) {
   upstream_roster roster(config.upstreams, time, random);
   transcript_writer transcripts;
   byte_pool bodies(config.max_held_bytes_in_all);
-  heap_trimmer trimmer(context, [&] { return transcripts.is_writing(); });
+  heap_trimmer trimmer(context, bodies, [&] { return transcripts.is_writing(); });
   gateway_parts parts{context,   config,      time,   random,  roster,
                       upstreams, transcripts, bodies, trimmer, secrets,
                       recorded,  nullptr,     {},     {},      std::move(missing_keys)};

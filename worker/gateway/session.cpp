@@ -30,7 +30,6 @@ constexpr std::size_t usual_head_bytes = 2 * 1024;  // of agents' requests
 constexpr std::size_t read_ahead_bytes = 64 * 1024;
 constexpr std::size_t body_step_bytes = 256 * 1024;
 constexpr std::size_t drain_step_bytes = 64 * 1024;
-constexpr std::size_t large_bytes = 1 << 20;  // of a request, or its answer
 constexpr std::string_view models_path = "/v1/models";
 constexpr std::string_view one_model_prefix = "/v1/models/";
 
@@ -401,17 +400,14 @@ loop_task<bool> session::serve_event(parser& request) {
   co_return co_await answer(std::move(out), keep_alive);
 }
 
-// What a usual request holds the next one needs again, and to trim the heap takes milliseconds.
-void session::note_end(const exchange& one) {
-  const auto bytes = static_cast<std::size_t>(one.held.bytes());
-  if (bytes >= large_bytes) owner_.parts().trimmer.note_freed(bytes);
-}
-
 loop_task<bool> session::serve_model(parser& request, exchange& one) {
   if (const auto wait_ms = owner_.refusal_wait_ms(); wait_ms > 0) {
     co_return co_await refuse(429, "too many requests were refused in the last minute", wait_ms);
   }
-  if (!co_await read_body(request, one.held)) co_return false;
+  if (!co_await read_body(request, one.held)) {
+    owner_.parts().trimmer.note_freed();
+    co_return false;
+  }
   const bool keep_alive = request.get().keep_alive();
   one.began_ms = owner_.parts().time.utc_ms();
   std::optional<reply> refusal = prepare(request, one);
@@ -420,13 +416,13 @@ loop_task<bool> session::serve_model(parser& request, exchange& one) {
     owner_.count_refused();
     keep(one, refusal->body);
     finish_record(one, refusal->status);
-    note_end(one);
+    owner_.parts().trimmer.note_freed();
     co_return co_await answer(std::move(*refusal), keep_alive);
   }
   current_ = &one;
   const bool goes_on = co_await forward(one, keep_alive);
   give_back(one);  // a no-op unless it was cut
-  note_end(one);
+  owner_.parts().trimmer.note_freed();
   current_ = nullptr;
   co_return goes_on && !gone();
 }

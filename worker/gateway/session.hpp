@@ -190,7 +190,6 @@ class session {
   static const std::shared_ptr<const std::string>& shown_request(const exchange& one);
   /// Of an answer that has begun: the request is not sent again, and recorded now.
   void forget_request(exchange& one) const;
-  void note_end(const exchange& one);
   void keep(exchange& one, std::string_view bytes);
   void finish_record(exchange& one, unsigned status);
   void measure(const exchange& one, unsigned status);

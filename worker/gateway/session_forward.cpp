@@ -254,11 +254,11 @@ void session::forget_request(exchange& one) const {
       return;
     one.kept_request = one.serial;
   }
-  owner_.parts().trimmer.note_freed(request_bytes(one));
   one.body.reset();
   one.client.reset();
   for (auto& [key, each] : one.forms) each.body.reset();
   one.held.shrink_to(0);  // but for an upstream that answers before it has read the request
+  owner_.parts().trimmer.note_freed();
 }
 
 void session::keep(exchange& one, std::string_view bytes) {
