@@ -33,7 +33,11 @@ result<std::vector<v1::AttemptInfo>> attempts_of(const session& with, const std:
     of.set_with_evaluations(true);
     of.set_target(shown.has_run() ? shown.run().run_id() : shown.lineage().lineage_id());
     GERMLINE_TRY_ASSIGN(const auto tree, client.get_tree(of));
-    for (const auto& iteration : tree.iterations()) take(iteration);
+    for (const auto& iteration : tree.iterations()) {
+      const bool has_agent =
+          iteration.kind() != v1::WORK_KIND_FOUND && iteration.imported().empty();
+      if (has_agent) take(iteration);
+    }
     take_asking(tree.evaluations());
   }
   take_asking(measured);

@@ -60,22 +60,23 @@ void hint_at_resume(const session& with, const v1::Budgets& budgets) {
 
 /// That nothing with a model will run, or nothing more for now.
 void warn_of_fleet(const session& with, const v1::Purse& fleet, const budget_options& options) {
-  const auto warn = [&](unit of, bool is_given, std::int64_t budget, std::int64_t gone) {
+  const auto warn = [&](unit of, const auto& purse, bool is_given, std::int64_t budget,
+                        std::int64_t gone) {
     if (options.amount[of].empty() || !is_given) return;
-    const auto is = "germline: the fleet's " + std::string(budget_word(of)) + " is ";
+    const auto is = "germline: the fleet's " + std::string(budget_word(of)) + " is " +
+                    format_amount(of, budget) + (purse.per_day() ? " a day" : "");
     if (budget == 0) {
-      with.message(is + format_amount(of, 0) + ": nothing that asks a model will run");
+      with.message(is + ": nothing that asks a model will run");
     } else if (budget < gone) {
-      with.message(is + format_amount(of, budget) + ", less than is spent and held, " +
-                   format_amount(of, gone) +
+      with.message(is + ", less than is spent and held, " + format_amount(of, gone) +
                    ": what is under way may take what it holds, and nothing more begins that asks "
                    "a model");
     }
   };
-  warn(unit::money, fleet.has_budget_nanousd(), fleet.budget_nanousd(),
+  warn(unit::money, fleet, fleet.has_budget_nanousd(), fleet.budget_nanousd(),
        fleet.spent_nanousd() + fleet.held_nanousd());
   const auto warn_counted = [&](unit of, const v1::CountedPurse& purse) {
-    warn(of, purse.has_budget(), purse.budget(), purse.spent() + purse.held());
+    warn(of, purse, purse.has_budget(), purse.budget(), purse.spent() + purse.held());
   };
   warn_counted(unit::tokens, fleet.tokens());
   warn_counted(unit::requests, fleet.requests());

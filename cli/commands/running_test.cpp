@@ -336,7 +336,7 @@ TEST_CASE("budget tells what may be spent, and sets what is said") {
         std::string::npos);
   told.mutable_fleet()->set_budget_nanousd(1);
   CHECK(with.run("budget --fleet '$0.000000001'")
-            .err.find("the fleet's budget is $0.000000001, "
+            .err.find("the fleet's budget is $0.000000001 a day, "
                       "less than is spent and held, $2.00") != std::string::npos);
   for (const auto* wrong : {"budget '$10'", "budget --fleet run_1 '$10'", "budget a b c",
                             "budget run_1 ''", "budget run_1 '$10/week'", "budget --tokens 50M",

@@ -37,14 +37,7 @@ std::string run_sheet(const v1::RunInfo& run, const style& how) {
   sheet out(how);
   out.add("run", safe_line(run.run_id()));
   out.add_text("name", run.name());
-  if (!run.replay_of().empty()) {
-    out.add("replay of",
-            safe_line(run.replay_of()) + (run.replay_answers() == v1::REPLAY_ANSWERS_LIVE
-                                              ? ", with the models asked anew"
-                                          : run.replay_answers() == v1::REPLAY_ANSWERS_STRICT
-                                              ? ", models' answers strictly by transcripts"
-                                              : ", models' answers by transcripts"));
-  }
+  if (!run.replay_of().empty()) out.add("replay of", replay_words(run));
   out.add_text("repository", run.repository());
   out.add_text("branch", run.branch());
   out.add_text("folder", run.folder());

@@ -36,7 +36,7 @@ std::string head_line(const v1::RunInfo& run, const style& how) {
   text += "\n  seed " + short_commit(run.seed_commit()) + ", " + spent_words(run, how) + "\n";
   const auto counted = counted_words(spent_of(run), budget_of(run));
   if (!counted.empty()) text += "  taken " + counted + "\n";
-  if (!run.replay_of().empty()) text += "  replay of " + safe_line(run.replay_of()) + "\n";
+  if (!run.replay_of().empty()) text += "  replay of " + replay_words(run) + "\n";
   if (run.required_tags_size() > 0) {
     const auto tags = join_tags({run.required_tags().begin(), run.required_tags().end()});
     text += "  requires " + summary(how, tags, how.columns - 11) + "\n";

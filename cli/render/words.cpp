@@ -231,6 +231,14 @@ std::string held_out_words(const v1::HeldOut& held_out) {
   return counted(held_out.files(), "file") + ", " + rough_size(held_out.bytes());
 }
 
+std::string replay_words(const v1::RunInfo& run) {
+  return safe_line(run.replay_of()) + (run.replay_answers() == v1::REPLAY_ANSWERS_LIVE
+                                           ? ", with the models asked anew"
+                                       : run.replay_answers() == v1::REPLAY_ANSWERS_STRICT
+                                           ? ", models' answers strictly by transcripts"
+                                           : ", models' answers by transcripts");
+}
+
 std::string share_words(const v1::RunInfo& run) {
   auto text = "weight " + std::to_string(std::max(1, run.weight()));
   if (run.priority() != 0) text += ", priority " + std::to_string(run.priority());

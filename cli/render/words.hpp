@@ -59,6 +59,8 @@ amount budget_of(const v1::RunInfo& run);
 amount spent_of(const v1::RunInfo& run);
 amount budget_of(const v1::LineageInfo& lineage);  // 0 where it has none of its own
 amount spent_of(const v1::LineageInfo& lineage);
+/// "run_1, models' answers by transcripts", of a replay.
+std::string replay_words(const v1::RunInfo& run);
 /// "weight 3, priority 10".
 std::string share_words(const v1::RunInfo& run);
 /// Whether a run's strategy lets an iteration start from elsewhere than its lineage's head.

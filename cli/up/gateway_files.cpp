@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
@@ -106,6 +107,19 @@ result<void> check_gateway_files(const std::string& gateway_config, uid_t owner,
   GERMLINE_TRY(check_readable(config.prices_file, owner, group));
   if (config.transcripts_directory.empty()) return {};
   return check_transcripts_place(config.transcripts_directory, owner, group, is_shared);
+}
+
+std::vector<std::string> missing_keys(const std::string& gateway_config) {
+  std::vector<std::string> all;
+  if (gateway_config.empty()) return all;
+  const auto config = worker::load_gateway_config(gateway_config);
+  if (!config) return all;
+  for (const auto& one : config->upstreams) {
+    const char* key = one.key_env.empty() ? "none" : ::getenv(one.key_env.c_str());
+    if (key != nullptr && *key != '\0') continue;
+    all.push_back("the upstream '" + one.name + "' has no key: " + one.key_env + " is not set");
+  }
+  return all;
 }
 
 }  // namespace germline::cli

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 
@@ -25,5 +26,9 @@ result<void> check_readable(const std::string& file, uid_t owner, gid_t group);
 /// Empty: there is none.
 result<void> check_gateway_files(const std::string& gateway_config, uid_t owner, gid_t group,
                                  bool is_shared = false);
+
+/// "the upstream 'main' has no key: OPENAI_API_KEY is not set", of each that names a variable which
+/// is not in this process's environment. Of a configuration that passed check_gateway_files().
+std::vector<std::string> missing_keys(const std::string& gateway_config);
 
 }  // namespace germline::cli

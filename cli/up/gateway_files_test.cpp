@@ -114,4 +114,19 @@ TEST_CASE("what the configuration names is looked at, and must be right") {
   CHECK(why(file).ends_with("or: chmod o+x " + closed));
 }
 
+TEST_CASE("a key that is not set is told beforehand") {
+  const place here;
+  const auto file = here.at("gateway.toml");
+  std::ofstream(file) << "schema = 1\n[[upstream]]\nname = \"far\"\nurl = \"http://127.0.0.1:1\"\n"
+                         "key_env = \"GERMLINE_TEST_NO_KEY\"\n[[upstream]]\nname = \"near\"\n"
+                         "url = \"http://127.0.0.1:2\"\n[prices]\nfile = \"" GERMLINE_PRICES "\"\n";
+  const std::vector<std::string> none;
+  CHECK(missing_keys("") == none);
+  CHECK(missing_keys(file) ==
+        std::vector<std::string>{"the upstream 'far' has no key: GERMLINE_TEST_NO_KEY is not set"});
+  REQUIRE(::setenv("GERMLINE_TEST_NO_KEY", "k", 1) == 0);
+  CHECK(missing_keys(file) == none);
+  REQUIRE(::unsetenv("GERMLINE_TEST_NO_KEY") == 0);
+}
+
 }  // namespace germline::cli

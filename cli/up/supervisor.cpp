@@ -143,8 +143,10 @@ class supervision {
       const auto why = WIFEXITED(*status) ? last_words(child.spec.log_path, child.log_begin) : "";
       const auto what = child.spec.name + " ended with " + wait_status_words(*status) +
                         (why.empty() ? "" : ": " + why);
-      if (is_refusal(*status) && !was_ready_) return error(error_code::failed_precondition, what);
       const auto see = ", see " + child.spec.log_path;
+      if (is_refusal(*status) && !was_ready_) {
+        return error(error_code::failed_precondition, what + see);
+      }
       if (!delay_ms) return error(error_code::internal, "again and again, " + what + see);
       events_.announce(what + "; it is started again" + see);
       child.start_at_ms = now_ms + *delay_ms;

@@ -369,6 +369,10 @@ exit_code run_up(const session& with, const up_options& options) {
                                           its.group, workers > 1);
     if (!fits) return with.fail(fits.error());
   }
+  for (const auto& missing : missing_keys(with.settings.get("worker.gateway_config"))) {
+    with.message("germline: " + missing +
+                 ": its models are not asked until `up` is started with it");
+  }
   const auto& state = with.settings.get("state_dir");
   unique_fd waiting_parent;
   unique_fd log;

@@ -235,9 +235,10 @@ TEST_CASE("of a service's log its last errors are told, of this life of it alone
                           "echo 'germline: the gateway is gone'; exit 5");
   plan.workers[0].log_path = place.at("log");
   CHECK(wait_code(supervise_aside(plan, place.at("told"))) == 1);
-  CHECK(
-      place.text("told") ==
-      "worker ended with exit code 5: gateway error: no such file: x.toml; the gateway is gone\n");
+  CHECK(place.text("told") ==
+        "worker ended with exit code 5: gateway error: no such file: x.toml; the gateway is gone, "
+        "see " +
+            place.at("log") + "\n");
 }
 
 TEST_CASE("a service that is refused is not started again") {

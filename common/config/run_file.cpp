@@ -377,6 +377,11 @@ result<void> check_run(const run_file& run) {
                  "a model costs money: say how much at most with --budget (or budget in [model]), "
                  "for example --budget '$5'");
   }
+  if (!run.model.empty() && run.budget_nanousd == 0) {
+    return error(error_code::invalid_argument,
+                 "with a budget of $0.00 no model is asked, not even one that costs nothing: give "
+                 "more with --budget (or budget in [model]), for example --budget '$5'");
+  }
   if (run.model.empty() && run.budget_nanousd > 0) {
     return error(error_code::invalid_argument, "a budget, " + format_usd(run.budget_nanousd) +
                                                    ", needs --model (or name in [model])");

@@ -90,6 +90,9 @@ TEST_CASE("a model needs a budget") {
   REQUIRE(!check_run(run));
   CHECK(check_run(run).error().message().find("--budget") != std::string::npos);
   run.budget_nanousd = 0;
+  REQUIRE(!check_run(run));
+  CHECK(check_run(run).error().message().find("with a budget of $0.00") != std::string::npos);
+  run.budget_nanousd = 1;
   CHECK(check_run(run));
   run.model.clear();
   run.budget_nanousd = 1;

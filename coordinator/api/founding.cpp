@@ -69,7 +69,7 @@ result<void> check_request(const v1::CreateRunRequest& request) {
   }
   GERMLINE_TRY(evolution::parse_arm_rule(request.model_choice()));
   if (!request.model().empty() && request.budget_nanousd() == 0) {
-    return invalid("a model needs a budget: give --budget");
+    return invalid("a model needs a budget above $0: give --budget");
   }
   if (request.inspirations() < 0 || request.inspirations() > evolution::inspirations_max) {
     return invalid("inspirations must be 0 to " + std::to_string(evolution::inspirations_max));

@@ -159,8 +159,10 @@ transition on(const state& s, const iteration_ended& e) {
     const bool by_budget = e.reason == "budget";
     pause(next, by_budget ? pause_reason::budget : pause_reason::policy,
           std::to_string(next.failures_in_row) + " iterations failed in a row" +
-              (by_budget ? ", the last one since a budget did not cover what it asked of its "
-                           "model: `germline tree` says which, `germline budget` raises it"
+              (by_budget ? ", the last one since a budget, or a limit of its genome's, did not "
+                           "cover what it asked of its model: `germline show` of it says which. "
+                           "`germline budget` raises a budget; limits are of a run, by [limits] in "
+                           "its genome.toml, and others need another run"
                          : ""));
   }
   obey(next, e);

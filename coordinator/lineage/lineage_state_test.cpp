@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(newborn, "failures in a row of which the last is for want of a
   fail("budget");
   CHECK(s.at == status::paused);
   CHECK(s.why_paused == pause_reason::budget);
-  CHECK(s.details.find("`germline budget` raises it") != std::string::npos);
+  CHECK(s.details.find("`germline budget` raises a budget") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(newborn, "failures that say nothing of the agent roll nothing back") {

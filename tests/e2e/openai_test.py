@@ -163,7 +163,7 @@ class SpeaksOpenai(unittest.TestCase):
         self.assertIn(f"+{expected}", fleet.call("diff", ended[0]["item_id"]).stdout)
         # Of two answers, each of ten tokens and five.
         self.assertEqual(int(tree["run"]["spent_nanousd"]), 2 * (10 * 1000 + 5 * 2000), story)
-        self.ended = ended[0]
+        self.ended, self.run_id = ended[0], run
         return [path for path, _ in self.model.asked]
 
     def test_it_is_served_in_its_own_dialect_and_by_translation(self):
@@ -184,6 +184,10 @@ class SpeaksOpenai(unittest.TestCase):
                           '{"text": "in chat"}\n\n#2 ', said)
             self.assertIn("  result of note:\n    noted\n  assistant:\n    done\n", said)
             self.assertEqual(said.count("What shall I note?"), 1, said)
+        # The founding, which asked no model, is not told as one whose transcript is missing.
+        said = fleet.call("logs", "--llm", self.run_id, "--directory", self.transcripts)
+        self.assertEqual(said.stdout.count("What shall I note?"), 1, said.stdout)
+        self.assertNotIn("transcript", said.stderr)
         (attempt,) = (one["attempt_id"] for one in self.ended["attempts"])
         recorded = fleet.call("logs", "--llm", attempt, "--json", "--directory",
                               self.transcripts).stdout

@@ -76,6 +76,16 @@ TEST_CASE("wrong tokens, unknown routes and broken requests never reach the upst
   CHECK(type_of(with("")) == "authentication_error");
   CHECK(with("x-api-key: " + test_token + "x\r\n").status == 401);
   CHECK(with("authorization: Bearer another\r\n").status == 401);
+  const auto models = [&](const std::string& bearer) {
+    return fixture
+        .ask(
+            "GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: none\r\n"
+            "authorization: Bearer " +
+            bearer + "\r\n\r\n")
+        .status;
+  };
+  CHECK(models("another") == 401);
+  CHECK(models(test_token) == 200);
   for (const std::string path : {"/", "/v1/files", "/v1/messages/batches", "/v1/messages?x=1",
                                  "/v1/messages/../files", "http://example.com/v1/messages"}) {
     CAPTURE(path);

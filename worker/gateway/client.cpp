@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker/gateway/spawn.hpp"
@@ -32,6 +33,18 @@ result<void> write_keys(std::vector<gateway_key>& keys, int pipe) {
   }
   if (!sent) return errno_error("handing the keys to the gateway", errno);
   return {};
+}
+
+/// Whether it ended itself, saying why in its log; not, whatever killed it. Its end of the socket
+/// is closed: it has ended, or is about to. It is not reaped.
+bool ends_by_itself(pid_t pid) {
+  for (int waited_ms = 0; waited_ms < 2'000; waited_ms += 10) {
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT) != 0) break;
+    if (ended.si_pid == pid) return ended.si_code == CLD_EXITED && ended.si_status == 1;
+    ::usleep(10'000);
+  }
+  return false;
 }
 
 }  // namespace
@@ -66,8 +79,11 @@ result<std::unique_ptr<gateway_client>> gateway_client::start(gateway_spec spec,
   control_message hello;
   hello.op = control_op::renew;
   auto answer = client->calls_.ask(std::move(hello), -1, std::chrono::seconds(20));
-  if (!answer) return answer.error().within("starting " + spec.binary);
-  return client;
+  if (answer) return client;
+  // What it refuses as it begins it will refuse again.
+  const bool refuses = answer.error().code() == error_code::unavailable && ends_by_itself(pid);
+  return error(refuses ? error_code::failed_precondition : answer.error().code(),
+               "starting " + spec.binary + ": " + answer.error().message());
 }
 
 gateway_client::gateway_client(pid_t pid, unique_fd socket, gateway_callbacks callbacks)

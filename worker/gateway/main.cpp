@@ -203,7 +203,7 @@ result<void> run(int argc, char** argv) {
   served.start();
   for (const auto& one : config.upstreams) {
     if (one.is_of_attempts) continue;
-    log_info("serving {} ({})", one.replay.empty() ? one.url : one.replay, one.name);
+    log_info("upstream '{}': {}", one.name, one.replay.empty() ? one.url : one.replay);
   }
   context.run();
   if (!transcripts.finish(longest_last_write)) log_error("transcripts are not written whole");

@@ -42,14 +42,14 @@ loop_task<void> live(std::shared_ptr<attempt> owner, tcp_socket socket) {
   co_await one.run();
 }
 
-/// The token shown, from x-api-key or Authorization: Bearer.
+/// The tokens shown, in x-api-key and in Authorization: Bearer. Some clients send both, and in one
+/// of them what stands for no key.
 template <class Request>
-std::string_view shown_token(const Request& request) {
-  const auto key = request.find("x-api-key");
-  if (key != request.end()) return view(key->value());
-  auto bearer = view(request[http::field::authorization]);
+std::array<std::string_view, 2> shown_tokens(const Request& request) {
+  const auto bearer = view(request[http::field::authorization]);
   constexpr std::string_view scheme = "Bearer ";
-  return bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : std::string_view();
+  return {view(request["x-api-key"]),
+          bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : std::string_view()};
 }
 
 /// Whether it says in one way, which no reader takes for another, how long its body is. Boost's
@@ -221,8 +221,9 @@ loop_task<bool> session::route(parser& request) {
   if (owner_.settings().open_to_anyone && head.find(http::field::origin) != head.end()) {
     co_return co_await refuse(403, "web pages are not served where no token is asked for");
   }
-  if (!owner_.token_fits(shown_token(head))) {
-    const bool none = shown_token(head).empty();
+  const auto tokens = shown_tokens(head);
+  if (!owner_.token_fits(tokens[0]) && !owner_.token_fits(tokens[1])) {
+    const bool none = tokens[0].empty() && tokens[1].empty();
     co_return co_await refuse(401, none ? "no token was sent" : "the token is not this attempt's");
   }
   if (event) co_return co_await serve_event(request);

@@ -20,9 +20,11 @@ std::int64_t model_session::deadline() const {
 result<void> model_session::open(model_grant grant, unique_fd listener,
                                  std::int64_t wall_until_boot_ms) {
   if (models_ == nullptr) {
+    const std::string next = grant.replay ? "replay it again" : "germline resume";
     return error(error_code::failed_precondition,
                  "this worker has no gateway to ask a model: start `germline up` with "
-                 "ANTHROPIC_API_KEY set, or with --gateway-config; then germline resume");
+                 "ANTHROPIC_API_KEY set, or with --gateway-config; then " +
+                     next);
   }
   const std::scoped_lock lock(mutex_);
   wall_until_boot_ms_ = wall_until_boot_ms;
