@@ -109,25 +109,35 @@ class Up(unittest.TestCase):
         self.assertIn('"code": "not_found"', again.stdout)
 
     def test_a_worker_that_cannot_start_is_told_with_its_log_and_leaves_nothing(self):
-        config = self.fleet.root + "/gateway.toml"
+        root = self.fleet.root
+        config = root + "/gateway.toml"
+
+        def up_with(more):
+            with open(config, "w") as file:
+                file.write(f'schema = 1\n[prices]\nfile = "{prices_of(root)}"\n' + more)
+            os.chmod(config, 0o644)
+            up = self.up("--gateway-config", config)
+            self.assertEqual(up.stdout, "")
+            self.assertIn("worker ended with", up.stderr)
+            self.assertIn("gateway error: ", up.stderr)
+            self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
+            self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+            return up
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             address = "127.0.0.1:%d" % taken.getsockname()[1]
-            with open(config, "w") as file:
-                file.write('schema = 1\n[upstream]\nurl = "http://127.0.0.1:9"\n'
-                           f'[prices]\nfile = "{prices_of(self.fleet.root)}"\n'
-                           f'[metrics]\nlisten = "{address}"\n')
-            os.chmod(config, 0o644)
-            up = self.up("--gateway-config", config)
-        # What a gateway refuses as it begins is not tried again.
-        self.assertEqual(up.returncode, 5, up.stderr)
-        self.assertEqual(up.stdout, "")
-        self.assertEqual(up.stderr.count("worker ended with"), 1, up.stderr)
-        self.assertIn("gateway error: ", up.stderr)
+            up = up_with('[upstream]\nurl = "http://127.0.0.1:9"\n'
+                         f'[metrics]\nlisten = "{address}"\n')
+        self.assertNotIn(up.returncode, (0, None))
         self.assertIn(address, up.stderr)
-        self.assertIn("see " + self.fleet.state + "/logs/worker.log", up.stderr)
-        self.assertFalse(os.path.exists(self.fleet.state + "/up.pid"))
+        # What a gateway refuses as it begins it would refuse again.
+        with open(root + "/recorded.jsonl", "w") as file:
+            file.write("no transcript\n")
+        up = up_with(f'[upstream]\nreplay = "{root}/recorded.jsonl"\n')
+        self.assertEqual(up.returncode, 5, up.stderr)
+        self.assertEqual(up.stderr.count("worker ended with"), 1, up.stderr)
+        self.assertIn("recorded.jsonl is no transcript", up.stderr)
 
     def test_a_transcripts_folder_that_the_gateway_cannot_write_is_told_before_anything_starts(self):
         root = self.fleet.root

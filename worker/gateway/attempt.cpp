@@ -38,6 +38,7 @@ attempt::attempt(gateway_parts& parts, attempt_settings settings, transcript rec
       listener_(std::move(listener)),
       deadline_timer_(parts.context),
       accept_pause_(parts.context),
+      record_timer_(parts.context),
       journal_(std::move(journal)),
       refusals_(settings_.limits.max_requests_per_minute),
       bodies_(parts.config.max_held_bytes, &parts.bodies) {
@@ -107,6 +108,7 @@ void attempt::cut() {
   listener_.close(ignored);
   deadline_timer_.cancel();
   accept_pause_.cancel();
+  record_timer_.cancel();
   cut_sessions();
   for (const auto& one : parts_.upstreams) one->forget(settings_.attempt_id);
 }
@@ -200,6 +202,20 @@ void attempt::record(transcript_entry entry) {
 
 bool attempt::record_request(std::uint64_t id, std::shared_ptr<const std::string> text) {
   return parts_.transcripts.append_request(record_, id, std::move(text));
+}
+
+void attempt::record_requests_later() {
+  if (records_later_ || cut_) return;
+  records_later_ = true;
+  record_timer_.expires_after(std::chrono::milliseconds(100));
+  record_timer_.async_wait([self = shared_from_this()](boost::system::error_code stopped) {
+    self->records_later_ = false;
+    if (stopped || self->cut_) return;
+    for (auto* one : self->sessions_) {
+      one->record_request_again();
+      if (self->records_later_) return;  // there is no room for the next one either
+    }
+  });
 }
 
 void attempt::close_record(std::function<void()> done) {

@@ -117,6 +117,8 @@ class attempt : public std::enable_shared_from_this<attempt> {
   void record(transcript_entry entry);
   /// Of an entry that is recorded later, by that id. False: hold it until then.
   bool record_request(std::uint64_t id, std::shared_ptr<const std::string> text);
+  /// Has the sessions try again soon, whose requests found no room.
+  void record_requests_later();
   /// Whether what record() gets is written anywhere.
   bool records() const { return records_; }
   /// After cut(): calls `done`, on another thread, when the transcript is written.
@@ -153,6 +155,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   tcp_listener listener_;
   loop_timer deadline_timer_;
   loop_timer accept_pause_;
+  loop_timer record_timer_;
   account_journal journal_;
   std::set<session*> sessions_;
   budget_state budget_;
@@ -167,6 +170,7 @@ class attempt : public std::enable_shared_from_this<attempt> {
   bool cut_ = false;
   bool expired_ = false;
   bool is_warned_of_more_ = false;
+  bool records_later_ = false;
 };
 
 }  // namespace germline::worker

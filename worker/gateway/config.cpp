@@ -161,6 +161,13 @@ result<void> check_url(upstream_config& one, const std::string& where) {
                         "url must begin with https:// and a host, or with http:// and a loopback "
                         "address, as http://127.0.0.1:8080");
   }
+  for (const std::string_view path :
+       {"/v1", "/v1/messages", "/v1/chat/completions", "/v1/responses"}) {
+    if (!one.url.ends_with(path)) continue;
+    return bad_upstream(
+        where, "url is without " + std::string(path) +
+                   ", which is put behind it: " + one.url.substr(0, one.url.size() - path.size()));
+  }
   if (one.url.find_first_of("@?# \t\r\n") != std::string::npos) {
     return bad_upstream(where, "url must have no user, query, fragment or space");
   }

@@ -149,6 +149,10 @@ TEST_CASE("plain HTTP is for loopback alone") {
   CHECK(url_error("https://").find("https:// and a host") != std::string::npos);
   CHECK(url_error("https://example.com:0").find("has the port 0") != std::string::npos);
   CHECK(url_error("https://:443").find("url is none: 'https://:443'") != std::string::npos);
+  CHECK(url_error("https://x.com/api/v1/")
+            .ends_with("/v1, which is put behind it: https://x.com/api"));
+  CHECK(url_error("https://x.com/v1/messages").ends_with("behind it: https://x.com"));
+  CHECK(url_error("https://x.com/v1/account/openai").empty());
 }
 
 TEST_CASE("loopback is the whole of 127.0.0.0/8, and [::1] however it is written") {
@@ -156,7 +160,7 @@ TEST_CASE("loopback is the whole of 127.0.0.0/8, and [::1] however it is written
     return message_of("schema = 1\n[upstream]\nurl = \"" + url + "\"\n[prices]\nfile = \"p\"\n");
   };
   for (const char* good_one :
-       {"http://127.0.0.2:9", "http://127.255.255.254", "http://127.0.0.1/v1", "HTTP://127.0.0.1:9",
+       {"http://127.0.0.2:9", "http://127.255.255.254", "http://127.0.0.1/v2", "HTTP://127.0.0.1:9",
         "http://[0:0:0:0:0:0:0:1]:9", "http://[::1]"}) {
     CAPTURE(good_one);
     CHECK(url_error(good_one) == "");
@@ -199,7 +203,7 @@ TEST_CASE("the host of a url is one that can be") {
   }
   for (const char* good_one :
        {"https://x", "https://a_b.example", "https://a-b.example.:8443", "https://1.2.3.4:5",
-        "https://gpu.1", "https://[2001:db8::1]:443/v1", "https://example.com/a%20b"}) {
+        "https://gpu.1", "https://[2001:db8::1]:443/v2", "https://example.com/a%20b"}) {
     CAPTURE(good_one);
     CHECK(url_error(good_one) == "");
   }
@@ -233,7 +237,7 @@ TEST_CASE("OpenAI is told to store nothing, others where the configuration says 
     return config->upstreams[0].chat_store_false;
   };
   CHECK(puts_in("https://api.openai.com"));
-  CHECK(puts_in("https://eu.api.openai.com:443/v1"));
+  CHECK(puts_in("https://eu.api.openai.com:443/v2"));
   CHECK_FALSE(puts_in("https://api.openai.com.example.org"));
   CHECK_FALSE(puts_in("https://example.com/api.openai.com"));
   CHECK_FALSE(puts_in("https://example.com"));
@@ -352,7 +356,7 @@ TEST_CASE("a provider is named by its host, and another by its name in the confi
   one.name = "mine";
   one.url = "https://api.anthropic.com";
   CHECK(provider_name(one) == "anthropic");
-  one.url = "https://eu.api.openai.com:443/v1";
+  one.url = "https://eu.api.openai.com:443/v2";
   CHECK(provider_name(one) == "openai");
   for (const char* other : {"https://api.openai.com.example.org", "http://127.0.0.1:1", ""}) {
     one.url = other;

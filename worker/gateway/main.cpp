@@ -12,6 +12,7 @@
 #include <set>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
@@ -213,16 +214,24 @@ result<void> run(int argc, char** argv) {
 
 }  // namespace
 
+// Exit codes: what is refused will be again, other things may pass, such as a port that another
+// gateway still has.
+constexpr int refused = 1;
+constexpr int may_pass = 3;
+
 int main(int argc, char** argv) {
+  // Large blocks go back to the system when they are freed, whichever thread did; else the C
+  // library takes ever larger ones for usual, and keeps as much.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   init_logging("gateway");
   try {
     if (const auto ran = run(argc, argv); !ran) {
       log_error("{}", ran.error().message());
-      return 1;
+      return ran.error().code() == error_code::unavailable ? may_pass : refused;
     }
     return 0;
   } catch (const std::exception& failure) {
     log_error("{}", failure.what());
-    return 1;
+    return may_pass;
   }
 }

@@ -74,6 +74,7 @@ std::optional<span> find_any(std::string_view text, std::string_view secret, std
 }
 
 void replace_all(std::string& text, const std::string& secret) {
+  if (secret.empty()) return;
   const bool escapes = text.find("\\u00") != text.npos || text.find("\\/") != text.npos;
   const auto find = escapes || secret.find('"') != secret.npos ? find_any : find_plain;
   auto next = find(text, secret, 0);

@@ -248,7 +248,9 @@ loop_task<bool> session::route(parser& request) {
 
 loop_task<bool> session::serve_models(parser& request, std::string_view path) {
   held_bytes held(owner_.bodies());
-  if (!co_await read_body(request, held)) co_return false;
+  const bool is_read = co_await read_body(request, held);
+  owner_.parts().trimmer.note_freed();
+  if (!is_read) co_return false;
   const auto& model = owner_.settings().model;
   const bool only = path != models_path;
   if (only && path.substr(one_model_prefix.size()) != model) {
@@ -385,7 +387,9 @@ loop_task<bool> session::serve_event(parser& request) {
   const bool fits = !request.content_length() || *request.content_length() <= max_event_bytes;
   if (!fits) co_return co_await refuse(413, "an event has at most 8 KiB");
   held_bytes held(owner_.bodies());
-  if (!co_await read_body(request, held)) co_return false;
+  const bool is_read = co_await read_body(request, held);
+  owner_.parts().trimmer.note_freed();
+  if (!is_read) co_return false;
   const bool keep_alive = request.get().keep_alive();
   const auto event = nlohmann::json::parse(request.get().body(), nullptr, false);
   reply out;

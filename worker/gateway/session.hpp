@@ -36,6 +36,8 @@ class session {
   loop_task<void> run();
   /// Ends the connection and its upstream call at once, and accounts for it.
   void cut();
+  /// Of a stream whose request found no room in the transcript: there may be some now.
+  void record_request_again();
 
  private:
   using parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
@@ -113,6 +115,7 @@ class session {
     unsigned status = 0;             // that the client has begun to get
     std::uint64_t kept_request = 0;  // its id in the transcript; 0: it is still held
     bool recorded = false;
+    bool keeps_request = false;  // until the transcript has room for it
   };
 
   loop_task<bool> serve_one();

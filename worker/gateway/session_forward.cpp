@@ -249,9 +249,9 @@ void session::forget_request(exchange& one) const {
   if (owner_.records()) {
     // What is free of charge has another share of the transcript: of what a recording answers that
     // is known at its end.
-    if (bill_of(one) || one.bound.cost_nanousd == 0 ||
-        !owner_.record_request(one.serial, shown_request(one)))
-      return;
+    if (bill_of(one) || one.bound.cost_nanousd == 0) return;
+    one.keeps_request = !owner_.record_request(one.serial, shown_request(one));
+    if (one.keeps_request) return owner_.record_requests_later();
     one.kept_request = one.serial;
   }
   one.body.reset();
@@ -259,6 +259,10 @@ void session::forget_request(exchange& one) const {
   for (auto& [key, each] : one.forms) each.body.reset();
   one.held.shrink_to(0);  // but for an upstream that answers before it has read the request
   owner_.parts().trimmer.note_freed();
+}
+
+void session::record_request_again() {
+  if (current_ && current_->keeps_request) forget_request(*current_);
 }
 
 void session::keep(exchange& one, std::string_view bytes) {
@@ -272,6 +276,7 @@ void session::keep(exchange& one, std::string_view bytes) {
 
 void session::finish_record(exchange& one, unsigned status) {
   one.recorded = true;
+  one.keeps_request = false;
   one.cost_nanousd += std::exchange(one.before_nanousd, 0);
   if (one.tries_by_bound > 0 && one.outcome != "settled") one.outcome = "charged_by_bound";
   transcript_entry entry;
@@ -346,6 +351,7 @@ loop_task<bool> session::forward(exchange& one, bool keep_alive) {
       request.headers = by->upstream().headers([](std::string_view) { return std::string_view(); },
                                                owner_.parts().config);
     }
+    one.problem.clear();  // of a try before
     call_ = provider.send(std::move(request), from);
     watch_client();
     while (!gone() && !from.head && !from.end) co_await wait_change();

@@ -11,6 +11,7 @@
 
 #include "common/clock.hpp"
 #include "worker/gateway/plain_text.hpp"
+#include "worker/gateway/secret_filter.hpp"
 #include "worker/gateway/transcript_reader.hpp"
 
 namespace germline::worker {
@@ -44,11 +45,7 @@ std::string marked(std::string_view text, std::string_view begin, Length length)
 }  // namespace
 
 std::string redacted(std::string_view text, const std::vector<std::string>& secrets) {
-  std::string clean(text);
-  for (const auto& secret : secrets) {
-    if (secret.empty()) continue;
-    clean = marked(clean, secret, [&](std::size_t) { return secret.size(); });
-  }
+  auto clean = without_secrets(text, secrets);
   for (const auto prefix : key_prefixes) {
     clean = marked(clean, prefix, [&](std::size_t at) {
       auto end = at + prefix.size();

@@ -41,6 +41,7 @@ TEST_CASE("secrets are taken out, known ones and what looks like one") {
   CHECK(redacted("a secret-1 b sk-ant-api03-x_Y. c", {"secret-1"}) ==
         "a [redacted] b [redacted]. c");
   CHECK(redacted("nothing", {""}) == "nothing");
+  CHECK(redacted(R"(a \u0073ecret\u002D1 b)", {"secret-1"}) == "a [redacted] b");
   CHECK(redacted("sk-ant-sk-ant-", {}) == "[redacted]");
   // Quadratic time would be minutes.
   std::string full;

@@ -10,6 +10,12 @@ namespace {
 
 constexpr std::size_t job_bytes = 512;  // so that small entries are bounded too
 
+// Of record::queued_bytes.
+constexpr std::size_t small_lane = 0;
+constexpr std::size_t large_lane = 1;
+constexpr std::size_t free_lane = 2;
+constexpr std::size_t request_lane = 3;
+
 }  // namespace
 
 transcript_writer::transcript_writer(std::size_t max_queued_bytes)
@@ -30,14 +36,15 @@ void transcript_writer::append(std::shared_ptr<record> into, transcript_entry en
   {
     const std::scoped_lock lock(mutex_);
     const auto bytes = job_bytes + entry.bytes();
-    if (!fits(*into, bytes)) {
+    const auto lane = lane_of(bytes, entry.is_free());
+    if (!fits(*into, bytes, lane)) {
       ++into->lost;
       if (entry.kept_request != 0) lose_request(*into, entry.kept_request);
       return;
     }
     queued_bytes_ += bytes;
-    into->queued_bytes += bytes;
-    queue_.push_back({std::move(into), std::move(entry), 0, nullptr, {}, bytes});
+    into->queued_bytes[lane] += bytes;
+    queue_.push_back({std::move(into), std::move(entry), 0, nullptr, {}, bytes, lane});
   }
   changed_.notify_all();
 }
@@ -48,10 +55,10 @@ bool transcript_writer::append_request(std::shared_ptr<record> into, std::uint64
   {
     const std::scoped_lock lock(mutex_);
     const auto bytes = job_bytes + text->size();
-    if (!fits(*into, bytes)) return false;
+    if (!fits(*into, bytes, request_lane)) return false;
     queued_bytes_ += bytes;
-    into->queued_bytes += bytes;
-    queue_.push_back({std::move(into), std::nullopt, id, std::move(text), {}, bytes});
+    into->queued_bytes[request_lane] += bytes;
+    queue_.push_back({std::move(into), std::nullopt, id, std::move(text), {}, bytes, request_lane});
   }
   changed_.notify_all();
   return true;
@@ -65,9 +72,18 @@ void transcript_writer::lose_request(record& of, std::uint64_t id) {
   waits->request.reset();
 }
 
-bool transcript_writer::fits(const record& into, std::size_t bytes) const {
-  const bool is_fair = into.queued_bytes == 0 || into.queued_bytes + bytes <= max_queued_bytes_ / 4;
-  return is_fair && bytes <= max_queued_bytes_ - queued_bytes_;
+std::size_t transcript_writer::lane_of(std::size_t bytes, bool is_free) const {
+  if (is_free) return free_lane;
+  return bytes > max_queued_bytes_ / 64 ? large_lane : small_lane;
+}
+
+// Whoever brings about that a large entry waits, or one that costs nothing, must not have what is
+// charged left out meanwhile: the last of the room is for small ones that are.
+bool transcript_writer::fits(const record& into, std::size_t bytes, std::size_t lane) const {
+  const auto waits = into.queued_bytes[lane];
+  const bool is_fair = waits == 0 || waits + bytes <= max_queued_bytes_ / 4;
+  const auto room = max_queued_bytes_ - (lane == small_lane ? 0 : max_queued_bytes_ / 8);
+  return is_fair && queued_bytes_ + bytes <= room;
 }
 
 void transcript_writer::close(std::shared_ptr<record> ended, std::function<void()> done) {
@@ -107,7 +123,7 @@ void transcript_writer::work() {
     lock.lock();
     writing_ = false;
     queued_bytes_ -= next.bytes;
-    next.into->queued_bytes -= next.bytes;
+    next.into->queued_bytes[next.lane] -= next.bytes;
     if (queue_.empty()) changed_.notify_all();
   }
 }

@@ -5,6 +5,7 @@
 // come from one thread, the gateway's; `done` runs on the writer's.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -29,8 +30,10 @@ class transcript_writer {
     transcript file;
     std::int64_t lost = 0;                     // under the writer's mutex
     std::vector<std::uint64_t> lost_requests;  // the same: kept, and their entries lost
-    std::size_t queued_bytes = 0;              // the same
-    bool closed = false;                       // of the gateway's thread
+    // Likewise, each by itself: small entries that were charged, large ones that were, those that
+    // were free of charge, and requests of entries that come later. None takes the room of another.
+    std::array<std::size_t, 4> queued_bytes{};
+    bool closed = false;  // of the gateway's thread
   };
 
   explicit transcript_writer(std::size_t max_queued_bytes = 64 << 20);
@@ -57,10 +60,12 @@ class transcript_writer {
     std::shared_ptr<const std::string> request;
     std::function<void()> done;
     std::size_t bytes = 0;
+    std::size_t lane = 0;  // of record::queued_bytes
   };
   void work();
   static void write(const job& next, std::int64_t lost);
-  bool fits(const record& into, std::size_t bytes) const;
+  std::size_t lane_of(std::size_t bytes, bool is_free) const;
+  bool fits(const record& into, std::size_t bytes, std::size_t lane) const;
   void lose_request(record& of, std::uint64_t id);
 
   const std::size_t max_queued_bytes_;

@@ -98,6 +98,38 @@ TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobod
   CHECK(folder.text("att_1").find("later") != std::string::npos);
 }
 
+TEST_CASE("what is large or free of charge takes no room from what is charged") {
+  const scratch folder;
+  transcript_writer writer(640'000);
+  const auto one = folder.record("att_1");
+  const auto ended = folder.record("att_2");
+  std::promise<void> reached;
+  std::promise<void> go_on;
+  writer.close(ended, [&] {
+    reached.set_value();
+    go_on.get_future().wait();
+  });
+  reached.get_future().wait();  // the writer stands still
+  auto free = entry("counted.", 250'000);
+  free.cost_nanousd = 0;
+  writer.append(one, free);
+  writer.append(one, free);  // one of them
+  writer.append(one, entry("large.", 200'000));
+  CHECK_FALSE(writer.append_request(  // the last eighth is for small ones
+      one, 7, std::make_shared<const std::string>(std::string(200'000, 'x'))));
+  for (int i = 0; i < 50; ++i) writer.append(one, entry("small-" + std::to_string(i) + ".", 1'000));
+  go_on.set_value();
+  REQUIRE(writer.finish(std::chrono::seconds(10)));
+  const auto text = folder.text("att_1");
+  CHECK(text.find("{\"lost\": 1}\n") != text.npos);
+  CHECK(text.find("counted.") != text.npos);
+  CHECK(text.find("large.") != text.npos);
+  for (int i = 0; i < 50; ++i) {
+    CAPTURE(i);
+    CHECK(text.find("small-" + std::to_string(i) + ".") != text.npos);
+  }
+}
+
 TEST_CASE("a request that is written before its entry is in it") {
   const scratch folder;
   transcript_writer writer;
