@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <sstream>
 
 #include "worker/gateway/transcript_reader.hpp"
@@ -44,6 +45,17 @@ transcript_entry entry(const std::string& request, std::size_t size = 0) {
   return made;
 }
 
+/// The writer writes nothing until `go_on` is set.
+void stand_still(transcript_writer& writer, const std::shared_ptr<transcript_writer::record>& ended,
+                 std::promise<void>& go_on) {
+  const auto reached = std::make_shared<std::promise<void>>();
+  writer.close(ended, [reached, &go_on] {
+    reached->set_value();
+    go_on.get_future().wait();
+  });
+  reached->get_future().wait();
+}
+
 }  // namespace
 
 TEST_CASE("transcripts are written in order while others wait, and closed when all is there") {
@@ -74,13 +86,8 @@ TEST_CASE("what a slow disk leaves no room for is dropped and counted, and nobod
   const auto one = folder.record("att_1");
   const auto other = folder.record("att_2");
   const auto ended = folder.record("att_3");
-  std::promise<void> reached;
   std::promise<void> go_on;
-  writer.close(ended, [&] {
-    reached.set_value();
-    go_on.get_future().wait();
-  });
-  reached.get_future().wait();  // the writer stands still
+  stand_still(writer, ended, go_on);
   for (int i = 0; i < 10; ++i) writer.append(one, entry("n" + std::to_string(i), 6000));
   // One attempt does not take the room of another; alone, what is larger than its share is let in.
   for (int i = 0; i < 3; ++i) writer.append(other, entry("n" + std::to_string(i), 40'000));
@@ -103,13 +110,8 @@ TEST_CASE("what is large or free of charge takes no room from what is charged") 
   transcript_writer writer(640'000);
   const auto one = folder.record("att_1");
   const auto ended = folder.record("att_2");
-  std::promise<void> reached;
   std::promise<void> go_on;
-  writer.close(ended, [&] {
-    reached.set_value();
-    go_on.get_future().wait();
-  });
-  reached.get_future().wait();  // the writer stands still
+  stand_still(writer, ended, go_on);
   auto free = entry("counted.", 250'000);
   free.cost_nanousd = 0;
   writer.append(one, free);
