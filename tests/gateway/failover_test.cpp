@@ -73,6 +73,7 @@ TEST_CASE("an upstream that cannot answer hands over to the next, each with its 
   CHECK(usage.requests == 2);  // one an upstream
   CHECK(usage.charged_by_bound == 0);
   CHECK(usage.output_tokens == 4);
+  CHECK(has(both.fixture.gateway_log(), "the upstream 'a' does not answer: HTTP 529\n"));
   const auto transcript = both.fixture.transcript();
   CHECK(has(transcript, "\"upstream\":\"b\""));
   for (const auto& text : {environment, arguments, transcript, both.fixture.gateway_log()}) {

@@ -263,7 +263,7 @@ bool session::note_answer(exchange& one, const upstream_head& head) {
   if (head.status == 500) {
     one.turn->tell(breaker_told::unknown);  // maybe by what was asked
   } else if (cannot_answer(head.status)) {
-    one.turn->tell(breaker_told::failed);
+    one.turn->tell(breaker_told::failed, "HTTP " + std::to_string(head.status));
   } else {
     one.turn->tell(breaker_told::answered);
     may_help = head.status == 429;
@@ -284,7 +284,7 @@ bool session::note_answer(exchange& one, const upstream_head& head) {
 session::reply session::note_no_answer(exchange& one) {
   const auto end = *one.from->end;
   const auto reason = one.from->end_reason;
-  one.turn->tell(breaker_told::failed);
+  one.turn->tell(breaker_told::failed, reason);
   one.problem = reason;
   if (end != upstream_end::not_sent) {
     account(one, std::nullopt);

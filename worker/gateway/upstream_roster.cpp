@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/assert.hpp"
+#include "common/log.hpp"
 #include "worker/gateway/model_pattern.hpp"
 
 namespace germline::worker {
@@ -30,12 +31,18 @@ upstream_roster::turn::~turn() {
   --owner_->members_[index_].under_way;
 }
 
-void upstream_roster::turn::tell(breaker_told how) {
+void upstream_roster::turn::tell(breaker_told how, std::string_view why) {
   if (std::exchange(told_, true)) return;
+  auto& member = owner_->members_[index_];
+  const auto& name = owner_->upstreams_[index_].name;
+  if (how == breaker_told::failed && !std::exchange(member.is_away, true)) {
+    log_warning("the upstream '{}' does not answer: {}", name, why);
+  } else if (how == breaker_told::answered && std::exchange(member.is_away, false)) {
+    log_info("the upstream '{}' answers again", name);
+  }
   // What is drawn is entropy of the system's, which costs a call: not where none is needed.
   const auto jitter = how == breaker_told::answered ? 0 : owner_->random_.below(whole_jitter);
-  told(owner_->members_[index_].breaker, how, probe_, owner_->time_.boot_ms(),
-       static_cast<int>(jitter));
+  told(member.breaker, how, probe_, owner_->time_.boot_ms(), static_cast<int>(jitter));
 }
 
 upstream_roster::upstream_roster(const std::vector<upstream_config>& upstreams, const clock& time,

@@ -34,8 +34,8 @@ class upstream_roster {
     turn& operator=(turn&&) = delete;
     ~turn();
     std::size_t index() const { return index_; }
-    /// Once; how it went, as soon as it shows.
-    void tell(breaker_told how);
+    /// Once; how it went, as soon as it shows. Why it failed is logged, of the first in a row.
+    void tell(breaker_told how, std::string_view why = {});
 
    private:
     friend class upstream_roster;
@@ -86,6 +86,7 @@ class upstream_roster {
 
   struct member {
     breaker_state breaker;
+    bool is_away = false;  // its last request failed, as was logged
     std::int64_t under_way = 0;
     std::map<std::string, std::int64_t, std::less<>> rests_until_ms;  // by model
   };
