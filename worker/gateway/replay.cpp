@@ -29,6 +29,20 @@ std::size_t likeness(std::string_view asked, std::string_view recorded) {
   return static_cast<std::size_t>(std::ranges::mismatch(asked, recorded).in1 - asked.begin());
 }
 
+/// What of a recording is not there, for who wonders that it differs; empty: nothing is known to be
+/// missing.
+std::string missing_in(const transcript_reader& file) {
+  if (!file.ends_whole()) return "; its file is cut off in its last line";
+  if (file.damaged_lines() > 0) {
+    return "; lines of its file that are damaged: " + std::to_string(file.damaged_lines());
+  }
+  return file.is_complete() ? "" : "; not all that were made were recorded";
+}
+
+std::string counted_messages(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " message" : " messages");
+}
+
 /// What never went to an upstream, since none was free. What the gateway counted itself stays: who
 /// counts will ask again.
 bool was_asked(const recorded_exchange& head) {
@@ -109,6 +123,8 @@ result<std::optional<replay::recording>> replay::read(const std::string& path, r
     }
   }
   made.file.forget_unpacked();
+  const auto missing = missing_in(made.file);
+  if (!missing.empty()) log_warning("of what {} replays not all is there{}", path, missing);
   return std::optional(std::move(made));
 }
 
@@ -218,15 +234,13 @@ result<recorded_exchange> replay::answer_strictly(place& at, const replay_questi
   const auto& from = recordings_[at.recording];
   const auto number = std::to_string(at.next + 1);
   if (at.next >= from.asked.size()) {
-    return none("request " + number + " is one more than were recorded" +
-                (from.file.is_complete() ? "" : ", and not all that were made were recorded"));
+    return none("request " + number + " is one more than were recorded" + missing_in(from.file));
   }
   auto recorded = from.file.read(from.asked[at.next].at);
   from.file.forget_unpacked();
   if (!recorded) return recorded.error();
   if (const auto differs = difference(asked, *recorded)) {
-    return none("request " + number + " differs: " + *differs +
-                (from.file.is_complete() ? "" : "; not all that were made were recorded"));
+    return none("request " + number + " differs: " + *differs + missing_in(from.file));
   }
   ++at.next;
   return recorded;
@@ -258,9 +272,9 @@ result<recorded_exchange> replay::answer_leniently(place& at, const replay_quest
   }
   auto answer =
       best ? from.file.read(from.asked[*best].at)
-           : result<recorded_exchange>(
-                 none("of the recorded requests that were not answered yet none has the path " +
-                      like.first + " and " + std::to_string(like.second) + " messages"));
+           : result<recorded_exchange>(none(
+                 "of the recorded requests that were not answered yet none has the path " +
+                 like.first + " and " + counted_messages(like.second) + missing_in(from.file)));
   from.file.forget_unpacked();
   if (answer) at.given[*best] = true;
   return answer;

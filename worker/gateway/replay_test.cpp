@@ -74,6 +74,27 @@ TEST_CASE("strict: the nth answer to the nth request, for each attempt from the 
   CHECK(ask(*opened, "a", "1") == "one");
 }
 
+TEST_CASE("that the recording's file is cut off or damaged is said where it differs") {
+  const scratch folder;
+  const auto file = folder.record("att_1", {entry("1", "one"), entry("1,2", "two")});
+  SUBCASE("cut off") {
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) - 5);
+    for (const auto mode : {replay_mode::strict, replay_mode::lenient}) {
+      auto opened = replay::open(file, mode);
+      REQUIRE(opened);
+      CHECK(ask(*opened, "a", "1") == "one");
+      CHECK(ask(*opened, "a", "1,2").ends_with("; its file is cut off in its last line"));
+    }
+  }
+  SUBCASE("damaged") {
+    std::ofstream(file, std::ios::app) << "no line of it\n";
+    auto opened = replay::open(file, replay_mode::strict);
+    REQUIRE(opened);
+    CHECK(ask(*opened, "a", "1") == "one");
+    CHECK(ask(*opened, "a", "3").ends_with("; lines of its file that are damaged: 1"));
+  }
+}
+
 TEST_CASE("strict: requests beside each other are in the order in which they began") {
   const scratch folder;
   auto slow = entry("1", "slow");
