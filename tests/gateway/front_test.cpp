@@ -213,6 +213,18 @@ TEST_CASE("a budget that is spent refuses what it does not cover") {
   CHECK(has(with.err(), "spent $0.00 of $0.000001 in 0 requests; 1 more refused\n"));
 }
 
+TEST_CASE("prices in dollars, where nano-dollars are meant, are warned of") {
+  front with;
+  std::ofstream(with.at("prices.json"))
+      << R"({"schema": 1, "models": [{"model": "scripted-1", "input": 3, "output": 15,
+      "cache_write": 0, "cache_write_1h": 0, "cache_read": 0}]})";
+  with.start(with.usual());
+  REQUIRE(with.port() > 0);
+  CHECK(with.end_by(SIGINT) == 0);
+  CHECK(
+      has(with.err(), "a price of 3 is $0.000000003 a million tokens; prices are in nano-dollars"));
+}
+
 TEST_CASE("with a token only who shows it is served") {
   canned_upstream provider({json_answer(answer_body), json_answer(answer_body)});
   front with(provider.port());

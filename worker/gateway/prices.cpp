@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "common/log.hpp"
+#include "common/money.hpp"
 #include "worker/gateway/model_pattern.hpp"
 #include "worker/gateway/plain_text.hpp"
 
@@ -140,11 +141,23 @@ result<token_rates> read_rates(const json& row, const std::string& where,
   return rates;
 }
 
+/// Of a price that no provider has, and a budget hardly bounds.
+void warn_of_unit(const token_rates& rates, const std::string& where) {
+  constexpr std::int64_t least_usual = 100'000;  // $0.0001 a million tokens
+  const auto least = std::min(rates.input == 0 ? least_usual : rates.input,
+                              rates.output == 0 ? least_usual : rates.output);
+  if (least >= least_usual) return;
+  log_warning(
+      "{}: a price of {} is {} a million tokens; prices are in nano-dollars: $3 is 3000000000",
+      where, least, format_usd(least));
+}
+
 result<model_price> read_row(const json& row, const std::string& where) {
   model_price price;
   GERMLINE_TRY_ASSIGN(
       price.rates,
       read_rates(row, where, {"model", "note", "from", "long_prompt", "max_output_tokens"}));
+  warn_of_unit(price.rates, where);
   if (const auto most = row.find("max_output_tokens"); most != row.end()) {
     if (!most->is_number_integer() || *most < 1 || *most > max_output) {
       return bad(where +
